@@ -1,0 +1,218 @@
+"""The 32-byte header, and the splitter that cuts a byte stream into frames.
+
+Theory. A frame is split once and its bytes are kept as they came: the proxy re-sends that very slice with a new
+header, on failover too. So the splitter parses the header, never the body. It holds at most one incomplete
+frame; the length field is checked against the maximum before anything is stored for it, so a length of 4 GiB
+costs 32 bytes. The same bytes give the same frames in any cut.
+
+After a fault the splitter is deaf: whatever follows a malformed frame cannot be trusted.
+"""
+
+import struct
+from typing import Final
+
+import msgspec
+
+from hsm_wire import kinds, limits
+from hsm_wire.errors import RemoteProtocolError
+from hsm_wire.statuses import Status
+
+# length, version, kind, flags, request id, timeout ms, principal, opcode, status, operation id
+HEADER: Final = struct.Struct(">IBBHIIIHHQ")
+_LENGTH_VERSION_KIND_FLAGS_ID: Final = struct.Struct(">IBBHI")
+_KINDS: Final = frozenset(int(kind) for kind in kinds.Kind)
+
+
+class Frame(msgspec.Struct, gc=False):
+    """One frame: the header's fields, and `raw`, the whole frame as it came."""
+
+    kind: int
+    flags: int
+    request_id: int
+    timeout_ms: int
+    principal: int
+    opcode: int
+    status: int
+    operation_id: int
+    raw: bytes
+
+    @property
+    def body(self) -> bytes:
+        """The bytes after the header."""
+        return self.raw[limits.HEADER_BYTES :]
+
+    def __repr__(self) -> str:  # Bodies may hold secrets: their length is all that may be seen.
+        return (
+            f"Frame({kinds.Kind(self.kind).name}, id={self.request_id}, opcode={self.opcode:#06x}, "
+            f"status={self.status:#06x}, body=<{len(self.raw) - limits.HEADER_BYTES} bytes>)"
+        )
+
+
+def encode_frame(
+    kind: int,
+    body: bytes = b"",
+    *,
+    flags: int = 0,
+    request_id: int = 0,
+    timeout_ms: int = 0,
+    principal: int = 0,
+    opcode: int = 0,
+    status: int = 0,
+    operation_id: int = 0,
+) -> bytes:
+    """Return the bytes of a frame. The caller has checked the peer's maximum."""
+    return (
+        HEADER.pack(
+            limits.MIN_LENGTH + len(body),
+            limits.PROTOCOL_VERSION,
+            kind,
+            flags,
+            request_id,
+            timeout_ms,
+            principal,
+            opcode,
+            status,
+            operation_id,
+        )
+        + body
+    )
+
+
+def readdress_request(frame: Frame, request_id: int, timeout_ms: int, principal: int) -> bytes:
+    """Return the request under another id, time left and principal; body and operation id stay."""
+    raw = frame.raw
+    return (
+        HEADER.pack(
+            len(raw) - limits.LENGTH_FIELD_BYTES,
+            limits.PROTOCOL_VERSION,
+            kinds.REQUEST,
+            0,
+            request_id,
+            timeout_ms,
+            principal,
+            frame.opcode,
+            0,
+            frame.operation_id,
+        )
+        + raw[limits.HEADER_BYTES :]
+    )
+
+
+def readdress_response(frame: Frame, request_id: int) -> bytes:
+    """Return the response under another id; everything else stays."""
+    raw = frame.raw
+    return raw[:8] + request_id.to_bytes(4, "big") + raw[12:]
+
+
+def _header_fault(kind: int, flags: int, timeout_ms: int, principal: int, opcode: int, status: int) -> str | None:
+    """Return what is wrong with a header's fields taken together, or None."""
+    if kind == kinds.REQUEST:
+        if flags or status:
+            return "a REQUEST has flags and status 0"
+        return None
+    if kind == kinds.RESPONSE:
+        if flags & ~kinds.KNOWN_FLAGS:
+            return f"unknown flags {flags:#06x}"
+        if timeout_ms or principal:
+            return "a RESPONSE has timeout and principal 0"
+        return None
+    if flags or timeout_ms or principal or opcode or status:
+        return "only REQUEST and RESPONSE have flags, timeout, principal, opcode or status"
+    return None
+
+
+class FrameSplitter:
+    """Cuts bytes into frames.
+
+    `max_frame_bytes` is the largest length field taken; it may be raised after WELCOME.
+    """
+
+    __slots__ = ("_buffer", "_need", "fault", "max_frame_bytes")
+
+    def __init__(self, max_frame_bytes: int) -> None:
+        self.max_frame_bytes = max_frame_bytes
+        self.fault: RemoteProtocolError | None = None
+        self._buffer = bytearray()
+        self._need = limits.LENGTH_FIELD_BYTES
+
+    @property
+    def buffered(self) -> int:
+        """Bytes held of an incomplete frame."""
+        return len(self._buffer)
+
+    def split(self, data: bytes) -> list[Frame]:
+        """Take the next bytes of the stream; return the frames that are complete now, in order.
+
+        On a malformed frame `fault` is set, and the frames before it are returned.
+        """
+        if self.fault is not None:
+            return []
+        if self._buffer:
+            self._buffer += data
+            if len(self._buffer) < self._need:
+                return []
+            data = bytes(self._buffer)
+            self._buffer = bytearray()
+        frames: list[Frame] = []
+        offset = 0
+        end = len(data)
+        unpack = HEADER.unpack_from
+        while end - offset >= limits.HEADER_BYTES:
+            length, version, kind, flags, request_id, timeout, principal, opcode, status, operation = unpack(
+                data, offset
+            )
+            if length < limits.MIN_LENGTH or length > self.max_frame_bytes or version != 1 or kind not in _KINDS:
+                break
+            stop = offset + length + limits.LENGTH_FIELD_BYTES
+            if kind != kinds.REQUEST or flags or status:
+                wrong = _header_fault(kind, flags, timeout, principal, opcode, status)
+                if wrong is not None:
+                    self.fault = RemoteProtocolError(Status.BAD_REQUEST, wrong, request_id)
+                    return frames
+            if stop > end:
+                break
+            frames.append(
+                Frame(kind, flags, request_id, timeout, principal, opcode, status, operation, data[offset:stop])
+            )
+            offset = stop
+        if offset < end:
+            self._keep(data[offset:])
+        return frames
+
+    def _keep(self, rest: bytes) -> None:
+        """Hold an incomplete frame, or refuse it as soon as its header shows that it is malformed."""
+        if len(rest) < limits.LENGTH_FIELD_BYTES:
+            self._need = limits.LENGTH_FIELD_BYTES
+        else:
+            self._need = _LENGTH_VERSION_KIND_FLAGS_ID.size
+            length = int.from_bytes(rest[: limits.LENGTH_FIELD_BYTES], "big")
+            if length < limits.MIN_LENGTH:
+                self.fault = RemoteProtocolError(
+                    Status.BAD_REQUEST, f"length {length} is below the {limits.MIN_LENGTH} bytes of a header"
+                )
+                return
+            if len(rest) >= _LENGTH_VERSION_KIND_FLAGS_ID.size:
+                self.fault = self._prefix_fault(rest)
+                if self.fault is not None:
+                    return
+                self._need = limits.HEADER_BYTES
+            if len(rest) >= limits.HEADER_BYTES:
+                self._need = length + limits.LENGTH_FIELD_BYTES
+        self._buffer = bytearray(rest)
+
+    def _prefix_fault(self, rest: bytes) -> RemoteProtocolError | None:
+        """Return what is wrong with the first 12 bytes of a header, or None."""
+        length, version, kind, _flags, request_id = _LENGTH_VERSION_KIND_FLAGS_ID.unpack_from(rest)
+        if version != limits.PROTOCOL_VERSION:
+            return RemoteProtocolError(
+                Status.UNSUPPORTED_VERSION, f"version {version} in the header; this is version 1", request_id
+            )
+        if kind not in _KINDS:
+            return RemoteProtocolError(Status.BAD_REQUEST, f"unknown frame kind {kind}", request_id)
+        if length > self.max_frame_bytes:
+            return RemoteProtocolError(
+                Status.TOO_LARGE,
+                f"a frame of {length} bytes; at most {self.max_frame_bytes} are taken",
+                request_id,
+            )
+        return None
