@@ -87,6 +87,3 @@ class Unseal(Body, frozen=True):
     """UNSEAL: one share of the master key."""
 
     share: bytes
-
-    def __repr__(self) -> str:
-        return "Unseal(<secret>)"

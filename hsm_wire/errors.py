@@ -18,7 +18,7 @@ class WireError(Exception):
 class RemoteProtocolError(WireError):
     """The peer sent a frame that breaks the protocol; nothing after it can be trusted.
 
-    `request_id` is None where no id could be read: then no answer is possible and the connection just closes.
+    `request_id` is None where no id could be read: then the answer goes out under id 0, before the close.
     """
 
     def __init__(self, status: Status, detail: str, request_id: int | None = None) -> None:

@@ -25,6 +25,20 @@ Digest = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
 class Body(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True):
     """Base of all bodies."""
 
+    def __repr__(self) -> str:  # Plaintexts, shares and random bytes may be secret: only ids are shown as they are.
+        fields = ", ".join(f"{name}={_shown(name, getattr(self, name))}" for name in self.__struct_fields__)
+        return f"{type(self).__name__}({fields})"
+
+
+def _shown(name: str, value: object) -> str:
+    if isinstance(value, bytes) and name.endswith("_id"):
+        return value.hex()
+    if isinstance(value, bytes | msgspec.Raw):
+        return f"<{len(bytes(value))} bytes>"
+    if isinstance(value, list):
+        return f"[{', '.join(_shown('', item) for item in value)}]"
+    return repr(value)
+
 
 class Empty(Body, frozen=True):
     """No fields: the empty array, byte 0x90."""
@@ -237,9 +251,6 @@ class ImportKey(Body, frozen=True):
     usage: U32 = 0
     policy: Policy = Policy()
 
-    def __repr__(self) -> str:
-        return f"ImportKey({self.key_id.hex()}, {self.key_type}, material=<secret>)"
-
 
 class KeyInfo(Body, frozen=True):
     """What may be known about a key."""
@@ -393,9 +404,6 @@ class DecryptResult(Body, frozen=True):
     """Answer to DECRYPT."""
 
     plaintext: bytes
-
-    def __repr__(self) -> str:
-        return f"DecryptResult(<{len(self.plaintext)} secret bytes>)"
 
 
 class Derive(Body, frozen=True):

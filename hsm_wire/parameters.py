@@ -3,7 +3,13 @@
 Numbers of hashes are CKM_..., of mask generation functions CKG_... (PKCS#11 3.1, section 6.1).
 """
 
+from typing import Annotated
+
 import msgspec
+
+U32 = Annotated[int, msgspec.Meta(ge=0, le=0xFFFF_FFFF)]
+"""A CK_ULONG of PKCS#11, so never negative; no mechanism needs more than 32 bits."""
+Context = Annotated[bytes, msgspec.Meta(max_length=255)]
 
 CKG_MGF1_SHA1 = 1
 CKG_MGF1_SHA256 = 2
@@ -18,16 +24,16 @@ class Parameters(msgspec.Struct, array_like=True, forbid_unknown_fields=True, fr
 class PssParameters(Parameters, frozen=True):
     """CK_RSA_PKCS_PSS_PARAMS: hash (CKM), mask generation function (CKG), salt length in bytes."""
 
-    hash_mechanism: int
-    mgf: int
-    salt_bytes: int
+    hash_mechanism: U32
+    mgf: U32
+    salt_bytes: U32
 
 
 class OaepParameters(Parameters, frozen=True):
     """CK_RSA_PKCS_OAEP_PARAMS: hash (CKM), mask generation function (CKG), label."""
 
-    hash_mechanism: int
-    mgf: int
+    hash_mechanism: U32
+    mgf: U32
     label: bytes = b""
 
 
@@ -40,7 +46,7 @@ class GcmParameters(Parameters, frozen=True):
 
     iv: bytes = b""
     aad: bytes = b""
-    tag_bits: int = 128
+    tag_bits: U32 = 128
 
 
 class IvParameters(Parameters, frozen=True):
@@ -52,7 +58,7 @@ class IvParameters(Parameters, frozen=True):
 class CtrParameters(Parameters, frozen=True):
     """CK_AES_CTR_PARAMS: bits of the counter, initial counter block of 16 bytes (empty: the node makes one)."""
 
-    counter_bits: int = 128
+    counter_bits: U32 = 128
     counter_block: bytes = b""
 
 
@@ -60,7 +66,7 @@ class EddsaParameters(Parameters, frozen=True):
     """CK_EDDSA_PARAMS: pre-hash flag, context data of at most 255 bytes."""
 
     prehash: bool = False
-    context: bytes = b""
+    context: Context = b""
 
 
 class EcdhParameters(Parameters, frozen=True):
@@ -70,7 +76,7 @@ class EcdhParameters(Parameters, frozen=True):
     """
 
     peer_public_key: bytes
-    kdf_hash: int
+    kdf_hash: U32
     info: bytes = b""
     salt: bytes = b""
 
@@ -78,7 +84,7 @@ class EcdhParameters(Parameters, frozen=True):
 class HkdfParameters(Parameters, frozen=True):
     """CK_HKDF_PARAMS: extract and expand (RFC 5869): hash (CKM), salt, info."""
 
-    hash_mechanism: int
+    hash_mechanism: U32
     salt: bytes = b""
     info: bytes = b""
 
@@ -86,4 +92,4 @@ class HkdfParameters(Parameters, frozen=True):
 class MlDsaParameters(Parameters, frozen=True):
     """CK_SIGN_ADDITIONAL_CONTEXT: context data of at most 255 bytes (FIPS 204)."""
 
-    context: bytes = b""
+    context: Context = b""
