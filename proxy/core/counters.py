@@ -1,0 +1,54 @@
+"""Plain integers that the hot path counts up; `proxy.metrics` makes families of them when it is asked."""
+
+from bisect import bisect_left
+
+from hsm_wire.operations import OPERATIONS
+
+DURATION_BOUNDS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+"""Upper bounds of the duration histogram, in seconds; one more bucket holds the rest."""
+UNKNOWN_OPERATION = 0
+"""Requests with an opcode that this version does not know are counted together: a label may not grow for ever."""
+
+
+class Counters:
+    """What happened since the proxy started."""
+
+    __slots__ = (
+        "answers",
+        "clients_closed_unread",
+        "clients_refused",
+        "duration_buckets",
+        "duration_sum_s",
+        "failovers",
+        "forgotten_answers",
+        "late_answers",
+        "protocol_errors",
+        "requests",
+    )
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self.answers: dict[tuple[int, int], int] = {}
+        """(opcode, status class) -> answers to clients."""
+        self.duration_buckets = [0] * (len(DURATION_BOUNDS_S) + 1)
+        self.duration_sum_s = 0.0
+        self.failovers = 0
+        """Requests sent to another node after the first one was lost or could not do it."""
+        self.late_answers = 0
+        """Answers of nodes that came after the client had its own."""
+        self.forgotten_answers = 0
+        """Answers that a node still owes long after the deadline."""
+        self.protocol_errors = 0
+        """Connections of clients closed because of a malformed or illegal frame."""
+        self.clients_refused = 0
+        """Connections refused: unknown identity, or too many."""
+        self.clients_closed_unread = 0
+        """Connections closed because the client did not read its answers."""
+
+    def answered(self, opcode: int, status: int, duration_s: float) -> None:
+        """Count one answer to a client."""
+        key = (opcode if opcode in OPERATIONS else UNKNOWN_OPERATION, status >> 8)
+        answers = self.answers
+        answers[key] = answers.get(key, 0) + 1
+        self.duration_buckets[bisect_left(DURATION_BOUNDS_S, duration_s)] += 1
+        self.duration_sum_s += duration_s

@@ -1,0 +1,123 @@
+"""The active check of one path: when to connect, when to ping, what an answer or silence means.
+
+A path that was never up needs one answer, a path that comes back needs `rise` in a row, one that misses `fall`
+in a row is out, and its connection with it. `hurry` is said while no node is in rotation: then every interval is
+the fast one and one answer is enough.
+"""
+
+from enum import Enum
+
+from proxy.core.balancer import Chance
+from proxy.core.settings import HealthSettings
+
+FAST_ATTEMPTS = 4
+"""Attempts to connect at the fast interval after a loss; a restarted node is back by then, a dead one is not."""
+
+
+class Step(Enum):
+    """What the shell is to do for a path now."""
+
+    NOTHING = "nothing"
+    CONNECT = "connect"
+    PING = "ping"
+    LOST = "lost"
+    """Close the connection: the path does not answer."""
+
+
+class PathHealth:
+    """The check of one path."""
+
+    __slots__ = (
+        "_attempts",
+        "_chance",
+        "_next_at",
+        "_settings",
+        "connected",
+        "connecting",
+        "good",
+        "missed",
+        "ping_id",
+        "ping_sent_at",
+        "proven",
+        "up",
+    )
+
+    def __init__(self, settings: HealthSettings, chance: Chance, now: float) -> None:
+        self._settings = settings
+        self._chance = chance
+        self._next_at = now
+        self._attempts = 0
+        self.connected = False
+        self.connecting = False
+        self.up = False
+        self.proven = False
+        """The path has been up since the proxy started."""
+        self.good = 0
+        self.missed = 0
+        self.ping_id = 0
+        self.ping_sent_at: float | None = None
+
+    def step(self, now: float, *, hurry: bool) -> Step:
+        """Return what is to be done now; the caller does it."""
+        if hurry:
+            self._next_at = min(self._next_at, now + self._settings.fast_interval_s)
+        if self.connecting:
+            return Step.NOTHING
+        if self.ping_sent_at is not None:
+            return self._overdue(now)
+        if now < self._next_at:
+            return Step.NOTHING
+        if not self.connected:
+            self.connecting = True
+            return Step.CONNECT
+        self.ping_id = self.ping_id % 0xFFFF_FFFF + 1
+        self.ping_sent_at = now
+        return Step.PING
+
+    def opened(self, now: float) -> None:
+        """Note that the connection is there and greeted; it is checked at once."""
+        self.connecting = False
+        self.connected = True
+        self.good = self.missed = 0
+        self.ping_sent_at = None
+        self._next_at = now
+
+    def answered(self, ping_id: int, now: float, *, hurry: bool) -> bool:
+        """Note a PONG; return whether the path has just come up."""
+        if ping_id != self.ping_id or self.ping_sent_at is None:
+            return False  # a late one: its PING is counted as missed already
+        self.ping_sent_at = None
+        self.missed = 0
+        self.good += 1
+        settings = self._settings
+        rises = not self.up and self.good >= (settings.rise if self.proven and not hurry else 1)
+        if rises:
+            self.up = self.proven = True
+            self._attempts = 0
+        self._next_at = now + self._varied(settings.interval_s if self.up else settings.fast_interval_s)
+        return rises
+
+    def lost(self, now: float) -> None:
+        """Note that the connection is gone, or was not to be had."""
+        self.connected = self.connecting = self.up = False
+        self.good = self.missed = 0
+        self.ping_sent_at = None
+        self._attempts += 1
+        settings = self._settings
+        fast = self.proven and self._attempts <= FAST_ATTEMPTS
+        self._next_at = now + self._varied(settings.fast_interval_s if fast else settings.down_interval_s)
+
+    def _overdue(self, now: float) -> Step:
+        """Count a PING whose time is over as missed."""
+        if self.ping_sent_at is None or now - self.ping_sent_at < self._settings.timeout_s:
+            return Step.NOTHING
+        self.ping_sent_at = None
+        self.good = 0
+        self.missed += 1
+        if self.missed >= self._settings.fall:
+            return Step.LOST
+        self._next_at = now + self._varied(self._settings.fast_interval_s)
+        return Step.NOTHING
+
+    def _varied(self, interval_s: float) -> float:
+        return interval_s * (1 + self._settings.jitter * (2 * self._chance.random() - 1))

@@ -1,0 +1,109 @@
+"""Plain counters -> Prometheus text, only when somebody asks. The hot path knows nothing of it."""
+
+from collections.abc import Iterable, Iterator
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from hsm_wire.operations import OPERATIONS
+from hsm_wire.statuses import StatusClass
+from proxy.core.counters import DURATION_BOUNDS_S, UNKNOWN_OPERATION, Counters
+from proxy.core.dispatcher import Dispatcher
+from proxy.core.node_table import ADMINISTRATIVE_STATES, OPERATIONAL_STATES, Node
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+_CLASS_NAMES = {int(row): row.name.lower() for row in StatusClass}
+
+
+class ProxyCollector(Collector):
+    """Reads the counters at the moment of a scrape."""
+
+    def __init__(self, dispatcher: Dispatcher, software: str, configuration_hash: str) -> None:
+        self._dispatcher = dispatcher
+        self._software = software
+        self._configuration_hash = configuration_hash
+        self.clients = 0
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield all families."""
+        dispatcher = self._dispatcher
+        yield from _node_families(dispatcher.table.nodes)
+        yield from _request_families(dispatcher.counters)
+        yield _gauge("hsm_proxy_queue_requests", "Requests that wait for a node.", dispatcher.waiting)
+        yield _gauge("hsm_proxy_queue_bytes", "Bytes of the requests in the fair queue.", dispatcher.queue.bytes)
+        yield _gauge("hsm_proxy_clients", "Connections of clients.", self.clients)
+        yield InfoMetricFamily(
+            "hsm_proxy_configuration", "The cluster configuration in use.", {"hash": self._configuration_hash}
+        )
+        yield InfoMetricFamily("hsm_proxy_build", "The software.", {"version": self._software})
+
+
+def exposition(collector: ProxyCollector) -> bytes:
+    """Return the text of `/metrics`."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(collector)
+    return generate_latest(registry)
+
+
+def _node_families(nodes: Iterable[Node]) -> Iterator[Metric]:
+    requests = CounterMetricFamily("hsm_proxy_node_requests", "Answers of a node to clients.", labels=["node"])
+    failures = CounterMetricFamily("hsm_proxy_node_failures", "Requests that had to leave a node.", labels=["node"])
+    in_flight = GaugeMetricFamily("hsm_proxy_node_in_flight", "Requests with a node now.", labels=["node"])
+    window = GaugeMetricFamily("hsm_proxy_node_window", "Requests that a node takes at once.", labels=["node"])
+    state = GaugeMetricFamily("hsm_proxy_node_state", "1 for the operational state.", labels=["node", "state"])
+    administrative = GaugeMetricFamily(
+        "hsm_proxy_node_administrative_state", "1 for what the operator wants.", labels=["node", "state"]
+    )
+    path_up = GaugeMetricFamily("hsm_proxy_path_up", "1 where a path answers its check.", labels=["node", "path"])
+    for node in nodes:
+        label = [node.name]
+        requests.add_metric(label, node.requests)
+        failures.add_metric(label, node.failures)
+        in_flight.add_metric(label, node.in_flight)
+        window.add_metric(label, node.window)
+        for name in OPERATIONAL_STATES:
+            state.add_metric([node.name, name], int(node.operational == name))
+        for name in ADMINISTRATIVE_STATES:
+            administrative.add_metric([node.name, name], int(node.administrative == name))
+        for path in node.paths:
+            path_up.add_metric([node.name, path.uplink], int(path.up))
+    yield from (requests, failures, in_flight, window, state, administrative, path_up)
+
+
+def _request_families(counters: Counters) -> Iterator[Metric]:
+    answers = CounterMetricFamily("hsm_proxy_requests", "Answers to clients.", labels=["operation", "status_class"])
+    for (opcode, status_class), count in sorted(counters.answers.items()):
+        operation = "UNKNOWN" if opcode == UNKNOWN_OPERATION else OPERATIONS[opcode].opcode.name
+        answers.add_metric([operation, _CLASS_NAMES.get(status_class, "unknown")], count)
+    yield answers
+    yield _histogram(counters)
+    for name, text, value in (
+        ("failovers", "Requests sent to another node.", counters.failovers),
+        ("late_responses", "Answers of nodes that came after the client had its own.", counters.late_answers),
+        ("forgotten_responses", "Answers that a node owed for too long.", counters.forgotten_answers),
+        ("protocol_errors", "Connections closed for a malformed or illegal frame.", counters.protocol_errors),
+        ("clients_refused", "Connections refused: unknown identity, or too many.", counters.clients_refused),
+        ("clients_closed_unread", "Connections of clients that did not read.", counters.clients_closed_unread),
+    ):
+        yield CounterMetricFamily(f"hsm_proxy_{name}", text, value=value)
+
+
+def _histogram(counters: Counters) -> Metric:
+    buckets: list[tuple[str, float]] = []
+    total = 0
+    for bound, count in zip((*DURATION_BOUNDS_S, None), counters.duration_buckets, strict=True):
+        total += count
+        buckets.append(("+Inf" if bound is None else str(bound), total))
+    return HistogramMetricFamily(
+        "hsm_proxy_request_duration_seconds",
+        "From a request's arrival to its answer.",
+        buckets=buckets,
+        sum_value=counters.duration_sum_s,
+    )
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, text, value=value)

@@ -1,0 +1,194 @@
+"""One connection of a client: greets, checks who it is, hands requests to the dispatcher."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from hsm_daemon import clock
+from hsm_wire import kinds
+from hsm_wire.connection import Connection, agree_on, encode_failure
+from hsm_wire.errors import BodyError, RemoteProtocolError
+from hsm_wire.frames import Frame, encode_frame
+from hsm_wire.messages import Goaway, Hello, Pong, decode_body, encode_body
+from hsm_wire.states import End, State
+from hsm_wire.statuses import Status
+from proxy.core.parties import Client
+from proxy.net.write_gate import WriteGate
+
+if TYPE_CHECKING:
+    from proxy.net.listener import Listener
+
+
+class ClientProtocol(asyncio.Protocol):
+    """What a client's connection does; `Listener` holds what all of them share."""
+
+    __slots__ = ("_closing", "_connection", "_gate", "_listener", "_transport", "client", "peer")
+
+    def __init__(self, listener: "Listener") -> None:
+        self._listener = listener
+        self._connection = Connection(End.SERVER, binds=False)
+        self._transport: asyncio.Transport | None = None
+        self._gate: WriteGate | None = None
+        self._closing = False
+        self.client: Client | None = None
+        self.peer = "?"
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Start the time for HELLO."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self.peer = str(transport.get_extra_info("peername"))
+        listener = self._listener
+        self._gate = WriteGate(transport, listener.turn, listener.limits.client_unread_bytes, self._unread)
+        if not listener.joined(self):
+            self.refuse(Status.OVERLOADED, f"this proxy has its {listener.limits.clients} connections")
+
+    def data_received(self, data: bytes) -> None:
+        """Take the frames that are complete now."""
+        if self._closing:
+            return
+        connection = self._connection
+        frames = connection.receive(data)
+        if frames:
+            now = clock.monotonic()
+            request = self._listener.dispatcher.request
+            for frame in frames:
+                client = self.client
+                if frame.kind == kinds.REQUEST and client is not None:  # after `close` too: the gate drops the answer
+                    request(client, frame, now)
+                else:
+                    self._control(frame, now)
+        if connection.fault is not None:
+            self._malformed(connection.fault)
+
+    def eof_received(self) -> bool:
+        """Stay half-open for answers that are owed, where the transport can."""
+        transport = self._transport
+        client = self.client
+        if client is None or not client.in_flight or transport is None or not transport.can_write_eof():
+            return False
+        client.leaving = True
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the client."""
+        del exc  # why a client went away is its own affair
+        self._closing = True
+        self._listener.left(self)
+
+    def go_away(self, reason: str) -> None:
+        """Say GOAWAY; what is in flight is answered, then the connection ends."""
+        if self._closing or self._gate is None:
+            return
+        client = self.client
+        if client is None or self._connection.state not in (State.OPEN, State.CLIENT_LEAVING):
+            self.close()
+            return
+        self._connection.sent(kinds.GOAWAY)
+        self._gate.write(encode_frame(kinds.GOAWAY, encode_body(Goaway(reason))))
+        client.leaving = True
+        if not client.in_flight:
+            self._drained()
+
+    def refuse(self, status: Status, detail: str) -> None:
+        """Answer HELLO, or the connection itself, with a failure; then close."""
+        if self._gate is not None and not self._closing:
+            self._gate.write(encode_failure(0, status, detail))
+        self.close()
+
+    def close(self) -> None:
+        """Close after the last answers; the listener aborts what does not end in time."""
+        if not self._closing and self._gate is not None:
+            self._closing = True
+            self._listener.closing(self)
+            self._gate.close()
+
+    def abort(self) -> None:
+        """Drop the connection."""
+        self._closing = True
+        if self._gate is not None:
+            self._gate.abort()
+
+    def _control(self, frame: Frame, now: float) -> None:
+        """Handle everything but a REQUEST."""
+        client = self.client
+        if self._closing:
+            return
+        if frame.kind == kinds.HELLO:
+            self._hello(frame)
+        elif client is None or self._gate is None:
+            return
+        elif frame.kind == kinds.PING:
+            pong = encode_body(self._listener.pong())
+            self._gate.write(encode_frame(kinds.PONG, pong, request_id=frame.request_id))
+        elif frame.kind == kinds.CANCEL:
+            self._listener.dispatcher.cancel(client, frame.request_id, now)
+        elif frame.kind == kinds.GOAWAY:
+            client.leaving = True
+            if not client.in_flight:
+                self._drained()
+
+    def _hello(self, frame: Frame) -> None:
+        listener = self._listener
+        assert self._transport is not None
+        assert self._gate is not None
+        try:
+            hello = decode_body(Hello, frame.body)
+            welcome = agree_on(
+                hello,
+                listener.limits.max_frame_bytes,
+                listener.limits.client_in_flight,
+                listener.software,
+                listener.configuration_hash,
+            )
+        except BodyError as error:
+            self.refuse(Status.BAD_REQUEST, str(error))
+            return
+        except RemoteProtocolError as error:
+            self.refuse(error.status, error.detail)
+            return
+        principal = listener.admit(self._transport, self.peer)
+        if principal is None:
+            self.refuse(Status.DENIED, "this certificate's identity is not a client of this cluster")
+            return
+        self._connection.sent(kinds.WELCOME)
+        self._connection.agree(welcome.max_frame_bytes)
+        self.client = Client(
+            self._gate.write,
+            principal,
+            max_in_flight=welcome.max_in_flight,
+            max_frame_bytes=welcome.max_frame_bytes,
+            wire_ids=self._connection.in_flight,
+            drained=self._drained,
+        )
+        self._gate.write(encode_frame(kinds.WELCOME, encode_body(welcome)))
+        listener.greeted(self)
+
+    def _malformed(self, fault: RemoteProtocolError) -> None:
+        """Answer what was wrong, then close: nothing after it can be trusted."""
+        self._listener.protocol_error(self, fault.detail)
+        if self._gate is not None:
+            self._gate.write(self._connection.answer_to_fault())
+        self.close()
+
+    def _drained(self) -> None:
+        """Close after the last answer of a client that is leaving, in a callback of its own."""
+        asyncio.get_running_loop().call_soon(self._finish)
+
+    def _finish(self) -> None:
+        if self._closing or self._gate is None:
+            return
+        client = self.client
+        if client is not None and client.in_flight:
+            return  # a request crossed our GOAWAY; its answer calls `_drained` again
+        self._closing = True
+        self._listener.closing(self)
+        self._gate.finish()
+
+    def _unread(self) -> None:
+        self._listener.unread(self)
+        self.abort()
+
+
+def proxy_pong(boot_id: bytes, waiting: int, window: int, completed: int) -> Pong:
+    """Return what a proxy says of itself: it has no sessions and no store."""
+    return Pong(boot_id, waiting, 0, window, completed)
