@@ -1,9 +1,9 @@
-"""`cluster.toml` and its rules: sites, nodes, paths, partitions, service packages, distances. Pure.
+"""What a cluster is: sites, nodes, paths, partitions, and the rules of its service package. Pure.
 
-toml_file   a TOML file -> a typed form, or one clear line       errors    that line
-address     host:port                                            distance  great circles
-topology    sites, nodes, paths                                  access    partitions, grants, principals
-packages    what each service package asks for                   cluster   the whole file, checked
+errors      the one line for the user           toml_file  a TOML file -> a checked form
+address     host and port                       topology   the forms of cluster.toml
+packages    service packages and what they ask  distance   kilometres between two places
+rules       each violation, named               cluster    cluster.toml, loaded: who may do what, where everything is
 
-What it does not do: it opens no socket and knows no protocol; it reads files only where it is told to load one.
+What this package does not do: it opens no socket and knows nothing of the daemons' own files.
 """

@@ -1,43 +1,59 @@
-"""host:port."""
+"""A host and a port, as configuration files and logs write them."""
 
-import ipaddress
-from dataclasses import dataclass
+from ipaddress import ip_address
 
-from hsm_cluster.errors import ConfigurationError
+MAX_PORT = 65_535
+MAX_HOST_CHARACTERS = 253  # a DNS name's limit (RFC 1035)
 
 
-@dataclass(frozen=True, slots=True)
 class Address:
-    """Where something listens. `host` has no brackets; `port` 0 means any free one."""
+    """Where something listens. Port 0 means "any free port" and only makes sense where something binds.
 
-    host: str
-    port: int
+    Immutable by habit and hashable. Not a dataclass: msgspec would then expect a table of two keys in files, not text.
+    """
+
+    __slots__ = ("host", "port")
+
+    def __init__(self, host: str, port: int) -> None:
+        self.host = host
+        self.port = port
 
     @classmethod
     def parse(cls, text: str) -> "Address":
-        """Return the address that `host:port` or `[v6]:port` names.
-
-        Raises:
-            ConfigurationError: it is not of that form.
-        """
+        """Read "host:port" or "[ipv6]:port"; ValueError says what is wrong."""
         host, colon, port = text.rpartition(":")
+        if not colon:
+            raise ValueError(f"{text!r} has no port; write host:port")
         if host.startswith("[") and host.endswith("]"):
             host = host[1:-1]
         elif ":" in host:
-            host = ""
-        if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
-            raise ConfigurationError(f"address {text[:80]!r} is not host:port (IPv6 as [address]:port)")
+            raise ValueError(f"{text!r} is ambiguous; write an IPv6 address as [address]:port")
+        if not host or len(host) > MAX_HOST_CHARACTERS or any(c.isspace() or not c.isprintable() for c in host):
+            raise ValueError(f"{text!r} has no usable host; write host:port")
+        if not (port.isascii() and port.isdigit() and len(port) <= 5 and int(port) <= MAX_PORT):
+            raise ValueError(f"{text!r} has no usable port; use a number from 0 to {MAX_PORT}")
         return cls(host, int(port))
 
     @property
     def is_loopback(self) -> bool:
-        """Whether only this host can reach it."""
+        """Whether only this machine reaches it."""
         if self.host == "localhost":
             return True
         try:
-            return ipaddress.ip_address(self.host).is_loopback
+            return ip_address(self.host).is_loopback
         except ValueError:
             return False
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    def __repr__(self) -> str:
+        return f"Address({self.host!r}, {self.port})"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Address):
+            return NotImplemented
+        return (self.host, self.port) == (other.host, other.port)
+
+    def __hash__(self) -> int:
+        return hash((self.host, self.port))

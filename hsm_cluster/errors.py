@@ -1,5 +1,5 @@
-"""The one error of this package."""
+"""What is wrong with a configuration."""
 
 
 class ConfigurationError(Exception):
-    """A configuration cannot be used; `str()` is one line that says what is wrong and what to do."""
+    """A file cannot be used; str() is the one line for the user: what is wrong and what to do."""

@@ -1,37 +1,31 @@
-"""Service packages: what each asks of the topology and grants to a partition."""
+"""Service packages: what a cluster must have, and what each partition gets."""
 
 from dataclasses import dataclass
-
-MIN_SITE_DISTANCE_KM = 20.0
-"""Data centres stand at least this far apart."""
-MIN_ACTIVE_SITES = 2
-MIN_UPLINKS = 2
+from types import MappingProxyType
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """One package. Rates of 0 mean: not limited."""
+    """One row of the offer. None: not limited by the package (best effort, or agreed freely)."""
 
     name: str
     min_active_nodes: int
-    max_active_nodes: int
-    geographic: bool
-    """Whether sites, distances, risk zones and uplinks are checked."""
-    disaster_recovery: bool
-    """Whether a DR site is required."""
-    signatures_per_minute: int = 0
-    key_generations_per_second: int = 0
+    max_active_nodes: int | None
+    redundant_sites: bool  # two distant active sites, distinct risk zones, two uplinks a site
+    dr_required: bool
+    signatures_per_minute: int | None  # per partition, mean over 24 h
+    key_generations_per_second: int | None  # per partition
 
 
-MANY_NODES = 64
-"""`dedicated` leaves the number free; this bounds what a proxy must hold."""
-
-PACKAGES: dict[str, Package] = {
-    package.name: package
-    for package in (
-        Package("sandbox", 1, 4, geographic=False, disaster_recovery=False),
-        Package("economy", 2, 4, True, True, 600, 1),
-        Package("platinum", 2, 4, True, True, 12_000, 1),
-        Package("dedicated", 1, MANY_NODES, geographic=True, disaster_recovery=False),
-    )
-}
+PACKAGES: Final = MappingProxyType(
+    {
+        package.name: package
+        for package in (
+            Package("sandbox", 1, 4, False, False, None, None),
+            Package("economy", 2, 4, True, True, 600, 1),
+            Package("platinum", 2, 4, True, True, 12_000, 1),
+            Package("dedicated", 1, None, True, False, None, None),
+        )
+    }
+)

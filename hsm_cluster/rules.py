@@ -1,110 +1,169 @@
-"""The rules of a topology. Each returns its violations as sentences; an empty list is a sound cluster."""
+"""The rules of cluster.toml: each violation by name, all of them at once."""
 
+import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from itertools import combinations
+from collections.abc import Hashable, Iterable, Iterator
+from itertools import chain, combinations
 
-from hsm_cluster.access import Partition
 from hsm_cluster.distance import great_circle_km
-from hsm_cluster.packages import MIN_ACTIVE_SITES, MIN_SITE_DISTANCE_KM, MIN_UPLINKS, Package
-from hsm_cluster.topology import ACTIVE, DISASTER_RECOVERY, Node, Site
+from hsm_cluster.packages import PACKAGES, Package
+from hsm_cluster.topology import Grant, Node, Site, Topology
+
+MIN_DISTANCE_KM = 20.0  # between two active sites, and between the DR site and every other
+MIN_UPLINKS = 2  # a site
+MIN_ACTIVE_SITES = 2
+MAX_WEIGHT = 1000  # no unit; a thousandfold share is beyond any sensible mix of devices
+MAX_PARTITION_ID = 0xFFFF_FFFF  # the wire carries 32 bits; 0 is the operators'
+CLIENT_ROLES = frozenset({"use", "manage", "audit"})
+OPERATOR_ROLES = frozenset({"operate"})
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_CLUSTER_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")  # it is the trust domain of SPIFFE ids: lower case only
 
 
-def violations(
-    package: Package,
-    sites: Sequence[Site],
-    nodes: Sequence[Node],
-    partitions: Sequence[Partition],
-    operators: Sequence[str],
-) -> list[str]:
-    """Return everything that is wrong with the cluster."""
-    found = [*_names(sites, nodes, partitions, operators), *_membership(package, sites, nodes)]
-    if package.geographic:
-        found += _geography(sites)
-    if package.disaster_recovery and not any(site.role == DISASTER_RECOVERY for site in sites):
-        found.append(f"package {package.name} needs a site with role {DISASTER_RECOVERY!r}; add one")
-    return found
+def violations(topology: Topology) -> list[str]:
+    """Return every rule that the file breaks, each with what to do; empty when there is none."""
+    package = PACKAGES.get(topology.cluster.package)
+    found = chain(_names(topology), _nodes(topology), _identities(topology))
+    if package is None:
+        known = ", ".join(PACKAGES)
+        return [f"package {topology.cluster.package!r} is unknown: use one of {known}", *found]
+    return [*found, *_node_count(topology, package), *(_redundancy(topology, package))]
 
 
-def _twice(names: Iterable[object]) -> list[object]:
-    return [name for name, count in Counter(names).items() if count > 1]
+def _names(topology: Topology) -> Iterator[str]:
+    if not _CLUSTER_NAME.fullmatch(topology.cluster.name):
+        yield f"cluster name {topology.cluster.name!r}: use 1-63 of a-z 0-9 . _ -"
+    for kind, names in (
+        ("site", [site.name for site in topology.sites]),
+        ("node", [node.name for node in topology.nodes]),
+        ("partition", [partition.name for partition in topology.partitions]),
+    ):
+        for name in names:
+            if not _NAME.fullmatch(name):
+                yield f"{kind} name {name!r}: use 1-63 of A-Z a-z 0-9 . _ -"
+        yield from (f"{kind} {name!r} is there twice: give each its own name" for name in _twice(names))
+    for partition in topology.partitions:
+        if not 1 <= partition.id <= MAX_PARTITION_ID:
+            yield f"partition {partition.name!r}: id {partition.id} is not in 1..{MAX_PARTITION_ID}"
+    for number in _twice(partition.id for partition in topology.partitions):
+        yield f"partition id {number} is there twice: give each partition its own"
 
 
-def _names(
-    sites: Sequence[Site], nodes: Sequence[Node], partitions: Sequence[Partition], operators: Sequence[str]
-) -> list[str]:
-    identities = [grant.identity for partition in partitions for grant in partition.clients]
-    found = [f"site {name!r} stands twice" for name in _twice(site.name for site in sites)]
-    found += [f"node {name!r} stands twice" for name in _twice(node.name for node in nodes)]
-    found += [f"partition id {number} stands twice" for number in _twice(p.id for p in partitions)]
-    found += [f"partition {name!r} stands twice" for name in _twice(p.name for p in partitions)]
-    found += [
-        f"identity {identity!r} stands twice; an identity belongs to one partition or to the operators"
-        for identity in _twice([*identities, *operators])
-    ]
-    found += [
-        f"address {address} belongs to two paths"
-        for address in _twice(path.address for node in nodes for path in node.paths)
-    ]
-    found += [
-        f"identity {identity!r} is not of the form spiffe://CLUSTER/client/NAME"
-        for identity in identities
-        if not identity.startswith("spiffe://") or "/client/" not in identity
-    ]
-    found += [
-        f"operator {identity!r} is not of the form spiffe://CLUSTER/operator/NAME"
-        for identity in operators
-        if not identity.startswith("spiffe://") or "/operator/" not in identity
-    ]
-    return found
+def _nodes(topology: Topology) -> Iterator[str]:
+    sites = {site.name: site for site in topology.sites}
+    for node in topology.nodes:
+        if not 1 <= node.weight <= MAX_WEIGHT:
+            yield f"node {node.name!r}: weight {node.weight} is not in 1..{MAX_WEIGHT}"
+        if not node.paths:
+            yield f"node {node.name!r} has no path: add at least one"
+        yield from (f"node {node.name!r} has two paths over uplink {u!r}" for u in _twice(p.uplink for p in node.paths))
+        site = sites.get(node.site)
+        if site is None:
+            yield f"node {node.name!r} is at the unknown site {node.site!r}: add the site or correct the name"
+        else:
+            yield from _paths(node, site)
+    for address in _twice(path.address for node in topology.nodes for path in node.paths):
+        yield f"address {address} is there twice: each path of each node needs its own"
 
 
-def _membership(package: Package, sites: Sequence[Site], nodes: Sequence[Node]) -> list[str]:
-    by_name = {site.name: site for site in sites}
-    found = [
-        f"node {node.name!r} stands in site {node.site!r}, which is not defined"
-        for node in nodes
-        if node.site not in by_name
-    ]
-    for node in nodes:
-        site = by_name.get(node.site)
-        if site is None or not site.uplinks:
-            continue
-        found += [
-            f"node {node.name!r} has a path over uplink {path.uplink!r}, which site {site.name!r} does not have"
-            for path in node.paths
-            if path.uplink not in site.uplinks
-        ]
-    active = sum(1 for node in nodes if node.site in by_name and by_name[node.site].role == ACTIVE)
-    if not package.min_active_nodes <= active <= package.max_active_nodes:
-        found.append(
-            f"{active} active nodes; package {package.name} has "
-            f"{package.min_active_nodes} to {package.max_active_nodes}"
-        )
-    return found
+def _paths(node: Node, site: Site) -> Iterator[str]:
+    for path in node.paths:
+        if site.uplinks and path.uplink not in site.uplinks:
+            yield f"node {node.name!r} has a path over {path.uplink!r}, which is no uplink of site {site.name!r}"
+        if path.address.port == 0:
+            yield f"node {node.name!r}: port 0 in {path.address}: name the port that the node listens on"
 
 
-def _geography(sites: Sequence[Site]) -> list[str]:
-    found = []
-    if sum(1 for site in sites if site.role == ACTIVE) < MIN_ACTIVE_SITES:
-        found.append(f"fewer than {MIN_ACTIVE_SITES} active sites; one risk zone must not take all of them")
-    found += [
-        f"site {site.name!r} has fewer than {MIN_UPLINKS} uplinks" for site in sites if len(site.uplinks) < MIN_UPLINKS
-    ]
-    found += [f"site {site.name!r} has no risk_zone" for site in sites if not site.risk_zone]
-    zones = _twice(site.risk_zone for site in sites if site.risk_zone)
-    found += [f"risk zone {zone!r} holds two sites" for zone in zones]
-    found += [
-        f"site {site.name!r} has no latitude and longitude"
-        for site in sites
-        if site.latitude is None or site.longitude is None
-    ]
-    for one, other in combinations(sites, 2):
-        if None in (one.latitude, one.longitude, other.latitude, other.longitude):
-            continue
-        apart = great_circle_km(one.latitude, one.longitude, other.latitude, other.longitude)  # type: ignore[arg-type]  # checked above
-        if apart < MIN_SITE_DISTANCE_KM:
-            found.append(
-                f"sites {one.name!r} and {other.name!r} are {apart:.1f} km apart; at least {MIN_SITE_DISTANCE_KM:.0f}"
-            )
-    return found
+def _identities(topology: Topology) -> Iterator[str]:
+    name = topology.cluster.name
+    for partition in topology.partitions:
+        for grant in partition.clients:
+            yield from _grant(grant, f"partition {partition.name!r}", f"spiffe://{name}/client/", CLIENT_ROLES)
+            if not grant.roles:
+                yield f"partition {partition.name!r}: {grant.identity!r} has no role: add one of {_list(CLIENT_ROLES)}"
+    for grant in topology.operators:
+        yield from _grant(grant, "operators", f"spiffe://{name}/operator/", OPERATOR_ROLES)
+    everyone = [grant.identity for partition in topology.partitions for grant in partition.clients]
+    for identity in _twice([*everyone, *(grant.identity for grant in topology.operators)]):
+        yield f"identity {identity!r} is there twice: an identity belongs to one partition"
+
+
+def _grant(grant: Grant, place: str, prefix: str, roles: frozenset[str]) -> Iterator[str]:
+    if not (grant.identity.startswith(prefix) and _NAME.fullmatch(grant.identity[len(prefix) :])):
+        yield f"{place}: identity {grant.identity!r} must be {prefix}NAME"
+    for role in grant.roles:
+        if role not in roles:
+            yield f"{place}: {grant.identity!r} has the unknown role {role!r}: use {_list(roles)}"
+
+
+def _node_count(topology: Topology, package: Package) -> Iterator[str]:
+    dr_sites = {site.name for site in topology.sites if site.role == "disaster-recovery"}
+    active = sum(node.site not in dr_sites for node in topology.nodes)
+    if active < package.min_active_nodes:
+        yield f"{active} active nodes: package {package.name} needs at least {package.min_active_nodes}"
+    if package.max_active_nodes is not None and active > package.max_active_nodes:
+        yield f"{active} active nodes: package {package.name} allows at most {package.max_active_nodes}"
+
+
+def _redundancy(topology: Topology, package: Package) -> Iterator[str]:
+    for site in topology.sites:
+        yield from _place(site, needed=package.redundant_sites)
+    if not package.redundant_sites:
+        return
+    with_nodes = {node.site for node in topology.nodes}
+    for site in topology.sites:
+        if site.name not in with_nodes:
+            yield f"site {site.name!r} has no node: add one or remove the site"
+        if len(set(site.uplinks)) < MIN_UPLINKS:
+            yield f"site {site.name!r} has fewer than {MIN_UPLINKS} uplinks: add a redundant internet connection"
+    for zone in _twice(site.risk_zone for site in topology.sites if site.risk_zone):
+        shared = _list(site.name for site in topology.sites if site.risk_zone == zone)
+        yield f"sites {shared} share the risk zone {zone!r}: each site needs its own"
+    yield from _distances(topology, package)
+
+
+def _place(site: Site, *, needed: bool) -> Iterator[str]:
+    if needed and not site.risk_zone:
+        yield f"site {site.name!r} has no risk_zone: add it"
+    for what, value, most in (("latitude", site.latitude, 90.0), ("longitude", site.longitude, 180.0)):
+        if value is None:
+            if needed:
+                yield f"site {site.name!r} has no {what}: add it in degrees"
+        elif not -most <= value <= most:
+            yield f"site {site.name!r}: {what} {value} is not in -{most:g}..{most:g} degrees"
+
+
+def _distances(topology: Topology, package: Package) -> Iterator[str]:
+    active = [site for site in topology.sites if site.role == "active"]
+    recovery = [site for site in topology.sites if site.role == "disaster-recovery"]
+    if len(active) < MIN_ACTIVE_SITES:
+        yield f"{len(active)} active sites: package {package.name} needs at least {MIN_ACTIVE_SITES}"
+    elif all((km := _apart(a, b)) is not None and km < MIN_DISTANCE_KM for a, b in combinations(active, 2)):
+        names = _list(site.name for site in active)
+        yield f"active sites {names} are less than {MIN_DISTANCE_KM:g} km apart: two of them must be farther apart"
+    if package.dr_required and not recovery:
+        yield f'no disaster-recovery site: package {package.name} needs one (role = "disaster-recovery")'
+    for site in recovery:
+        for other in topology.sites:
+            km = _apart(site, other)
+            if other is not site and km is not None and km < MIN_DISTANCE_KM:
+                yield (
+                    f"disaster-recovery site {site.name!r} is {km:.1f} km from site {other.name!r}: "
+                    f"it must be {MIN_DISTANCE_KM:g} km or more from every other"
+                )
+
+
+def _apart(a: Site, b: Site) -> float | None:
+    """Return the distance in km; None where a place is not known (which is a violation of its own)."""
+    if a.latitude is None or a.longitude is None or b.latitude is None or b.longitude is None:
+        return None
+    return great_circle_km(a.latitude, a.longitude, b.latitude, b.longitude)
+
+
+def _twice(values: Iterable[Hashable]) -> list[Hashable]:
+    return [value for value, count in Counter(values).items() if count > 1]
+
+
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))

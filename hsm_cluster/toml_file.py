@@ -1,37 +1,69 @@
-"""A TOML file -> a typed form. Unknown keys are errors."""
+"""A TOML file -> a checked form. Every mistake is one line that names the file, the key and what to do."""
 
+import re
 import tomllib
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
+from hsm_cluster.address import Address
 from hsm_cluster.errors import ConfigurationError
 
-MAX_FILE_BYTES = 1 << 20
-"""A configuration is read whole; a larger file is not one."""
+MAX_FILE_BYTES = 1 << 20  # a topology of thousands of clients is below this; a device file or a log is not read whole
 
 _T = TypeVar("_T")
+_AT_KEY = re.compile(r"^(?P<what>.*) - at `\$\.?(?P<key>.*)`$", re.DOTALL)
 
 
 def load_toml(path: Path, form: type[_T]) -> _T:
-    """Return the file as that form.
+    """Read `path` as `form`, strictly. An Address is written as "host:port"; a Path is taken relative to this file.
 
-    Raises:
-        ConfigurationError: it cannot be read, is not TOML, or does not fit the form.
+    Forms are msgspec structs with `forbid_unknown_fields=True`, so that a misspelt key is an error.
     """
+    folder = path.absolute().parent
+
+    def decode(wanted: type, value: Any) -> Any:
+        if not isinstance(value, str):
+            raise ValueError(f"Expected text, got {type(value).__name__}")  # noqa: TRY004 - msgspec adds the key to a ValueError
+        if wanted is Address:
+            return Address.parse(value)
+        if issubclass(wanted, Path):
+            return folder / value
+        raise NotImplementedError(f"no way to read a {wanted.__name__} from a file")
+
+    try:
+        return msgspec.convert(_parse(path), form, strict=True, dec_hook=decode)
+    except msgspec.ValidationError as error:
+        raise ConfigurationError(f"{path}: {_explain(str(error))}") from None
+
+
+def _parse(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
+            content = file.read(MAX_FILE_BYTES + 1)
+    except FileNotFoundError:
+        raise ConfigurationError(f"{path}: no such file; create it or name another one") from None
     except OSError as error:
-        raise ConfigurationError(f"{path}: cannot be read ({error.strerror}); give the path of the file") from None
-    if len(data) > MAX_FILE_BYTES:
+        raise ConfigurationError(f"{path}: cannot be read: {error.strerror}; check the path and its rights") from None
+    if len(content) > MAX_FILE_BYTES:
         raise ConfigurationError(f"{path}: larger than {MAX_FILE_BYTES} bytes; this is not a configuration file")
     try:
-        document = tomllib.loads(data.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path}: not valid TOML ({error}); correct it") from None
-    try:
-        return msgspec.convert(document, form)
-    except msgspec.ValidationError as error:
-        raise ConfigurationError(f"{path}: {error}; correct or remove it") from None
+        return tomllib.loads(content.decode())
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{path}: not UTF-8 text; save it as UTF-8") from None
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        reason = str(error) or "nested too deeply"
+        raise ConfigurationError(f"{path}: not valid TOML: {reason}; correct that place") from None
+
+
+def _explain(problem: str) -> str:
+    match = _AT_KEY.match(problem)
+    what, key = (match["what"], match["key"]) if match else (problem, "")
+    place = f"key {key}: " if key else ""
+    if what.startswith("Object contains unknown field"):
+        return f"{place}unknown key {what.split('`')[1]!r}; remove it or correct its spelling"
+    if what.startswith("Object missing required field"):
+        return f"{place}key {what.split('`')[1]!r} is missing; add it"
+    what = what.replace("`", "").replace("Expected", "expected", 1)
+    return f"{place}{what}; correct the value"

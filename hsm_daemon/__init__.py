@@ -1,9 +1,10 @@
-"""What both daemons share and neither protocol nor crypto.
+"""What both daemons share, and what is neither protocol nor crypto.
 
-lifecycle   start, stop, signals, systemd     admin   read-only HTTP: metrics, health, status
-tls         contexts, and who the peer is     logs    logfmt lines
-tasks       named tasks that are kept         clock   the only place that asks for the time
-errors      why a daemon cannot start         exit_codes
+exit_codes  what the process ends with          errors  why a daemon cannot start
+lifecycle   event loop, signals, systemd        tasks   the only way to start a task
+tls         contexts, and who is at the other end
+logs        logfmt on standard error            clock   the only place that asks for the time
+admin       the small HTTP server for metrics and state
 
-What it does not do: it knows nothing of frames, keys or nodes.
+What this package does not do: it knows no frame, no key and no node.
 """

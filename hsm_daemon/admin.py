@@ -1,145 +1,180 @@
-"""Read-only HTTP for people and Prometheus: metrics, health, status.
+"""The admin HTTP server: a few read-only pages for monitoring, with every wait and buffer bounded.
 
-One request a connection, GET or HEAD, no body: so small that a scrape costs little and there is little to attack.
-Every size and time is bounded.
+It speaks as much HTTP/1.1 as a scraper needs: GET and HEAD, one request a connection.
 """
 
 import asyncio
-import logging
 import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from http import HTTPStatus
+from ipaddress import ip_address
+from typing import NamedTuple
 
 from hsm_daemon import logs
 from hsm_daemon.errors import StartError
+from hsm_daemon.http_head import BadRequest, parse_head
 
-MAX_HEAD_BYTES = 8192
-"""Request line and headers."""
-HEAD_TIMEOUT_S = 5.0
-"""Time for a client to send them, and to read the answer."""
-MAX_CONNECTIONS = 64
+MAX_HEAD_BYTES = 8192  # request line and headers together
+HEAD_TIMEOUT_S = 5.0  # from connecting to the end of the head, however slowly bytes come
+WRITE_TIMEOUT_S = 10.0  # for the peer to take the answer and close
+MAX_CONNECTIONS = 32  # at the same time; one scraper needs one
+BACKLOG = 64  # connections that wait to be accepted
 
-_log = logs.logger("admin")
+_log = logs.logger("daemon.admin")
+
+REASONS = {
+    200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed", 408: "Request Timeout",
+    431: "Request Header Fields Too Large", 500: "Internal Server Error", 503: "Service Unavailable",
+    505: "HTTP Version Not Supported",
+}  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class AdminAnswer:
-    """What a route answers."""
+class AdminAnswer(NamedTuple):
+    """One page."""
 
     status: int
     content_type: str
     body: bytes
 
 
-Route = Callable[[], AdminAnswer]
+Routes = Mapping[str, Callable[[], AdminAnswer]]
 
 
 class AdminServer:
-    """Serves the routes, `path -> function`. Functions run on the loop and must be quick."""
+    """Serves `routes` (path -> what makes the page, called in the event loop, so it must be quick)."""
 
-    def __init__(self, host: str, port: int, routes: Mapping[str, Route], *, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, host: str, port: int, routes: Routes, tls: ssl.SSLContext | None = None) -> None:
         self._host = host
         self._port = port
+        self._routes = routes
         self._tls = tls
-        self.routes = dict(routes)
-        self.connections: set[_HttpConnection] = set()
         self._server: asyncio.Server | None = None
+        self._connections: set[_Connection] = set()
 
     async def start(self) -> tuple[str, int]:
-        """Listen; return the address that was bound.
-
-        Raises:
-            StartError: the address cannot be bound.
-        """
+        """Listen; return the address that was bound (port 0 = any free one)."""
+        if self._tls is None and not _is_loopback(self._host):
+            raise StartError(f"admin address {self._host} is not loopback; use 127.0.0.1 or configure tls")
         loop = asyncio.get_running_loop()
         try:
             self._server = await loop.create_server(
-                lambda: _HttpConnection(self), self._host, self._port, ssl=self._tls
-            )
+                lambda: _Connection(self._routes, self._connections),
+                self._host, self._port, ssl=self._tls, backlog=BACKLOG,
+            )  # fmt: skip
         except OSError as error:
             raise StartError(
-                f"admin address {self._host}:{self._port} cannot be bound ({error.strerror}); free or change it"
+                f"admin address {self._host}:{self._port} cannot be used: {error.strerror or error}; "
+                "free it or configure another one"
             ) from None
-        host, port = self._server.sockets[0].getsockname()[:2]
-        return host, port
+        bound = self._server.sockets[0].getsockname()
+        return str(bound[0]), int(bound[1])
 
     async def stop(self) -> None:
-        """Stop listening and close what is open."""
-        if self._server is not None:
-            self._server.close()
-        for connection in list(self.connections):
+        """Stop listening and drop what is open."""
+        if self._server is None:
+            return
+        self._server.close()
+        for connection in list(self._connections):
             connection.abort()
-        if self._server is not None:
-            await self._server.wait_closed()
+        await self._server.wait_closed()
+        self._server = None
 
 
-class _HttpConnection(asyncio.Protocol):
-    """One connection, one request."""
+class _Connection(asyncio.Protocol):
+    """One request, one answer, then the end."""
 
-    def __init__(self, server: AdminServer) -> None:
-        self._server = server
+    def __init__(self, routes: Routes, connections: "set[_Connection]") -> None:
+        self._routes = routes
+        self._connections = connections
         self._head = bytearray()
+        self._answered = False
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._answered = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        self._server.connections.add(self)
-        if len(self._server.connections) > MAX_CONNECTIONS:
-            self._answer(HTTPStatus.SERVICE_UNAVAILABLE, "text/plain", b"too many connections\n")
+        if len(self._connections) >= MAX_CONNECTIONS:
+            transport.abort()
             return
-        self._timer = asyncio.get_running_loop().call_later(HEAD_TIMEOUT_S, self.abort)
+        self._connections.add(self)
+        self._timer = asyncio.get_running_loop().call_later(HEAD_TIMEOUT_S, self._head_late)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._server.connections.discard(self)
+        self._connections.discard(self)
         if self._timer is not None:
             self._timer.cancel()
 
+    def data_received(self, data: bytes) -> None:
+        if self._answered:
+            return  # read and dropped: closing with unread bytes would reset the connection and lose the answer
+        self._head += data[: MAX_HEAD_BYTES + 1 - len(self._head)]
+        end = self._head.find(b"\r\n\r\n")
+        if end >= 0:
+            self._request(bytes(self._head[:end]))
+        elif len(self._head) > MAX_HEAD_BYTES:
+            self._answer(_text(431, f"the request's head is longer than {MAX_HEAD_BYTES} bytes"))
+
+    def eof_received(self) -> bool:
+        # A peer that has sent its request and half-closed still gets its answer; then there is nothing to wait for.
+        return False
+
     def abort(self) -> None:
-        """Close at once."""
+        """Drop the connection."""
         if self._transport is not None:
             self._transport.abort()
 
-    def data_received(self, data: bytes) -> None:
-        if self._answered:
-            return
-        self._head += data
-        if b"\r\n\r\n" in self._head:
-            self._handle(bytes(self._head.partition(b"\r\n")[0]))
-        elif len(self._head) > MAX_HEAD_BYTES:
-            self._answer(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "text/plain", b"headers too large\n")
-
-    def _handle(self, line: bytes) -> None:
-        words = line.split(b" ")
-        if len(words) != 3 or not words[2].startswith(b"HTTP/1."):
-            self._answer(HTTPStatus.BAD_REQUEST, "text/plain", b"not an HTTP/1.1 request\n")
-            return
-        if words[0] not in (b"GET", b"HEAD"):
-            self._answer(HTTPStatus.METHOD_NOT_ALLOWED, "text/plain", b"read-only: GET or HEAD\n")
-            return
-        route = self._server.routes.get(words[1].partition(b"?")[0].decode("latin-1"))
-        if route is None:
-            self._answer(HTTPStatus.NOT_FOUND, "text/plain", b"no such page\n")
-            return
+    def _request(self, head: bytes) -> None:
         try:
-            answer = route()
-        except Exception:  # noqa: BLE001 - a page that fails is answered with 500 and logged; the daemon goes on
-            _log.exception("an admin page failed")
-            answer = AdminAnswer(HTTPStatus.INTERNAL_SERVER_ERROR, "text/plain", b"internal error\n")
-        self._answer(answer.status, answer.content_type, answer.body, head_only=words[0] == b"HEAD")
+            method, path = parse_head(head)
+        except BadRequest as error:
+            self._answer(_text(error.status, str(error)))
+            return
+        if method not in ("GET", "HEAD"):
+            self._answer(_text(405, "only GET and HEAD"), extra="Allow: GET, HEAD\r\n")
+            return
+        page = self._routes.get(path)
+        answer = _text(404, "no such page") if page is None else _made(page, path)
+        self._answer(answer, with_body=method == "GET")
 
-    def _answer(self, status: int, content_type: str, body: bytes, *, head_only: bool = False) -> None:
-        assert self._transport is not None
+    def _answer(self, answer: AdminAnswer, *, with_body: bool = True, extra: str = "") -> None:
+        if self._transport is None or self._answered:
+            return
         self._answered = True
+        self._head.clear()
         head = (
-            f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: {content_type}\r\n"
-            f"Content-Length: {len(body)}\r\nConnection: close\r\nCache-Control: no-store\r\n"
-            "X-Content-Type-Options: nosniff\r\n\r\n"
-        ).encode()
-        if not self._transport.is_closing():
-            self._transport.write(head if head_only else head + body)
-            self._transport.close()
-        logs.event(_log, logging.DEBUG, "admin request", status=int(status))
+            f"HTTP/1.1 {answer.status} {REASONS.get(answer.status, 'Status')}\r\n"
+            f"Content-Type: {answer.content_type}\r\nContent-Length: {len(answer.body)}\r\n"
+            f"Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n{extra}Connection: close\r\n\r\n"
+        )
+        self._transport.write(head.encode("ascii") + (answer.body if with_body else b""))
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(WRITE_TIMEOUT_S, self.abort)
+        if self._transport.can_write_eof():
+            self._transport.write_eof()  # the peer closes when it has read all; data_received drops the rest
+        else:
+            self._transport.close()  # TLS ends by its own closing message
+
+    def _head_late(self) -> None:
+        self._answer(_text(408, f"no complete request within {HEAD_TIMEOUT_S:g} s"))
+
+
+def _made(page: Callable[[], AdminAnswer], path: str) -> AdminAnswer:
+    try:
+        return page()
+    except Exception:  # noqa: BLE001 - a broken page must not take the daemon's other work with it
+        _log.exception("admin page failed", extra={"fields": {"path": path}})
+        return _text(500, "this page failed; the log says why")
+
+
+def _text(status: int, text: str) -> AdminAnswer:
+    return AdminAnswer(status, "text/plain; charset=utf-8", text.encode() + b"\n")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

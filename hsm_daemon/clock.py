@@ -2,8 +2,12 @@
 
 import time
 
-monotonic = time.monotonic
-"""Seconds on a clock that never goes back; for deadlines."""
 
-now = time.time
-"""Seconds since 1970; for records and certificates."""
+def monotonic() -> float:
+    """Return seconds that only go forward: deadlines and intervals."""
+    return time.monotonic()
+
+
+def now() -> float:
+    """Return seconds since 1970 (UTC): validity of certificates, times in logs and records."""
+    return time.time()

@@ -2,4 +2,4 @@
 
 
 class StartError(Exception):
-    """The daemon cannot start; `str()` is one line that says what is wrong and what to do. Exit code 2."""
+    """The daemon cannot start (exit code 2); str() is the one line for the user: what is wrong and what to do."""

@@ -1,121 +1,138 @@
-"""TLS 1.3 contexts, and who the peer is.
+"""TLS 1.3 on both hops: contexts from files, and who is at the other end."""
 
-Identities are SPIFFE ids in the certificate's URI SAN, so host names are not checked: the caller compares the id.
-"""
-
-import asyncio
-import hashlib
 import ssl
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple, Protocol
 
+import msgspec
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
+from hsm_daemon import clock
 from hsm_daemon.errors import StartError
 
+MAX_PEM_BYTES = 1 << 20  # a bundle of hundreds of authorities is below this
 
-@dataclass(frozen=True, slots=True)
-class TlsFiles:
-    """PEM files: the CA that peers are checked against, this end's chain and its key."""
+
+class TlsFiles(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whom we trust, who we are, and the key that proves it: PEM files."""
 
     ca: Path
     certificate: Path
     key: Path
 
 
-@dataclass(frozen=True, slots=True)
-class PeerIdentity:
-    """What a peer's certificate says."""
+class PeerIdentity(NamedTuple):
+    """Who is at the other end, from its certificate."""
 
     identity: str
-    """SPIFFE id."""
     certificate_sha256: bytes
-    not_after: int
-    """Seconds since 1970."""
+    not_after: int  # seconds since 1970
+
+
+class _Transport(Protocol):
+    def get_extra_info(self, name: str, default: object = None) -> object: ...
 
 
 def server_context(files: TlsFiles) -> ssl.SSLContext:
-    """Return a context that asks every client for a certificate of the CA.
-
-    Raises:
-        StartError: a file is missing, unreadable, expired, or does not fit the others.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    """Return the context of a listener: TLS 1.3 only, and no client without a certificate of our authority."""
+    context = _context(ssl.PROTOCOL_TLS_SERVER, files)
     context.verify_mode = ssl.CERT_REQUIRED
-    # Resumed sessions would skip the client's certificate; a proxy has few, long connections and needs none.
+    # No session tickets: every connection shows its certificate, so an expired one cannot ride on an old session.
     context.num_tickets = 0
-    return _load(context, files)
-
-
-def client_context(files: TlsFiles) -> ssl.SSLContext:
-    """Return a context that checks the server against the CA and shows this end's certificate.
-
-    Raises:
-        StartError: as for `server_context`.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    return _load(context, files)
-
-
-def _load(context: ssl.SSLContext, files: TlsFiles) -> ssl.SSLContext:
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    for path in (files.ca, files.certificate, files.key):
-        try:
-            with path.open("rb"):
-                pass
-        except OSError as error:
-            raise StartError(f"TLS file {path}: {error.strerror}; name an existing, readable file") from None
-    check_certificate(files.certificate, datetime.now(UTC))
-    try:
-        context.load_verify_locations(cafile=files.ca)
-    except (ssl.SSLError, OSError):
-        raise StartError(f"TLS file {files.ca} holds no PEM certificate; name the CA's file") from None
-    try:
-        context.load_cert_chain(files.certificate, files.key)
-    except (ssl.SSLError, OSError):
-        raise StartError(
-            f"TLS key {files.key} is not the private key of {files.certificate}; name the two that belong together"
-        ) from None
     return context
 
 
-def check_certificate(path: Path, at: datetime) -> None:
-    """Check that a PEM certificate can be read and is valid at that time.
+def client_context(files: TlsFiles) -> ssl.SSLContext:
+    """Return the context of a connecting end: TLS 1.3 only, the server's certificate checked against our authority.
 
-    Raises:
-        StartError: it is not.
+    The name of a server is its SPIFFE identity and not its host: the caller compares `peer_identity`.
     """
+    context = _context(ssl.PROTOCOL_TLS_CLIENT, files)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+def peer_identity(transport: _Transport) -> PeerIdentity | None:
+    """Return the peer's identity: its certificate's only URI SAN; None without TLS or with none or several."""
+    connection = transport.get_extra_info("ssl_object")
+    if not isinstance(connection, ssl.SSLObject | ssl.SSLSocket):
+        return None
+    encoded = connection.getpeercert(binary_form=True)
+    return identity_of(encoded) if encoded else None
+
+
+def identity_of(encoded: bytes) -> PeerIdentity | None:
+    """Return the identity in a DER certificate; None when it has not exactly one URI SAN."""
     try:
-        certificate = x509.load_pem_x509_certificate(path.read_bytes())
-    except ValueError:
-        raise StartError(f"TLS file {path} holds no PEM certificate; name the certificate's file") from None
-    if certificate.not_valid_after_utc <= at:
-        raise StartError(f"certificate {path} expired on {certificate.not_valid_after_utc:%Y-%m-%d %H:%M}; renew it")
-    if certificate.not_valid_before_utc > at:
-        raise StartError(
-            f"certificate {path} is valid from {certificate.not_valid_before_utc:%Y-%m-%d %H:%M}; check this clock"
-        )
-
-
-def peer_identity(transport: asyncio.BaseTransport) -> PeerIdentity | None:
-    """Return who the peer is, or None without TLS or where the certificate has not exactly one URI SAN."""
-    ssl_object = transport.get_extra_info("ssl_object")
-    encoded = None if ssl_object is None else ssl_object.getpeercert(binary_form=True)
-    return None if encoded is None else identity_of(encoded)
-
-
-def identity_of(certificate_der: bytes) -> PeerIdentity | None:
-    """Return the identity of a DER certificate, or None where it has not exactly one SPIFFE URI SAN."""
-    try:
-        certificate = x509.load_der_x509_certificate(certificate_der)
+        certificate = x509.load_der_x509_certificate(encoded)
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         uris = names.get_values_for_type(x509.UniformResourceIdentifier)
-    except (ValueError, x509.ExtensionNotFound):
+    except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension):
         return None
-    if len(uris) != 1 or not uris[0].startswith("spiffe://"):
+    if len(uris) != 1:
         return None
     return PeerIdentity(
-        uris[0], hashlib.sha256(certificate_der).digest(), int(certificate.not_valid_after_utc.timestamp())
+        uris[0], certificate.fingerprint(hashes.SHA256()), int(certificate.not_valid_after_utc.timestamp())
     )
+
+
+def _context(protocol: int, files: TlsFiles) -> ssl.SSLContext:
+    authorities = _certificates(files.ca, "CA file")
+    certificate = _certificates(files.certificate, "certificate")[0]
+    _check_validity(certificate, files.certificate, "certificate")
+    if len(authorities) == 1:
+        _check_validity(authorities[0], files.ca, "CA certificate")
+    if _key(files.key).public_key() != certificate.public_key():
+        raise StartError(f"key {files.key} does not belong to certificate {files.certificate}; use the pair as issued")
+    context = ssl.SSLContext(protocol)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    try:
+        context.load_verify_locations(cafile=files.ca)
+        # Without a password callback OpenSSL would ask for one on the terminal.
+        context.load_cert_chain(files.certificate, files.key, password=lambda: b"")
+    except (ssl.SSLError, OSError) as error:
+        reason = error.strerror or str(error)
+        raise StartError(f"certificate {files.certificate} cannot be used: {reason}; issue a new one") from None
+    return context
+
+
+def _certificates(path: Path, what: str) -> list[x509.Certificate]:
+    try:
+        return x509.load_pem_x509_certificates(_read(path, what))
+    except ValueError:
+        raise StartError(f"{what} {path} is not a PEM certificate; name the right file or issue a new one") from None
+
+
+def _key(path: Path) -> PrivateKeyTypes:
+    try:
+        return serialization.load_pem_private_key(_read(path, "key"), password=None)
+    except TypeError:
+        raise StartError(f"key {path} is encrypted; daemons start without a password: use an unencrypted one") from None
+    except ValueError:
+        raise StartError(f"key {path} is not a PEM private key; name the right file or issue a new one") from None
+
+
+def _read(path: Path, what: str) -> bytes:
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_PEM_BYTES + 1)
+    except FileNotFoundError:
+        raise StartError(f"{what} {path} is missing; create it or correct `tls` in the configuration") from None
+    except OSError as error:
+        raise StartError(f"{what} {path} cannot be read: {error.strerror}; check the path and its rights") from None
+    if len(content) > MAX_PEM_BYTES:
+        raise StartError(f"{what} {path} is larger than {MAX_PEM_BYTES} bytes; name the right file")
+    return content
+
+
+def _check_validity(certificate: x509.Certificate, path: Path, what: str) -> None:
+    now = clock.now()
+    if certificate.not_valid_after_utc.timestamp() < now:
+        until = certificate.not_valid_after_utc.isoformat()
+        raise StartError(f"{what} {path} expired at {until}; issue a new one")
+    if certificate.not_valid_before_utc.timestamp() > now:
+        since = certificate.not_valid_before_utc.isoformat()
+        raise StartError(f"{what} {path} is not valid before {since}; check this machine's clock or issue a new one")
