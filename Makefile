@@ -1,0 +1,67 @@
+# make run    the demonstration: a cluster on this machine, keys, certificates, signatures
+# make test   lint and all tests              make lint   the checks without the tests
+# make bench  the proxy's cost beside HAProxy (QUICK=1: under a minute)
+# make lock   new lock files from pyproject.toml
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev run test lint format bench lock clean
+.DELETE_ON_ERROR:
+SHELL := /bin/sh
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+CODE := hsm_wire hsm_cluster hsm_daemon hsm_client proxy hsm_node hsmctl
+WORKERS ?= 2
+RUN_STAMP := .venv/.made-from-requirements
+DEV_STAMP := .venv/.made-from-requirements-dev
+
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+
+setup: $(RUN_STAMP)
+setup-dev: $(DEV_STAMP)
+
+# Wheels only: no compiler is needed. The editable build would leave redoubt.egg-info beside the code, which
+# nothing reads afterwards: it goes, so that setup makes .venv and nothing else.
+$(RUN_STAMP): requirements.lock pyproject.toml
+	@python=$$(sh tools/prerequisites.sh) && \
+	{ [ -x $(BIN)/python ] && $(BIN)/python -m pip --version >/dev/null 2>&1 || \
+	  { echo "Making .venv with the packages of requirements.lock (once; a minute at most)"; \
+	    "$$python" -m venv --clear .venv; }; }
+	@$(PIP) install --require-hashes --only-binary :all: -r requirements.lock
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@rm -rf redoubt.egg-info build
+	@touch $@
+
+$(DEV_STAMP): requirements-dev.lock $(RUN_STAMP)
+	@$(PIP) install --require-hashes --only-binary :all: -r requirements-dev.lock
+	@touch $@
+
+run: setup
+	@sh tools/prerequisites.sh >/dev/null
+	@exec $(BIN)/python tools/run_demo.py $(ARGS)
+
+test: lint
+	@sh tools/system_components.sh test
+	@PYTHONPATH=tools $(BIN)/pytest -p no_skips -q -n $(WORKERS) $(ARGS)
+
+lint: setup-dev
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check . || { echo "redoubt: run make format" >&2; exit 1; }
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/mypy --no-error-summary tools/*.py bench/*.py
+	@$(BIN)/lint-imports --no-cache >.venv/lint-imports.txt || { cat .venv/lint-imports.txt; exit 1; }
+
+format: setup-dev
+	@$(BIN)/ruff format --quiet .
+	@$(BIN)/ruff check --quiet --fix .
+
+bench: setup
+	@sh tools/system_components.sh bench
+	@$(BIN)/python bench/run.py $(if $(QUICK),--quick) $(ARGS)
+
+# uv resolves for every Python and platform at once; it is a tool of whoever changes a dependency, not of the tests.
+lock:
+	@sh tools/lock.sh
+
+clean:
+	@rm -rf .venv .mypy_cache .ruff_cache .hypothesis redoubt.egg-info build
