@@ -1,0 +1,28 @@
+from hsm_wire import kinds
+from hsm_wire.kinds import Flag, Kind
+
+
+def test_kinds_have_the_numbers_of_the_contract() -> None:
+    assert [(kind.name, int(kind)) for kind in Kind] == [
+        ("HELLO", 1),
+        ("WELCOME", 2),
+        ("REQUEST", 3),
+        ("RESPONSE", 4),
+        ("PING", 5),
+        ("PONG", 6),
+        ("GOAWAY", 7),
+        ("CANCEL", 8),
+        ("BIND", 9),
+        ("UNBIND", 10),
+    ]
+
+
+def test_plain_integers_are_those_of_the_enumeration() -> None:
+    for kind in Kind:
+        plain = getattr(kinds, kind.name)
+        assert type(plain) is int
+        assert plain == kind
+
+
+def test_flags_are_bits_0_and_1() -> None:
+    assert (Flag.NOT_EXECUTED, Flag.STALE, kinds.KNOWN_FLAGS) == (1, 2, 3)

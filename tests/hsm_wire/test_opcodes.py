@@ -1,0 +1,19 @@
+from hsm_wire.opcodes import Opcode
+
+CONTRACT = {
+    0x0001: "INFO RANDOM STATUS",
+    0x0101: "GENERATE_KEY IMPORT_KEY DESCRIBE_KEY FIND_KEYS UPDATE_KEY DESTROY_KEY WRAP_KEY UNWRAP_KEY ROTATE_KEY",
+    0x0201: "SIGN VERIFY ENCRYPT DECRYPT DERIVE ENCAPSULATE DECAPSULATE",
+    0x0301: "CREATE_OBJECT READ_OBJECT FIND_OBJECTS UPDATE_OBJECT DESTROY_OBJECT",
+    0x0401: "CLUSTER_STATE SET_NODE_STATE DR_STATUS DR_DRILL DR_PROMOTE DR_RECONCILE DR_DEMOTE READ_AUDIT "
+    "CREATE_BACKUP RESTORE_BACKUP VERIFY_BACKUP ROTATE_MASTER_KEY UNSEAL",
+}
+
+
+def test_opcodes_have_the_numbers_of_the_contract() -> None:
+    expected = {name: first + i for first, names in CONTRACT.items() for i, name in enumerate(names.split())}
+    assert {opcode.name: int(opcode) for opcode in Opcode} == expected
+
+
+def test_opcodes_fit_the_header_field() -> None:
+    assert all(0 < opcode <= 0xFFFF for opcode in Opcode)

@@ -1,0 +1,35 @@
+from hsm_wire import limits
+from hsm_wire.messages import Body
+from hsm_wire.opcodes import Opcode
+from hsm_wire.operations import OPERATIONS, Role, Work
+
+
+def test_every_opcode_has_exactly_one_row() -> None:
+    assert set(OPERATIONS) == {int(opcode) for opcode in Opcode}
+    assert all(number == row.opcode for number, row in OPERATIONS.items())
+
+
+def test_bodies_are_bodies() -> None:
+    assert all(issubclass(row.request, Body) and issubclass(row.result, Body) for row in OPERATIONS.values())
+
+
+def test_roles_are_those_of_the_contract() -> None:
+    assert {role.value for role in Role} == {"use", "manage", "audit", "operate"}
+    assert OPERATIONS[Opcode.SIGN].roles == (Role.USE,)
+    assert OPERATIONS[Opcode.GENERATE_KEY].roles == (Role.MANAGE,)
+    assert set(OPERATIONS[Opcode.DESCRIBE_KEY].roles) == {Role.USE, Role.MANAGE}
+    assert set(OPERATIONS[Opcode.INFO].roles) == set(Role)
+
+
+def test_administration_is_for_operators_and_the_audit_for_auditors() -> None:
+    for number, row in OPERATIONS.items():
+        if number >> 8 == 4:
+            expected = Role.AUDIT if number == Opcode.READ_AUDIT else Role.OPERATE
+            assert row.roles == (expected,)
+            assert row.work is Work.ADMINISTER
+
+
+def test_only_key_generation_has_the_long_time() -> None:
+    long = {row.opcode for row in OPERATIONS.values() if row.default_timeout_ms != limits.DEFAULT_TIMEOUT_MS}
+    assert long == {Opcode.GENERATE_KEY}
+    assert {row.opcode for row in OPERATIONS.values() if row.work is Work.GENERATE} == {Opcode.GENERATE_KEY}
