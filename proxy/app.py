@@ -6,12 +6,11 @@ import random
 from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 
+from hsm_daemon import clock, logs
 from hsm_daemon.admin import AdminAnswer, AdminServer
 from hsm_daemon.errors import StartError
 from hsm_daemon.lifecycle import Lifecycle
 from hsm_daemon.tls import client_context, server_context
-
-from hsm_daemon import clock, logs
 from hsm_wire.frames import Frame
 from proxy.config import ProxyConfig
 from proxy.core.balancer import Balancer
@@ -84,9 +83,9 @@ class ProxyApp:
             report=self.listener.pong,
         )
         self._ticker = Ticker(loop, self.keeper.tick, self.dispatcher.tick, self.listener.tick)
-        self._admin = AdminServer(config.admin.host, config.admin.port, self._routes())
-        self.address = str(config.listen)
-        self.admin_address = str(config.admin)
+        self._admin = AdminServer(config.file.admin.host, config.file.admin.port, self._routes())
+        self.address = str(config.file.listen)
+        self.admin_address = str(config.file.admin)
 
     async def start(self) -> None:
         """Listen, and begin to look for nodes.
@@ -96,16 +95,18 @@ class ProxyApp:
         """
         config = self.config
         try:
-            host, port = await self.listener.start(config.listen.host, config.listen.port, self._server_context)
+            host, port = await self.listener.start(
+                config.file.listen.host, config.file.listen.port, self._server_context
+            )
         except OSError as error:
-            reason = f"cannot listen on {config.listen}: {error.strerror or error}"
+            reason = f"cannot listen on {config.file.listen}: {error.strerror or error}"
             raise StartError(f"{reason}; choose another listen address in proxy.toml") from None
         self.address = _joined(host, port)
         try:
             admin_host, admin_port = await self._admin.start()
         except OSError as error:
             self.listener.stop_accepting()
-            reason = f"cannot listen on {config.admin}: {error.strerror or error}"
+            reason = f"cannot listen on {config.file.admin}: {error.strerror or error}"
             raise StartError(f"{reason}; choose another admin address in proxy.toml") from None
         self.admin_address = _joined(admin_host, admin_port)
         self._ticker.start()

@@ -5,10 +5,10 @@ import sys
 from pathlib import Path
 
 import click
-from hsm_cluster.errors import ConfigurationError
-from hsm_daemon.errors import StartError
 
+from hsm_cluster.errors import ConfigurationError
 from hsm_daemon import exit_codes, lifecycle, logs
+from hsm_daemon.errors import StartError
 from proxy.app import run_proxy
 from proxy.config import load_config
 

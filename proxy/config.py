@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
+
 from hsm_cluster.address import Address
 from hsm_cluster.cluster import Cluster, load_cluster
 from hsm_cluster.errors import ConfigurationError
 from hsm_cluster.toml_file import load_toml
 from hsm_daemon.tls import TlsFiles
-
 from proxy.core.settings import HealthSettings, Limits
 
 EventLoop = Literal["uvloop", "asyncio"]
@@ -30,8 +30,8 @@ class ProxyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     site: str
     tls: TlsTable | Literal["off"]
-    listen: str = "0.0.0.0:2410"
-    admin: str = "127.0.0.1:9410"
+    listen: Address = Address("0.0.0.0", 2410)
+    admin: Address = Address("127.0.0.1", 9410)
     tls_off_identity: str | None = None
     event_loop: EventLoop = "uvloop"
     limits: Limits = Limits()
@@ -43,8 +43,6 @@ class ProxyConfig(msgspec.Struct, frozen=True):
 
     file: ProxyFile
     cluster: Cluster
-    listen: Address
-    admin: Address
     tls: TlsFiles | None
     """None: TLS is off, and every client is `tls_off_identity`."""
 
@@ -52,8 +50,8 @@ class ProxyConfig(msgspec.Struct, frozen=True):
         """Return every setting with its value, for `--check`. Key files are named, not read."""
         settings: dict[str, Any] = msgspec.to_builtins(self.file)
         return settings | {
-            "listen": str(self.listen),
-            "admin": str(self.admin),
+            "listen": str(self.file.listen),
+            "admin": str(self.file.admin),
             "configuration_hash": self.cluster.configuration_hash,
         }
 
@@ -70,23 +68,22 @@ def load_config(path: Path) -> ProxyConfig:
     if all(site.name != file.site for site in cluster.sites):
         known = ", ".join(site.name for site in cluster.sites)
         raise ConfigurationError(f"{path}: site {file.site!r} is not in {file.cluster}; it has {known}")
-    listen = Address.parse(file.listen)
     tls = None
     if isinstance(file.tls, TlsTable):
         tls = TlsFiles(folder / file.tls.ca, folder / file.tls.certificate, folder / file.tls.key)
         if file.tls_off_identity is not None:
             raise ConfigurationError(f'{path}: tls_off_identity goes with tls = "off" only; remove it')
     else:
-        _check_tls_off(path, file, cluster, listen)
-    return ProxyConfig(file, cluster, listen, Address.parse(file.admin), tls)
+        _check_tls_off(path, file, cluster)
+    return ProxyConfig(file, cluster, tls)
 
 
-def _check_tls_off(path: Path, file: ProxyFile, cluster: Cluster, listen: Address) -> None:
+def _check_tls_off(path: Path, file: ProxyFile, cluster: Cluster) -> None:
     """Without TLS nobody can say who asks: only for trying out, on one machine."""
     if cluster.package.name != "sandbox":
         raise ConfigurationError(f'{path}: tls = "off" is for package sandbox only; name ca, certificate and key')
-    if not listen.is_loopback:
-        raise ConfigurationError(f'{path}: tls = "off" is for loopback only; listen is {listen}')
+    if not file.listen.is_loopback:
+        raise ConfigurationError(f'{path}: tls = "off" is for loopback only; listen is {file.listen}')
     if file.tls_off_identity is None:
         raise ConfigurationError(f'{path}: tls = "off" needs tls_off_identity, the identity that clients are taken for')
     if cluster.principal_of(file.tls_off_identity) is None:

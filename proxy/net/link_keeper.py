@@ -5,10 +5,9 @@ import ssl
 from collections.abc import Callable
 
 from hsm_cluster.address import Address
+from hsm_daemon import clock, logs
 from hsm_daemon.tasks import spawn
 from hsm_daemon.tls import PeerIdentity, peer_identity
-
-from hsm_daemon import clock, logs
 from hsm_wire.messages import Pong
 from proxy.core.balancer import Chance
 from proxy.core.dispatcher import Dispatcher

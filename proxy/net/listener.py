@@ -5,9 +5,8 @@ import ssl
 from collections.abc import Callable
 
 from hsm_cluster.cluster import Cluster
-from hsm_daemon.tls import PeerIdentity, peer_identity
-
 from hsm_daemon import clock, logs
+from hsm_daemon.tls import PeerIdentity, peer_identity
 from hsm_wire.messages import Pong
 from proxy.core.dispatcher import Dispatcher
 from proxy.core.principals import Bound, Principals

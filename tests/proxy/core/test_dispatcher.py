@@ -1,0 +1,369 @@
+"""Requests in, answers out: one answer each, whatever happens to nodes, clients and time."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hsm_wire import kinds
+from hsm_wire.statuses import Status
+
+
+def statuses(peer):
+    return [Status(frame.status) for frame in peer.of(kinds.RESPONSE)]
+
+
+def test_a_request_reaches_one_node_and_its_answer_the_client(world):
+    client, peer = world.client()
+    world.ask(client, 5, body=b"\x91\x01")
+    (node,) = world.holders()
+    (sent,) = world.peers[node].of(kinds.REQUEST)
+    assert (sent.body, sent.operation_id, sent.principal) == (b"\x91\x01", 7, client.principal.number)
+    assert sent.timeout_ms == 10_000
+    world.answer(node)
+    (answer,) = peer.frames
+    assert (answer.request_id, answer.status) == (5, 0)
+    assert not client.in_flight
+    assert not client.wire_ids
+    assert node.in_flight == 0
+
+
+def test_bind_comes_before_the_first_request_and_only_once(world):
+    client, _ = world.client()
+    for request_id in range(1, 60):
+        world.ask(client, request_id)
+    for peer in world.peers.values():
+        assert peer.frames[0].kind == kinds.BIND
+        assert len(peer.of(kinds.BIND)) == 1
+
+
+@pytest.mark.parametrize(("clients", "in_flight"), [(1, 8), (64, 1)])
+def test_each_node_gets_its_third_however_many_clients_ask(make_world, clients, in_flight):
+    world = make_world(seed=20)
+    peers = [world.client(f"c{number}")[0] for number in range(clients)]
+    request_id = 0
+    while request_id < 30_000:
+        for client in peers:
+            for _ in range(in_flight):
+                request_id += 1
+                world.ask(client, request_id)
+        for node in world.nodes:
+            for link_id in list(world.links[node].in_flight):
+                world.answer(node, link_id)
+    counts = [node.requests for node in world.nodes]
+    expected = sum(counts) / 3
+    chi_square = sum((count - expected) ** 2 / expected for count in counts)
+    assert chi_square < 13.82  # p > 0.001 with two degrees of freedom
+    assert all(abs(count - expected) < 0.03 * expected for count in counts)
+
+
+def test_a_node_lost_in_mid_request_hands_it_to_another(world):
+    client, peer = world.client()
+    world.ask(client, 1)
+    (first,) = world.holders()
+    world.lose(first)
+    (second,) = world.holders()
+    assert second is not first
+    assert peer.frames == []
+    world.answer(second)
+    assert statuses(peer) == [Status.OK]
+    assert world.counters.failovers == 1
+    assert (first.failures, first.in_flight) == (1, 0)
+
+
+def test_three_lost_nodes_end_a_request_which_may_have_run(world):
+    client, peer = world.client()
+    world.ask(client, 1)
+    for _ in range(3):
+        (node,) = world.holders()
+        world.lose(node)
+    assert statuses(peer) == [Status.UNAVAILABLE]
+    assert not peer.frames[0].flags & kinds.Flag.NOT_EXECUTED
+
+
+@pytest.mark.parametrize(
+    "status", [Status.DEVICE_ERROR, Status.MECHANISM_NOT_HERE, Status.NOT_CURRENT, Status.STORE_UNAVAILABLE]
+)
+def test_a_node_that_cannot_do_it_is_asked_once_and_the_last_says_so(world, status):
+    client, peer = world.client()
+    world.ask(client, 1)
+    asked = []
+    while world.holders():
+        (node,) = world.holders()
+        asked.append(node)
+        world.answer(node, status=status)
+    assert len(set(asked)) == 3
+    assert statuses(peer) == [status]
+
+
+def test_going_away_is_tried_elsewhere_and_never_passed_on(make_world):
+    world = make_world(weights=(1,))
+    client, peer = world.client()
+    world.ask(client, 1)
+    world.table.path_down(world.nodes[0].paths[0], "leaving", world.now)
+    world.answer(world.nodes[0], status=Status.GOING_AWAY, flags=kinds.Flag.NOT_EXECUTED)
+    world.advance(0.4)
+    assert statuses(peer) == [Status.UNAVAILABLE]
+    assert peer.frames[0].flags & kinds.Flag.NOT_EXECUTED
+
+
+def test_a_caller_s_own_error_is_passed_on_at_once(world):
+    client, peer = world.client()
+    world.ask(client, 1)
+    world.answer(world.holders()[0], status=Status.KEY_NOT_FOUND)
+    assert statuses(peer) == [Status.KEY_NOT_FOUND]
+
+
+def test_a_request_past_its_deadline_is_answered_and_the_late_answer_dropped(world):
+    client, peer = world.client()
+    world.ask(client, 1, timeout_ms=500)
+    (node,) = world.holders()
+    world.advance(0.45)
+    assert peer.frames == []
+    world.advance(0.15)
+    assert statuses(peer) == [Status.TIMEOUT]
+    assert node.in_flight == 1, "the node still works on it"
+    world.answer(node)
+    assert len(peer.frames) == 1
+    assert world.counters.late_answers == 1
+    assert node.in_flight == 0
+
+
+def test_an_answer_owed_for_too_long_no_longer_fills_the_window(world):
+    client, _ = world.client()
+    world.ask(client, 1, timeout_ms=100)
+    (node,) = world.holders()
+    world.advance(31)
+    assert node.in_flight == 0
+    assert world.counters.forgotten_answers == 1
+
+
+def test_without_a_node_requests_wait_a_quarter_second_then_unavailable(world):
+    client, peer = world.client()
+    for node in world.nodes:
+        world.lose(node)
+    world.advance(5)
+    world.ask(client, 1)
+    world.advance(0.2)
+    assert peer.frames == []
+    world.advance(0.1)
+    assert statuses(peer) == [Status.UNAVAILABLE]
+    assert peer.frames[0].flags & kinds.Flag.NOT_EXECUTED
+
+
+def test_a_node_that_comes_back_in_time_serves_what_waited(world):
+    client, peer = world.client()
+    for node in world.nodes:
+        world.lose(node)
+    world.ask(client, 1)
+    world.advance(0.1)
+    world.bring_up(world.nodes[1])
+    world.advance(0.05)
+    world.answer(world.nodes[1])
+    assert statuses(peer) == [Status.OK]
+
+
+def test_a_request_on_the_only_node_is_sent_again_when_it_returns(make_world):
+    world = make_world(weights=(1,))
+    client, peer = world.client()
+    world.ask(client, 1)
+    world.lose(world.nodes[0])
+    world.bring_up(world.nodes[0])
+    world.advance(0.05)
+    world.answer(world.nodes[0])
+    assert statuses(peer) == [Status.OK]
+
+
+def test_no_node_gets_more_than_its_window_and_a_slot_is_filled_at_once(make_world):
+    world = make_world(window=2)
+    client, peer = world.client()
+    for request_id in range(1, 11):
+        world.ask(client, request_id)
+    assert [node.in_flight for node in world.nodes] == [2, 2, 2]
+    assert world.dispatcher.waiting == 4
+    world.answer(world.nodes[0])
+    assert [node.in_flight for node in world.nodes] == [2, 2, 2]
+    assert world.dispatcher.waiting == 3
+    assert len(peer.frames) == 1
+
+
+def test_a_client_with_few_requests_is_not_behind_one_with_many(make_world):
+    world = make_world(window=1, weights=(1,))
+    many, _ = world.client("many")
+    few, few_peer = world.client("few")
+    for request_id in range(1, 51):
+        world.ask(many, request_id)
+    world.ask(few, 1)
+    for _ in range(3):
+        world.answer(world.nodes[0])
+    assert statuses(few_peer) == [Status.OK]
+
+
+def test_a_full_queue_answers_overloaded_not_executed(make_world):
+    world = make_world(window=1, weights=(1,), queue_requests=2)
+    client, peer = world.client()
+    for request_id in range(1, 5):
+        world.ask(client, request_id)
+    (answer,) = peer.frames
+    assert (answer.request_id, answer.status) == (4, Status.OVERLOADED)
+    assert answer.flags & kinds.Flag.NOT_EXECUTED
+
+
+def test_a_queue_longer_than_the_time_left_answers_overloaded_at_once(make_world):
+    world = make_world(window=1, weights=(1,))
+    client, peer = world.client()
+    for request_id in range(1, 101):
+        world.ask(client, request_id)
+    for _ in range(20):  # ten answers a second
+        world.advance(0.1)
+        world.answer(world.nodes[0])
+    before = len(peer.frames)
+    world.ask(client, 200, timeout_ms=1000)
+    assert peer.frames[-1].request_id == 200
+    assert (len(peer.frames), peer.frames[-1].status) == (before + 1, Status.OVERLOADED)
+
+
+def test_a_wait_for_a_window_ends_at_the_deadline_not_executed(make_world):
+    world = make_world(window=1, weights=(1,))
+    client, peer = world.client()
+    world.ask(client, 1)
+    world.ask(client, 2, timeout_ms=100)
+    world.advance(0.2)
+    (answer,) = peer.frames
+    assert (answer.request_id, answer.status) == (2, Status.OVERLOADED)
+    assert answer.flags & kinds.Flag.NOT_EXECUTED
+
+
+def test_more_in_flight_than_agreed_is_overloaded_not_executed(world):
+    client, peer = world.client(max_in_flight=2)
+    for request_id in (1, 2, 3):
+        world.ask(client, request_id)
+    (answer,) = peer.frames
+    assert (answer.request_id, answer.status, client.wire_ids) == (3, Status.OVERLOADED, {1, 2})
+
+
+def test_status_is_answered_by_the_proxy(world):
+    client, peer = world.client()
+    world.ask(client, 1, opcode=0x0003)
+    assert statuses(peer) == [Status.OK]
+    assert world.holders() == []
+
+
+def test_a_leaving_proxy_takes_nothing_new_and_finishes_the_rest(world):
+    drained = []
+    client, peer = world.client(drained=lambda: drained.append(True))
+    world.ask(client, 1)
+    world.dispatcher.leaving = client.leaving = True
+    world.ask(client, 2)
+    assert statuses(peer) == [Status.GOING_AWAY]
+    assert drained == []
+    world.answer(world.holders()[0])
+    assert drained == [True]
+
+
+def test_cancel_of_a_waiting_request_is_answered_here(make_world):
+    world = make_world(window=1, weights=(1,))
+    client, peer = world.client()
+    world.ask(client, 1)
+    world.ask(client, 2)
+    world.dispatcher.cancel(client, 2, world.now)
+    world.dispatcher.cancel(client, 99, world.now)
+    assert statuses(peer) == [Status.CANCELLED]
+    world.dispatcher.cancel(client, 1, world.now)
+    (cancel,) = world.peers[world.nodes[0]].of(kinds.CANCEL)
+    assert cancel.request_id == next(iter(world.links[world.nodes[0]].in_flight))
+
+
+def test_a_lost_client_s_work_is_cancelled_and_never_sent_again(make_world):
+    world = make_world(window=1)
+    client, peer = world.client()
+    for request_id in range(1, 6):
+        world.ask(client, request_id)
+    world.dispatcher.client_lost(client, world.now)
+    assert world.dispatcher.waiting == 0
+    world.lose(world.nodes[0])
+    assert all(len(p.of(kinds.REQUEST)) == 1 for p in world.peers.values())
+    for node in world.nodes[1:]:
+        assert len(world.peers[node].of(kinds.CANCEL)) == 1
+        world.answer(node)
+    assert (world.counters.late_answers, peer.frames) == (2, [])
+
+
+def test_frames_above_what_a_peer_takes_are_too_large(world):
+    client, peer = world.client(max_frame_bytes=40)
+    for link in world.links.values():
+        link.max_frame_bytes = 100
+    world.ask(client, 1, body=bytes(200))
+    assert statuses(peer) == [Status.TOO_LARGE]
+    world.ask(client, 2)
+    client.max_frame_bytes = 20
+    world.answer(world.holders()[0])
+    assert statuses(peer) == [Status.TOO_LARGE] * 2
+
+
+def test_an_answer_nobody_waits_for_is_dropped(world):
+    world.answer(world.nodes[0], link_id=77)
+    assert world.counters.late_answers == 1
+
+
+ACTIONS = st.one_of(
+    st.tuples(st.just("ask"), st.integers(0, 2), st.sampled_from([0, 50, 300])),
+    st.tuples(st.just("answer"), st.integers(0, 2), st.sampled_from(list(Status))),
+    st.tuples(st.just("lose"), st.integers(0, 2), st.none()),
+    st.tuples(st.just("up"), st.integers(0, 2), st.none()),
+    st.tuples(st.just("time"), st.sampled_from([1, 5, 20]), st.none()),
+    st.tuples(st.just("cancel"), st.integers(0, 2), st.integers(1, 20)),
+)
+
+
+class History:
+    """Plays actions on a world and knows how many requests were asked."""
+
+    def __init__(self, world):
+        self.world = world
+        self.clients = [world.client(f"c{number}") for number in range(3)]
+        self.asked = [0, 0, 0]
+
+    def play(self, kind, which, more):
+        world = self.world
+        getattr(self, kind)(which, more)
+        for node in world.nodes:
+            assert node.in_flight == len(world.links[node].in_flight) <= world.window
+        for number, (client, peer) in enumerate(self.clients):
+            answered = [frame.request_id for frame in peer.frames]
+            assert len(answered) == len(set(answered)), "two answers to one request"
+            assert sorted([*answered, *client.in_flight]) == list(range(1, self.asked[number] + 1))
+
+    def ask(self, which, timeout_ms):
+        self.asked[which] += 1
+        self.world.ask(self.clients[which][0], self.asked[which], timeout_ms=timeout_ms)
+
+    def answer(self, which, status):
+        if self.world.links[self.world.nodes[which]].in_flight:
+            self.world.answer(self.world.nodes[which], status=status)
+
+    def lose(self, which, _):
+        if self.world.nodes[which].paths[0].link is not None:
+            self.world.lose(self.world.nodes[which])
+
+    def up(self, which, _):
+        if self.world.nodes[which].paths[0].link is None:
+            self.world.bring_up(self.world.nodes[which])
+
+    def time(self, steps, _):
+        self.world.advance(steps * 0.025)
+
+    def cancel(self, which, request_id):
+        self.world.dispatcher.cancel(self.clients[which][0], request_id, self.world.now)
+
+
+@settings(max_examples=150, deadline=None, database=None)
+@given(st.lists(ACTIONS, max_size=60))
+def test_every_request_has_exactly_one_answer_whatever_happens(make_world_class, actions):
+    history = History(make_world_class(window=2, queue_requests=5))
+    for action in actions:
+        history.play(*action)
+    history.world.advance(45)
+    for number, (client, peer) in enumerate(history.clients):
+        assert sorted(frame.request_id for frame in peer.frames) == list(range(1, history.asked[number] + 1))
+        assert not client.in_flight
+    assert all(node.in_flight == 0 for node in history.world.nodes)
