@@ -24,8 +24,8 @@ def load_toml(path: Path, form: type[_T]) -> _T:
     folder = path.absolute().parent
 
     def decode(wanted: type, value: Any) -> Any:
-        if not isinstance(value, str):
-            raise ValueError(f"Expected text, got {type(value).__name__}")  # noqa: TRY004 - msgspec adds the key to a ValueError
+        if not isinstance(value, str):  # msgspec adds the key to a ValueError
+            raise ValueError(f"Expected text, got {type(value).__name__}")
         if wanted is Address:
             return Address.parse(value)
         if issubclass(wanted, Path):

@@ -99,7 +99,7 @@ class _Connection(asyncio.Protocol):
         self._connections.add(self)
         self._timer = asyncio.get_running_loop().call_later(HEAD_TIMEOUT_S, self._head_late)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio names it
         self._connections.discard(self)
         if self._timer is not None:
             self._timer.cancel()

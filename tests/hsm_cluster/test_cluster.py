@@ -1,0 +1,58 @@
+"""A loaded cluster."""
+
+from pathlib import Path
+
+import pytest
+
+from hsm_cluster.cluster import load_cluster
+from hsm_cluster.errors import ConfigurationError
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "cluster.toml"
+    path.write_text(text)
+    return path
+
+
+def test_a_principal_comes_from_its_identity_only(tmp_path: Path, economy: str) -> None:
+    cluster = load_cluster(write(tmp_path, economy))
+    client = cluster.principal_of("spiffe://payments/client/issuer")
+    operator = cluster.principal_of("spiffe://payments/operator/olga")
+    assert client is not None
+    assert operator is not None
+    assert (client.partition, client.roles) == (1, {"use", "manage"})
+    assert (operator.partition, operator.roles) == (0, {"operate"})
+    assert cluster.principal_of("spiffe://payments/client/nobody") is None
+    assert "issuer" not in repr(cluster).split("operators=")[1]
+
+
+def test_nodes_and_sites_are_found_by_name(tmp_path: Path, economy: str) -> None:
+    cluster = load_cluster(write(tmp_path, economy))
+    assert cluster.node("gva-1").weight == 2
+    assert cluster.site("alps").role == "disaster-recovery"
+    with pytest.raises(ConfigurationError, match="no node 'x'; it has: zrh-1"):
+        cluster.node("x")
+    with pytest.raises(ConfigurationError, match="no site 'x'; it has: zurich"):
+        cluster.site("x")
+
+
+def test_the_hash_is_of_the_meaning_and_not_of_the_text(tmp_path: Path, economy: str) -> None:
+    before = load_cluster(write(tmp_path, economy)).configuration_hash
+    other = "# a comment\n" + economy.replace('["use", "manage"]', '["manage", "use"]').replace(
+        '["isp-a", "isp-b"]', '["isp-b", "isp-a"]'
+    )
+    assert load_cluster(write(tmp_path, other)).configuration_hash == before
+    changed = economy.replace("weight = 2", "weight = 3")
+    assert load_cluster(write(tmp_path, changed)).configuration_hash != before
+    assert len(bytes.fromhex(before)) == 32
+
+
+def test_violations_are_one_line_with_the_file(tmp_path: Path, economy: str) -> None:
+    path = write(tmp_path, economy.replace('"CH-GE"', '"CH-ZH"').replace("weight = 2", "weight = 0"))
+    with pytest.raises(ConfigurationError) as caught:
+        load_cluster(path)
+    line = str(caught.value)
+    assert line.startswith(f"{path}: ")
+    assert "weight 0" in line
+    assert "risk zone" in line
+    assert "\n" not in line

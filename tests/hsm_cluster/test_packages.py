@@ -1,0 +1,14 @@
+"""The offer."""
+
+from hsm_cluster.packages import PACKAGES
+
+
+def test_packages_are_those_of_the_contract() -> None:
+    assert {p.name: (p.min_active_nodes, p.max_active_nodes, p.dr_required) for p in PACKAGES.values()} == {
+        "sandbox": (1, 4, False),
+        "economy": (2, 4, True),
+        "platinum": (2, 4, True),
+        "dedicated": (1, None, False),
+    }
+    assert [p.signatures_per_minute for p in PACKAGES.values()] == [None, 600, 12_000, None]
+    assert [p.key_generations_per_second for p in PACKAGES.values()] == [None, 1, 1, None]
