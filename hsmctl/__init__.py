@@ -1,0 +1,12 @@
+"""The command line: everything a person does with a cluster.
+
+cli           the command group and its exit codes      session   how a command finds and opens the cluster
+output        text for people, JSON for programs        failures  errors as one line and an exit code
+files         reading and writing, `-` for standard streams
+certificates  the CA and short-lived certificates of `hsmctl dev`
+distinguished_names  subjects and alternative names as X.509 objects
+known_answers vectors for `selftest`                    commands/ one module a group of commands
+dev/          a whole cluster on loopback               bench/    load, histogram, report
+
+What this package does not do: it never imports a daemon; `dev` starts them as processes.
+"""

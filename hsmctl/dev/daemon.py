@@ -1,0 +1,82 @@
+"""One daemon as a process that cannot outlive `hsmctl dev`.
+
+The child asks the kernel to be killed when its parent dies (PR_SET_PDEATHSIG), then becomes the daemon. It has a
+session of its own, so that Ctrl-C on the terminal reaches only `hsmctl dev`, which then stops all in order.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+LOG_TAIL_BYTES = 4096
+"""As much of a log's end as is looked at for the reason of a failed start."""
+
+_DIE_WITH_PARENT = """\
+import ctypes, os, sys
+ctypes.CDLL(None).prctl(1, 9)
+if os.getppid() != int(sys.argv[1]):
+    sys.exit(1)
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+class Daemon:
+    """A process of `python -m MODULE --config FILE`, its output in a log file."""
+
+    def __init__(self, module: str, config: Path, log: Path, event_loop: str | None) -> None:
+        self._command = [sys.executable, "-m", module, "--config", str(config)]
+        self._log = log
+        self._environment = {**os.environ, **({"HSM_EVENT_LOOP": event_loop} if event_loop else {})}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """Process id, 0 before the start."""
+        return self._process.pid if self._process is not None else 0
+
+    def start(self) -> None:
+        """Start the process. Only from the main thread: the kernel's promise is tied to the thread that forked."""
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid()), *self._command],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self._environment,
+                start_new_session=True,
+            )
+
+    def running(self) -> bool:
+        """Whether the process lives."""
+        return self._process is not None and self._process.poll() is None
+
+    def ask_to_stop(self) -> None:
+        """Send SIGTERM to the process and what it started."""
+        self._signal(signal.SIGTERM)
+
+    def wait_stopped(self, timeout_s: float) -> None:
+        """Wait for the end; kill what does not end in time."""
+        if self._process is None:
+            return
+        try:
+            self._process.wait(max(timeout_s, 0))
+        except subprocess.TimeoutExpired:
+            self._signal(signal.SIGKILL)
+            self._process.wait()
+
+    def reason(self) -> str:
+        """Return the last line that the daemon wrote: why it ended."""
+        try:
+            tail = self._log.read_bytes()[-LOG_TAIL_BYTES:]
+        except OSError:
+            return ""
+        lines = [line for line in tail.decode(errors="replace").splitlines() if line.strip()]
+        return lines[-1] if lines else ""
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is None or self._process.poll() is not None:
+            return
+        # The group is the daemon's own session: nothing else of the user's is in it.
+        os.killpg(self._process.pid, number)

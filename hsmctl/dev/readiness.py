@@ -1,0 +1,47 @@
+"""Asking daemons over their admin HTTP servers whether they serve."""
+
+import http.client
+import json
+from typing import Any
+
+QUESTION_TIMEOUT_S = 2.0
+MAX_ANSWER_BYTES = 1 << 20
+
+
+def get(admin: str, path: str) -> tuple[int, bytes]:
+    """GET from an admin server; status 0 when nobody answers."""
+    host, _, port = admin.rpartition(":")
+    connection = http.client.HTTPConnection(host, int(port), timeout=QUESTION_TIMEOUT_S)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read(MAX_ANSWER_BYTES)
+    except (OSError, http.client.HTTPException):
+        return 0, b""
+    finally:
+        connection.close()
+
+
+def status(admin: str) -> dict[str, Any]:
+    """Return /status of a daemon, empty when it does not answer."""
+    code, body = get(admin, "/status")
+    if code != http.client.OK:
+        return {}
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        return {}
+    return answer if isinstance(answer, dict) else {}
+
+
+def node_ready(admin: str) -> bool:
+    """Whether a node is up."""
+    return status(admin).get("state") == "up"
+
+
+def proxy_ready(admin: str, nodes: int) -> bool:
+    """Whether a proxy serves and has that many nodes in rotation."""
+    if get(admin, "/readyz")[0] != http.client.OK:
+        return False
+    seen = status(admin).get("nodes", [])
+    return sum(1 for node in seen if node.get("state") == "up") >= nodes
