@@ -81,7 +81,8 @@ def test_a_sandbox_needs_one_node_and_no_place() -> None:
 
 
 def test_an_identity_belongs_to_one_partition(economy: str) -> None:
-    second = '[[partitions]]\nid = 1\nname = "two"\nclients = [{ identity = "spiffe://payments/client/issuer", roles = ["use"] }]'
+    client = '{ identity = "spiffe://payments/client/issuer", roles = ["use"] }'
+    second = f'[[partitions]]\nid = 1\nname = "two"\nclients = [{client}]'
     found = check(f"{economy}\n{second}")
     assert any("belongs to one partition" in one for one in found)
     assert any("partition id 1 is there twice" in one for one in found)

@@ -1,0 +1,57 @@
+"""Certificates for real TLS on loopback."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from hsm_daemon.tls import TlsFiles
+
+PEM = serialization.Encoding.PEM
+
+
+class Authority:
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        self.certificate = self._sign("ca", self.key.public_key(), 3600, x509.BasicConstraints(True, 0))
+        (folder / "ca.pem").write_bytes(self.certificate.public_bytes(PEM))
+
+    def issue(self, name: str, uris: list[str], seconds: int = 3600) -> TlsFiles:
+        key = ec.generate_private_key(ec.SECP256R1())
+        names = [x509.SubjectAlternativeName([x509.UniformResourceIdentifier(u) for u in uris])] if uris else []
+        certificate = self._sign(name, key.public_key(), seconds, x509.BasicConstraints(False, None), *names)
+        files = TlsFiles(self.folder / "ca.pem", self.folder / f"{name}.pem", self.folder / f"{name}-key.pem")
+        files.certificate.write_bytes(certificate.public_bytes(PEM))
+        form, plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        files.key.write_bytes(key.private_bytes(PEM, form, plain))
+        return files
+
+    def _sign(
+        self, name: str, key: ec.EllipticCurvePublicKey, seconds: int, *extensions: x509.ExtensionType
+    ) -> x509.Certificate:
+        now = datetime.now(UTC)
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
+            .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ca")]))
+            .public_key(key)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(days=1))
+            .not_valid_after(now + timedelta(seconds=seconds))
+        )
+        for extension in extensions:
+            builder = builder.add_extension(extension, critical=False)
+        return builder.sign(self.key, hashes.SHA256())
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Callable[[str], Authority]:
+    """Make an authority of its own folder."""
+    return lambda name: Authority(tmp_path / name)

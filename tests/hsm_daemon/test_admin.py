@@ -1,0 +1,79 @@
+"""The admin server against a real socket, hostile input included."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import pytest
+
+from hsm_daemon import admin
+from hsm_daemon.admin import AdminAnswer, AdminServer
+from hsm_daemon.errors import StartError
+
+
+def fails() -> AdminAnswer:
+    raise RuntimeError("broken page")
+
+
+@pytest.fixture
+async def port() -> AsyncIterator[int]:
+    """Return the port of a running server."""
+    server = AdminServer("127.0.0.1", 0, {"/livez": lambda: AdminAnswer(200, "text/plain", b"ok\n"), "/bad": fails})
+    _, number = await server.start()
+    yield number
+    await server.stop()
+
+
+async def ask(port: int, request: bytes) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(request)
+        return await asyncio.wait_for(reader.read(), 20)
+    finally:
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_a_page_is_served_and_head_has_no_body(port: int) -> None:
+    got = await ask(port, b"GET /livez?x=1 HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert got.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert got.endswith(b"\r\n\r\nok\n")
+    head = await ask(port, b"HEAD /livez HTTP/1.0\r\n\r\n")
+    assert b"Content-Length: 3\r\n" in head
+    assert head.endswith(b"\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status"),
+    [
+        (b"GET /none HTTP/1.1\r\n\r\n", 404),
+        (b"GET /bad HTTP/1.1\r\n\r\n", 500),
+        (b"POST /livez HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc", 405),
+        (b"\x16\x03\x01\x00\xff\r\n\r\n", 400),
+        (b"GET /livez HTTP/2.0\r\n\r\n", 505),
+        (b"GET /livez HTTP/1.1\r\nno colon\r\n\r\n", 400),
+        (b"GET /" + b"a" * 200_000, 431),
+    ],
+)
+async def test_hostile_requests_get_an_answer(port: int, request_bytes: bytes, status: int) -> None:
+    assert (await ask(port, request_bytes)).startswith(b"HTTP/1.1 %d " % status)
+
+
+async def test_a_slow_head_ends_in_time(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admin, "HEAD_TIMEOUT_S", 0.05)
+    assert (await ask(port, b"GET /li")).startswith(b"HTTP/1.1 408 ")
+
+
+async def test_too_many_connections_are_dropped(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admin, "MAX_CONNECTIONS", 0)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    with contextlib.suppress(ConnectionResetError):  # the other way to see a dropped connection
+        assert await asyncio.wait_for(reader.read(), 5) == b""
+    writer.close()
+
+
+async def test_addresses_that_cannot_be_used_are_named(port: int) -> None:
+    with pytest.raises(StartError, match="cannot be used"):
+        await AdminServer("127.0.0.1", port, {}).start()
+    with pytest.raises(StartError, match="not loopback"):
+        await AdminServer("0.0.0.0", 0, {}).start()

@@ -1,0 +1,92 @@
+"""Real TLS over loopback: who gets in, and who they are."""
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from hsm_daemon.errors import StartError
+from hsm_daemon.lifecycle import loop_factory
+from hsm_daemon.tls import PeerIdentity, TlsFiles, client_context, peer_identity, server_context
+
+NODE, CLIENT = "spiffe://test/node/n", "spiffe://test/client/c"
+
+
+async def handshake(server: TlsFiles, client: ssl.SSLContext) -> list[PeerIdentity | None]:
+    """Connect and exchange one byte; return whom the server saw, then whom the client saw."""
+    seen: list[PeerIdentity | None] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append(peer_identity(writer.transport))
+        writer.write(b"x")
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+
+    listener = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=server_context(server))
+    async with listener:
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", listener.sockets[0].getsockname()[1], ssl=client, server_hostname=""
+        )
+        try:
+            assert await reader.read(1) == b"x"
+            seen.append(peer_identity(writer.transport))
+        finally:
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+    return seen
+
+
+@pytest.mark.parametrize("kind", ["asyncio", "uvloop"])
+def test_both_ends_know_each_other(authority: Callable[[str], Any], kind: Any) -> None:
+    ours = authority("a")
+    server, client = ours.issue("n", [NODE]), ours.issue("c", [CLIENT])
+    with asyncio.Runner(loop_factory=loop_factory(kind)) as runner:
+        seen = runner.run(handshake(server, client_context(client)))
+    assert [who and who.identity for who in seen] == [CLIENT, NODE]
+    assert all(who and len(who.certificate_sha256) == 32 and who.not_after > 0 for who in seen)
+
+
+@pytest.mark.parametrize("uris", [[], [CLIENT, NODE]])
+async def test_none_or_several_names_are_nobody(authority: Callable[[str], Any], uris: list[str]) -> None:
+    ours = authority("a")
+    seen = await handshake(ours.issue("n", [NODE]), client_context(ours.issue("c", uris)))
+    assert seen[0] is None
+
+
+async def test_a_foreign_authority_does_not_get_in(authority: Callable[[str], Any]) -> None:
+    ours, foreign = authority("a"), authority("b")
+    files = foreign.issue("c", [CLIENT])
+    server = ours.issue("n", [NODE])
+    with pytest.raises((ssl.SSLError, OSError)):
+        await handshake(server, client_context(files))
+
+
+def test_contexts_speak_tls_1_3_only(authority: Callable[[str], Any]) -> None:
+    files = authority("a").issue("n", [NODE])
+    for context in (server_context(files), client_context(files)):
+        assert context.minimum_version == ssl.TLSVersion.TLSv1_3
+        assert context.verify_mode == ssl.CERT_REQUIRED
+
+
+def test_bad_files_are_named(authority: Callable[[str], Any]) -> None:
+    ours = authority("a")
+    good, other = ours.issue("n", [NODE]), ours.issue("o", [NODE])
+    old = ours.issue("old", [NODE], seconds=-60)
+    missing, bad = good.key.with_name("none.pem"), good.key.with_name("bad.pem")
+    bad.write_text("no pem")
+    for files, words in (
+        (TlsFiles(missing, good.certificate, good.key), "CA file .*none.pem is missing"),
+        (TlsFiles(good.ca, missing, good.key), "certificate .*none.pem is missing"),
+        (TlsFiles(good.ca, good.certificate, missing), "key .*none.pem is missing"),
+        (TlsFiles(good.ca, bad, good.key), "not a PEM certificate"),
+        (TlsFiles(good.ca, good.certificate, bad), "not a PEM private key"),
+        (TlsFiles(good.ca, good.certificate, other.key), "does not belong"),
+        (old, "expired at"),
+    ):
+        with pytest.raises(StartError, match=words):
+            server_context(files)
