@@ -49,7 +49,7 @@ def test_a_good_file_breaks_no_rule(economy: str) -> None:
         (
             "46.6\nlongitude = 8.0",
             "47.4\nlongitude = 8.5",
-            "disaster-recovery site 'alps' is 4.0 km from site 'zurich'",
+            "disaster-recovery site 'alps' is 4.1 km from site 'zurich'",
         ),
         ('uplinks = ["isp-a", "isp-b"]\n[[nodes]]', 'uplinks = ["isp-a"]\n[[nodes]]', "fewer than 2 uplinks"),
     ],

@@ -2,13 +2,15 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 
 from hsm_daemon import admin
 from hsm_daemon.admin import AdminAnswer, AdminServer
 from hsm_daemon.errors import StartError
+from hsm_daemon.tls import client_context, server_context
 
 
 def fails() -> AdminAnswer:
@@ -77,3 +79,21 @@ async def test_addresses_that_cannot_be_used_are_named(port: int) -> None:
         await AdminServer("127.0.0.1", port, {}).start()
     with pytest.raises(StartError, match="not loopback"):
         await AdminServer("0.0.0.0", 0, {}).start()
+
+
+async def test_stop_drops_open_connections_and_tls_serves_pages(authority: Callable[[str], Any]) -> None:
+    ours = authority("a")
+    files, client = ours.issue("n", ["spiffe://t/node/n"]), ours.issue("c", ["spiffe://t/client/c"])
+    pages = {"/": lambda: AdminAnswer(200, "text/plain", b"hello")}
+    server = AdminServer("127.0.0.1", 0, pages, server_context(files))
+    _, number = await server.start()
+    context = client_context(client)
+    reader, writer = await asyncio.open_connection("127.0.0.1", number, ssl=context, server_hostname="")
+    writer.write(b"GET / HTTP/1.1\r\n\r\n")
+    assert (await asyncio.wait_for(reader.read(), 5)).endswith(b"hello")
+    writer.close()
+    idle, idle_writer = await asyncio.open_connection("127.0.0.1", number, ssl=context, server_hostname="")
+    await asyncio.wait_for(server.stop(), 5)
+    with contextlib.suppress(ConnectionError):
+        assert await asyncio.wait_for(idle.read(), 5) == b""
+    idle_writer.close()
