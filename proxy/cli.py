@@ -35,3 +35,7 @@ def main(path: Path, check: bool) -> None:
         click.echo(f"hsm-proxy: {error}", err=True)
         sys.exit(exit_codes.CONFIGURATION)
     sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()
