@@ -48,7 +48,7 @@ lint: setup-dev
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check . || { echo "redoubt: run make format" >&2; exit 1; }
 	@$(BIN)/mypy --no-error-summary
-	@$(BIN)/mypy --no-error-summary tools/*.py bench/*.py
+	@$(BIN)/mypy --no-error-summary tools/*.py && $(BIN)/mypy --no-error-summary -p bench
 	@$(BIN)/lint-imports --no-cache >.venv/lint-imports.txt || { cat .venv/lint-imports.txt; exit 1; }
 
 format: setup-dev
@@ -57,7 +57,7 @@ format: setup-dev
 
 bench: setup
 	@sh tools/system_components.sh bench
-	@$(BIN)/python bench/run.py $(if $(QUICK),--quick) $(ARGS)
+	@$(BIN)/python -m bench $(if $(QUICK),--quick) $(ARGS)
 
 # uv resolves for every Python and platform at once; it is a tool of whoever changes a dependency, not of the tests.
 lock:
