@@ -83,7 +83,10 @@ class ProxyApp:
             report=self.listener.pong,
         )
         self._ticker = Ticker(loop, self.keeper.tick, self.dispatcher.tick, self.listener.tick)
-        self._admin = AdminServer(config.file.admin.host, config.file.admin.port, self._routes())
+        admin = config.file.admin
+        self._admin = AdminServer(
+            admin.host, admin.port, self._routes(), tls=None if admin.is_loopback else self._server_context
+        )
         self.address = str(config.file.listen)
         self.admin_address = str(config.file.admin)
 
@@ -104,10 +107,9 @@ class ProxyApp:
         self.address = _joined(host, port)
         try:
             admin_host, admin_port = await self._admin.start()
-        except OSError as error:
+        except StartError:
             self.listener.stop_accepting()
-            reason = f"cannot listen on {config.file.admin}: {error.strerror or error}"
-            raise StartError(f"{reason}; choose another admin address in proxy.toml") from None
+            raise
         self.admin_address = _joined(admin_host, admin_port)
         self._ticker.start()
 
@@ -131,6 +133,7 @@ class ProxyApp:
 
     def _routes(self) -> Mapping[str, Callable[[], AdminAnswer]]:
         return {
+            "/": self._front_page,
             "/metrics": self._metrics,
             "/livez": lambda: _text(200, "alive"),
             "/readyz": self._readyz,
@@ -140,6 +143,11 @@ class ProxyApp:
     def _metrics(self) -> AdminAnswer:
         self._collector.clients = len(self.listener.clients)
         return AdminAnswer(200, CONTENT_TYPE, exposition(self._collector))
+
+    def _front_page(self) -> AdminAnswer:
+        lines = [f"{self.config.file.name}: {len(self.table.rotation)} of {len(self.table.nodes)} nodes in rotation"]
+        lines += [f"{node.name}: {node.operational}, {node.administrative} {node.reason}" for node in self.table.nodes]
+        return _text(200, "\n".join([*lines, "Pages: /status /metrics /livez /readyz"]))
 
     def _readyz(self) -> AdminAnswer:
         if self.dispatcher.leaving:
@@ -184,6 +192,5 @@ async def run_proxy(config: ProxyConfig, lifecycle: Lifecycle) -> None:
     try:
         await lifecycle.stopping.wait()
     finally:
-        logs.event(_log, "info", "stopping", in_flight=sum(node.in_flight for node in app.table.nodes))
         await app.stop()
     logs.event(_log, "info", "stopped")

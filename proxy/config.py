@@ -9,10 +9,9 @@ from hsm_cluster.address import Address
 from hsm_cluster.cluster import Cluster, load_cluster
 from hsm_cluster.errors import ConfigurationError
 from hsm_cluster.toml_file import load_toml
+from hsm_daemon.lifecycle import EventLoop
 from hsm_daemon.tls import TlsFiles
 from proxy.core.settings import HealthSettings, Limits
-
-EventLoop = Literal["uvloop", "asyncio"]
 
 
 class TlsTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -33,7 +32,7 @@ class ProxyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     listen: Address = Address("0.0.0.0", 2410)
     admin: Address = Address("127.0.0.1", 9410)
     tls_off_identity: str | None = None
-    event_loop: EventLoop = "uvloop"
+    event_loop: EventLoop | None = None
     limits: Limits = Limits()
     health: HealthSettings = HealthSettings()
 

@@ -1,0 +1,33 @@
+"""Event loops of both kinds, certificates, and a proxy with fake nodes on loopback."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))  # the helpers beside this file
+
+import asyncio
+
+import pytest
+import uvloop
+from proxy_stage import Stage
+
+
+class _UvloopPolicy(asyncio.DefaultEventLoopPolicy):
+    def new_event_loop(self):
+        return uvloop.new_event_loop()
+
+
+def pytest_asyncio_loop_factories(config, item):
+    """Net tests run on both event loops."""
+    del config
+    if "net" in item.path.parts or item.path.name == "test_app.py":
+        return {"asyncio": asyncio.SelectorEventLoop, "uvloop": uvloop.new_event_loop}
+    return {"asyncio": asyncio.SelectorEventLoop}
+
+
+@pytest.fixture
+async def stage(tmp_path):
+    """Fake nodes, a proxy in this process, clients that speak frames."""
+    made = Stage(tmp_path)
+    yield made
+    await made.close()
