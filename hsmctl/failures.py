@@ -39,7 +39,4 @@ def exit_code_of(error: Exception) -> int:
 
 def line_of(error: Exception) -> str:
     """Return the line to show for an error of the client library or a command."""
-    line = one_line(str(error)) or type(error).__name__
-    if isinstance(error, errors.ClusterUnreachable):
-        return f"{line} - is the cluster running? `hsmctl dev` starts one; --config or --proxy name another"
-    return line
+    return one_line(str(error)) or type(error).__name__

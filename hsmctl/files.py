@@ -4,8 +4,6 @@ import os
 import sys
 from pathlib import Path
 
-import click
-
 from hsmctl.failures import USAGE, CommandError
 
 MAX_INPUT_BYTES = 64 << 20
@@ -30,7 +28,8 @@ def read_input(path: str) -> bytes:
 def write_output(path: str, data: bytes) -> None:
     """Write to a file, or to standard output for `-`."""
     if path == "-":
-        click.get_binary_stream("stdout").write(data)
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
         return
     try:
         Path(path).write_bytes(data)

@@ -53,7 +53,7 @@ def _daemon_toml(plan: Plan, member: Member, more: str = "") -> str:
         tls = 'tls = "off"\n'
         if member.kind == "proxy":
             tls += f'tls_off_identity = "{CLIENT_IDENTITY}"\n'
-    loop = f'event_loop = "{plan.event_loop}"\n' if plan.event_loop and member.kind == "proxy" else ""
+    loop = f'event_loop = "{plan.event_loop}"\n' if plan.event_loop else ""
     return (
         f'cluster = "cluster.toml"\nname = "{member.name}"\n{more}'
         f'listen = "{member.address}"\nadmin = "{member.admin}"\n{tls}{loop}'

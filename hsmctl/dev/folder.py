@@ -43,7 +43,9 @@ class Folder:
             self.path.chmod(0o700)
             lock = (self.path / "dev.lock").open("w")
         except OSError as error:
-            raise CommandError(f"cannot use the folder {self.path}: {error.strerror}; name another by --dir", USAGE) from None
+            raise CommandError(
+                f"cannot use the folder {self.path}: {error.strerror}; name another by --dir", USAGE
+            ) from None
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -1,0 +1,1 @@
+"""The commands, one module a group. Each asks the library, prints the result and nothing else."""

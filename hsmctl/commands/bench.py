@@ -1,0 +1,95 @@
+"""hsmctl bench: real load through the proxy."""
+
+import asyncio
+import sys
+from collections.abc import Callable
+from typing import Final
+
+import click
+import uvloop
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from hsm_client.config import load_config
+from hsmctl.bench.load import Load
+from hsmctl.bench.plan import LoadPlan
+from hsmctl.bench.report import document_of, progress_line, text_of
+from hsmctl.bench.requests import benchable_mechanisms, prepare
+from hsmctl.failures import CommandError
+from hsmctl.session import Session, cluster_options
+
+DEFAULT_SECONDS: Final = 10.0
+MAX_CLIENTS: Final = 10_000
+MAX_IN_FLIGHT: Final = 256
+"""What one connection of a client may have in flight."""
+MAX_SIZE_BYTES: Final = 512 * 1024
+
+
+@click.command()
+@click.option("--key", "name", required=True, metavar="KEY", help="Id or label.")
+@click.option(
+    "--mechanism",
+    required=True,
+    type=click.Choice(benchable_mechanisms()),
+    metavar="M",
+    help="ecdsa-sha256, aes-gcm...",
+)
+@click.option("--clients", type=click.IntRange(1, MAX_CLIENTS), default=8, show_default=True, help="Connections.")
+@click.option(
+    "--in-flight",
+    type=click.IntRange(1, MAX_IN_FLIGHT),
+    default=1,
+    show_default=True,
+    help="Requests at a time on each.",
+)
+@click.option(
+    "--seconds", type=click.FloatRange(0.1, 86_400), help=f"How long [{DEFAULT_SECONDS:g} without --requests]."
+)
+@click.option("--requests", "total", type=click.IntRange(1), help="Stop after that many requests.")
+@click.option("--rate", type=click.FloatRange(0.1), help="Requests a second to start, however slow the answers are.")
+@click.option("--size", type=click.IntRange(1, MAX_SIZE_BYTES), default=128, show_default=True, help="Bytes of data.")
+@click.option("--no-retry", is_flag=True, help="Count what the client library would send again as an error.")
+@cluster_options
+def bench(
+    session: Session,
+    name: str,
+    mechanism: str,
+    clients: int,
+    in_flight: int,
+    seconds: float | None,
+    total: int | None,
+    rate: float | None,
+    size: int,
+    no_retry: bool,
+) -> None:
+    """Measure throughput and latency; exit 1 on any error.
+
+    Example: hsmctl bench --key tls --mechanism ecdsa-sha256 --clients 64 --seconds 10
+    """
+    if seconds is None and total is None:
+        seconds = DEFAULT_SECONDS
+    with session.cluster() as cluster:
+        key = cluster.key(name)
+        key_id = key.info.key_id
+    plan = LoadPlan(clients, in_flight, seconds, total, rate, not no_retry, session.timeout_s)
+    load = Load(load_config(session.config, session.proxies), plan, prepare(key_id, mechanism, size))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        document = runner.run(_measure(load, live=not session.out.as_json and sys.stderr.isatty()))
+    session.out.result(document, text_of(document))
+    if document["errors"]:
+        count = sum(load.errors.values())
+        raise CommandError(f"{count} of {load.done} requests failed; `hsmctl status` shows the nodes")
+
+
+async def _measure(load: Load, *, live: bool) -> dict[str, object]:
+    if not live:
+        await load.run()
+        return document_of(load)
+    with Live(console=Console(stderr=True), transient=True, auto_refresh=False) as display:
+        await load.run(_show_on(display))
+    return document_of(load)
+
+
+def _show_on(display: Live) -> Callable[[Load], None]:
+    return lambda load: display.update(Text(progress_line(load)), refresh=True)

@@ -1,0 +1,95 @@
+"""hsmctl dev: a whole cluster on this machine."""
+
+from pathlib import Path
+
+import click
+import msgspec
+
+from hsmctl.dev.folder import Folder
+from hsmctl.dev.manifest import Manifest
+from hsmctl.dev.plan import make_plan
+from hsmctl.dev.restart import restart
+from hsmctl.dev.supervisor import Supervisor
+from hsmctl.failures import USAGE, CommandError
+from hsmctl.output import Output
+from hsmctl.session import json_option
+
+DEFAULT_FOLDER = "redoubt-dev"
+MAX_NODES = 4
+"""What the package `sandbox` allows."""
+MAX_PROXIES = 8
+
+_folder_option = click.option(
+    "--dir", "folder", default=DEFAULT_FOLDER, show_default=True, metavar="D", help="Folder of the cluster."
+)
+
+
+@click.group(invoke_without_command=True)
+@_folder_option
+@click.option("--nodes", type=click.IntRange(1, MAX_NODES), default=3, show_default=True, help="HSM nodes.")
+@click.option("--proxies", type=click.IntRange(1, MAX_PROXIES), default=1, show_default=True, help="Proxies.")
+@click.option("--store", type=click.Choice(["sqlite", "etcd"]), default="sqlite", show_default=True, help="Key store.")
+@click.option("--tls", type=click.Choice(["on", "off"]), default="on", show_default=True, help="TLS on all hops.")
+@click.option("--event-loop", type=click.Choice(["uvloop", "asyncio"]), help="Event loop of the daemons.")
+@json_option
+@click.pass_context
+def dev(
+    context: click.Context,
+    folder: str,
+    nodes: int,
+    proxies: int,
+    store: str,
+    tls: str,
+    event_loop: str | None,
+    as_json: bool,
+) -> None:
+    """Run a cluster on this machine for trying out; Ctrl-C stops all of it.
+
+    The folder may hold an earlier run: its keys are kept.
+
+    Example: hsmctl dev --dir ./redoubt-dev --nodes 3
+    """
+    if context.invoked_subcommand is not None:
+        return
+    if store == "etcd":
+        raise CommandError("--store etcd is not offered yet; use --store sqlite", USAGE)
+    as_json = as_json or bool(context.find_root().params.get("as_json"))
+    plan = make_plan(nodes, proxies, tls=tls == "on", event_loop=event_loop)
+    with Supervisor(plan, Folder(Path(folder))) as supervisor:
+        manifest = supervisor.start()
+        if manifest is None:
+            return
+        Output(as_json).result(msgspec.to_builtins(manifest), _welcome(manifest))
+        supervisor.run()
+
+
+@dev.command("start")
+@click.argument("name")
+@_folder_option
+@json_option
+@click.pass_context
+def start(context: click.Context, name: str, folder: str, as_json: bool) -> None:
+    """Start daemon NAME of a running `hsmctl dev` again after it died.
+
+    Example: hsmctl dev start node-2
+    """
+    parent = context.parent
+    if parent is not None and context.get_parameter_source("folder") is click.core.ParameterSource.DEFAULT:
+        folder = parent.params["folder"]
+    as_json = as_json or bool(context.find_root().params.get("as_json") or (parent and parent.params["as_json"]))
+    entry = restart(Folder(Path(folder)), name)
+    Output(as_json).result(msgspec.to_builtins(entry), f"{name} runs again at {entry.address} (process {entry.pid})")
+
+
+def _welcome(manifest: Manifest) -> str:
+    lines = ["The cluster is ready."]
+    for what, entries in (("proxy", manifest.proxies), ("node", manifest.nodes)):
+        lines += [f"  {what} {e.name:<8} {e.address:<16} metrics http://{e.admin}/metrics" for e in entries]
+    lines += [
+        "Try, in another terminal:",
+        f"  export HSM_CLIENT_CONFIG={manifest.client_config}",
+        "  hsmctl key generate --type ec-p256 --label first",
+        "  hsmctl status",
+        "Ctrl-C stops everything.",
+    ]
+    return "\n".join(lines)

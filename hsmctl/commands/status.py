@@ -1,0 +1,47 @@
+"""hsmctl status."""
+
+import click
+import msgspec
+
+from hsmctl.failures import UNREACHABLE, CommandError
+from hsmctl.session import Session, cluster_options
+
+IN_ROTATION = "up"
+
+
+@click.command()
+@cluster_options
+def status(session: Session) -> None:
+    """Show proxy, nodes and paths; exit 0 while the cluster serves.
+
+    Example: hsmctl status --json
+    """
+    with session.cluster() as cluster:
+        seen = cluster.status()
+    document = msgspec.json.decode(msgspec.json.encode(_as_map(seen)))
+    if not session.out.as_json:
+        click.echo(f"cluster {seen.cluster}, proxy {seen.proxy} in {seen.site}, {seen.clients} clients connected")
+    rows = [
+        [
+            node.name,
+            node.site,
+            node.state,
+            node.administrative_state,
+            str(node.requests),
+            str(node.failures),
+            node.reason,
+        ]
+        for node in seen.nodes
+    ]
+    session.out.table(document, ["node", "site", "state", "wanted", "requests", "failures", "reason"], rows)
+    if not any(node.state == IN_ROTATION for node in seen.nodes):
+        raise CommandError("no node serves; see the reasons above and the nodes' logs", UNREACHABLE)
+
+
+def _as_map(value: object) -> object:
+    # Bodies are arrays on the wire; people and programs want names.
+    if isinstance(value, msgspec.Struct):
+        return {name: _as_map(getattr(value, name)) for name in value.__struct_fields__}
+    if isinstance(value, list):
+        return [_as_map(item) for item in value]
+    return value
