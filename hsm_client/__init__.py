@@ -1,0 +1,17 @@
+"""The client library: keys that live in the cluster, used like keys at hand.
+
+connect          asyncio: `async with connect("client.toml") as hsm`
+sync.connect     the same names, blocking, thread-safe, fork-safe; adds `private_key` for x509 builders, PyJWT...
+client, keys     the cluster and a key       pool, connection   several connections to several proxies
+portal           the blocking client's loop  private_keys       `cryptography` key objects
+errors           typed, by who can mend them config, tls        client.toml, SPIFFE identities
+retry            when to send again          mechanisms, encodings, key_ids   names and forms
+
+Every operation is safe to send twice, so the library sends again by itself until the deadline (`retry=False`
+turns that off). What this package does not do: it chooses no node, and never holds a private key.
+"""
+
+from hsm_client.client import Hsm, connect
+from hsm_client.keys import Encrypted, Key
+
+__all__ = ["Encrypted", "Hsm", "Key", "connect"]

@@ -1,0 +1,282 @@
+"""The asyncio client: one cluster, any number of requests at a time."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+from types import TracebackType
+from typing import Final, Self, TypeVar
+
+import msgspec
+
+from hsm_client import retry
+from hsm_client.config import ClientConfig, load_config
+from hsm_client.connection import Connection, ConnectionFull, ConnectionLost
+from hsm_client.errors import ClusterError, HsmError, KeyNotFound, KeyOrDataError, make_error
+from hsm_client.key_ids import maybe_key_id, new_key_id, new_operation_id
+from hsm_client.keys import Key
+from hsm_client.pool import Pool
+from hsm_wire import limits
+from hsm_wire import messages as m
+from hsm_wire.errors import BodyError
+from hsm_wire.frames import Frame
+from hsm_wire.opcodes import Opcode
+from hsm_wire.operations import OPERATIONS
+from hsm_wire.statuses import Status, StatusClass, status_class
+
+CONNECT_S: Final = 3.0
+"""How long `connect` tries before it says that the cluster cannot be reached."""
+_log = logging.getLogger("hsm_client")
+_T = TypeVar("_T", bound=msgspec.Struct)
+_UNCONFIRMED = (int(Status.OK_UNCONFIRMED), int(Status.OK_DR_PENDING))
+
+
+class Hsm:
+    """The cluster, as an application sees it. An async context manager; belongs to one event loop."""
+
+    def __init__(self, config: ClientConfig, *, timeout_s: float, retry: bool, pool_size: int) -> None:
+        if pool_size < 1 or timeout_s <= 0:
+            raise ValueError("pool_size and timeout_s are above 0")
+        self.timeout_s = timeout_s
+        self._retry = retry
+        self._rng = Random()
+        self._pool = Pool(config, pool_size, self._rng)
+
+    async def open(self) -> Self:
+        """Connect.
+
+        Raises:
+            ClusterUnreachable: no proxy could be reached.
+        """
+        self._pool.start()
+        try:
+            await self._pool.opened(min(CONNECT_S, self.timeout_s), patient=self._retry)
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def close(self) -> None:
+        """Close all connections; requests in flight end with an error."""
+        await self._pool.close()
+
+    async def __aenter__(self) -> Self:
+        return await self.open()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def file_numbers(self) -> list[int]:
+        """Return the sockets' file descriptors (what a forked child must let go)."""
+        return self._pool.file_numbers()
+
+    # ---- one request ------------------------------------------------------------------------------------------
+
+    async def request(
+        self,
+        opcode: int,
+        body: msgspec.Struct,
+        result_form: type[_T],
+        *,
+        timeout_s: float | None = None,
+        operation_id: int | None = None,
+    ) -> _T:
+        """Send a request, again where that is useful, and return its answer's body.
+
+        Raises:
+            HsmError: the subclass of the answer's status.
+        """
+        operation = operation_id or new_operation_id()
+        if timeout_s is None:
+            row = OPERATIONS.get(opcode)
+            default_s = row.default_timeout_ms / 1000 if row is not None else 0.0
+            long_s = default_s if default_s * 1000 > limits.DEFAULT_TIMEOUT_MS else 0.0
+            timeout_s = max(self.timeout_s, long_s)
+        deadline = asyncio.get_running_loop().time() + timeout_s
+        try:
+            frame = await self._exchange(opcode, m.encode_body(body), deadline, operation)
+            return await self._result(frame, body, result_form, deadline)
+        except HsmError as error:
+            error.operation_id = operation
+            raise
+        except BodyError as error:
+            raise make_error(Status.DEVICE_ERROR, f"the cluster's answer is malformed: {error}", operation) from None
+
+    async def _exchange(self, opcode: int, body: bytes, deadline: float, operation_id: int) -> Frame:
+        """Send until there is an answer that stands, or the deadline has come."""
+        loop = asyncio.get_running_loop()
+        attempt = 0
+        avoid: Connection | None = None
+        failure: HsmError | None = None
+        while True:
+            left_s = deadline - loop.time()
+            if left_s <= 0:
+                raise failure or make_error(Status.TIMEOUT, "the request's time ran out; send again with more time")
+            connection = await self._pool.acquire(deadline, avoid)
+            retry_after_ms = 0
+            try:
+                frame = await connection.send(
+                    opcode, body, timeout_s=max(deadline - loop.time(), 0.001), operation_id=operation_id
+                )
+            except ConnectionFull:
+                continue
+            except ConnectionLost as error:
+                failure = make_error(Status.UNAVAILABLE, f"the connection to proxy {connection.address} broke: {error}")
+            else:
+                if not retry.may_resend(frame.status, frame.flags):
+                    return frame
+                failure, retry_after_ms = _failure(frame)
+            if not self._retry:
+                raise failure
+            attempt += 1
+            avoid = connection
+            wait_s = retry.resend_wait_s(attempt, retry_after_ms, self._rng)
+            if loop.time() + wait_s >= deadline:
+                raise failure
+            await asyncio.sleep(wait_s)
+
+    async def _result(self, frame: Frame, body: msgspec.Struct, form: type[_T], deadline: float) -> _T:
+        if status_class(frame.status) != StatusClass.OK:
+            raise _failure(frame)[0]
+        if frame.status not in _UNCONFIRMED:
+            return m.decode_body(form, frame.body)
+        # The change is done, but the answer says who has not confirmed it, not what the key looks like now.
+        missing = m.decode_body(m.Unconfirmed, frame.body).unconfirmed
+        _log.warning("done, but not confirmed by %s", ", ".join(missing))
+        if form is m.Empty:
+            return m.decode_body(form, m.EMPTY_BODY)
+        key_id = getattr(body, "new_key_id", None) or getattr(body, "key_id", None)
+        if form is not m.KeyInfo or not isinstance(key_id, bytes):
+            raise BodyError(f"no {form.__name__} in an answer that only says who has not confirmed")
+        described = await self._exchange(
+            Opcode.DESCRIBE_KEY, m.encode_body(m.DescribeKey(key_id)), deadline, new_operation_id()
+        )
+        return await self._result(described, body, form, deadline)
+
+    # ---- the cluster ------------------------------------------------------------------------------------------
+
+    async def info(self) -> m.InfoResult:
+        """Return what the cluster offers."""
+        return await self.request(Opcode.INFO, m.Empty(), m.InfoResult)
+
+    async def status(self) -> m.StatusResult:
+        """Return the cluster as one proxy sees it."""
+        return await self.request(Opcode.STATUS, m.Empty(), m.StatusResult)
+
+    async def ping(self) -> float:
+        """Return the seconds that a node took to answer through a proxy."""
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        await self.info()
+        return loop.time() - start
+
+    async def random(self, n: int) -> bytes:
+        """Return n random bytes of the HSMs."""
+        pieces: list[bytes] = []
+        while n > 0:
+            length = min(n, limits.MAX_RANDOM_BYTES)
+            pieces.append((await self.request(Opcode.RANDOM, m.Random(length), m.RandomResult)).data)
+            n -= length
+        return b"".join(pieces)
+
+    # ---- keys -------------------------------------------------------------------------------------------------
+
+    async def generate_key(
+        self,
+        key_type: str,
+        *,
+        label: str = "",
+        usage: int | None = None,
+        policy: m.Policy | None = None,
+        key_id: str | bytes | None = None,
+    ) -> Key:
+        """Make a key in the cluster; its id is chosen here, so that sending twice makes one key."""
+        body = m.GenerateKey(_key_id(key_id), key_type, label, int(usage or 0), policy or m.Policy())
+        return Key(self, await self.request(Opcode.GENERATE_KEY, body, m.KeyInfo))
+
+    async def import_key(
+        self,
+        key_type: str,
+        material: bytes,
+        *,
+        label: str = "",
+        usage: int | None = None,
+        policy: m.Policy | None = None,
+        key_id: str | bytes | None = None,
+    ) -> Key:
+        """Bring a key in: PKCS#8 DER for private keys, the bytes themselves for secret ones."""
+        body = m.ImportKey(_key_id(key_id), key_type, material, label, int(usage or 0), policy or m.Policy())
+        return Key(self, await self.request(Opcode.IMPORT_KEY, body, m.KeyInfo))
+
+    async def key(self, id_or_label: str) -> Key:
+        """Return the key with that id (32 hex digits) or label.
+
+        Raises:
+            KeyNotFound: there is none.
+            KeyOrDataError: several keys have the label; its text lists their ids.
+        """
+        key_id = maybe_key_id(id_or_label)
+        if key_id is not None:
+            return Key(self, await self.request(Opcode.DESCRIBE_KEY, m.DescribeKey(key_id), m.KeyInfo))
+        found = await self.find_keys(label=id_or_label)
+        if not found:
+            raise KeyNotFound(
+                f"no key has the id or label {id_or_label!r}; `hsmctl key list` shows all", status=Status.KEY_NOT_FOUND
+            )
+        if len(found) > 1:
+            ids = ", ".join(key.id for key in found)
+            raise KeyOrDataError(
+                f"{len(found)} keys have the label {id_or_label!r}; name one by id: {ids}", status=Status.BAD_DATA
+            )
+        return found[0]
+
+    async def find_keys(self, label: str | None = None, key_type: str | None = None) -> list[Key]:
+        """Return all keys with that label and type, in the order of their ids."""
+        found: list[Key] = []
+        after = b""
+        while True:
+            body = m.FindKeys(label, key_type, after)
+            page = (await self.request(Opcode.FIND_KEYS, body, m.FindKeysResult)).keys
+            found += [Key(self, info) for info in page]
+            if len(page) < body.limit:
+                return found
+            after = page[-1].key_id
+
+
+def _failure(frame: Frame) -> tuple[HsmError, int]:
+    try:
+        failure = m.decode_body(m.Failure, frame.body)
+    except BodyError:
+        failure = m.Failure("")
+    return make_error(frame.status, failure.detail, frame.operation_id), failure.retry_after_ms
+
+
+def _key_id(key_id: str | bytes | None) -> bytes:
+    if key_id is None:
+        return new_key_id()
+    found = maybe_key_id(key_id) if isinstance(key_id, str) else key_id
+    if found is None or len(found) != limits.MAX_KEY_ID_BYTES:
+        raise make_error(Status.BAD_REQUEST, "a key id has 16 bytes, 32 hex digits")
+    return found
+
+
+def connect(
+    config: str | Path | ClientConfig | None = None,
+    *,
+    proxies: Sequence[str] | str | None = None,
+    timeout_s: float = 10.0,
+    retry: bool = True,
+    pool_size: int = 2,
+) -> Hsm:
+    """Return a client, to be used as `async with connect(...) as hsm`.
+
+    Raises:
+        ConfigurationError: client.toml or a file that it names is wrong.
+    """
+    return Hsm(load_config(config, proxies), timeout_s=timeout_s, retry=retry, pool_size=pool_size)
+
+
+__all__ = ["ClusterError", "Hsm", "connect"]

@@ -1,0 +1,324 @@
+"""One connection to a proxy: many requests in flight, answers by id, one coarse sweep for deadlines.
+
+Per request there is a frame, a future and a dictionary entry: no task, no timer. Writes are collected and flushed
+once per loop turn. Also the low-level way in for load generators: `open`, `request`, `close`.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from hsm_client.config import ProxyAddress
+from hsm_client.errors import ClusterUnreachable, HsmError, Timeout, make_error
+from hsm_client.tls import TlsIdentity
+from hsm_wire import kinds, limits
+from hsm_wire.connection import Connection as WireConnection
+from hsm_wire.errors import BodyError
+from hsm_wire.frames import Frame, encode_frame
+from hsm_wire.messages import EMPTY_BODY, Failure, Goaway, Hello, Pong, Welcome, decode_body, encode_body
+from hsm_wire.states import End
+from hsm_wire.statuses import Status
+
+SWEEP_S: Final = 0.05
+"""How often deadlines are looked at: a time-out may be late by this."""
+SILENCE_S: Final = 2.0
+"""With requests in flight and nothing heard for this long a PING goes out; after as long again all is lost."""
+CLOSE_S: Final = 1.0
+"""Longest wait for a connection to close in order."""
+NAME: Final = "redoubt-client"
+_HELLO: Final = encode_frame(
+    kinds.HELLO,
+    encode_body(Hello(1, limits.PROTOCOL_VERSION, limits.DEFAULT_MAX_FRAME_BYTES, limits.DEFAULT_MAX_IN_FLIGHT, NAME)),
+)
+_ID_LIMIT: Final = 1 << 32
+
+
+class ConnectionLost(Exception):  # noqa: N818 - says what happened, as ConnectionResetError does not
+    """The connection ended with requests in flight; whether they ran is unknown, sending them again is safe."""
+
+
+class ConnectionFull(Exception):  # noqa: N818 - not an error of anybody: wait or take another one
+    """As many requests are in flight as were agreed on, or the connection takes no new ones."""
+
+
+class _Pending:
+    __slots__ = ("deadline", "future")
+
+    def __init__(self, future: "asyncio.Future[Frame]", deadline: float) -> None:
+        self.future = future
+        self.deadline = deadline
+
+
+class Connection(asyncio.Protocol):
+    """See the module. Not thread-safe: it belongs to its event loop."""
+
+    def __init__(self, address: ProxyAddress, identity: TlsIdentity | None) -> None:
+        self.address = address
+        self.max_frame_bytes = limits.GREETING_MAX_FRAME_BYTES
+        self.max_in_flight = 0
+        self.proxy_name = ""
+        self.on_change: Callable[[Connection], None] | None = None
+        """Called when the connection can take a request again, takes no more, or is lost."""
+        self._identity = identity
+        self._loop = asyncio.get_running_loop()
+        self._wire = WireConnection(End.CLIENT, binds=False)
+        self._transport: asyncio.Transport | None = None
+        self._welcomed: asyncio.Future[None] = self._loop.create_future()
+        self.lost: asyncio.Future[None] = self._loop.create_future()
+        self._pending: dict[int, _Pending] = {}
+        self._out: list[bytes] = []
+        self._last_id = 0
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._heard = 0.0
+        self._pinged = False
+        self._leaving = False
+        self._fault: HsmError | None = None
+
+    @classmethod
+    async def open(
+        cls, address: ProxyAddress, identity: TlsIdentity | None = None, *, timeout_s: float = 5.0
+    ) -> "Connection":
+        """Connect, check who the proxy is, and greet.
+
+        Raises:
+            ClusterUnreachable: it cannot be reached or refuses us; the text says why.
+        """
+        loop = asyncio.get_running_loop()
+        connection = cls(address, identity)
+        context = identity.context if identity is not None else None
+        try:
+            async with asyncio.timeout(timeout_s):
+                await loop.create_connection(lambda: connection, address.host, address.port, ssl=context)
+                await connection._welcomed
+        except TimeoutError:
+            connection.abort()
+            raise ClusterUnreachable(f"proxy {address} did not answer within {timeout_s:g} s") from None
+        except (OSError, ConnectionLost) as error:
+            connection.abort()
+            raise ClusterUnreachable(f"proxy {address} cannot be reached: {_reason(error)}") from None
+        except BaseException:
+            connection.abort()
+            raise
+        return connection
+
+    @property
+    def in_flight(self) -> int:
+        """Requests without an answer, those included whose time has run out here."""
+        return len(self._pending)
+
+    @property
+    def usable(self) -> bool:
+        """Whether it takes new requests (if not full)."""
+        return not (self._leaving or self.lost.done()) and self.max_in_flight > 0
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a request may be sent now."""
+        return self.usable and len(self._pending) < self.max_in_flight
+
+    def send(self, opcode: int, body: bytes, *, timeout_s: float, operation_id: int = 0) -> "asyncio.Future[Frame]":
+        """Send a request; the future has its RESPONSE frame, whatever the status.
+
+        It raises Timeout at the deadline and ConnectionLost when the connection ends.
+
+        Raises:
+            ConnectionFull: no request can be sent now.
+            HsmError: the body is larger than the proxy takes.
+        """
+        if not self.has_room:
+            raise ConnectionFull
+        if len(body) + limits.MIN_LENGTH > self.max_frame_bytes:
+            raise make_error(
+                Status.TOO_LARGE,
+                f"the request has {len(body)} bytes, the proxy takes {self.max_frame_bytes - limits.MIN_LENGTH}; "
+                "send less, or a digest of the data",
+                operation_id,
+            )
+        request_id = self._next_id()
+        loop = self._loop
+        now = loop.time()
+        future: asyncio.Future[Frame] = loop.create_future()
+        if not self._pending:
+            self._heard = now
+        self._pending[request_id] = _Pending(future, now + timeout_s)
+        timeout_ms = min(max(1, int(timeout_s * 1000)), limits.MAX_TIMEOUT_MS)
+        self._write(
+            encode_frame(
+                kinds.REQUEST,
+                body,
+                request_id=request_id,
+                timeout_ms=timeout_ms,
+                opcode=opcode,
+                operation_id=operation_id,
+            )
+        )
+        if self._sweeper is None:
+            self._sweeper = loop.call_later(SWEEP_S, self._sweep)
+        return future
+
+    async def request(
+        self, opcode: int, body: bytes = EMPTY_BODY, *, timeout_s: float = 10.0, operation_id: int = 0
+    ) -> Frame:
+        """Send a request and return its RESPONSE frame, whatever the status; raises as `send`."""
+        return await self.send(opcode, body, timeout_s=timeout_s, operation_id=operation_id)
+
+    async def close(self) -> None:
+        """Say GOAWAY and close; requests in flight end with ConnectionLost."""
+        transport = self._transport
+        if transport is not None and not self.lost.done():
+            if self.usable:
+                self._leaving = True
+                self._wire.sent(kinds.GOAWAY)
+                self._write(encode_frame(kinds.GOAWAY, encode_body(Goaway("closed"))))
+            self._flush()
+            transport.close()
+            await asyncio.wait([self.lost], timeout=CLOSE_S)
+        self.abort()
+
+    def abort(self) -> None:
+        """Close at once."""
+        if self._transport is not None:
+            self._transport.abort()
+        self._end(ConnectionLost("closed"))
+
+    def file_number(self) -> int:
+        """Return the socket's file descriptor, -1 where there is none."""
+        socket = self._transport.get_extra_info("socket") if self._transport is not None else None
+        return int(socket.fileno()) if socket is not None else -1
+
+    # ---- asyncio.Protocol -------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Check the proxy's identity, then greet."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        if self._identity is not None:
+            tls = transport.get_extra_info("ssl_object")
+            fault = self._identity.proxy_fault(tls.getpeercert(binary_form=True))
+            if fault is not None:
+                self._refuse(ClusterUnreachable(f"{self.address} is not our proxy: {fault}; check client.toml"))
+                return
+        self._wire.sent(kinds.HELLO)
+        transport.write(_HELLO)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes; every legal frame is acted on."""
+        self._heard = self._loop.time()
+        self._pinged = False
+        for frame in self._wire.receive(data):
+            if frame.kind == kinds.RESPONSE:
+                self._answer(frame)
+            else:
+                self._control(frame)
+        if self._wire.fault is not None:
+            self._refuse(make_error(Status.UNAVAILABLE, f"proxy {self.address} broke the protocol"))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Everything in flight is lost."""
+        self._end(ConnectionLost(_reason(exc) if exc is not None else "the proxy closed the connection"))
+
+    # ---- inside -----------------------------------------------------------------------------------------------
+
+    def _next_id(self) -> int:
+        self._last_id = self._last_id % (_ID_LIMIT - 1) + 1
+        return self._last_id
+
+    def _write(self, data: bytes) -> None:
+        if not self._out:
+            self._loop.call_soon(self._flush)
+        self._out.append(data)
+
+    def _flush(self) -> None:
+        transport = self._transport
+        if self._out and transport is not None and not transport.is_closing():
+            transport.write(self._out[0] if len(self._out) == 1 else b"".join(self._out))
+        self._out.clear()
+
+    def _answer(self, frame: Frame) -> None:
+        pending = self._pending.pop(frame.request_id, None)
+        if pending is None:
+            if frame.request_id == limits.CONNECTION_REQUEST_ID:
+                detail = _detail(frame)
+                self._refuse(make_error(frame.status, f"proxy {self.address} refused the connection: {detail}"))
+            return
+        if not pending.future.done():
+            pending.future.set_result(frame)
+        if len(self._pending) == self.max_in_flight - 1:
+            self._changed()
+
+    def _control(self, frame: Frame) -> None:
+        if frame.kind == kinds.WELCOME:
+            try:
+                welcome = decode_body(Welcome, frame.body)
+            except BodyError as error:
+                self._refuse(ClusterUnreachable(f"proxy {self.address} greets wrongly: {error}"))
+                return
+            self._wire.agree(limits.DEFAULT_MAX_FRAME_BYTES)
+            self.max_frame_bytes = welcome.max_frame_bytes
+            self.max_in_flight = min(welcome.max_in_flight, limits.DEFAULT_MAX_IN_FLIGHT)
+            self.proxy_name = welcome.name
+            if not self._welcomed.done():
+                self._welcomed.set_result(None)
+        elif frame.kind == kinds.PING:
+            pong = Pong(b"", 0, 0, 0, 0)
+            self._write(encode_frame(kinds.PONG, encode_body(pong), request_id=frame.request_id))
+        elif frame.kind == kinds.GOAWAY:
+            self._leaving = True
+            self._changed()
+
+    def _sweep(self) -> None:
+        self._sweeper = None
+        if not self._pending:
+            return
+        now = self._loop.time()
+        for pending in self._pending.values():
+            if pending.deadline <= now and not pending.future.done():
+                pending.future.set_exception(
+                    Timeout("the request's time ran out; send again with more time", status=Status.TIMEOUT)
+                )
+        silence = now - self._heard
+        if silence > 2 * SILENCE_S and self._pinged:
+            self._refuse(None)
+            return
+        if silence > SILENCE_S and not self._pinged:
+            self._pinged = True
+            self._write(encode_frame(kinds.PING, EMPTY_BODY))
+        self._sweeper = self._loop.call_later(SWEEP_S, self._sweep)
+
+    def _refuse(self, fault: HsmError | None) -> None:
+        self._fault = fault
+        if self._transport is not None:
+            self._transport.abort()
+        self._end(ConnectionLost("the proxy fell silent" if fault is None else fault.detail))
+
+    def _end(self, error: ConnectionLost) -> None:
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            self._sweeper = None
+        if self.lost.done():
+            return
+        self.lost.set_result(None)
+        if not self._welcomed.done():
+            self._welcomed.set_exception(self._fault or error)
+            self._welcomed.exception()  # Marks it as seen where nobody waits any more.
+        pending, self._pending = self._pending, {}
+        for entry in pending.values():
+            if not entry.future.done():
+                entry.future.set_exception(error)
+        self._changed()
+
+    def _changed(self) -> None:
+        if self.on_change is not None:
+            self.on_change(self)
+
+
+def _detail(frame: Frame) -> str:
+    try:
+        return decode_body(Failure, frame.body).detail
+    except BodyError:
+        return f"status {frame.status:#06x}"
+
+
+def _reason(error: BaseException) -> str:
+    text = getattr(error, "verify_message", "") or getattr(error, "strerror", "") or str(error)
+    return str(text) or type(error).__name__

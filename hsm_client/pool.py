@@ -1,0 +1,171 @@
+"""A few connections to several proxies, kept open.
+
+Each slot holds one connection. The slots start at a random proxy and go round, so that one client spreads over
+the proxies and many clients spread evenly; a slot whose connection ends opens the next proxy at once, then backs
+off with jitter once every proxy has failed.
+"""
+
+import asyncio
+from collections import deque
+from random import Random
+from typing import Final
+
+from hsm_client import retry
+from hsm_client.config import ClientConfig
+from hsm_client.connection import Connection
+from hsm_client.errors import ClusterUnreachable, HsmError, make_error
+from hsm_client.keeper import Keeper
+from hsm_client.tls import TlsIdentity
+from hsm_wire.statuses import Status
+
+OPEN_TIMEOUT_S: Final = 3.0
+"""Longest wait for one proxy to take a connection, TLS and greeting included."""
+MAX_WAITING: Final = 10_000
+"""Requests of one client that wait for room on a connection."""
+
+
+class Pool:
+    """See the module."""
+
+    def __init__(self, config: ClientConfig, size: int, rng: Random) -> None:
+        self._proxies = config.proxies
+        self._identity = TlsIdentity(config.tls) if config.tls is not None else None
+        self._size = size
+        self._rng = rng
+        self._keeper = Keeper()
+        self._connections: list[Connection] = []
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._last_error: HsmError | None = None
+        self._failures = 0
+        """Connections in a row that could not be opened."""
+        self._closed = False
+
+    def start(self) -> None:
+        """Begin to open connections."""
+        first = self._rng.randrange(len(self._proxies))
+        for slot in range(self._size):
+            self._keeper.spawn(self._keep_open(first + slot), f"hsm-client-slot-{slot}")
+
+    async def close(self) -> None:
+        """Close everything; whoever waits gets an error."""
+        self._closed = True
+        await self._keeper.stop()
+        connections, self._connections = self._connections, []
+        await asyncio.gather(*(connection.close() for connection in connections))
+        self._wake()
+
+    async def opened(self, timeout_s: float, *, patient: bool) -> None:
+        """Wait for the first connection.
+
+        Raises:
+            ClusterUnreachable: none came up in time, or (not patient) every proxy failed once.
+        """
+        deadline = asyncio.get_running_loop().time() + timeout_s
+        while not any(connection.usable for connection in self._connections):
+            if not patient and self._failures >= len(self._proxies):
+                raise self._unreachable()
+            await self._wait(deadline)
+
+    async def acquire(self, deadline: float, avoid: Connection | None = None) -> Connection:
+        """Return a connection with room, by preference not `avoid`, waiting until the deadline (loop time).
+
+        Raises:
+            ClusterUnreachable: there was no connection.
+            HsmError: there was never room, or the client is closed.
+        """
+        while True:
+            found = self._maybe_choose(avoid)
+            if found is not None:
+                return found
+            await self._wait(deadline)
+
+    def file_numbers(self) -> list[int]:
+        """Return the sockets' file descriptors."""
+        return [connection.file_number() for connection in self._connections]
+
+    def _maybe_choose(self, avoid: Connection | None) -> Connection | None:
+        best: Connection | None = None
+        for connection in self._connections:
+            if not connection.has_room:
+                continue
+            if best is None or best is avoid or (connection is not avoid and connection.in_flight < best.in_flight):
+                best = connection
+        return best
+
+    async def _wait(self, deadline: float) -> None:
+        if self._closed:
+            raise make_error(Status.CANCELLED, "the client is closed; connect again")
+        if len(self._waiting) >= MAX_WAITING:
+            raise make_error(Status.OVERLOADED, f"{MAX_WAITING} requests wait in this client; send less at a time")
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(future)
+        try:
+            async with asyncio.timeout_at(deadline):
+                await future
+        except TimeoutError:
+            if any(connection.usable for connection in self._connections):
+                raise make_error(Status.TIMEOUT, "no connection had room in time; send less at a time") from None
+            raise self._unreachable() from None
+        finally:
+            if future.cancelled() and future in self._waiting:
+                self._waiting.remove(future)
+
+    def _unreachable(self) -> HsmError:
+        names = ", ".join(str(proxy) for proxy in self._proxies)
+        reason = self._last_error.detail if self._last_error is not None else "no answer"
+        return ClusterUnreachable(
+            f"no proxy of {names} can be reached ({reason}); check that the cluster runs (`hsmctl dev`) and client.toml"
+        )
+
+    def _wake(self, _connection: Connection | None = None) -> None:
+        waiting, self._waiting = self._waiting, deque()
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
+
+    async def _keep_open(self, position: int) -> None:
+        failures = 0
+        while True:
+            address = self._proxies[position % len(self._proxies)]
+            try:
+                connection = await Connection.open(address, self._identity, timeout_s=OPEN_TIMEOUT_S)
+            except HsmError as error:
+                self._last_error = error
+                self._failures += 1
+                failures += 1
+                self._wake()
+                rounds = failures // len(self._proxies)
+                await asyncio.sleep(
+                    retry.wait_s(rounds, retry.RECONNECT_BASE_S, retry.RECONNECT_CAP_S, self._rng) if rounds else 0
+                )
+                position += 1
+                continue
+            failures = self._failures = 0
+            await self._hold(connection)
+            position += 1
+
+    async def _hold(self, connection: Connection) -> None:
+        """Lend the connection out until it is lost or takes no more requests."""
+        over = asyncio.Event()
+
+        def changed(_connection: Connection) -> None:
+            if not connection.usable:
+                over.set()
+            self._wake()
+
+        connection.on_change = changed
+        self._connections.append(connection)
+        self._wake()
+        if not connection.usable:
+            over.set()
+        await over.wait()
+        if connection.lost.done():
+            self._connections.remove(connection)
+        else:
+            self._keeper.spawn(self._drain(connection), "hsm-client-drain")
+
+    async def _drain(self, connection: Connection) -> None:
+        """A connection that is going away answers what it has; the proxy closes it."""
+        await asyncio.wait([connection.lost])
+        if connection in self._connections:
+            self._connections.remove(connection)

@@ -1,0 +1,312 @@
+"""The blocking client: the names of hsm_client, thread-safe and fork-safe."""
+
+import os
+import threading
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
+
+from hsm_client import client, keys
+from hsm_client.config import ClientConfig, load_config
+from hsm_client.errors import make_error
+from hsm_client.keys import Encrypted
+from hsm_client.portal import PORTAL
+from hsm_client.private_keys import PrivateKey, make_private_key
+from hsm_wire import messages as m
+from hsm_wire.parameters import Parameters
+from hsm_wire.statuses import Status
+
+_T = TypeVar("_T")
+_S = TypeVar("_S", bound=msgspec.Struct)
+
+
+class Hsm:
+    """The cluster. A context manager; may be shared by threads, and used on in a forked child."""
+
+    def __init__(self, config: ClientConfig, *, timeout_s: float, retry: bool, pool_size: int) -> None:
+        self._make: Callable[[], client.Hsm] = lambda: client.Hsm(
+            config, timeout_s=timeout_s, retry=retry, pool_size=pool_size
+        )
+        self._lock = threading.Lock()
+        self._generation = PORTAL.generation
+        self._inner: client.Hsm | None = None
+        self._parents: list[client.Hsm] = []
+        self._closed = False
+
+    def open(self) -> Self:
+        """Connect; raises ClusterUnreachable."""
+        self._opened()
+        return self
+
+    def close(self) -> None:
+        """Close all connections of this process."""
+        self._closed = True
+        inner, self._inner = self._inner, None
+        if inner is not None and self._generation == PORTAL.generation:
+            PORTAL.run(inner.close)
+
+    def __enter__(self) -> Self:
+        return self.open()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def run(self, work: Callable[[client.Hsm], Coroutine[Any, Any, _T]]) -> _T:
+        """Run a coroutine with this process's asyncio client, on the background loop."""
+        inner = self._opened()
+        return PORTAL.run(lambda: work(inner))
+
+    def _opened(self) -> client.Hsm:
+        inner = self._inner
+        if inner is not None and self._generation == PORTAL.generation:
+            return inner
+        if self._closed:
+            raise make_error(Status.CANCELLED, "the client is closed; connect again")
+        if self._generation != PORTAL.generation:
+            self._let_go()
+        with self._lock:
+            if self._inner is None:
+                self._inner = PORTAL.run(lambda: self._make().open())
+            return self._inner
+
+    def _let_go(self) -> None:
+        """In a forked child: drop the parent's sockets without a word on them."""
+        with _FORK_LOCK:
+            if self._generation == PORTAL.generation:
+                return
+            parent, self._inner = self._inner, None
+            if parent is not None:
+                self._parents.append(parent)
+                _blind(parent.file_numbers())
+            self._lock = threading.Lock()
+            self._generation = PORTAL.generation
+
+    # ---- the names of hsm_client.client.Hsm -------------------------------------------------------------------
+
+    def request(
+        self,
+        opcode: int,
+        body: msgspec.Struct,
+        result_form: type[_S],
+        *,
+        timeout_s: float | None = None,
+        operation_id: int | None = None,
+    ) -> _S:
+        """Send a request and return its answer's body."""
+        return self.run(
+            lambda hsm: hsm.request(opcode, body, result_form, timeout_s=timeout_s, operation_id=operation_id)
+        )
+
+    def info(self) -> m.InfoResult:
+        """Return what the cluster offers."""
+        return self.run(lambda hsm: hsm.info())
+
+    def status(self) -> m.StatusResult:
+        """Return the cluster as one proxy sees it."""
+        return self.run(lambda hsm: hsm.status())
+
+    def ping(self) -> float:
+        """Return the seconds that a node took to answer."""
+        return self.run(lambda hsm: hsm.ping())
+
+    def random(self, n: int) -> bytes:
+        """Return n random bytes of the HSMs."""
+        return self.run(lambda hsm: hsm.random(n))
+
+    def generate_key(
+        self,
+        key_type: str,
+        *,
+        label: str = "",
+        usage: int | None = None,
+        policy: m.Policy | None = None,
+        key_id: str | bytes | None = None,
+    ) -> "Key":
+        """Make a key in the cluster."""
+        return Key(
+            self,
+            self.run(
+                lambda hsm: hsm.generate_key(key_type, label=label, usage=usage, policy=policy, key_id=key_id)
+            ).info,
+        )
+
+    def import_key(
+        self,
+        key_type: str,
+        material: bytes,
+        *,
+        label: str = "",
+        usage: int | None = None,
+        policy: m.Policy | None = None,
+        key_id: str | bytes | None = None,
+    ) -> "Key":
+        """Bring a key in: PKCS#8 DER, or a secret key's bytes."""
+        return Key(
+            self,
+            self.run(
+                lambda hsm: hsm.import_key(key_type, material, label=label, usage=usage, policy=policy, key_id=key_id)
+            ).info,
+        )
+
+    def key(self, id_or_label: str) -> "Key":
+        """Return the key with that id (32 hex digits) or label."""
+        return Key(self, self.run(lambda hsm: hsm.key(id_or_label)).info)
+
+    def find_keys(self, label: str | None = None, key_type: str | None = None) -> "list[Key]":
+        """Return all keys with that label and type."""
+        return [Key(self, found.info) for found in self.run(lambda hsm: hsm.find_keys(label, key_type))]
+
+    def private_key(self, id_or_label: str) -> PrivateKey:
+        """Return a `cryptography` private key (RSA, EC or Ed25519) whose secret part stays in the cluster."""
+        key = self.key(id_or_label)
+        return make_private_key(key, keys.load_public_key(key.info))
+
+
+class Key:
+    """A key in the cluster; see hsm_client.keys.Key."""
+
+    def __init__(self, hsm: Hsm, info: m.KeyInfo) -> None:
+        self._hsm = hsm
+        self.info = info
+
+    @property
+    def id(self) -> str:
+        """The id: 32 hex digits."""
+        return self.info.key_id.hex()
+
+    @property
+    def label(self) -> str:
+        """The label."""
+        return self.info.label
+
+    @property
+    def type(self) -> str:
+        """The type by name."""
+        return self.info.key_type
+
+    def __repr__(self) -> str:
+        return f"<Key {self.id} {self.type} label={self.label!r}>"
+
+    def _run(self, work: Callable[[keys.Key], Coroutine[Any, Any, _T]]) -> _T:
+        return self._hsm.run(lambda hsm: work(keys.Key(hsm, self.info)))
+
+    def sign(
+        self, data: bytes, mechanism: str | int, *, prehashed: bool = False, parameters: Parameters | None = None
+    ) -> bytes:
+        """Sign (or MAC) data, or its digest; ECDSA signatures are DER."""
+        return self._run(lambda key: key.sign(data, mechanism, prehashed=prehashed, parameters=parameters))
+
+    def verify(
+        self,
+        data: bytes,
+        signature: bytes,
+        mechanism: str | int,
+        *,
+        prehashed: bool = False,
+        parameters: Parameters | None = None,
+    ) -> None:
+        """Check a signature in the cluster; raises BadSignature."""
+        self._run(lambda key: key.verify(data, signature, mechanism, prehashed=prehashed, parameters=parameters))
+
+    def encrypt(
+        self,
+        data: bytes,
+        mechanism: str | int = "aes-gcm",
+        aad: bytes = b"",
+        *,
+        iv: bytes = b"",
+        parameters: Parameters | None = None,
+    ) -> Encrypted:
+        """Encrypt."""
+        return self._run(lambda key: key.encrypt(data, mechanism, aad, iv=iv, parameters=parameters))
+
+    def decrypt(
+        self,
+        data: bytes | Encrypted,
+        mechanism: str | int = "aes-gcm",
+        aad: bytes = b"",
+        *,
+        iv: bytes = b"",
+        parameters: Parameters | None = None,
+    ) -> bytes:
+        """Decrypt."""
+        return self._run(lambda key: key.decrypt(data, mechanism, aad, iv=iv, parameters=parameters))
+
+    def public_key(self) -> PublicKeyTypes:
+        """Return the public part as a `cryptography` key."""
+        return keys.load_public_key(self.info)
+
+    def describe(self) -> m.KeyInfo:
+        """Read the key again."""
+        self.info = self._run(lambda key: key.describe())
+        return self.info
+
+    def update(
+        self,
+        *,
+        label: str | None = None,
+        enabled: bool | None = None,
+        usage: int | None = None,
+        policy: m.Policy | None = None,
+        expected_version: int = 0,
+    ) -> m.KeyInfo:
+        """Change the key; None leaves a field as it is."""
+        self.info = self._run(
+            lambda key: key.update(
+                label=label, enabled=enabled, usage=usage, policy=policy, expected_version=expected_version
+            )
+        )
+        return self.info
+
+    def disable(self) -> m.KeyInfo:
+        """Let the key serve no more requests until it is enabled."""
+        return self.update(enabled=False)
+
+    def enable(self) -> m.KeyInfo:
+        """Let the key serve again."""
+        return self.update(enabled=True)
+
+    def destroy(self) -> None:
+        """Destroy the key for good."""
+        self._run(lambda key: key.destroy())
+
+
+_FORK_LOCK = threading.Lock()
+
+
+def _renew_fork_lock() -> None:
+    # A lock that another thread held at the fork is never let go in the child.
+    global _FORK_LOCK
+    _FORK_LOCK = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_renew_fork_lock)
+
+
+def _blind(numbers: list[int]) -> None:
+    """Point file descriptors at nothing: closing them would let their owner close a stranger's later."""
+    nothing = os.open(os.devnull, os.O_RDWR)
+    try:
+        for number in numbers:
+            if number >= 0:
+                os.dup2(nothing, number)
+    finally:
+        os.close(nothing)
+
+
+def connect(
+    config: str | Path | ClientConfig | None = None,
+    *,
+    proxies: Sequence[str] | str | None = None,
+    timeout_s: float = 10.0,
+    retry: bool = True,
+    pool_size: int = 2,
+) -> Hsm:
+    """Return a blocking client, to be used as `with connect(...) as hsm`; raises ConfigurationError."""
+    return Hsm(load_config(config, proxies), timeout_s=timeout_s, retry=retry, pool_size=pool_size)
