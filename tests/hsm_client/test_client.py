@@ -1,0 +1,144 @@
+"""The asyncio client against a fake proxy."""
+
+import asyncio
+
+import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from fake_cluster import CUT, MUTE, FakeProxy
+
+from hsm_client import connect
+from hsm_client.errors import (
+    ClusterUnreachable,
+    KeyDisabled,
+    KeyNotFound,
+    KeyOrDataError,
+    Overloaded,
+    Timeout,
+    Unavailable,
+)
+from hsm_wire import messages as m
+from hsm_wire.statuses import Status
+
+
+async def test_a_key_made_by_the_client_signs_and_its_public_part_verifies(proxy, configured):
+    async with connect(configured(proxy)) as hsm:
+        key = await hsm.generate_key("ec-p256", label="tls")
+        signature = await key.sign(b"data", "ecdsa-sha256")
+        public = await key.public_key()
+        assert isinstance(public, ec.EllipticCurvePublicKey)
+        public.verify(signature, b"data", ec.ECDSA(hashes.SHA256()))
+        await key.verify(b"data", signature, "ecdsa-sha256")
+        assert (await hsm.key("tls")).id == key.id == (await hsm.key(key.id)).id
+
+
+async def test_a_request_on_a_cut_connection_is_sent_again_under_the_same_operation_id(proxy, configured):
+    proxy.script.append(CUT)
+    async with connect(configured(proxy)) as hsm:
+        assert len(await hsm.random(8)) == 8
+    first, second = proxy.requests
+    assert first.operation_id == second.operation_id != 0
+
+
+async def test_without_retry_a_cut_connection_is_an_error(proxy, configured):
+    proxy.script.append(CUT)
+    async with connect(configured(proxy), retry=False) as hsm:
+        with pytest.raises(Unavailable):
+            await hsm.random(8)
+
+
+@pytest.mark.parametrize("status", [Status.OVERLOADED, Status.UNAVAILABLE, Status.GOING_AWAY])
+async def test_what_did_not_run_is_sent_again(proxy, configured, status):
+    proxy.script.extend([status, status])
+    async with connect(configured(proxy)) as hsm:
+        await hsm.random(8)
+    assert len(proxy.requests) == 3
+
+
+async def test_without_retry_overload_is_an_error_with_status_and_operation_id(proxy, configured):
+    proxy.script.append(Status.OVERLOADED)
+    async with connect(configured(proxy), retry=False) as hsm:
+        with pytest.raises(Overloaded) as caught:
+            await hsm.random(8)
+    assert caught.value.status == Status.OVERLOADED
+    assert caught.value.operation_id == proxy.requests[0].operation_id
+
+
+async def test_a_request_without_an_answer_ends_at_its_deadline(proxy, configured):
+    proxy.script.append(MUTE)
+    async with connect(configured(proxy), timeout_s=0.2) as hsm:
+        with pytest.raises(Timeout):
+            await hsm.random(8)
+
+
+async def test_a_proxy_that_is_started_again_is_used_again_without_an_error(proxy, configured):
+    async with connect(configured(proxy)) as hsm:
+        await hsm.random(8)
+        await proxy.stop()
+        waiting = asyncio.ensure_future(hsm.random(8))
+        await proxy.start()
+        assert len(await waiting) == 8
+
+
+async def test_another_proxy_takes_over(proxy, configured):
+    other = await FakeProxy(proxy.keystore).start()
+    try:
+        async with connect(configured(proxy, other)) as hsm:
+            await proxy.stop()
+            for _ in range(5):
+                await hsm.random(8)
+    finally:
+        await other.stop()
+
+
+async def test_a_connection_that_goes_away_is_replaced(proxy, configured):
+    async with connect(configured(proxy), pool_size=1) as hsm:
+        await hsm.random(8)
+        next(iter(proxy.connections)).go_away()
+        await hsm.random(8)
+        await hsm.random(8)
+    assert proxy.accepted >= 2
+
+
+async def test_more_requests_than_the_proxy_takes_at_once_wait_for_room(proxy, configured):
+    async with connect(configured(proxy)) as hsm:
+        results = await asyncio.gather(*(hsm.random(4) for _ in range(200)))
+    assert len(results) == 200
+
+
+async def test_no_proxy_at_all_is_named_as_such(proxy, configured):
+    config = configured(proxy)
+    await proxy.stop()
+    with pytest.raises(ClusterUnreachable, match="can be reached"):
+        async with connect(config, timeout_s=0.3):
+            pass
+
+
+async def test_a_missing_key_and_an_ambiguous_label_are_errors_that_help(proxy, configured):
+    async with connect(configured(proxy)) as hsm:
+        with pytest.raises(KeyNotFound):
+            await hsm.key("nobody")
+        made = [await hsm.generate_key("aes-256", label="twin") for _ in range(2)]
+        with pytest.raises(KeyOrDataError) as caught:
+            await hsm.key("twin")
+        assert all(key.id in caught.value.detail for key in made)
+
+
+async def test_a_change_that_the_dr_site_does_not_have_yet_is_done(proxy, configured):
+    async with connect(configured(proxy)) as hsm:
+        proxy.script.append((Status.OK_DR_PENDING, m.Unconfirmed(["alps"])))
+        key = await hsm.generate_key("aes-256")
+        assert key.type == "aes-256"
+
+
+async def test_a_disabled_key_serves_no_more_until_it_is_enabled(proxy, configured):
+    async with connect(configured(proxy)) as hsm:
+        key = await hsm.generate_key("aes-256")
+        await key.disable()
+        with pytest.raises(KeyDisabled):
+            await key.encrypt(b"x")
+        await key.enable()
+        assert await key.decrypt(await key.encrypt(b"x", aad=b"a"), aad=b"a") == b"x"
+        await key.destroy()
+        with pytest.raises(KeyNotFound):
+            await key.describe()
