@@ -1,0 +1,15 @@
+"""The HSM daemon: keystore back ends and store drivers behind the wire protocol.
+
+cli        flags, exit codes                     app      puts the parts together, starts and stops them
+config     node.toml                             net      connections: bytes <-> requests and answers
+service    one handler an operation              work     bounded thread pools
+store      sealed records on disk                backends keys at work (software: `cryptography`)
+core       what is decided: records, rights, the key table, queues; no I/O, clock or chance
+metrics    plain integers -> Prometheus
+
+A request: net reads it, service checks who asks, follows the store, and runs it on the loop (cheap) or in a pool
+(dear). What this package does not do: choose nodes, retry, or trust a client; it talks to proxies only.
+"""
+
+VERSION = "0.1.0"
+SOFTWARE = f"redoubt-node/{VERSION}"

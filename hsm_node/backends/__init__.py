@@ -1,0 +1,1 @@
+"""Keys at work: what makes, loads and uses them."""

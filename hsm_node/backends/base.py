@@ -1,0 +1,85 @@
+"""What the service asks of a back end, whatever stands behind it."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from hsm_node.core.lifecycle import WrappedKey
+from hsm_node.core.records import Record
+from hsm_node.core.refusal import Refusal
+from hsm_wire.key_types import KeyType
+from hsm_wire.parameters import Parameters
+from hsm_wire.statuses import Status
+from hsm_wire.usages import Usage
+
+
+class LoadedKey:
+    """A key that can work. A family overrides what it does; the rest is refused."""
+
+    __slots__ = ()
+
+    dear = False
+    """Whether `sign` and `decrypt` belong into a thread; `verify` and `encrypt` never do."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(<secret>)"
+
+    def sign(self, mechanism: int, _parameters: Parameters | None, _data: bytes) -> bytes:
+        """Return the signature or MAC."""
+        raise not_here(mechanism)
+
+    def verify(self, mechanism: int, _parameters: Parameters | None, _data: bytes, _signature: bytes) -> None:
+        """Return when the signature is right, raise BAD_SIGNATURE when not."""
+        raise not_here(mechanism)
+
+    def encrypt(
+        self, mechanism: int, _parameters: Parameters | None, _data: bytes, *, caller_iv: bool
+    ) -> tuple[bytes, bytes]:
+        """Return (ciphertext, nonce that was used). `caller_iv`: the key's policy lets the caller choose it."""
+        del caller_iv
+        raise not_here(mechanism)
+
+    def decrypt(self, mechanism: int, _parameters: Parameters | None, _data: bytes) -> bytes:
+        """Return the plaintext."""
+        raise not_here(mechanism)
+
+
+class Backend(Protocol):
+    """Makes, loads and uses keys. `generate` and `import_key` run in threads, all else on the loop."""
+
+    @property
+    def offered(self) -> Mapping[int, Usage]:
+        """Mechanism number -> the usages that work here."""
+
+    @property
+    def key_types(self) -> frozenset[str]:
+        """Names of key types that can be made here."""
+
+    def random(self, length: int) -> bytes:
+        """Return random bytes."""
+
+    def generate(self, key_type: KeyType) -> WrappedKey:
+        """Make a key."""
+
+    def import_key(self, key_type: KeyType, material: bytes) -> WrappedKey:
+        """Take a key; BAD_DATA where the material is not of that type."""
+
+    def load(self, record: Record) -> LoadedKey:
+        """Return the key at work; loading is cached."""
+
+    def forget(self, partition: int, key_id: bytes) -> None:
+        """Drop a loaded key that was destroyed."""
+
+
+def not_here(mechanism: int) -> Refusal:
+    """Return the answer for a mechanism that this back end lacks."""
+    return Refusal(Status.MECHANISM_NOT_HERE, f"this node lacks mechanism {mechanism:#06x}", not_executed=True)
+
+
+def bad_signature() -> Refusal:
+    """Return the one answer for every signature that does not verify."""
+    return Refusal(Status.BAD_SIGNATURE, "the signature does not verify")
+
+
+def bad_ciphertext() -> Refusal:
+    """Return the one answer for every ciphertext that does not decrypt: reasons would be an oracle."""
+    return Refusal(Status.BAD_DATA, "the data does not decrypt with this key and these parameters")

@@ -1,0 +1,47 @@
+"""`hsm-node --config FILE [--check]`."""
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from hsm_cluster.errors import ConfigurationError
+from hsm_daemon import exit_codes, lifecycle, logs
+from hsm_daemon.errors import StartError
+from hsm_daemon.tls import server_context
+from hsm_node import VERSION
+from hsm_node.app import run_node
+from hsm_node.config import load_node_config
+from hsm_node.master_key import load_keyring
+
+
+@click.command()
+@click.option(
+    "--config", "config_file", required=True, type=click.Path(path_type=Path), help="The node's file, node.toml."
+)
+@click.option("--check", is_flag=True, help="Validate, print what holds without secrets, and exit with 0 or 2.")
+@click.version_option(VERSION, prog_name="hsm-node")
+def main(config_file: Path, *, check: bool) -> None:
+    """Run one HSM node.
+
+    Example: hsm-node --config /etc/redoubt/node.toml
+    """
+    try:
+        config, cluster = load_node_config(config_file)
+        if check:
+            if config.tls_files is not None:
+                server_context(config.tls_files)
+            load_keyring(config.keystore.master_key.file)
+            click.echo(json.dumps(config.effective(), indent=2))
+            sys.exit(exit_codes.OK)
+        logs.configure("hsm-node")
+        code = lifecycle.run(lambda life: run_node(config, cluster, life), config.event_loop)
+    except (ConfigurationError, StartError) as error:
+        click.echo(f"hsm-node: {error}", err=True)
+        sys.exit(exit_codes.CONFIGURATION)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

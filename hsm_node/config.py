@@ -1,0 +1,75 @@
+"""node.toml: parsed once, at the edge, into one frozen struct. Paths in it are relative to the file."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from hsm_cluster.address import Address
+from hsm_cluster.cluster import Cluster, load_cluster
+from hsm_cluster.errors import ConfigurationError
+from hsm_cluster.toml_file import load_toml
+from hsm_daemon.tls import TlsFiles
+
+
+class StoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[store]`."""
+
+    path: Path
+    driver: Literal["sqlite"] = "sqlite"
+
+
+class MasterKeyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`master_key = { ... }`."""
+
+    file: Path
+
+
+class KeystoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[keystore]`."""
+
+    master_key: MasterKeyConfig
+    backend: Literal["software"] = "software"
+
+
+class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The file, field by field."""
+
+    cluster: Path
+    name: str
+    tls: TlsFiles | Literal["off"]
+    store: StoreConfig
+    keystore: KeystoreConfig
+    state_dir: Path
+    listen: Address = Address("127.0.0.1", 2420)
+    admin: Address = Address("127.0.0.1", 9420)
+    sessions: Annotated[int, msgspec.Meta(ge=1, le=256)] = 2
+    """Threads for dear operations."""
+    event_loop: Literal["uvloop", "asyncio"] | None = None
+    """None: uvloop where it is installed."""
+
+    @property
+    def tls_files(self) -> TlsFiles | None:
+        """The certificate's files; None where TLS is off."""
+        return self.tls if isinstance(self.tls, TlsFiles) else None
+
+    def effective(self) -> dict[str, Any]:
+        """Return what holds, without secrets: of the master key only the file's name is known here."""
+        shown: dict[str, Any] = msgspec.to_builtins(self, enc_hook=str)
+        return shown
+
+
+def load_node_config(path: Path) -> tuple[NodeConfig, Cluster]:
+    """Read node.toml and the cluster file that it names.
+
+    Raises:
+        ConfigurationError: one line that says what is wrong, where, and what to do.
+    """
+    config = load_toml(path, NodeConfig)
+    cluster = load_cluster(config.cluster)
+    cluster.node(config.name)
+    if config.tls == "off" and not (config.listen.is_loopback and cluster.package.name == "sandbox"):
+        raise ConfigurationError(
+            f'{path}: tls = "off" is only for a loopback address and package "sandbox"; name ca, certificate and key'
+        )
+    return config, cluster

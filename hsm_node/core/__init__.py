@@ -1,0 +1,1 @@
+"""Decisions without I/O, clock or chance: records, rights, key table, queues."""

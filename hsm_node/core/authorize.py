@@ -1,0 +1,65 @@
+"""Who may do what with which key. Each function returns when it is allowed and raises Refusal when not."""
+
+from collections.abc import Mapping
+
+from hsm_node.core.key_table import Entry
+from hsm_node.core.principals import Principal
+from hsm_node.core.records import Record
+from hsm_node.core.refusal import Refusal
+from hsm_wire.key_types import KEY_TYPES
+from hsm_wire.mechanisms import MECHANISMS, Mechanism
+from hsm_wire.operations import Operation
+from hsm_wire.statuses import Status
+from hsm_wire.usages import Usage
+
+
+def allow_operation(principal: Principal, operation: Operation, now_s: float) -> None:
+    """Check the caller's roles, and that its certificate has not ended since it was bound."""
+    if principal.roles.isdisjoint(operation.roles):
+        wanted = " or ".join(operation.roles)
+        raise Refusal(Status.DENIED, f"{operation.opcode.name} needs the role {wanted}")
+    if principal.not_after and now_s > principal.not_after:
+        raise Refusal(Status.DENIED, "the caller's certificate has expired; renew it and connect again")
+
+
+def live_record(entry: Entry | None) -> Record:
+    """Return the record of a key that exists and is not destroyed."""
+    if entry is None or entry.record.destroyed:
+        raise Refusal(Status.KEY_NOT_FOUND, "there is no key with this id in the caller's partition")
+    return entry.record
+
+
+def offered_mechanism(number: int, usage: Usage, offered: Mapping[int, Usage]) -> Mechanism:
+    """Return the mechanism's row, if it exists, is meant for the usage, and this back end has it."""
+    mechanism = MECHANISMS.get(number)
+    if mechanism is None:
+        raise Refusal(Status.UNKNOWN_MECHANISM, f"mechanism {number:#06x} is unknown")
+    if not mechanism.usages & usage:
+        raise Refusal(Status.UNKNOWN_MECHANISM, f"{mechanism.name} is not meant to {usage_word(usage)}")
+    if not offered.get(number, Usage(0)) & usage:
+        raise Refusal(
+            Status.MECHANISM_NOT_HERE,
+            f"this node does not {usage_word(usage)} with {mechanism.name}",
+            not_executed=True,
+        )
+    return mechanism
+
+
+def allow_use(record: Record, mechanism: Mechanism, usage: Usage, now_s: float) -> None:
+    """Check that this key may be used that way, now."""
+    if KEY_TYPES[record.key_type].family not in mechanism.families:
+        raise Refusal(Status.KEY_TYPE, f"{mechanism.name} does not work with a key of type {record.key_type}")
+    if not record.enabled:
+        raise Refusal(Status.KEY_DISABLED, "the key is disabled")
+    if not record.usage & usage:
+        raise Refusal(Status.KEY_USAGE, f"the key's usage does not allow to {usage_word(usage)}")
+    policy = record.policy
+    if policy.mechanisms and mechanism.number not in policy.mechanisms:
+        raise Refusal(Status.KEY_USAGE, f"the key's policy does not allow {mechanism.name}")
+    if now_s < policy.not_before or (policy.not_after and now_s > policy.not_after):
+        raise Refusal(Status.KEY_DISABLED, "the key is outside its time of validity")
+
+
+def usage_word(usage: Usage) -> str:
+    """Return the usage as a verb."""
+    return (usage.name or str(int(usage))).lower()

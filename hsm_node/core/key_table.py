@@ -1,0 +1,85 @@
+"""All records in memory: by (partition, id), by label, in the order of ids."""
+
+from bisect import bisect_right, insort
+
+from hsm_node.core.records import Record, key_info
+from hsm_wire.messages import KeyInfo, encode_body
+
+
+class Entry:
+    """A record as of one revision. It is replaced, never changed."""
+
+    __slots__ = ("_info", "record", "revision")
+
+    def __init__(self, record: Record, revision: int) -> None:
+        self.record = record
+        self.revision = revision
+        self._info: bytes | None = None
+
+    @property
+    def encoded_info(self) -> bytes:
+        """Return the encoded KeyInfo; made once."""
+        if self._info is None:
+            self._info = encode_body(key_info(self.record))
+        return self._info
+
+
+class KeyTable:
+    """What the node knows of the store. Tombstones stay in it: their ids are used up."""
+
+    __slots__ = ("_by_label", "_entries", "_ids", "live")
+
+    def __init__(self) -> None:
+        self._entries: dict[tuple[int, bytes], Entry] = {}
+        self._ids: dict[int, list[bytes]] = {}
+        self._by_label: dict[tuple[int, str], set[bytes]] = {}
+        self.live = 0
+        """Keys that are not destroyed."""
+
+    def get(self, partition: int, key_id: bytes) -> Entry | None:
+        """Return the entry, a tombstone too, or None."""
+        return self._entries.get((partition, key_id))
+
+    def apply(self, record: Record, revision: int) -> bool:
+        """Take a record of the store; False where the table has a newer version of it already."""
+        place = (record.partition, record.key_id)
+        old = self._entries.get(place)
+        if old is not None:
+            if old.record.version > record.version:
+                return False
+            if not old.record.destroyed:
+                self._forget(old.record)
+        self._entries[place] = Entry(record, revision)
+        if not record.destroyed:
+            self.live += 1
+            insort(self._ids.setdefault(record.partition, []), record.key_id)
+            self._by_label.setdefault((record.partition, record.label), set()).add(record.key_id)
+        return True
+
+    def remove(self, partition: int, key_id: bytes) -> None:
+        """Forget a key whose record in the store is not authentic any more."""
+        entry = self._entries.pop((partition, key_id), None)
+        if entry is not None and not entry.record.destroyed:
+            self._forget(entry.record)
+
+    def find(self, partition: int, label: str | None, key_type: str | None, after: bytes, limit: int) -> list[KeyInfo]:
+        """Return live keys in the order of ids, after that id, at most `limit`."""
+        labelled = self._by_label.get((partition, label or ""), ())
+        ids = self._ids.get(partition, []) if label is None else sorted(labelled)
+        found: list[KeyInfo] = []
+        for index in range(bisect_right(ids, after), len(ids)):
+            record = self._entries[partition, ids[index]].record
+            if key_type is None or record.key_type == key_type:
+                found.append(key_info(record))
+                if len(found) == limit:
+                    break
+        return found
+
+    def _forget(self, record: Record) -> None:
+        self.live -= 1
+        ids = self._ids[record.partition]
+        del ids[bisect_right(ids, record.key_id) - 1]
+        place = (record.partition, record.label)
+        self._by_label[place].discard(record.key_id)
+        if not self._by_label[place]:
+            del self._by_label[place]

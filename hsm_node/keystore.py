@@ -1,0 +1,73 @@
+"""Puts store, back end, pools and handlers together: everything of a node but its sockets."""
+
+from typing import Final
+
+from hsm_cluster.cluster import Cluster
+from hsm_node.backends.software import SoftwareBackend
+from hsm_node.config import NodeConfig
+from hsm_node.core.key_table import KeyTable
+from hsm_node.core.keyring import Keyring
+from hsm_node.core.window import Window
+from hsm_node.service.failures import Failures
+from hsm_node.service.follower import Follower
+from hsm_node.service.general import General
+from hsm_node.service.key_records import KeyRecords
+from hsm_node.service.key_uses import KeyUses
+from hsm_node.service.service import Service
+from hsm_node.store.base import Store
+from hsm_node.work.pool import Pool
+
+GENERATION_THREADS: Final = 1
+"""RSA generation takes a whole core for seconds; one leaves the others to signatures."""
+MAX_WAITING_SESSIONS: Final = 4096
+"""Dear operations that wait: about two seconds of RSA-2048 signatures on one core."""
+MAX_WAITING_GENERATIONS: Final = 256
+MAX_WAITING_CHANGES: Final = 1024
+"""Store transactions that wait; one takes about a millisecond with its fsync."""
+
+
+class Keystore:
+    """The parts, and how they are stopped. Made on the running loop."""
+
+    def __init__(self, config: NodeConfig, cluster: Cluster, keyring: Keyring, store: Store) -> None:
+        self.store = store
+        self.table = KeyTable()
+        self.window = Window(config.sessions)
+        self.failures = Failures()
+        self.sessions = Pool("session", config.sessions, MAX_WAITING_SESSIONS, self.window.served)
+        self.generation = Pool("generation", GENERATION_THREADS, MAX_WAITING_GENERATIONS)
+        self.writer = Pool("store", 1, MAX_WAITING_CHANGES)
+        backend = SoftwareBackend(keyring)
+        self.follower = Follower(store, self.table, keyring, backend)
+        self.service = Service(
+            self.follower,
+            General(cluster.name, config.name, backend),
+            KeyUses(self.follower, backend, self.sessions, self.failures),
+            KeyRecords(
+                self.table,
+                self.follower,
+                keyring,
+                backend,
+                store,
+                generation=self.generation,
+                writer=self.writer,
+                failures=self.failures,
+            ),
+            self.failures,
+        )
+        self.follower.follow()
+
+    def sweep(self) -> None:
+        """Answer what waited too long."""
+        for pool in (self.sessions, self.generation, self.writer):
+            pool.sweep()
+
+    @property
+    def expired(self) -> int:
+        """Requests whose time ran out in a queue."""
+        return self.sessions.expired + self.generation.expired + self.writer.expired
+
+    def close(self) -> None:
+        """End the threads. The store is closed by who opened it."""
+        for pool in (self.sessions, self.generation, self.writer):
+            pool.close()

@@ -1,0 +1,74 @@
+"""Plain integers on the way of a request; metric families only when somebody asks."""
+
+from collections.abc import Callable, Iterator
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from hsm_wire.opcodes import Opcode
+from hsm_wire.statuses import StatusClass
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_OPERATION_NAMES = {int(opcode): opcode.name.lower() for opcode in Opcode}
+_CLASS_NAMES = {int(row): row.name.lower() for row in StatusClass}
+
+
+class RequestCounts:
+    """Answers by operation and status class."""
+
+    __slots__ = ("answers", "completed")
+
+    def __init__(self) -> None:
+        self.completed = 0
+        self.answers: dict[tuple[int, int], int] = {}
+
+    def answered(self, opcode: int, status: int) -> None:
+        """Count one answer. Opcodes that nobody knows share one place: a stranger must not grow this table."""
+        self.completed += 1
+        place = (opcode if opcode in _OPERATION_NAMES else 0, status >> 8)
+        self.answers[place] = self.answers.get(place, 0) + 1
+
+
+class Gauge:
+    """A number that is read when somebody asks."""
+
+    __slots__ = ("counts", "name", "read", "text")
+
+    def __init__(self, name: str, text: str, read: Callable[[], float], *, counts: bool = False) -> None:
+        self.name = name
+        self.text = text
+        self.read = read
+        self.counts = counts
+        """Whether it only grows."""
+
+
+class NodeMetrics(Collector):
+    """Makes the families `hsm_node_*`."""
+
+    def __init__(self, requests: RequestCounts, gauges: list[Gauge], configuration_hash: str) -> None:
+        self._requests = requests
+        self._gauges = gauges
+        self._configuration_hash = configuration_hash
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+
+    def page(self) -> bytes:
+        """Return the text for /metrics."""
+        return generate_latest(self._registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """Return the families as they are now."""
+        answers = CounterMetricFamily("hsm_node_requests", "Requests answered.", labels=("operation", "status_class"))
+        for (opcode, status_class), count in sorted(self._requests.answers.items()):
+            labels = (_OPERATION_NAMES.get(opcode, "unknown"), _CLASS_NAMES.get(status_class, "unknown"))
+            answers.add_metric(labels, count)
+        yield answers
+        for gauge in self._gauges:
+            family = CounterMetricFamily if gauge.counts else GaugeMetricFamily
+            yield family(f"hsm_node_{gauge.name}", gauge.text, value=gauge.read())
+        configuration = GaugeMetricFamily(
+            "hsm_node_configuration", "The cluster configuration in use.", labels=("hash",)
+        )
+        configuration.add_metric((self._configuration_hash,), 1)
+        yield configuration

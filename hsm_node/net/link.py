@@ -1,0 +1,357 @@
+"""One connection from a proxy: bytes to requests, answers to bytes.
+
+Theory. All writes of a loop turn are collected and leave in one call: system calls cost more than code. The gate
+(`_flush`) is the only place that writes, and it checks `is_closing`, because on uvloop a write to a transport that
+has gone can take others down. A peer that does not read its answers is not read either, so what it can make this
+node hold is bounded by its requests in flight.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, Protocol, cast
+
+from hsm_daemon import clock
+from hsm_node.core.principals import Bindings
+from hsm_node.core.refusal import Refusal
+from hsm_node.service.request import Request
+from hsm_wire import kinds, limits
+from hsm_wire.connection import Connection, agree_on, encode_failure
+from hsm_wire.errors import BodyError, LocalProtocolError, RemoteProtocolError
+from hsm_wire.frames import Frame, encode_frame
+from hsm_wire.messages import Bind, Goaway, Hello, Unbind, Welcome, decode_body, encode_body
+from hsm_wire.operations import OPERATIONS
+from hsm_wire.states import End, State
+from hsm_wire.statuses import Status
+
+DRAIN_S: Final = 1.0
+"""How long a connection stays half-closed after its last answer, so that none is lost to a reset."""
+
+
+class Host(Protocol):
+    """What a link needs of the node around it."""
+
+    @property
+    def cluster(self) -> str: ...
+
+    @property
+    def max_frame_bytes(self) -> int: ...
+
+    def admit(self, transport: asyncio.BaseTransport) -> bool:
+        """Say whether this peer may connect."""
+
+    def welcome(self, hello: Hello) -> tuple[str, str]:
+        """Return this node's name and configuration hash."""
+
+    def follow(self) -> None:
+        """Bring the keys to the store's state."""
+
+    def serve(self, request: Request) -> None:
+        """Serve a request."""
+
+    def served(self, requests: int, seconds: float) -> None:
+        """Note that a batch was served on the loop."""
+
+    def answered(self, opcode: int, status: int) -> None:
+        """Count an answer."""
+
+    def pong(self) -> bytes:
+        """Return the body of a PONG."""
+
+    def closed(self, link: "Link") -> None:
+        """Forget a link."""
+
+
+class Link(asyncio.Protocol):
+    """The server's end of a connection between proxy and node."""
+
+    def __init__(self, host: Host, hello_limit_s: float) -> None:
+        self._host = host
+        self._loop = asyncio.get_running_loop()
+        self._connection = Connection(End.SERVER, binds=True)
+        self._bindings = Bindings(host.cluster)
+        self._requests: dict[int, Request] = {}
+        self._max_in_flight = 1
+        self._out: list[bytes] = []
+        self._flush_due = False
+        self._receiving = False
+        self._transport: asyncio.Transport | None = None
+        self._hello_limit_s = hello_limit_s
+        self._timer: asyncio.TimerHandle | None = None
+        self._ending = False
+        self._on_frame: dict[int, Callable[[Frame], None]] = {
+            kinds.HELLO: self._hello,
+            kinds.BIND: self._bind,
+            kinds.UNBIND: self._unbind,
+            kinds.PING: self._ping,
+            kinds.PONG: self._ignore,
+            kinds.CANCEL: self._cancel,
+            kinds.GOAWAY: self._ignore,  # `_maybe_end` acts on the state.
+        }
+
+    @property
+    def greeted(self) -> bool:
+        """Whether HELLO and WELCOME have passed."""
+        return self._connection.state not in (State.NEW, State.GREETED, State.REFUSED)
+
+    @property
+    def in_flight(self) -> int:
+        """Requests without an answer."""
+        return len(self._requests)
+
+    # ---- asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # A stream server makes nothing else; uvloop's transports are no subclass, so this cannot be asserted.
+        self._transport = cast("asyncio.Transport", transport)
+        if not self._host.admit(transport):
+            self._transport.abort()
+            return
+        self._timer = self._loop.call_later(self._hello_limit_s, self._transport.abort)
+
+    def data_received(self, data: bytes) -> None:
+        if self._ending:
+            return
+        frames = self._connection.receive(data)
+        self._receiving = True
+        begun = clock.monotonic()
+        followed = False
+        requests = 0
+        for frame in frames:
+            if frame.kind == kinds.REQUEST:
+                if not followed:
+                    self._host.follow()
+                    followed = True
+                requests += 1
+                self._request(frame, begun)
+            else:
+                self._on_frame[frame.kind](frame)
+        if requests:
+            self._host.served(requests, clock.monotonic() - begun)
+        if self._connection.fault is not None:
+            self._out.append(self._connection.answer_to_fault())
+            self._end()
+        self._receiving = False
+        self._flush()
+        self._maybe_end()
+
+    def eof_received(self) -> bool:
+        # A proxy that will send no more still wants its answers.
+        if not self._requests or self._connection.state in (State.NEW, State.GREETED):
+            return False
+        self._ending = True
+        return True
+
+    def pause_writing(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        del exc  # A lost proxy is no event of ours; it sends what it lacks again.
+        self._transport = None
+        self._out.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+        for request in list(self._requests.values()):
+            if request.withdraw is not None:
+                request.withdraw()  # Nobody waits for it any more.
+        self._requests.clear()
+        self._host.closed(self)
+
+    # ---- AnswerSink
+
+    def answer(self, request: Request, status: int, body: bytes) -> None:
+        """Send a result."""
+        self._host.answered(request.opcode, status)
+        if self._requests.pop(request.request_id, None) is None:
+            return
+        if len(body) + limits.MIN_LENGTH > self._host.max_frame_bytes:
+            self._send_failure(request, Refusal(Status.TOO_LARGE, "the answer is above the agreed frame size"))
+            return
+        self._connection.in_flight.discard(request.request_id)
+        self._send(
+            encode_frame(
+                kinds.RESPONSE,
+                body,
+                request_id=request.request_id,
+                opcode=request.opcode,
+                status=status,
+                operation_id=request.operation_id,
+            )
+        )
+        if not self._receiving:
+            self._maybe_end()
+
+    def refuse(self, request: Request, refusal: Refusal) -> None:
+        """Send a failure."""
+        self._host.answered(request.opcode, int(refusal.status))
+        if self._requests.pop(request.request_id, None) is None:
+            return
+        self._send_failure(request, refusal)
+        if not self._receiving:
+            self._maybe_end()
+
+    # ---- leaving
+
+    def leave(self, reason: str) -> None:
+        """Say GOAWAY; the connection ends when everything in flight is answered."""
+        try:
+            self._connection.sent(kinds.GOAWAY)
+        except LocalProtocolError:  # Not greeted yet, or broken: nothing is owed.
+            if not self.greeted:
+                self._end()
+            return
+        self._send(encode_frame(kinds.GOAWAY, encode_body(Goaway(reason))))
+        self._maybe_end()
+
+    def abort(self) -> None:
+        """Drop the connection."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _maybe_end(self) -> None:
+        leaving = self._connection.state in (State.SERVER_LEAVING, State.CLIENT_LEAVING, State.BOTH_LEAVING)
+        if (leaving or self._ending) and not self._requests:
+            self._end()
+
+    def _end(self) -> None:
+        """Write what is owed, half-close where the transport can, and close for good a little later."""
+        self._flush()
+        self._ending = True
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        if not transport.can_write_eof():
+            transport.close()  # TLS says goodbye itself, after what is buffered.
+            return
+        transport.write_eof()
+        self._timer = self._loop.call_later(DRAIN_S, transport.close)
+
+    # ---- frames
+
+    def _request(self, frame: Frame, now: float) -> None:
+        principal = self._bindings.principal(frame.principal)
+        if principal is None:
+            self._refuse_frame(
+                frame, Refusal(Status.DENIED, f"principal {frame.principal} is not bound", not_executed=True)
+            )
+            return
+        if self._connection.state is not State.OPEN:
+            self._refuse_frame(frame, Refusal(Status.GOING_AWAY, "the node is shutting down", not_executed=True))
+            return
+        if len(self._requests) >= self._max_in_flight:
+            self._refuse_frame(
+                frame, Refusal(Status.OVERLOADED, f"{self._max_in_flight} requests are in flight", not_executed=True)
+            )
+            return
+        timeout_ms = frame.timeout_ms
+        if not timeout_ms:
+            operation = OPERATIONS.get(frame.opcode)
+            timeout_ms = limits.DEFAULT_TIMEOUT_MS if operation is None else operation.default_timeout_ms
+        deadline = now + min(timeout_ms, limits.MAX_TIMEOUT_MS) / 1000
+        request = Request(frame, principal, deadline, self)
+        self._requests[frame.request_id] = request
+        self._host.serve(request)
+
+    def _hello(self, frame: Frame) -> None:
+        try:
+            hello = decode_body(Hello, frame.body)
+            name, configuration_hash = self._host.welcome(hello)
+            welcome = agree_on(hello, self._host.max_frame_bytes, limits.LINK_MAX_IN_FLIGHT, name, configuration_hash)
+        except BodyError as error:
+            self._refuse_hello(frame, Status.BAD_REQUEST, str(error))
+            return
+        except RemoteProtocolError as error:
+            self._refuse_hello(frame, error.status, error.detail)
+            return
+        self._greet(frame, welcome)
+
+    def _greet(self, frame: Frame, welcome: Welcome) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._connection.sent(kinds.WELCOME)
+        self._connection.agree(welcome.max_frame_bytes)
+        self._max_in_flight = welcome.max_in_flight
+        self._send(encode_frame(kinds.WELCOME, encode_body(welcome), request_id=frame.request_id))
+
+    def _refuse_hello(self, frame: Frame, status: Status, detail: str) -> None:
+        self._connection.sent(kinds.RESPONSE)
+        self._send(encode_failure(frame.request_id, status, detail))
+        self._end()
+
+    def _bind(self, frame: Frame) -> None:
+        try:
+            self._bindings.bind(decode_body(Bind, frame.body))
+        except Refusal as refusal:
+            self._send(encode_failure(frame.request_id, refusal.status, refusal.detail))
+        except BodyError as error:
+            self._send(encode_failure(frame.request_id, Status.BAD_REQUEST, str(error)))
+
+    def _unbind(self, frame: Frame) -> None:
+        try:
+            self._bindings.unbind(decode_body(Unbind, frame.body).number)
+        except BodyError as error:
+            self._send(encode_failure(frame.request_id, Status.BAD_REQUEST, str(error)))
+
+    def _ping(self, frame: Frame) -> None:
+        self._send(encode_frame(kinds.PONG, self._host.pong(), request_id=frame.request_id))
+
+    def _cancel(self, frame: Frame) -> None:
+        request = self._requests.get(frame.request_id)
+        if request is not None:
+            request.cancel()
+
+    def _ignore(self, frame: Frame) -> None:
+        """Take a frame that asks for nothing."""
+
+    # ---- the write gate
+
+    def _refuse_frame(self, frame: Frame, refusal: Refusal) -> None:
+        """Answer a request that is not taken at all."""
+        self._host.answered(frame.opcode, int(refusal.status))
+        self._connection.answered(frame.request_id)
+        self._send(
+            encode_failure(
+                frame.request_id,
+                refusal.status,
+                refusal.detail,
+                opcode=frame.opcode,
+                operation_id=frame.operation_id,
+                not_executed=refusal.not_executed,
+            )
+        )
+
+    def _send_failure(self, request: Request, refusal: Refusal) -> None:
+        self._connection.answered(request.request_id)
+        self._send(
+            encode_failure(
+                request.request_id,
+                refusal.status,
+                refusal.detail,
+                opcode=request.opcode,
+                operation_id=request.operation_id,
+                not_executed=refusal.not_executed,
+                retry_after_ms=refusal.retry_after_ms,
+            )
+        )
+
+    def _send(self, data: bytes) -> None:
+        self._out.append(data)
+        if not self._receiving and not self._flush_due:
+            self._flush_due = True
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flush_due = False
+        if not self._out:
+            return
+        data = b"".join(self._out)
+        self._out.clear()
+        if self._transport is not None and data and not self._transport.is_closing():
+            self._transport.write(data)

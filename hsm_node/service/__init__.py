@@ -1,0 +1,1 @@
+"""One handler an operation; the table that finds it."""

@@ -1,0 +1,60 @@
+"""What failed -> what the caller is told. Nothing about the inside crosses the wire."""
+
+from hsm_daemon import logs
+from hsm_node.core.refusal import Refusal
+from hsm_node.service.request import Request
+from hsm_node.store.base import StoreError
+from hsm_wire.errors import BodyError
+from hsm_wire.statuses import Status
+
+_log = logs.logger("hsm_node.service")
+
+
+class Failures:
+    """Answers failed requests and counts the ones that are our fault."""
+
+    def __init__(self) -> None:
+        self.internal = 0
+        """Errors of this program or its device."""
+        self.store = 0
+        """Changes that the store did not take."""
+
+    def answer(self, request: Request, error: Exception) -> None:
+        """Answer a request whose handling raised."""
+        if isinstance(error, Refusal):
+            request.refuse(error)
+        elif isinstance(error, BodyError):
+            request.refuse(Refusal(Status.BAD_REQUEST, str(error)))
+        elif isinstance(error, StoreError):
+            self.store += 1
+            logs.event(
+                _log,
+                "error",
+                "the store did not take a change",
+                operation=f"{request.operation_id:016x}",
+                reason=str(error),
+            )
+            request.refuse(Refusal(Status.STORE_UNAVAILABLE, "the store did not answer; send the request again"))
+        else:
+            self.internal += 1
+            # The text of the error may hold what it was about, so only its type and place are logged.
+            logs.event(
+                _log,
+                "error",
+                "an operation failed inside",
+                operation=f"{request.operation_id:016x}",
+                opcode=f"{request.opcode:#06x}",
+                error=type(error).__name__,
+                place=_place(error),
+            )
+            request.refuse(Refusal(Status.DEVICE_ERROR, "the node failed to do this; send the request again"))
+
+
+def _place(error: Exception) -> str:
+    """Return file and line of the innermost frame."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return "unknown"
+    return f"{trace.tb_frame.f_globals.get('__name__', '?')}:{trace.tb_lineno}"

@@ -1,0 +1,101 @@
+"""SIGN, VERIFY, ENCRYPT, DECRYPT: cheap ones at once, dear ones in the sessions' pool."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from hsm_daemon import clock
+from hsm_node.backends.base import Backend, LoadedKey
+from hsm_node.core.authorize import allow_use, live_record, offered_mechanism
+from hsm_node.core.records import Record
+from hsm_node.core.refusal import Refusal
+from hsm_node.service.failures import Failures
+from hsm_node.service.follower import Follower
+from hsm_node.service.request import Request
+from hsm_node.work.pool import Job, Pool
+from hsm_wire.messages import (
+    EMPTY_BODY,
+    Decrypt,
+    DecryptResult,
+    Encrypt,
+    EncryptResult,
+    Sign,
+    SignResult,
+    Verify,
+    decode_body,
+    encode_body,
+)
+from hsm_wire.parameters import Parameters
+from hsm_wire.statuses import Status
+from hsm_wire.usages import PolicyFlag, Usage
+
+_NIL = b"\xc0"
+_CALLER_IV = int(PolicyFlag.CALLER_IV)
+# Plain members: attribute access on a Flag class costs as much as a dictionary chain.
+_SIGN, _VERIFY, _ENCRYPT, _DECRYPT = Usage.SIGN, Usage.VERIFY, Usage.ENCRYPT, Usage.DECRYPT
+
+
+class KeyUses:
+    """Handlers of the operations that use keys."""
+
+    def __init__(self, follower: Follower, backend: Backend, sessions: Pool, failures: Failures) -> None:
+        self._follower = follower
+        self._backend = backend
+        self._sessions = sessions
+        self._failures = failures
+
+    def sign(self, request: Request, body: Sign) -> bytes | None:
+        """SIGN."""
+        _, key, parameters = self._usable(request, body, _SIGN)
+        if key.dear:
+            mechanism, data = body.mechanism, body.data
+            self._later(request, lambda: encode_body(SignResult(key.sign(mechanism, parameters, data))))
+            return None
+        return encode_body(SignResult(key.sign(body.mechanism, parameters, body.data)))
+
+    def verify(self, request: Request, body: Verify) -> bytes | None:
+        """VERIFY."""
+        _, key, parameters = self._usable(request, body, _VERIFY)
+        key.verify(body.mechanism, parameters, body.data, body.signature)
+        return EMPTY_BODY
+
+    def encrypt(self, request: Request, body: Encrypt) -> bytes | None:
+        """ENCRYPT."""
+        record, key, parameters = self._usable(request, body, _ENCRYPT)
+        caller_iv = bool(record.policy.flags & _CALLER_IV)
+        return encode_body(EncryptResult(*key.encrypt(body.mechanism, parameters, body.data, caller_iv=caller_iv)))
+
+    def decrypt(self, request: Request, body: Decrypt) -> bytes | None:
+        """DECRYPT."""
+        _, key, parameters = self._usable(request, body, _DECRYPT)
+        if key.dear:
+            mechanism, data = body.mechanism, body.data
+            self._later(request, lambda: encode_body(DecryptResult(key.decrypt(mechanism, parameters, data))))
+            return None
+        return encode_body(DecryptResult(key.decrypt(body.mechanism, parameters, body.data)))
+
+    def _usable(
+        self, request: Request, body: Sign | Verify | Encrypt | Decrypt, usage: Usage
+    ) -> tuple[Record, LoadedKey, Parameters | None]:
+        """Return the key at work, if everything allows it."""
+        mechanism = offered_mechanism(body.mechanism, usage, self._backend.offered)
+        parameters = _parameters(mechanism.parameters, mechanism.parameters_required, body.parameters)
+        record = live_record(self._follower.lookup(request.principal.partition, body.key_id))
+        allow_use(record, mechanism, usage, clock.now())
+        return record, self._backend.load(record), parameters
+
+    def _later(self, request: Request, work: Callable[[], bytes]) -> None:
+        job = Job(request.deadline, work, request.succeed, lambda error: self._failures.answer(request, error))
+        self._sessions.submit(job)
+        request.withdraw = lambda: self._sessions.withdraw(job)
+
+
+def _parameters(form: type[Parameters] | None, required: bool, raw: msgspec.Raw) -> Parameters | None:
+    """Return the decoded parameters of a mechanism; None where they are nil and may be."""
+    if bytes(raw) == _NIL:
+        if required:
+            raise Refusal(Status.BAD_REQUEST, "this mechanism needs its parameters")
+        return None
+    if form is None:
+        raise Refusal(Status.BAD_REQUEST, "this mechanism has no parameters: send nil")
+    return decode_body(form, raw)

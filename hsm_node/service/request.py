@@ -1,0 +1,69 @@
+"""One request between its arrival and its answer."""
+
+from typing import Protocol
+
+from hsm_node.core.principals import Principal
+from hsm_node.core.refusal import Refusal
+from hsm_wire.frames import Frame
+from hsm_wire.statuses import Status
+
+
+class AnswerSink(Protocol):
+    """Where answers go: the connection that the request came on."""
+
+    def answer(self, request: "Request", status: int, body: bytes) -> None:
+        """Send a result."""
+
+    def refuse(self, request: "Request", refusal: Refusal) -> None:
+        """Send a failure."""
+
+
+class Request:
+    """What a handler knows of a request. It answers exactly once, whoever tries first."""
+
+    __slots__ = (
+        "answered",
+        "body",
+        "deadline",
+        "opcode",
+        "operation_id",
+        "principal",
+        "request_id",
+        "sink",
+        "withdraw",
+    )
+
+    def __init__(self, frame: Frame, principal: Principal, deadline: float, sink: AnswerSink) -> None:
+        self.request_id = frame.request_id
+        self.opcode = frame.opcode
+        self.operation_id = frame.operation_id
+        self.body = frame.body
+        self.principal = principal
+        self.deadline = deadline
+        self.sink = sink
+        self.answered = False
+        self.withdraw: Withdraw | None = None
+        """Takes its work out of a queue, while it waits in one."""
+
+    def succeed(self, body: bytes, status: int = 0) -> None:
+        """Answer with a result."""
+        if not self.answered:
+            self.answered = True
+            self.sink.answer(self, status, body)
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Answer with what is wrong."""
+        if not self.answered:
+            self.answered = True
+            self.sink.refuse(self, refusal)
+
+    def cancel(self) -> None:
+        """Answer CANCELLED if the work has not started; otherwise its result will be the answer."""
+        if self.withdraw is not None and self.withdraw():
+            self.refuse(Refusal(Status.CANCELLED, "cancelled before it ran", not_executed=True))
+
+
+class Withdraw(Protocol):
+    """Takes work out of its queue; False where it has started."""
+
+    def __call__(self) -> bool: ...

@@ -1,0 +1,87 @@
+"""Opcode -> handler, and the checks that every request passes first."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from hsm_daemon import clock
+from hsm_node.core.authorize import allow_operation
+from hsm_node.core.refusal import Refusal
+from hsm_node.service.failures import Failures
+from hsm_node.service.follower import Follower
+from hsm_node.service.general import General
+from hsm_node.service.key_records import KeyRecords
+from hsm_node.service.key_uses import KeyUses
+from hsm_node.service.request import Request
+from hsm_wire.messages import decode_body
+from hsm_wire.opcodes import Opcode
+from hsm_wire.operations import OPERATIONS, Operation, Work
+from hsm_wire.statuses import Status
+
+Handler = Callable[[Request, Any], bytes | None]
+"""Returns the body of the answer, or None where it answers later."""
+
+_KEYLESS: Final = frozenset({Opcode.INFO, Opcode.RANDOM})
+
+
+class _Row(msgspec.Struct, frozen=True):
+    operation: Operation
+    handler: Handler
+    needs_store: bool
+
+
+class Service:
+    """Everything that a node does for a request, between the connection and the keys."""
+
+    def __init__(
+        self, follower: Follower, general: General, uses: KeyUses, records: KeyRecords, failures: Failures
+    ) -> None:
+        self._follower = follower
+        self._failures = failures
+        handlers: dict[Opcode, Handler] = {
+            Opcode.INFO: general.info,
+            Opcode.RANDOM: general.random,
+            Opcode.GENERATE_KEY: records.generate,
+            Opcode.IMPORT_KEY: records.import_key,
+            Opcode.DESCRIBE_KEY: records.describe,
+            Opcode.FIND_KEYS: records.find,
+            Opcode.UPDATE_KEY: records.update,
+            Opcode.DESTROY_KEY: records.destroy,
+            Opcode.SIGN: uses.sign,
+            Opcode.VERIFY: uses.verify,
+            Opcode.ENCRYPT: uses.encrypt,
+            Opcode.DECRYPT: uses.decrypt,
+        }
+        self._rows = {
+            int(opcode): _Row(OPERATIONS[opcode], handler, opcode not in _KEYLESS)
+            for opcode, handler in handlers.items()
+        }
+
+    def follow(self) -> None:
+        """Bring the key table to the store's state: called after bytes arrived, before their requests are served."""
+        self._follower.follow()
+
+    def serve(self, request: Request) -> None:
+        """Serve one request; its answer goes to its sink, now or later."""
+        try:
+            row = self._rows.get(request.opcode)
+            if row is None:
+                raise Refusal(Status.UNKNOWN_OPERATION, f"this node has no operation {request.opcode:#06x}")
+            allow_operation(request.principal, row.operation, clock.now())
+            if row.needs_store:
+                self._check_place(request, row.operation)
+            body = row.handler(request, decode_body(row.operation.request, request.body))
+        except Exception as error:  # noqa: BLE001 - each request has one answer, whatever happens
+            self._failures.answer(request, error)
+            return
+        if body is not None:
+            request.succeed(body)
+
+    def _check_place(self, request: Request, operation: Operation) -> None:
+        if not request.principal.partition:
+            raise Refusal(Status.DENIED, "an operator has no partition, and so no keys")
+        if not self._follower.current:
+            if operation.work in (Work.CHANGE, Work.GENERATE):
+                raise Refusal(Status.STORE_UNAVAILABLE, "this node cannot reach its store", not_executed=True)
+            raise Refusal(Status.NOT_CURRENT, "this node cannot read its store", not_executed=True)

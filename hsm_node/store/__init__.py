@@ -1,0 +1,1 @@
+"""Sealed records on disk, behind one small interface."""

@@ -1,0 +1,53 @@
+"""What the service asks of a store: sealed records under names that mean nothing.
+
+The rules of design.md section 6 that a driver keeps: a create happens only where the name is absent, a change
+only at the revision that it names, nothing is ever deleted, and revisions only grow. `changed` and `rows_after`
+are called on the event loop before requests are served; `create` and `change` wait for the disk and are called in
+a thread of their own.
+"""
+
+from typing import Protocol
+
+import msgspec
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One sealed record, and the revision of its last change."""
+
+    name: bytes
+    revision: int
+    data: bytes
+
+
+class StoreError(Exception):
+    """The store did not answer; whether a change happened is open. The text is for the log."""
+
+
+class Store(Protocol):
+    """One node's hold on the store."""
+
+    @property
+    def cluster_id(self) -> bytes:
+        """16 bytes, made with the store."""
+
+    @property
+    def epoch(self) -> int:
+        """Counts promotions of the DR site."""
+
+    def changed(self) -> bool:
+        """Whether another connection has committed since the last call."""
+
+    def rows_after(self, revision: int) -> list[Row]:
+        """Return what is newer, in the order of revisions."""
+
+    def create(self, name: bytes, data: bytes) -> Row:
+        """Store a record if the name is absent; return the row that is there now, the old one if there was one."""
+
+    def change(self, name: bytes, revision: int, data: bytes) -> Row | None:
+        """Replace a record that is still at that revision; None where it is not."""
+
+    def unconfirmed(self, revision: int) -> list[str]:
+        """Return nodes that may serve a state older than `revision` (section 6, rule 3); waits for the others."""
+
+    def close(self) -> None:
+        """Let go of the store."""

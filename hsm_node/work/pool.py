@@ -1,0 +1,129 @@
+"""A bounded queue before a few threads; everything but the work itself happens on the event loop."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, Generic, TypeVar
+
+from hsm_daemon import clock
+from hsm_node.core.refusal import Refusal
+from hsm_node.core.work_queue import WorkQueue
+from hsm_wire.statuses import Status
+
+SWEEP_INTERVAL_S: Final = 0.1
+"""How late a request that waits may be told that its time is up."""
+
+T = TypeVar("T")
+
+
+class Job(Generic[T]):
+    """Work for a thread, and who hears of its end, on the loop: exactly one of `result` and `failure`, once."""
+
+    __slots__ = ("deadline", "failure", "result", "work")
+
+    def __init__(
+        self,
+        deadline: float,
+        work: Callable[[], T],
+        result: Callable[[T], None],
+        failure: Callable[[Exception], None],
+    ) -> None:
+        self.deadline = deadline
+        self.work = work
+        self.result = result
+        self.failure = failure
+
+
+class Pool:
+    """Threads for one kind of work."""
+
+    def __init__(
+        self, name: str, workers: int, max_waiting: int, served: Callable[[float], None] | None = None
+    ) -> None:
+        """`served` hears how many seconds each job took in its thread."""
+        self._queue: WorkQueue[Job[object]] = WorkQueue(workers, max_waiting)
+        self._executor = ThreadPoolExecutor(workers, thread_name_prefix=name)
+        self._loop = asyncio.get_running_loop()
+        self._served = served
+        self.expired = 0
+        """Jobs whose time was up before a thread was free."""
+
+    @property
+    def waiting(self) -> int:
+        """Jobs without a thread yet."""
+        return self._queue.waiting
+
+    @property
+    def running(self) -> int:
+        """Jobs in a thread."""
+        return self._queue.running
+
+    def submit(self, job: Job[T]) -> None:
+        """Queue a job.
+
+        Raises:
+            Refusal: the queue is full.
+        """
+        self._queue.offer(job)  # type: ignore[arg-type]  # the queue never looks into a job's result
+        self._start()
+
+    async def run(self, deadline: float, work: Callable[[], T]) -> T:
+        """Run the work in a thread and return what it returns; raises what it raises, or the queue's refusal."""
+        future: asyncio.Future[T] = self._loop.create_future()
+
+        def result(value: T) -> None:
+            if not future.done():
+                future.set_result(value)
+
+        def failure(error: Exception) -> None:
+            if not future.done():
+                future.set_exception(error)
+
+        self.submit(Job(deadline, work, result, failure))
+        return await future
+
+    def withdraw(self, job: Job[T]) -> bool:
+        """Take a job out that has not started; False where it has."""
+        return self._queue.withdraw(job)  # type: ignore[arg-type]  # as in `submit`
+
+    def sweep(self) -> None:
+        """Answer the waiting jobs whose time is up. Called every SWEEP_INTERVAL_S."""
+        self._fail(self._queue.expire(clock.monotonic()))
+
+    def close(self) -> None:
+        """Let the threads end after what they are doing."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def _start(self) -> None:
+        started, expired = self._queue.start(clock.monotonic())
+        for job in started:
+            self._executor.submit(self._run_job, job)
+        self._fail(expired)
+
+    def _fail(self, expired: list[Job[object]]) -> None:
+        for job in expired:
+            self.expired += 1
+            job.failure(Refusal(Status.TIMEOUT, "the time ran out while the request waited", not_executed=True))
+
+    def _run_job(self, job: Job[object]) -> None:
+        """In a thread: do the work, hand its end to the loop."""
+        begun = clock.monotonic()
+        value: object = None
+        error: Exception | None = None
+        try:
+            value = job.work()
+        except Exception as raised:  # noqa: BLE001 - handed to the loop, which answers and logs it
+            error = raised
+        seconds = clock.monotonic() - begun
+        if not self._loop.is_closed():  # After a forced stop nobody waits for the end.
+            self._loop.call_soon_threadsafe(self._ended, job, value, error, seconds)
+
+    def _ended(self, job: Job[object], value: object, error: Exception | None, seconds: float) -> None:
+        self._queue.finish()
+        self._start()
+        if self._served is not None:
+            self._served(seconds)
+        if error is None:
+            job.result(value)
+        else:
+            job.failure(error)
