@@ -89,6 +89,7 @@ class Connection:
 
     def _break(self, fault: RemoteProtocolError) -> None:
         self.fault = fault
+        self._splitter.discard()
         self._move(State.BROKEN)
 
     def _rule_broken(self, frame: Frame) -> RemoteProtocolError | None:

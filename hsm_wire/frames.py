@@ -141,6 +141,10 @@ class FrameSplitter:
         """Bytes held of an incomplete frame."""
         return len(self._buffer)
 
+    def discard(self) -> None:
+        """Let go of an incomplete frame that nobody will complete."""
+        self._buffer = bytearray()
+
     def split(self, data: bytes) -> list[Frame]:
         """Take the next bytes of the stream; return the frames that are complete now, in order.
 

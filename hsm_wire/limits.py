@@ -36,6 +36,7 @@ MAX_TIMEOUT_MS: Final = 600_000
 MAX_KEY_ID_BYTES: Final = 16
 MAX_LABEL_CHARACTERS: Final = 128
 MAX_RANDOM_BYTES: Final = 65_536
+"""Bytes in one answer to RANDOM."""
 MAX_FIND_LIMIT: Final = 256
 """Keys in one answer to FIND_KEYS; the caller pages on."""
 MAX_DETAIL_CHARACTERS: Final = 300

@@ -271,3 +271,11 @@ def test_a_hello_that_makes_no_connection_is_refused(hello: Hello, status: Statu
     with pytest.raises(RemoteProtocolError) as caught:
         agree_on(hello, 1 << 20, 256, "me", "")
     assert caught.value.status is status
+
+
+def test_nothing_is_held_after_a_broken_rule_even_where_the_next_frame_came_in_part() -> None:
+    """Found by fuzzing: the rest of the chunk stayed in memory until the connection closed."""
+    server = Connection(End.SERVER, binds=False)
+    assert server.receive(request(9) + request(10)[:20]) == []
+    assert server.fault is not None
+    assert server.buffered == 0
