@@ -6,7 +6,7 @@ once per loop turn. Also the low-level way in for load generators: `open`, `requ
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
+from typing import Final, cast
 
 from hsm_client.config import ProxyAddress
 from hsm_client.errors import ClusterUnreachable, HsmError, Timeout, make_error
@@ -190,7 +190,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Check the proxy's identity, then greet."""
-        assert isinstance(transport, asyncio.Transport)
+        transport = cast(asyncio.Transport, transport)  # uvloop's own do not derive from it
         self._transport = transport
         if self._identity is not None:
             tls = transport.get_extra_info("ssl_object")

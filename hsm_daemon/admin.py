@@ -7,7 +7,7 @@ import asyncio
 import ssl
 from collections.abc import Callable, Mapping
 from ipaddress import ip_address
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from hsm_daemon import logs
 from hsm_daemon.errors import StartError
@@ -91,7 +91,7 @@ class _Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+        transport = cast(asyncio.Transport, transport)  # uvloop's own do not derive from it
         self._transport = transport
         if len(self._connections) >= MAX_CONNECTIONS:
             transport.abort()
