@@ -220,7 +220,7 @@ class Policy(Body, frozen=True):
     """What a key may do beyond its usage. All zero: the defaults."""
 
     flags: U32 = 0
-    """`usages.PolicyFlag`."""
+    """Bits of `PolicyFlag`: permissions that a key has only if it is made with them."""
     mechanisms: Annotated[list[U32], msgspec.Meta(max_length=limits.MAX_ALLOWED_MECHANISMS)] = []
     """CKM numbers allowed; empty = all that fit the type and usage."""
     not_before: U63 = 0
@@ -237,7 +237,7 @@ class GenerateKey(Body, frozen=True):
     key_type: TypeName
     label: Label = ""
     usage: U32 = 0
-    """`usages.Usage` bits; 0 = the type's default."""
+    """Bits of `Usage`; 0 = the default of the key type."""
     policy: Policy = Policy()
 
 

@@ -186,3 +186,10 @@ def test_request_is_readdressed_with_its_body_and_operation_id() -> None:
 def test_response_is_readdressed_and_nothing_else_changes() -> None:
     frame = FrameSplitter(1 << 20).split(RESPONSE)[0]
     assert readdress_response(frame, 0xDEADBEEF) == patched(8, "deadbeef", RESPONSE)
+
+
+def test_an_incomplete_frame_is_let_go_when_nobody_will_complete_it() -> None:
+    splitter = FrameSplitter(1 << 20)
+    splitter.split(REQUEST[:-1])
+    splitter.discard()
+    assert splitter.buffered == 0
