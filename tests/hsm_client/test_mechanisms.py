@@ -1,0 +1,34 @@
+"""From a mechanism's name to the wire."""
+
+import hashlib
+
+import pytest
+
+from hsm_client.errors import BadData, UnknownMechanism
+from hsm_client.mechanisms import LOCAL_HASH_BYTES, prepare_cipher, prepare_signature
+from hsm_wire import mechanisms as m
+
+LONG = bytes(LOCAL_HASH_BYTES + 1)
+
+
+def _signature(mechanism, data, prehashed=False):
+    return prepare_signature(mechanism, data, prehashed=prehashed, parameters=None)
+
+
+def test_long_data_is_hashed_here_for_rsa_and_ecdsa_alone():
+    assert _signature("ecdsa-sha256", LONG)[::2] == (m.CKM_ECDSA, hashlib.sha256(LONG).digest())
+    assert _signature("rsa-pss-sha512", LONG).number == m.CKM_RSA_PKCS_PSS
+    assert _signature("rsa-pkcs1-sha256", LONG).data.endswith(hashlib.sha256(LONG).digest())
+    assert _signature("eddsa", LONG).data == LONG == _signature("hmac-sha256", LONG).data
+
+
+def test_a_digest_of_the_wrong_length_and_one_for_ed25519_are_refused():
+    with pytest.raises(BadData):
+        _signature("ecdsa-sha256", b"short", prehashed=True)
+    with pytest.raises(UnknownMechanism):
+        _signature("eddsa", bytes(32), prehashed=True)
+
+
+def test_an_unknown_mechanism_lists_the_known_ones():
+    with pytest.raises(UnknownMechanism, match="ecdsa-sha256"):
+        prepare_cipher("rot13", b"", iv=b"", aad=b"", parameters=None)
