@@ -1,7 +1,7 @@
 """One connection of a client: greets, checks who it is, hands requests to the dispatcher."""
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from hsm_daemon import clock
 from hsm_wire import kinds
@@ -34,7 +34,7 @@ class ClientProtocol(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the time for HELLO."""
-        assert isinstance(transport, asyncio.Transport)
+        transport = cast("asyncio.Transport", transport)  # uvloop's is none by class, but by what it does
         self._transport = transport
         self.peer = str(transport.get_extra_info("peername"))
         listener = self._listener

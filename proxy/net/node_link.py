@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from hsm_daemon import clock
 from hsm_wire import kinds
@@ -37,7 +37,7 @@ class NodeLink(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Check the certificate, say HELLO."""
-        assert isinstance(transport, asyncio.Transport)
+        transport = cast("asyncio.Transport", transport)  # uvloop's is none by class, but by what it does
         keeper = self._keeper
         self._gate = WriteGate(transport, keeper.turn, keeper.limits.link_unsent_bytes, self._unsent)
         wrong = keeper.wrong_identity(transport, self.path)
