@@ -11,9 +11,9 @@ import uvloop
 # The harness is plain modules beside the tests; pytest's import mode leaves the path alone.
 sys.path.insert(0, str(Path(__file__).parent))
 
-from fake_cluster import FakeCluster, FakeProxy  # noqa: E402 - needs the path above
+from fake_cluster import FakeCluster, FakeProxy
 
-from hsm_client.config import ClientConfig, parse_address  # noqa: E402 - as above
+from hsm_client.config import ClientConfig, parse_address
 
 
 def pytest_asyncio_loop_factories(

@@ -44,7 +44,7 @@ BY_LENGTH = {32: hashes.SHA256(), 48: hashes.SHA384(), 64: hashes.SHA512()}
 MGFS = {p.CKG_MGF1_SHA256: hashes.SHA256, p.CKG_MGF1_SHA384: hashes.SHA384, p.CKG_MGF1_SHA512: hashes.SHA512}
 
 
-class Failed(Exception):
+class FailedError(Exception):
     """An answer that is not OK."""
 
     def __init__(self, status: Status) -> None:
@@ -60,7 +60,7 @@ class Keystore:
         self.secrets: dict[bytes, Any] = {}
 
     def answer(self, opcode: int, body: Any) -> Any:
-        """Return the answer's body, or raise Failed."""
+        """Return the answer's body, or raise FailedError."""
         return getattr(self, Opcode(opcode).name.lower())(body)
 
     def generate_key(self, body: m.GenerateKey) -> m.KeyInfo:
@@ -88,7 +88,7 @@ class Keystore:
 
     def describe_key(self, body: m.DescribeKey) -> m.KeyInfo:
         if body.key_id not in self.infos:
-            raise Failed(Status.KEY_NOT_FOUND)
+            raise FailedError(Status.KEY_NOT_FOUND)
         return self.infos[body.key_id]
 
     def find_keys(self, body: m.FindKeys) -> m.FindKeysResult:
@@ -132,7 +132,7 @@ class Keystore:
 
     def _secret(self, key_id: bytes) -> Any:
         if not self.describe_key(m.DescribeKey(key_id)).enabled:
-            raise Failed(Status.KEY_DISABLED)
+            raise FailedError(Status.KEY_DISABLED)
         return self.secrets[key_id]
 
     def sign(self, body: m.Sign) -> m.SignResult:
@@ -158,7 +158,7 @@ class Keystore:
             else:
                 public.verify(body.signature, body.data, *_rsa_scheme(body))
         except InvalidSignature:
-            raise Failed(Status.BAD_SIGNATURE) from None
+            raise FailedError(Status.BAD_SIGNATURE) from None
         return m.Empty()
 
     def encrypt(self, body: m.Encrypt) -> m.EncryptResult:
@@ -268,7 +268,7 @@ class _Served(asyncio.Protocol):
         try:
             body = m.decode_body(OPERATIONS[frame.opcode].request, frame.body)
             result = self.proxy.keystore.answer(frame.opcode, body)
-        except Failed as error:
+        except FailedError as error:
             self._fail(frame, error.status)
             return
         status = Status.OK
