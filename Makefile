@@ -1,9 +1,10 @@
 # make run    the demonstration: a cluster on this machine, keys, certificates, signatures
 # make test   lint and all tests              make lint   the checks without the tests
 # make bench  the proxy's cost beside HAProxy (QUICK=1: under a minute)
+# make draw   the pictures of docs/architecture.md, from the code's imports
 # make lock   new lock files from pyproject.toml
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test lint format bench lock clean
+.PHONY: help setup setup-dev run test lint format bench draw lock clean
 .DELETE_ON_ERROR:
 SHELL := /bin/sh
 
@@ -58,6 +59,9 @@ format: setup-dev
 bench: setup
 	@sh tools/system_components.sh bench
 	@$(BIN)/python -m bench $(if $(QUICK),--quick) $(ARGS)
+
+draw: setup
+	@$(BIN)/python tools/draw_architecture.py
 
 # uv resolves for every Python and platform at once; it is a tool of whoever changes a dependency, not of the tests.
 lock:

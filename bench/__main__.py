@@ -98,6 +98,17 @@ def print_table(rows: list[dict[str, object]]) -> None:
         )
 
 
+def start(
+    stack: contextlib.ExitStack, parent: Path, tls: bool, peers: list[str]
+) -> tuple[Path, dict[str, tuple[int, int]]]:
+    """Start nodes and peers; return their folder, and each peer's pid and port."""
+    folder = parent / ("tls" if tls else "plain")
+    folder.mkdir()
+    make_certificates(folder, {"proxy": "proxy/proxy", "client": "client/client"} | {n: f"node/{n}" for n in NODES})
+    ports = stack.enter_context(echo_nodes(folder, tls))
+    return folder, {peer: stack.enter_context(PEERS[peer](folder, ports, tls)) for peer in peers}
+
+
 def main() -> None:
     """Run the rounds, write the report, print a table."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
@@ -110,19 +121,15 @@ def main() -> None:
     if "haproxy" not in peers:
         print("HAProxy is missing and left out; install it with: sudo apt-get install haproxy", file=sys.stderr)
     samples: dict[tuple[str, bool, str], list[dict[str, float]]] = defaultdict(list)
-    with tempfile.TemporaryDirectory(prefix="redoubt-bench-") as name:
-        folder = Path(name)
-        make_certificates(folder, {"proxy": "proxy/proxy", "client": "client/client"} | {n: f"node/{n}" for n in NODES})
-        for tls in (False, True):
-            with contextlib.ExitStack() as stack:
-                ports = stack.enter_context(echo_nodes(folder, tls))
-                targets = {peer: stack.enter_context(PEERS[peer](folder, ports, tls)) for peer in peers}
-                chosen = [workload for workload in WORKLOADS if workload.always or not options.quick]
-                for _ in range(rounds):
-                    for workload in chosen:
-                        for peer, (pid, port) in targets.items():
-                            sample = measure(folder, workload, tls, pid, port, seconds)
-                            samples[workload.name, tls, peer].append(sample)
+    with tempfile.TemporaryDirectory(prefix="redoubt-bench-") as name, contextlib.ExitStack() as stack:
+        targets = {tls: start(stack, Path(name), tls, peers) for tls in (False, True)}
+        chosen = [workload for workload in WORKLOADS if workload.always or not options.quick]
+        for _ in range(rounds):
+            for workload in chosen:
+                for tls, (folder, started) in targets.items():
+                    for peer, (pid, port) in started.items():
+                        sample = measure(folder, workload, tls, pid, port, seconds)
+                        samples[workload.name, tls, peer].append(sample)
     rows = report(samples)
     REPORT.write_text(json.dumps(rows, indent=2) + "\n")
     print_table(rows)
