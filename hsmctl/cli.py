@@ -30,6 +30,7 @@ class Program(click.Group):
     def main(self, *args: Any, **options: Any) -> Any:
         """Run a command line and exit."""
         options["standalone_mode"] = False
+        options.setdefault("prog_name", "hsmctl")
         sys.exit(run(lambda: click.Group.main(self, *args, **options)))
 
 

@@ -1,12 +1,14 @@
 """Connections and workers that send one request over and over.
 
 Every connection is opened before the clock starts. With a rate, request n is meant to start at n / rate, and its
-latency counts from there: time that it waited because earlier ones were slow is not left out.
+latency counts from there: time that it waited because earlier ones were slow is not left out. Times are the
+system's clock, not the event loop's: uvloop's moves in whole milliseconds.
 """
 
 import asyncio
 import random
 import secrets
+import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Final
@@ -77,7 +79,7 @@ class Load:
     @property
     def measured_s(self) -> float:
         """Seconds since the measurement began, or that it took."""
-        return self.elapsed_s or (asyncio.get_running_loop().time() - self._begin)
+        return self.elapsed_s or (time.monotonic() - self._begin)
 
     async def run(self, progress: Callable[["Load"], None] | None = None) -> None:
         """Open all connections, then measure.
@@ -85,18 +87,17 @@ class Load:
         Raises:
             HsmError: not every connection could be opened.
         """
-        loop = asyncio.get_running_loop()
         ticker = _Ticker(lambda: progress(self)) if progress is not None else None
         try:
             await self._open()
-            self._begin = loop.time()
+            self._begin = time.monotonic()
             if self._plan.seconds is not None:
                 self._end = self._begin + self._plan.seconds
             async with asyncio.TaskGroup() as group:
                 for line in self._lines:
                     for _ in range(self._plan.in_flight):
                         group.create_task(self._work(line))
-            self.elapsed_s = loop.time() - self._begin
+            self.elapsed_s = time.monotonic() - self._begin
         finally:
             if ticker is not None:
                 ticker.stop()
@@ -117,12 +118,11 @@ class Load:
                 raise outcome
 
     async def _work(self, line: Line) -> None:
-        loop = asyncio.get_running_loop()
-        while (intended := self._next_start(loop.time())) is not None:
-            wait_s = intended - loop.time()
+        while (intended := self._next_start(time.monotonic())) is not None:
+            wait_s = intended - time.monotonic()
             if wait_s > 0:
                 await asyncio.sleep(wait_s)
-            failure = await self._call(line, intended if self._plan.rate is not None else loop.time())
+            failure = await self._call(line, intended if self._plan.rate is not None else time.monotonic())
             if failure is not None:
                 self.errors[failure] += 1
 
@@ -138,26 +138,25 @@ class Load:
 
     async def _call(self, line: Line, start: float) -> str | None:
         """Send until there is an answer that stands; return what failed, or None. A failure has no latency."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._plan.timeout_s
+        deadline = time.monotonic() + self._plan.timeout_s
         operation_id = secrets.randbits(64)
         attempt = 0
         while True:
             failure, again = await self._attempt(line, deadline, operation_id)
             if failure is None:
                 self.done += 1
-                self.latencies.record(round((loop.time() - start) * 1_000_000))
+                self.latencies.record(round((time.monotonic() - start) * 1_000_000))
                 return None
             attempt += 1
             wait_s = retry.resend_wait_s(attempt, 0, self._rng)
-            if not again or not self._plan.retry or loop.time() + wait_s >= deadline:
+            if not again or not self._plan.retry or time.monotonic() + wait_s >= deadline:
                 self.done += 1
                 return failure
             await asyncio.sleep(wait_s)
 
     async def _attempt(self, line: Line, deadline: float, operation_id: int) -> tuple[str | None, bool]:
         """Send once; return what failed (None: nothing) and whether sending again may help."""
-        left_s = max(deadline - asyncio.get_running_loop().time(), 0.001)
+        left_s = max(deadline - time.monotonic(), 0.001)
         try:
             connection = await line.connection(min(left_s, REOPEN_TIMEOUT_S))
             request = self._request
