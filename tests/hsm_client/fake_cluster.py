@@ -218,7 +218,7 @@ class FakeProxy:
             self._server.close()
             for connection in list(self.connections):
                 connection.transport.abort()
-            while self.connections:
+            while self.connections:  # noqa: ASYNC110 - connection_lost is due within a turn of the loop
                 await asyncio.sleep(0)
             await self._server.wait_closed()
             self._server = None
