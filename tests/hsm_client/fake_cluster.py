@@ -156,7 +156,12 @@ class Keystore:
                 r, s = (int.from_bytes(part, "big") for part in (body.signature[:half], body.signature[half:]))
                 public.verify(encode_dss_signature(r, s), body.data, ec.ECDSA(_ec_hash(body)))
             else:
-                public.verify(body.signature, body.data, *_rsa_scheme(body))
+                scheme, algorithm = _rsa_scheme(body)
+                data = body.data
+                if isinstance(algorithm, NoDigestInfo):  # which `cryptography` can sign with, not verify
+                    data = data[19:]
+                    algorithm = Prehashed(BY_LENGTH[len(data)])
+                public.verify(body.signature, data, scheme, algorithm)
         except InvalidSignature:
             raise FailedError(Status.BAD_SIGNATURE) from None
         return m.Empty()
