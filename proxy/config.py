@@ -47,7 +47,7 @@ class ProxyConfig(msgspec.Struct, frozen=True):
 
     def effective(self) -> dict[str, Any]:
         """Return every setting with its value, for `--check`. Key files are named, not read."""
-        settings: dict[str, Any] = msgspec.to_builtins(self.file)
+        settings: dict[str, Any] = msgspec.to_builtins(self.file, enc_hook=str)
         return settings | {
             "listen": str(self.file.listen),
             "admin": str(self.file.admin),

@@ -61,13 +61,12 @@ class ClientProtocol(asyncio.Protocol):
             self._malformed(connection.fault)
 
     def eof_received(self) -> bool:
-        """Stay half-open for answers that are owed, where the transport can."""
+        """Stay half-open for a client that said GOAWAY and is owed answers; without GOAWAY an end is an end."""
         transport = self._transport
         client = self.client
-        if client is None or not client.in_flight or transport is None or not transport.can_write_eof():
+        if client is None or transport is None or not client.leaving or not client.in_flight:
             return False
-        client.leaving = True
-        return True
+        return transport.can_write_eof()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the client."""

@@ -75,10 +75,13 @@ class WriteGate:
         self.flush()
         if self._transport.is_closing():
             return
-        if self._transport.can_write_eof():
-            self._transport.write_eof()
-        else:
+        if not self._transport.can_write_eof():
             self._transport.close()
+            return
+        try:
+            self._transport.write_eof()
+        except OSError:  # the peer has gone in this very turn; the loop tells of it in the next one
+            self._transport.abort()
 
     def abort(self) -> None:
         """Drop the connection and everything not sent yet."""

@@ -12,11 +12,6 @@ import uvloop
 from proxy_stage import Stage
 
 
-class _UvloopPolicy(asyncio.DefaultEventLoopPolicy):
-    def new_event_loop(self):
-        return uvloop.new_event_loop()
-
-
 def pytest_asyncio_loop_factories(config, item):
     """Net tests run on both event loops."""
     del config

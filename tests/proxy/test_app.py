@@ -142,5 +142,5 @@ async def test_an_address_in_use_is_one_line(stage):
     text = path.read_text().replace('listen = "127.0.0.1:0"', f'listen = "{stage.app.address}"')
     path.write_text(text)
     other = ProxyApp(load_config(path))
-    with pytest.raises(StartError, match="cannot listen on 127.0.0.1"):
+    with pytest.raises(StartError, match="cannot listen on"):
         await other.start()

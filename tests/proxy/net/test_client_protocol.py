@@ -1,0 +1,150 @@
+"""What a client may do wrong: each has an answer that says so, and no effect on another client."""
+
+import pytest
+
+from hsm_wire import kinds
+from hsm_wire.messages import Hello, Pong, Welcome, decode_body, encode_body
+from hsm_wire.statuses import Status
+
+
+async def refused(client):
+    frame = await client.frame()
+    assert frame.kind == kinds.RESPONSE
+    assert await client.frame() is None, "the connection ends"
+    return Status(frame.status)
+
+
+async def test_welcome_agrees_on_the_smaller_wishes(stage):
+    await stage.start(nodes=1)
+    client = await stage.connect(hello=False)
+    client.hello(max_in_flight=1000)
+    welcome = decode_body(Welcome, (await client.frame()).body)
+    assert (welcome.version, welcome.max_frame_bytes, welcome.max_in_flight) == (1, 1 << 20, 256)
+    assert welcome.configuration_hash == stage.app.config.cluster.configuration_hash
+
+
+async def test_ping_is_answered_by_the_proxy(stage):
+    await stage.start(nodes=1)
+    client = await stage.connect()
+    client.send(kinds.PING, b"", request_id=4)
+    frame = await client.frame()
+    assert (frame.kind, frame.request_id) == (kinds.PONG, 4)
+    assert decode_body(Pong, frame.body).window == 256
+
+
+@pytest.mark.parametrize(
+    ("hello", "status"),
+    [
+        (Hello(2, 9, 1 << 20, 1, "x"), Status.UNSUPPORTED_VERSION),
+        (Hello(1, 1, 10, 1, "x"), Status.BAD_REQUEST),
+        (None, Status.BAD_REQUEST),
+    ],
+)
+async def test_a_hello_that_makes_no_connection_is_refused(stage, hello, status):
+    await stage.start(nodes=1)
+    client = await stage.connect(hello=False)
+    client.send(kinds.HELLO, encode_body(hello) if hello else b"\xc0")
+    assert await refused(client) is status
+
+
+async def test_bad_clients_do_not_touch_good_ones(stage):
+    await stage.start(nodes=1)
+    good = await stage.connect()
+    wrong = {
+        "principal": {"kind": kinds.REQUEST, "request_id": 1, "principal": 7, "opcode": 0x0201},
+        "second HELLO": {"kind": kinds.HELLO, "body": encode_body(Hello(1, 1, 1 << 20, 1, "x"))},
+        "BIND": {"kind": kinds.BIND},
+        "id 0": {"kind": kinds.REQUEST, "opcode": 0x0201},
+    }
+    for fields in wrong.values():
+        bad = await stage.connect()
+        kind = fields.pop("kind")
+        bad.send(kind, **fields)
+        assert await refused(bad) in (Status.DENIED, Status.BAD_REQUEST)
+    early = await stage.connect(hello=False)
+    early.ask(1)
+    assert await refused(early) is Status.BAD_REQUEST
+    huge = await stage.connect()
+    huge.writer.write(bytes.fromhex("ffffffff 01 03 0000 00000001"))
+    assert await refused(huge) is Status.TOO_LARGE
+    good.ask(1)
+    assert (await good.frame()).status == 0
+    assert stage.app.dispatcher.counters.protocol_errors == 6
+
+
+async def test_a_duplicate_request_id_is_named(stage):
+    await stage.start(nodes=1)
+    stage.nodes[0].holding = True
+    client = await stage.connect()
+    client.ask(1)
+    client.ask(1)
+    assert (await client.frame()).status == Status.DUPLICATE_ID
+
+
+async def test_more_in_flight_than_agreed_is_overloaded(stage):
+    await stage.start(nodes=1)
+    stage.nodes[0].holding = True
+    client = await stage.connect(max_in_flight=1)
+    client.ask(1)
+    client.ask(2)
+    frame = await client.frame()
+    assert (frame.request_id, frame.status, frame.flags) == (2, Status.OVERLOADED, kinds.Flag.NOT_EXECUTED)
+
+
+async def test_a_client_gone_before_its_answer_harms_nobody(stage):
+    await stage.start(nodes=1)
+    node = stage.nodes[0]
+    node.holding = True
+    gone, stays = await stage.connect(), await stage.connect()
+    for request_id in range(1, 20):
+        gone.ask(request_id)
+        stays.ask(request_id)
+    await stage.until(lambda: len(node.requests) == 38)
+    await gone.close()
+    await stage.until(lambda: len(stage.app.listener.clients) == 1)
+    node.release()
+    assert all(frame.status == 0 for frame in await stays.frames(19))
+    assert len(node.links) == 1
+    assert stage.app.dispatcher.counters.late_answers == 19
+
+
+async def test_a_client_that_says_goaway_gets_its_answers_and_the_end(stage):
+    await stage.start(nodes=1)
+    stage.nodes[0].holding = True
+    client = await stage.connect()
+    client.ask(1)
+    client.send(kinds.GOAWAY)
+    await stage.until(lambda: stage.nodes[0].requests)
+    stage.nodes[0].release()
+    assert (await client.frame()).request_id == 1
+    assert await client.frame() is None
+
+
+async def test_cancel_reaches_the_node(stage):
+    await stage.start(nodes=1)
+    stage.nodes[0].holding = True
+    client = await stage.connect()
+    client.ask(1)
+    client.send(kinds.CANCEL, b"", request_id=1)
+    client.ask(2)
+    await stage.until(lambda: len(stage.nodes[0].requests) == 2)
+    stage.nodes[0].release()
+    assert sorted(frame.request_id for frame in await client.frames(2)) == [1, 2]
+
+
+async def test_a_client_that_does_not_read_its_answers_is_closed(stage):
+    from proxy_stage import FAST
+
+    await stage.start(nodes=1, settings=FAST + "client_unread_bytes = 65536\n")
+    stage.nodes[0].window = 256
+    client = await stage.connect(max_in_flight=256)
+    client.writer.transport.pause_reading()
+    app = stage.app
+    (protocol,) = app.listener.clients
+    for _ in range(400):
+        protocol.client.sink(bytes(65536))
+    await stage.until(lambda: app.dispatcher.counters.clients_closed_unread == 1)
+    await stage.until(lambda: not app.listener.clients)
+    other = await stage.connect()
+    other.ask(1)
+    assert (await other.frame()).status == 0

@@ -1,0 +1,39 @@
+"""One connection to a node."""
+
+from hsm_wire import kinds
+
+
+async def test_a_node_that_breaks_the_protocol_is_dropped_and_its_requests_move(stage):
+    await stage.start(nodes=2)
+    bad = stage.nodes[0]
+    bad.holding = True
+    client = await stage.connect()
+    for request_id in range(1, 21):
+        client.ask(request_id)
+    await stage.until(lambda: bad.requests)
+    for link in bad.links:
+        link.transport.write(b"\x00" * 40)
+    assert all(frame.status == 0 for frame in await client.frames(20))
+    assert stage.app.table.nodes[0].failures >= 1
+
+
+async def test_a_body_that_is_no_pong_drops_the_link(stage):
+    await stage.start(nodes=1)
+    first = next(iter(stage.nodes[0].links))
+    stage.nodes[0].say(kinds.PONG, b"\xc0")
+    await stage.until(lambda: first not in stage.nodes[0].links)
+
+
+async def test_bind_is_sent_again_on_a_new_connection(stage):
+    await stage.start(nodes=1)
+    client = await stage.connect()
+    client.ask(1)
+    await client.frame()
+    node = stage.nodes[0]
+    await node.stop()
+    node.binds.clear()
+    await node.start()
+    await stage.until(lambda: node.links and stage.app.table.rotation)
+    client.ask(2)
+    assert (await client.frame()).status == 0
+    assert node.binds
