@@ -10,11 +10,13 @@ from hsm_daemon import logs
 from hsm_daemon.errors import StartError
 from hsm_daemon.tls import peer_identity
 from hsm_node import SOFTWARE
+from hsm_node.core.refusal import Refusal
 from hsm_node.net.link import Link
 from hsm_node.service.request import Request
 from hsm_node.service.service import Service
 from hsm_wire import limits
 from hsm_wire.messages import Hello
+from hsm_wire.statuses import Status
 
 _log = logs.logger("hsm_node.net")
 
@@ -107,7 +109,11 @@ class Acceptor:
     # ---- Host
 
     def admit(self, transport: asyncio.BaseTransport) -> bool:
-        """Say whether this peer may connect."""
+        """Say whether this peer may connect.
+
+        Raises:
+            Refusal: it is no proxy; HELLO is answered with this.
+        """
         if self._leaving or len(self.links) > MAX_LINKS:
             return False
         if not self._tls:
@@ -117,7 +123,10 @@ class Acceptor:
         if identity.startswith(f"spiffe://{self.cluster}/proxy/"):
             return True
         logs.event(_log, "warning", "a peer that is no proxy of this cluster is refused", identity=identity)
-        return False
+        raise Refusal(
+            Status.DENIED,
+            f"nodes take proxies of cluster {self.cluster} only; connect to a proxy, or correct the certificate",
+        )
 
     def welcome(self, hello: Hello) -> tuple[str, str]:
         """Return this node's name and configuration hash; a proxy with another configuration is only reported."""

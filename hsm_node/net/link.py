@@ -37,7 +37,7 @@ class Host(Protocol):
     def max_frame_bytes(self) -> int: ...
 
     def admit(self, transport: asyncio.BaseTransport) -> bool:
-        """Say whether this peer may connect."""
+        """Say whether this peer may connect; raises Refusal where its HELLO is to be answered with that."""
 
     def welcome(self, hello: Hello) -> tuple[str, str]:
         """Return this node's name and configuration hash."""
@@ -78,6 +78,7 @@ class Link(asyncio.Protocol):
         self._hello_limit_s = hello_limit_s
         self._timer: asyncio.TimerHandle | None = None
         self._ending = False
+        self._refusal: Refusal | None = None
         self._on_frame: dict[int, Callable[[Frame], None]] = {
             kinds.HELLO: self._hello,
             kinds.BIND: self._bind,
@@ -103,7 +104,12 @@ class Link(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # A stream server makes nothing else; uvloop's transports are no subclass, so this cannot be asserted.
         self._transport = cast("asyncio.Transport", transport)
-        if not self._host.admit(transport):
+        try:
+            admitted = self._host.admit(transport)
+        except Refusal as refusal:
+            self._refusal = refusal  # Told when HELLO has come: closing with it unread would reset the connection.
+            admitted = True
+        if not admitted:
             self._transport.abort()
             return
         self._timer = self._loop.call_later(self._hello_limit_s, self._transport.abort)
@@ -259,6 +265,9 @@ class Link(asyncio.Protocol):
         self._host.serve(request)
 
     def _hello(self, frame: Frame) -> None:
+        if self._refusal is not None:
+            self._refuse_hello(frame, self._refusal.status, self._refusal.detail)
+            return
         try:
             hello = decode_body(Hello, frame.body)
             name, configuration_hash = self._host.welcome(hello)

@@ -36,7 +36,7 @@ class SqliteStore:
         if not path.exists():
             schema.make_store(path, cluster, keyring)
         schema.check_header(path)
-        self._reader = schema.connect(path, schema.BUSY_TIMEOUT_MS)
+        self._reader = schema.connect_checked(path)
         try:
             row = schema.check_content(path, self._reader, cluster, keyring)
         except BaseException:

@@ -6,6 +6,7 @@ opened by SQLite first (header only), so a file that is not ours or is newer is 
 authenticated under the master key: a node with another one stops before it has written anything.
 """
 
+import contextlib
 import os
 import sqlite3
 from pathlib import Path
@@ -55,9 +56,25 @@ def connect(path: Path, busy_timeout_ms: int) -> sqlite3.Connection:
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, check_same_thread=False
     )
-    connection.execute(f"PRAGMA busy_timeout = {busy_timeout_ms:d}")
-    connection.execute("PRAGMA synchronous = FULL")
+    try:
+        connection.execute(f"PRAGMA busy_timeout = {busy_timeout_ms:d}")
+        connection.execute("PRAGMA synchronous = FULL")
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection
+
+
+def connect_checked(path: Path) -> sqlite3.Connection:
+    """Open an existing store at start.
+
+    Raises:
+        StartError: SQLite cannot even read its first page.
+    """
+    try:
+        return connect(path, BUSY_TIMEOUT_MS)
+    except sqlite3.Error:
+        raise StartError(f"{path}: the store is damaged or cannot be opened; restore it from a backup") from None
 
 
 def make_store(path: Path, cluster: str, keyring: Keyring) -> None:
@@ -78,13 +95,13 @@ def make_store(path: Path, cluster: str, keyring: Keyring) -> None:
             connection.execute("PRAGMA journal_mode = WAL")
         finally:
             connection.close()
-        os.link(fresh, path)
-    except FileExistsError:
-        pass  # Another node made it at the same moment; its file is the store.
+        with contextlib.suppress(FileExistsError):  # Another node was faster: its file is the store.
+            os.link(fresh, path)
     except (OSError, sqlite3.Error) as error:
         raise StartError(f"{path}: the store cannot be made ({error}); check the folder and its rights") from None
     finally:
-        fresh.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # The folder may be what is wrong; that has been said.
+            fresh.unlink(missing_ok=True)
 
 
 def check_header(path: Path) -> None:
