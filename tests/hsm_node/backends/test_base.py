@@ -1,0 +1,28 @@
+from collections.abc import Callable
+
+import pytest
+
+from hsm_node.backends.base import LoadedKey, bad_ciphertext, bad_signature
+from hsm_node.core.refusal import Refusal
+from hsm_wire.statuses import Status
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda key: key.sign(1, None, b""),
+        lambda key: key.verify(1, None, b"", b""),
+        lambda key: key.encrypt(1, None, b"", caller_iv=False),
+        lambda key: key.decrypt(1, None, b""),
+    ],
+)
+def test_a_key_refuses_what_its_family_does_not_do(use: Callable[[LoadedKey], object]) -> None:
+    with pytest.raises(Refusal) as refused:
+        use(LoadedKey())
+    assert refused.value.status is Status.MECHANISM_NOT_HERE
+
+
+def test_failures_say_the_same_whatever_the_reason() -> None:
+    assert bad_signature().status is Status.BAD_SIGNATURE
+    assert bad_ciphertext().status is Status.BAD_DATA
+    assert repr(LoadedKey()) == "LoadedKey(<secret>)"

@@ -1,0 +1,95 @@
+import hashlib
+
+import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from hsm_node.backends.rsa import RsaKey, check_imported
+from hsm_node.core.refusal import Refusal
+from hsm_wire import mechanisms as ckm
+from hsm_wire.parameters import CKG_MGF1_SHA1, CKG_MGF1_SHA256, OaepParameters, PssParameters
+from hsm_wire.statuses import Status
+
+DATA = b"what is signed"
+DIGEST = hashlib.sha256(DATA).digest()
+INFO = bytes.fromhex("3031300d060960864801650304020105000420") + DIGEST
+PSS = PssParameters(ckm.CKM_SHA256, CKG_MGF1_SHA256, 20)
+OAEP = OaepParameters(ckm.CKM_SHA256, CKG_MGF1_SHA256, b"label")
+
+
+@pytest.fixture(scope="module")
+def private() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(65537, 2048)
+
+
+def test_pkcs1_of_data_and_of_its_digest_are_the_same_signature(private: rsa.RSAPrivateKey) -> None:
+    key = RsaKey(private)
+    whole = key.sign(ckm.CKM_SHA256_RSA_PKCS, None, DATA)
+    assert whole == key.sign(ckm.CKM_RSA_PKCS, None, INFO)
+    private.public_key().verify(whole, DATA, padding.PKCS1v15(), hashes.SHA256())
+    key.verify(ckm.CKM_RSA_PKCS, None, INFO, whole)
+
+
+@pytest.mark.parametrize("info", [b"", DIGEST, INFO[:-1], INFO + b"x", b"\x30" * 51])
+def test_raw_pkcs1_takes_nothing_but_a_known_digest_info(private: rsa.RSAPrivateKey, info: bytes) -> None:
+    with pytest.raises(Refusal) as refused:
+        RsaKey(private).sign(ckm.CKM_RSA_PKCS, None, info)
+    assert refused.value.status is Status.BAD_DATA
+
+
+def test_pss_verifies_elsewhere_with_and_without_parameters(private: rsa.RSAPrivateKey) -> None:
+    key = RsaKey(private)
+    for parameters, salt in ((None, 32), (PSS, 20)):
+        signature = key.sign(ckm.CKM_SHA256_RSA_PKCS_PSS, parameters, DATA)
+        scheme = padding.PSS(padding.MGF1(hashes.SHA256()), salt)
+        private.public_key().verify(signature, DATA, scheme, hashes.SHA256())
+    key.verify(ckm.CKM_SHA256_RSA_PKCS_PSS, PSS, DATA, key.sign(ckm.CKM_RSA_PKCS_PSS, PSS, DIGEST))
+
+
+@pytest.mark.parametrize(
+    ("mechanism", "parameters", "data", "status"),
+    [
+        (ckm.CKM_RSA_PKCS_PSS, PSS, DATA, Status.BAD_DATA),
+        (ckm.CKM_RSA_PKCS_PSS, PssParameters(ckm.CKM_SHA_1, CKG_MGF1_SHA256, 20), DIGEST, Status.BAD_REQUEST),
+        (ckm.CKM_RSA_PKCS_PSS, PssParameters(ckm.CKM_SHA256, CKG_MGF1_SHA1, 20), DIGEST, Status.BAD_REQUEST),
+        (ckm.CKM_SHA384_RSA_PKCS_PSS, PSS, DATA, Status.BAD_REQUEST),
+        (ckm.CKM_SHA256_RSA_PKCS_PSS, PssParameters(ckm.CKM_SHA256, CKG_MGF1_SHA256, 223), DATA, Status.BAD_REQUEST),
+        (ckm.CKM_SHA256_RSA_PKCS_PSS, PssParameters(ckm.CKM_SHA256, CKG_MGF1_SHA256, -1), DATA, Status.BAD_REQUEST),
+    ],
+)
+def test_pss_refuses_parameters_that_do_not_fit(
+    private: rsa.RSAPrivateKey, mechanism: int, parameters: PssParameters, data: bytes, status: Status
+) -> None:
+    with pytest.raises(Refusal) as refused:
+        RsaKey(private).sign(mechanism, parameters, data)
+    assert refused.value.status is status
+
+
+def test_a_wrong_signature_is_refused(private: rsa.RSAPrivateKey) -> None:
+    for signature in (b"", b"\x00" * 256, b"\xff" * 256):
+        with pytest.raises(Refusal) as refused:
+            RsaKey(private).verify(ckm.CKM_SHA256_RSA_PKCS, None, DATA, signature)
+        assert refused.value.status is Status.BAD_SIGNATURE
+
+
+def test_oaep_round_trips_and_knows_its_longest_data(private: rsa.RSAPrivateKey) -> None:
+    key = RsaKey(private)
+    ciphertext, nonce = key.encrypt(ckm.CKM_RSA_PKCS_OAEP, OAEP, b"x" * 190, caller_iv=False)
+    assert (key.decrypt(ckm.CKM_RSA_PKCS_OAEP, OAEP, ciphertext), nonce) == (b"x" * 190, b"")
+    with pytest.raises(Refusal, match="at most 190"):
+        key.encrypt(ckm.CKM_RSA_PKCS_OAEP, OAEP, b"x" * 191, caller_iv=False)
+    for bad in (b"", ciphertext[:-1], bytes(256), b"\xff" * 256):
+        with pytest.raises(Refusal) as refused:
+            key.decrypt(ckm.CKM_RSA_PKCS_OAEP, OAEP, bad)
+        assert refused.value.status is Status.BAD_DATA
+
+
+def test_weak_keys_are_not_imported(private: rsa.RSAPrivateKey) -> None:
+    check_imported(private, 2048)
+    for weak, bits in (
+        (rsa.generate_private_key(65537, 1024), 1024),
+        (private, 3072),
+        (rsa.generate_private_key(3, 2048), 2048),
+    ):
+        with pytest.raises(Refusal):
+            check_imported(weak, bits)

@@ -1,0 +1,209 @@
+"""Keyrings, records and a whole node on the test's own loop."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from hsm_node.core.keyring import Keyring
+from hsm_node.core.records import Record
+from hsm_wire import kinds
+from hsm_wire.frames import Frame, FrameSplitter, encode_frame
+from hsm_wire.messages import Bind, Failure, Hello, Policy, decode_body, encode_body
+
+MASTER_KEY = bytes(range(32))
+CLIENT = "spiffe://dev/client/dev"
+CLUSTER_TOML = """
+[cluster]
+name = "dev"
+package = "sandbox"
+[[sites]]
+name = "local"
+risk_zone = "local"
+latitude = 47.0
+longitude = 8.0
+uplinks = ["lo"]
+[[nodes]]
+name = "node-1"
+site = "local"
+paths = [{ uplink = "lo", address = "127.0.0.1:2420" }]
+[[partitions]]
+id = 1
+name = "dev"
+clients = [{ identity = "spiffe://dev/client/dev", roles = ["use", "manage"] }]
+"""
+NODE_TOML = """
+cluster = "cluster.toml"
+name = "node-1"
+listen = "127.0.0.1:0"
+admin = "127.0.0.1:0"
+tls = "off"
+state_dir = "state/node-1"
+sessions = 2
+[store]
+path = "store.db"
+[keystore]
+master_key = { file = "master.key" }
+"""
+
+
+@pytest.fixture
+def keyring() -> Keyring:
+    return Keyring(MASTER_KEY)
+
+
+@pytest.fixture
+def other_keyring() -> Keyring:
+    return Keyring(bytes(32))
+
+
+@pytest.fixture
+def make_record(keyring: Keyring) -> Callable[..., Record]:
+    def make(**changes: object) -> Record:
+        record = Record(
+            cluster_id=b"c" * 16,
+            partition=1,
+            key_id=b"k" * 16,
+            version=1,
+            epoch=1,
+            master_key_version=1,
+            key_type="hmac-256",
+            true_length=32,
+            label="label",
+            usage=3,
+            enabled=True,
+            destroyed=False,
+            created=1000,
+            origin="generated",
+            public_key=b"",
+            policy=Policy(),
+            creation_digest=b"d" * 32,
+            changes=(),
+            wrapped=keyring.wrap(b"m" * 32),
+        )
+        return msgspec.structs.replace(record, **changes)
+
+    return make
+
+
+@pytest.fixture
+def node_folder(tmp_path: Path) -> Path:
+    (tmp_path / "cluster.toml").write_text(CLUSTER_TOML)
+    (tmp_path / "node.toml").write_text(NODE_TOML)
+    key = tmp_path / "master.key"
+    key.write_text(MASTER_KEY.hex() + "\n")
+    key.chmod(0o600)
+    return tmp_path
+
+
+class WireClient:
+    """Speaks for a proxy: HELLO, BIND as principal 7, then requests."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+        self._splitter = FrameSplitter(1 << 20)
+        self._frames: list[Frame] = []
+        self._count = 0
+
+    def send(self, kind: int, body: bytes = b"", **fields: int) -> None:
+        self.writer.write(encode_frame(kind, body, **fields))
+
+    def greet(self) -> None:
+        self.send(kinds.HELLO, encode_body(Hello(1, 1, 1 << 20, 100, "test")))
+
+    def bind(
+        self, number: int = 7, identity: str = CLIENT, partition: int = 1, roles: tuple[str, ...] = ("use", "manage")
+    ) -> None:
+        self.send(kinds.BIND, encode_body(Bind(number, identity, partition, list(roles), b"", 0)))
+
+    def request(self, opcode: int, body: msgspec.Struct, **fields: int) -> int:
+        self._count += 1
+        sent = {"principal": 7, "operation_id": 5, "request_id": self._count, **fields}
+        self.send(kinds.REQUEST, encode_body(body), opcode=opcode, **sent)
+        return sent["request_id"]
+
+    async def frame(self) -> Frame:
+        while not self._frames:
+            data = await asyncio.wait_for(self.reader.read(65536), 10)
+            if not data:
+                raise EOFError
+            self._frames += self._splitter.split(data)
+        return self._frames.pop(0)
+
+    async def call(self, opcode: int, body: msgspec.Struct, **fields: int) -> Frame:
+        self.request(opcode, body, **fields)
+        return await self.frame()
+
+    async def ended(self) -> bool:
+        return await asyncio.wait_for(self.reader.read(1), 10) == b""
+
+
+def detail(frame: Frame) -> str:
+    """Return the text of a failed answer."""
+    return decode_body(Failure, frame.body).detail
+
+
+@pytest.fixture
+def text_of() -> Callable[[Frame], str]:
+    return detail
+
+
+class RunningNode:
+    """A node on the test's loop, and clients to it."""
+
+    def __init__(self, folder: Path) -> None:
+        from hsm_daemon.lifecycle import Lifecycle
+        from hsm_node.app import Node
+        from hsm_node.config import load_node_config
+        from hsm_node.keystore import Keystore
+        from hsm_node.master_key import load_keyring
+        from hsm_node.net.acceptor import listen
+        from hsm_node.store.sqlite import SqliteStore
+
+        self.config, cluster = load_node_config(folder / "node.toml")
+        ring = load_keyring(self.config.keystore.master_key.file)
+        self.bound: socket.socket = listen("127.0.0.1", 0)
+        self.address = self.bound.getsockname()[:2]
+        self.store = SqliteStore(self.config.store.path, cluster.name, ring)
+        self.keystore = Keystore(self.config, cluster, ring, self.store)
+        self.node = Node(self.config, cluster, self.keystore, self.store)
+        self.lifecycle = Lifecycle()
+        self.clients: list[WireClient] = []
+        self.ready = asyncio.Event()
+        self.lifecycle.ready = lambda _text: self.ready.set()  # type: ignore[method-assign]  # no systemd here
+        self.task = asyncio.get_running_loop().create_task(self.node.serve(self.bound, None, self.lifecycle))
+
+    async def client(self, *, greet: bool = True) -> WireClient:
+        await asyncio.wait_for(self.ready.wait(), 10)
+        client = WireClient(*await asyncio.open_connection(*self.address))
+        self.clients.append(client)
+        if greet:
+            client.greet()
+            assert (await client.frame()).kind == kinds.WELCOME
+            client.bind()
+        return client
+
+    async def stop(self) -> None:
+        self.lifecycle.stopping.set()
+        for client in self.clients:
+            client.writer.close()
+        await asyncio.wait_for(self.task, 10)
+        self.bound.close()
+        self.store.close()
+
+
+@pytest.fixture
+async def start_node(node_folder: Path) -> AsyncIterator[Callable[[], RunningNode]]:
+    nodes: list[RunningNode] = []
+
+    def start() -> RunningNode:
+        nodes.append(RunningNode(node_folder))
+        return nodes[-1]
+
+    yield start
+    for node in nodes:
+        await node.stop()

@@ -1,0 +1,87 @@
+from collections.abc import Callable
+
+import pytest
+
+from hsm_node.core.authorize import allow_operation, allow_use, live_record, offered_mechanism
+from hsm_node.core.key_table import Entry
+from hsm_node.core.principals import Principal
+from hsm_node.core.records import Record
+from hsm_node.core.refusal import Refusal
+from hsm_wire import mechanisms as ckm
+from hsm_wire.messages import Policy
+from hsm_wire.opcodes import Opcode
+from hsm_wire.operations import OPERATIONS
+from hsm_wire.statuses import Status
+from hsm_wire.usages import Usage
+
+Make = Callable[..., Record]
+HMAC = ckm.MECHANISMS[ckm.CKM_SHA256_HMAC]
+
+
+@pytest.mark.parametrize(
+    ("role", "opcode", "allowed"),
+    [
+        ("use", Opcode.SIGN, True),
+        ("manage", Opcode.SIGN, False),
+        ("use", Opcode.GENERATE_KEY, False),
+        ("manage", Opcode.DESTROY_KEY, True),
+    ],
+)
+def test_roles_decide_about_operations(role: str, opcode: Opcode, *, allowed: bool) -> None:
+    principal = Principal("i", 1, frozenset({role}), 0)
+    if allowed:
+        allow_operation(principal, OPERATIONS[opcode], 0)
+    else:
+        with pytest.raises(Refusal, match="needs the role"):
+            allow_operation(principal, OPERATIONS[opcode], 0)
+
+
+def test_a_certificate_that_ended_is_denied() -> None:
+    principal = Principal("i", 1, frozenset({"use"}), 100)
+    allow_operation(principal, OPERATIONS[Opcode.SIGN], 100)
+    with pytest.raises(Refusal, match="expired"):
+        allow_operation(principal, OPERATIONS[Opcode.SIGN], 101)
+
+
+def test_keys_that_are_absent_or_destroyed_are_not_found(make_record: Make) -> None:
+    assert live_record(Entry(make_record(), 1)).label == "label"
+    for entry in (None, Entry(make_record(destroyed=True), 1)):
+        with pytest.raises(Refusal) as refused:
+            live_record(entry)
+        assert refused.value.status is Status.KEY_NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    ("number", "usage", "status"),
+    [
+        (0xFFFF, Usage.SIGN, Status.UNKNOWN_MECHANISM),
+        (ckm.CKM_AES_GCM, Usage.SIGN, Status.UNKNOWN_MECHANISM),
+        (ckm.CKM_ML_DSA, Usage.SIGN, Status.MECHANISM_NOT_HERE),
+    ],
+)
+def test_a_mechanism_must_exist_fit_and_be_offered(number: int, usage: Usage, status: Status) -> None:
+    with pytest.raises(Refusal) as refused:
+        offered_mechanism(number, usage, {})
+    assert refused.value.status is status
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({"key_type": "aes-256"}, Status.KEY_TYPE),
+        ({"enabled": False}, Status.KEY_DISABLED),
+        ({"usage": 2}, Status.KEY_USAGE),
+        ({"policy": Policy(mechanisms=[ckm.CKM_SHA512_HMAC])}, Status.KEY_USAGE),
+        ({"policy": Policy(not_before=101)}, Status.KEY_DISABLED),
+        ({"policy": Policy(not_after=99)}, Status.KEY_DISABLED),
+    ],
+)
+def test_a_key_refuses_what_it_is_not_for(make_record: Make, changes: dict[str, object], status: Status) -> None:
+    with pytest.raises(Refusal) as refused:
+        allow_use(make_record(**changes), HMAC, Usage.SIGN, 100)
+    assert refused.value.status is status
+
+
+def test_a_key_allows_what_it_is_for(make_record: Make) -> None:
+    policy = Policy(mechanisms=[HMAC.number], not_before=1, not_after=100)
+    allow_use(make_record(policy=policy), HMAC, Usage.SIGN, 100)

@@ -1,0 +1,78 @@
+import os
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from hsm_wire import kinds
+from hsm_wire.messages import Empty, Pong, Random, decode_body
+from hsm_wire.opcodes import Opcode
+from hsm_wire.statuses import Status
+
+Start = Callable[[], Any]
+
+
+async def test_pings_are_answered_with_the_nodes_report(start_node: Start) -> None:
+    client = await start_node().client()
+    client.send(kinds.PING, request_id=9)
+    frame = await client.frame()
+    pong = decode_body(Pong, frame.body)
+    assert (frame.kind, frame.request_id, pong.state, len(pong.boot_id)) == (kinds.PONG, 9, "up", 16)
+
+
+async def test_an_unbound_principal_is_denied_and_the_connection_lives(start_node: Start) -> None:
+    client = await start_node().client()
+    assert (await client.call(Opcode.INFO, Empty(), principal=8)).status == Status.DENIED
+    client.send(kinds.UNBIND, b"\x91\x07")
+    assert (await client.call(Opcode.INFO, Empty())).status == Status.DENIED
+    client.bind()
+    assert (await client.call(Opcode.INFO, Empty())).status == Status.OK
+
+
+async def test_a_request_before_hello_ends_the_connection_with_its_fault(start_node: Start) -> None:
+    client = await start_node().client(greet=False)
+    assert (await client.call(Opcode.INFO, Empty())).status == Status.BAD_REQUEST
+    assert await client.ended()
+
+
+async def test_a_second_hello_ends_the_connection(start_node: Start) -> None:
+    client = await start_node().client()
+    client.greet()
+    assert (await client.frame()).status == Status.BAD_REQUEST
+    assert await client.ended()
+
+
+@pytest.mark.parametrize("body", [b"", b"\x91", b"\x92\x01\x02", b"\xc1" * 9])
+async def test_a_malformed_body_is_refused_and_the_connection_lives(start_node: Start, body: bytes) -> None:
+    client = await start_node().client()
+    client.send(kinds.REQUEST, body, request_id=50, principal=7, opcode=Opcode.RANDOM)
+    assert (await client.frame()).status == Status.BAD_REQUEST
+    client.send(kinds.BIND, body)
+    assert (await client.frame()).status == Status.BAD_REQUEST
+    assert (await client.call(Opcode.RANDOM, Random(5))).status == Status.OK
+
+
+async def test_unknown_operations_are_refused(start_node: Start) -> None:
+    client = await start_node().client()
+    for opcode in (0, Opcode.STATUS, Opcode.CREATE_OBJECT, Opcode.UNSEAL, Opcode.DERIVE, 0xFFFF):
+        assert (await client.call(opcode, Empty())).status == Status.UNKNOWN_OPERATION
+
+
+async def test_more_in_flight_than_agreed_is_overloaded_not_executed(start_node: Start) -> None:
+    from hsm_wire.messages import GenerateKey
+
+    client = await start_node().client()
+    for _ in range(110):
+        client.request(Opcode.GENERATE_KEY, GenerateKey(os.urandom(16), "aes-128"))
+    frames = [await client.frame() for _ in range(110)]
+    refused = [frame for frame in frames if frame.status == Status.OVERLOADED]
+    assert all(frame.flags == 1 for frame in refused)
+    assert {frame.status for frame in frames} <= {Status.OK, Status.OVERLOADED}
+
+
+async def test_goaway_refuses_what_is_new_and_then_ends(start_node: Start) -> None:
+    node = start_node()
+    client = await node.client()
+    node.lifecycle.stopping.set()
+    assert (await client.frame()).kind == kinds.GOAWAY
+    assert await client.ended()

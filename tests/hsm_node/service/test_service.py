@@ -1,0 +1,24 @@
+import os
+from collections.abc import Callable
+from typing import Any
+
+from hsm_wire.messages import DescribeKey, Empty, GenerateKey
+from hsm_wire.opcodes import Opcode
+from hsm_wire.statuses import Status
+
+
+async def test_roles_and_partitions_are_enforced_by_principal(start_node: Callable[[], Any]) -> None:
+    client = await start_node().client()
+    key = os.urandom(16)
+    assert (await client.call(Opcode.GENERATE_KEY, GenerateKey(key, "ec-p256"))).status == Status.OK
+    client.bind(8, "spiffe://dev/client/user", 1, ("use",))
+    client.bind(9, "spiffe://dev/client/other", 2, ("use", "manage"))
+    client.bind(10, "spiffe://dev/operator/root", 0, ("operate",))
+    client.bind(11, "spiffe://dev/client/odd", 0, ("use",))
+    new = GenerateKey(os.urandom(16), "ec-p256")
+    assert (await client.call(Opcode.GENERATE_KEY, new, principal=8)).status == Status.DENIED
+    assert (await client.call(Opcode.DESCRIBE_KEY, DescribeKey(key), principal=8)).status == Status.OK
+    assert (await client.call(Opcode.DESCRIBE_KEY, DescribeKey(key), principal=9)).status == Status.KEY_NOT_FOUND
+    assert (await client.call(Opcode.DESCRIBE_KEY, DescribeKey(key), principal=10)).status == Status.DENIED
+    assert (await client.call(Opcode.DESCRIBE_KEY, DescribeKey(key), principal=11)).status == Status.DENIED
+    assert (await client.call(Opcode.INFO, Empty(), principal=10)).status == Status.OK

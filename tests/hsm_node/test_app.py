@@ -1,0 +1,60 @@
+"""The daemon as a process: how it starts, refuses to start, and stops."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+COMMAND = [sys.executable, "-m", "hsm_node.cli", "--config"]
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_it_says_where_it_serves_and_leaves_with_0_on_sigterm(node_folder: Path, loop: str) -> None:
+    process = subprocess.Popen(
+        [*COMMAND, node_folder / "node.toml"], cwd=ROOT, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "HSM_EVENT_LOOP": loop},
+    )  # fmt: skip
+    assert process.stderr is not None
+    line = process.stderr.readline()
+    process.send_signal(signal.SIGTERM)
+    assert "event=ready" in line
+    assert "address=127.0.0.1:" in line
+    process.communicate(timeout=20)
+    assert process.returncode == 0
+
+
+def wrong_key(folder: Path) -> None:
+    first = subprocess.Popen([*COMMAND, folder / "node.toml"], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    assert first.stderr is not None
+    first.stderr.readline()
+    first.terminate()
+    first.communicate(timeout=20)
+    (folder / "master.key").write_text("11" * 32)
+
+
+def damaged(folder: Path) -> None:
+    (folder / "store.db").write_bytes(b"x" * 5000)
+
+
+def no_certificate(folder: Path) -> None:
+    file = folder / "node.toml"
+    file.write_text(file.read_text().replace('"off"', '{ ca = "ca.pem", certificate = "n.pem", key = "n-key.pem" }'))
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"), [(wrong_key, "master key"), (damaged, "damaged"), (no_certificate, "is missing")]
+)
+def test_what_cannot_start_exits_2_with_one_line_and_writes_nothing(
+    node_folder: Path, harm: Callable[[Path], None], said: str
+) -> None:
+    harm(node_folder)
+    before = {path.name: path.read_bytes() for path in node_folder.iterdir()}
+    done = subprocess.run([*COMMAND, node_folder / "node.toml"], cwd=ROOT, capture_output=True, text=True, timeout=20)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert said in done.stderr
+    assert {path.name: path.read_bytes() for path in node_folder.iterdir()} == before

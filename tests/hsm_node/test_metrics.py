@@ -1,0 +1,18 @@
+from hsm_node.metrics import Gauge, NodeMetrics, RequestCounts
+from hsm_wire.opcodes import Opcode
+from hsm_wire.statuses import Status
+
+
+def test_counts_become_families_and_unknown_opcodes_share_one_place() -> None:
+    counts = RequestCounts()
+    counts.answered(Opcode.SIGN, 0)
+    for opcode in (0x9999, 0x8888):
+        counts.answered(opcode, Status.UNKNOWN_OPERATION)
+    gauges = [Gauge("keys", "Keys.", lambda: 3), Gauge("expired", "Expired.", lambda: 4, counts=True)]
+    page = NodeMetrics(counts, gauges, "abc").page().decode()
+    assert 'hsm_node_requests_total{operation="sign",status_class="ok"} 1.0' in page
+    assert 'hsm_node_requests_total{operation="unknown",status_class="request"} 2.0' in page
+    assert "hsm_node_keys 3.0" in page
+    assert "hsm_node_expired_total 4.0" in page
+    assert 'hsm_node_configuration{hash="abc"} 1.0' in page
+    assert counts.completed == 3

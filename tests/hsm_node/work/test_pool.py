@@ -1,0 +1,63 @@
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+
+import pytest
+
+from hsm_daemon import clock
+from hsm_node.core.refusal import Refusal
+from hsm_node.work.pool import Job, Pool
+from hsm_wire.statuses import Status
+
+LATER = 1e12
+
+
+@pytest.fixture
+async def pool() -> AsyncIterator[Pool]:
+    made = Pool("test", 1, 2)
+    yield made
+    made.close()
+
+
+async def test_work_runs_in_a_thread_and_its_end_is_heard_on_the_loop(pool: Pool) -> None:
+    assert await pool.run(LATER, threading.get_ident) != threading.get_ident()
+    with pytest.raises(ZeroDivisionError):
+        await pool.run(LATER, lambda: 1 // 0)
+    assert (pool.running, pool.waiting) == (0, 0)
+
+
+async def test_work_whose_time_is_up_is_answered_not_run(pool: Pool) -> None:
+    ran: list[int] = []
+    with pytest.raises(Refusal) as refused:
+        await pool.run(clock.monotonic() - 1, lambda: ran.append(1))
+    assert (refused.value.status, refused.value.not_executed, ran, pool.expired) == (Status.TIMEOUT, True, [], 1)
+
+
+async def test_waiting_work_can_expire_be_withdrawn_and_be_too_much(pool: Pool) -> None:
+    gate = threading.Event()
+    blocked = asyncio.ensure_future(pool.run(LATER, gate.wait))
+    await asyncio.sleep(0)
+    waiting = asyncio.ensure_future(pool.run(clock.monotonic() + 0.001, lambda: None))
+    await asyncio.sleep(0.005)
+    pool.sweep()
+    with pytest.raises(Refusal):
+        await waiting
+    job: Job[None] = Job(LATER, lambda: None, lambda _: None, lambda _: None)
+    pool.submit(job)
+    assert pool.withdraw(job)
+    assert not pool.withdraw(job)
+    for _ in range(2):
+        pool.submit(Job(LATER, lambda: None, lambda _: None, lambda _: None))
+    with pytest.raises(Refusal) as refused:
+        pool.submit(job)
+    assert refused.value.status is Status.OVERLOADED
+    gate.set()
+    assert await blocked
+
+
+async def test_service_times_are_reported() -> None:
+    seen: list[float] = []
+    pool = Pool("test", 1, 2, seen.append)
+    await pool.run(LATER, lambda: None)
+    pool.close()
+    assert len(seen) == 1
