@@ -6,20 +6,23 @@ from hsm_wire import mechanisms as ckm
 from hsm_wire.parameters import GcmParameters
 from hsm_wire.statuses import Status
 
-# The GCM specification's test cases 2 and 4 (AES-128) and 16 (AES-256): key, nonce, plaintext, aad, ciphertext with tag.
-_PLAIN = "d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a721c3c0c95956809532fcf0e2449a6b525b16aedf5aa0de657ba637b39"
+# The GCM specification's test cases 2, 4 (AES-128) and 16 (AES-256): key, nonce, plaintext, aad, sealed.
+_PLAIN = (
+    "d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a72"
+    "1c3c0c95956809532fcf0e2449a6b525b16aedf5aa0de657ba637b39"
+)
 _AAD = "feedfacedeadbeeffeedfacedeadbeefabaddad2"
 GCM = [
     ("00" * 16, "00" * 12, "00" * 16, "", "0388dace60b6a392f328c2b971b2fe78ab6e47d42cec13bdf53a67b21257bddf"),
     (
         "feffe9928665731c6d6a8f9467308308", "cafebabefacedbaddecaf888", _PLAIN, _AAD,
-        "42831ec2217774244b7221b784d0d49ce3aa212f2c02a4e035c17e2329aca12e21d514b25466931c7d8f6a5aac84aa051ba30b396a0aac973d58e091"
-        "5bc94fbc3221a5db94fae95ae7121a47",
+        ("42831ec2217774244b7221b784d0d49ce3aa212f2c02a4e035c17e2329aca12e21d514b25466931c7d8f6a5aac84aa051ba30b396a0aac973d58e091"
+         "5bc94fbc3221a5db94fae95ae7121a47"),
     ),
     (
         "feffe9928665731c6d6a8f9467308308" * 2, "cafebabefacedbaddecaf888", _PLAIN, _AAD,
-        "522dc1f099567d07f47f37a32a84427d643a8cdcbfe5c0c97598a2bd2555d1aa8cb08e48590dbb3da7b08b1056828838c5f61e6393ba7a0abcc9f662"
-        "76fc6ece0f4e1768cddf8853bb2d551b",
+        ("522dc1f099567d07f47f37a32a84427d643a8cdcbfe5c0c97598a2bd2555d1aa8cb08e48590dbb3da7b08b1056828838c5f61e6393ba7a0abcc9f662"
+         "76fc6ece0f4e1768cddf8853bb2d551b"),
     ),
 ]  # fmt: skip
 # RFC 4231, test cases 1 to 3: key, data, HMAC-SHA-256.
