@@ -54,10 +54,11 @@ class Key:
         self, data: bytes, mechanism: str | int, *, prehashed: bool = False, parameters: Parameters | None = None
     ) -> bytes:
         """Sign (or MAC) data, or its digest; ECDSA signatures are DER."""
+        ecdsa = self._is_ecdsa(mechanism)
         choice = prepare_signature(mechanism, bytes(data), prehashed=prehashed, parameters=parameters)
         body = m.Sign(self.info.key_id, choice.number, choice.parameters, choice.data)
         signature = (await self._hsm.request(Opcode.SIGN, body, m.SignResult)).signature
-        return encodings.ecdsa_der(signature) if self._is_ecdsa(mechanism) else signature
+        return encodings.ecdsa_der(signature) if ecdsa else signature
 
     async def verify(
         self,

@@ -223,7 +223,7 @@ class FakeProxy:
             self._server.close()
             for connection in list(self.connections):
                 connection.transport.abort()
-            while self.connections:  # noqa: ASYNC110 - connection_lost is due within a turn of the loop
+            while self.connections:
                 await asyncio.sleep(0)
             await self._server.wait_closed()
             self._server = None

@@ -15,7 +15,7 @@ async def test_the_slots_spread_over_the_proxies_and_the_avoided_connection_is_t
     deadline = asyncio.get_running_loop().time() + 5
     try:
         first = await pool.acquire(deadline)
-        while len(pool.file_numbers()) < 2:  # noqa: ASYNC110 - the second slot opens by itself
+        while len(pool.file_numbers()) < 2:
             await asyncio.sleep(0.001)
         second = await pool.acquire(deadline, avoid=first)
         assert {first.address.port, second.address.port} == {proxy.port, other.port}
