@@ -204,6 +204,9 @@ class Link(asyncio.Protocol):
 
     def leave(self, reason: str) -> None:
         """Say GOAWAY; the connection ends when everything in flight is answered."""
+        if self._transport is None:  # Still in the TLS handshake: it would only hold up the end.
+            self._host.closed(self)
+            return
         try:
             self._connection.sent(kinds.GOAWAY)
         except LocalProtocolError:  # Not greeted yet, or broken: nothing is owed.
