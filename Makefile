@@ -43,7 +43,7 @@ run: setup
 
 test: lint
 	@sh tools/system_components.sh test
-	@PYTHONPATH=tools $(BIN)/pytest -p no_skips -q -n $(WORKERS) $(ARGS)
+	@PYTHONPATH="$(CURDIR)/tools" $(BIN)/pytest -p no_skips -q -n $(WORKERS) $(ARGS)
 
 lint: setup-dev
 	@$(BIN)/ruff check --quiet .
