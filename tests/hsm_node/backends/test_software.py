@@ -48,6 +48,7 @@ def test_imported_keys_are_what_they_were(keyring: Keyring, make_record: Make) -
         ("aes-256", bytes(16)),
         ("hmac-256", bytes(4)),
     ],
+    ids=["no der", "another curve", "x25519 for ed25519", "ed25519 for rsa", "aes too short", "hmac too short"],
 )
 def test_material_of_another_type_is_refused(name: str, material: bytes, keyring: Keyring) -> None:
     with pytest.raises(Refusal):
