@@ -3,6 +3,7 @@
 exit_codes  what the process ends with          errors  why a daemon cannot start
 lifecycle   event loop, signals, systemd        tasks   the only way to start a task
 tls         contexts, and who is at the other end
+handshake   a failed one, told to the peer and the log
 logs        logfmt on standard error            clock   the only place that asks for the time
 admin       the small HTTP server for metrics and state
 

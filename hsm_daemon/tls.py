@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 from hsm_daemon import clock
 from hsm_daemon.errors import StartError
+from hsm_daemon.handshake import TellingSslObject
 
 MAX_PEM_BYTES = 1 << 20  # a bundle of hundreds of authorities is below this
 
@@ -41,6 +42,7 @@ def server_context(files: TlsFiles) -> ssl.SSLContext:
     context.verify_mode = ssl.CERT_REQUIRED
     # No session tickets: every connection shows its certificate, so an expired one cannot ride on an old session.
     context.num_tickets = 0
+    context.sslobject_class = TellingSslObject
     return context
 
 

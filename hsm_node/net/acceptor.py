@@ -84,7 +84,8 @@ class Acceptor:
     async def start(self, bound: socket.socket, context: ssl.SSLContext | None) -> None:
         """Take connections on a bound socket."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._new_link, sock=bound, ssl=context)
+        limit_s = None if context is None else HELLO_LIMIT_S
+        self._server = await loop.create_server(self._new_link, sock=bound, ssl=context, ssl_handshake_timeout=limit_s)
 
     async def stop(self, limit_s: float) -> None:
         """Send all proxies away, let them have their answers, and drop who is left after that time."""
