@@ -72,6 +72,8 @@ def following_texts(source: str) -> dict[str, str]:
                 ast.Expr(value=ast.Constant(value=str(text))),
             ):
                 texts[name] = " ".join(text.split())
+            case _:
+                pass
     return texts
 
 
@@ -104,7 +106,8 @@ def type_words(kind: msgspec.inspect.Type) -> str:
             return " or ".join(type_words(part) for part in kind.types)
         case msgspec.inspect.StructType():
             return kind.cls.__name__
-    raise AssertionError(f"no words for {kind}")
+        case _:
+            raise AssertionError(f"no words for {kind}")
 
 
 def default_words(field: msgspec.inspect.Field) -> str:

@@ -1,6 +1,7 @@
 """Keeps a connection to every path of every node: connects, checks, gives up, tries again."""
 
 import asyncio
+import os
 import ssl
 from collections.abc import Callable
 
@@ -18,6 +19,13 @@ from proxy.net.node_link import NodeLink
 from proxy.net.write_gate import FlushTurn
 
 _log = logs.logger("proxy.nodes")
+
+
+def fault_words(error: OSError) -> str:
+    """Return what went wrong in words. Reasons reach clients in STATUS: addresses and numbers stay in the log."""
+    if isinstance(error, ssl.SSLError):
+        return f"TLS failed: {error.reason or 'the handshake broke'}"
+    return os.strerror(error.errno) if error.errno else str(error)
 
 
 class _Watched:
@@ -178,11 +186,11 @@ class LinkKeeper:
             if link is not None:
                 link.abort("it was too slow")
             timed_out = isinstance(error, TimeoutError) and not str(error)
-            reason = f"no WELCOME within {self.limits.connect_s} s" if timed_out else str(error)
+            reason = f"no WELCOME within {self.limits.connect_s} s" if timed_out else fault_words(error)
             now = clock.monotonic()
             if watched.link is None:
                 watched.health.lost(now)
-                self._unreachable(path, f"cannot connect to {path.address}: {reason}", now)
+                self._unreachable(path, f"cannot connect: {reason}", now)
 
     async def _open(self, path: PathEntry) -> NodeLink:
         address = Address.parse(path.address)
@@ -199,6 +207,7 @@ class LinkKeeper:
     def _unreachable(self, path: PathEntry, reason: str, now: float) -> None:
         """Log why a path cannot be reached when the reason is a new one."""
         if path.reason != reason:
-            logs.event(_log, "warning", "path unreachable", node=path.node.name, path=path.uplink, reason=reason)
+            where = {"node": path.node.name, "path": path.uplink, "address": path.address}
+            logs.event(_log, "warning", "path unreachable", **where, reason=reason)
         self.dispatcher.table.path_down(path, reason, now)
         self.log_changes()

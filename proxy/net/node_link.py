@@ -73,7 +73,7 @@ class NodeLink(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Give what was in flight back to the dispatcher."""
-        reason = self._reason if exc is None else f"the connection broke: {exc}"
+        reason = self._reason if exc is None else f"the connection broke: {type(exc).__name__}"
         if not self.opened.done():
             self.opened.set_exception(ConnectionError(reason))
             self.opened.exception()  # whoever waits gets it; if nobody does any more, that is no fault
