@@ -63,6 +63,8 @@ class Node:
         self._boot_id = os.urandom(BOOT_ID_BYTES)
         self._requests = RequestCounts()
         self._ready = False
+        # A node of the DR site holds every key and serves nobody until it is promoted.
+        self._standby = cluster.site(cluster.node(config.name).site).role == "disaster-recovery"
         self._acceptor = Acceptor(
             cluster.name,
             config.name,
@@ -143,6 +145,8 @@ class Node:
         )
 
     def _state(self) -> str:
+        if self._standby:
+            return "standby"
         return "up" if self._keystore.follower.current else "stale"
 
     def _status(self) -> dict[str, Any]:

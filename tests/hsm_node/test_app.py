@@ -1,9 +1,11 @@
 """The daemon as a process: how it starts, refuses to start, and stops."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,6 +28,25 @@ def test_it_says_where_it_serves_and_leaves_with_0_on_sigterm(node_folder: Path,
     assert "address=127.0.0.1:" in line
     process.communicate(timeout=20)
     assert process.returncode == 0
+
+
+def test_a_node_of_the_disaster_recovery_site_says_that_it_stands_by(node_folder: Path) -> None:
+    file = node_folder / "cluster.toml"
+    text = file.read_text().replace('risk_zone = "local"', 'role = "disaster-recovery"')
+    text = text.replace('site = "local"', 'site = "alps"').replace('name = "local"', 'name = "alps"')
+    second = ('[[nodes]]\nname = "node-2"\nsite = "local"\npaths = [{ uplink = "lo", address = "127.0.0.1:2421" }]\n'
+              '[[sites]]\nname = "local"\n')  # fmt: skip
+    file.write_text(text.replace("[[partitions]]", second + "[[partitions]]"))
+    process = subprocess.Popen([*COMMAND, node_folder / "node.toml"], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    line = process.stderr.readline()
+    try:
+        admin = line.split("admin=")[1].split()[0]
+        with urllib.request.urlopen(f"http://{admin}/status", timeout=10) as answer:
+            assert json.load(answer)["state"] == "standby"
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
 
 
 def wrong_key(folder: Path) -> None:
