@@ -3,7 +3,7 @@
 It shares no code with the project: if this file can sign through the cluster, the document is enough. As a
 program it makes a key, signs standard input with it and prints the signature and the public key as hex:
 
-    python second_client.py HOST PORT ca.pem client.pem client-key.pem < data
+    python second_client.py HOST PORT CLUSTER ca.pem client.pem client-key.pem < data
 """
 
 import os
@@ -23,7 +23,7 @@ GENERATE_KEY, DESTROY_KEY, SIGN = 0x0101, 0x0106, 0x0201
 CKM_ECDSA_SHA256, CKM_EDDSA = 0x1044, 0x1057
 MAX_FRAME_BYTES = 1 << 20
 NOT_EXECUTED = 1
-RESENDABLE = {0x0501, 0x0601, 0x0604}  # OVERLOADED, UNAVAILABLE, GOING_AWAY
+RESENDABLE = {0x0501, 0x0601}  # OVERLOADED, UNAVAILABLE; after GOING_AWAY a new connection would be needed
 ATTEMPTS = 5
 
 
@@ -39,7 +39,9 @@ class Refused(Exception):  # noqa: N818 - said of the request
 class SecondClient:
     """One connection, one request at a time."""
 
-    def __init__(self, host: str, port: int, ca: str, certificate: str, key: str, timeout_s: float = 10.0) -> None:
+    def __init__(
+        self, host: str, port: int, cluster: str, ca: str, certificate: str, key: str, timeout_s: float = 10.0
+    ) -> None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.minimum_version = ssl.TLSVersion.TLSv1_3
         context.check_hostname = False  # The peer is known by the SPIFFE id in its certificate, checked below.
@@ -47,7 +49,7 @@ class SecondClient:
         context.load_cert_chain(certificate, key)
         plain = socket.create_connection((host, port), timeout=timeout_s)
         self._socket = context.wrap_socket(plain)
-        self._check_peer()
+        self._check_peer(f"spiffe://{cluster}/proxy/")
         self._last_id = 0
         self._timeout_ms = int(timeout_s * 1000)
         self._send(HELLO, msgpack.packb([VERSION, VERSION, MAX_FRAME_BYTES, 1, "second client", ""]))
@@ -123,10 +125,11 @@ class SecondClient:
             data += more
         return data
 
-    def _check_peer(self) -> None:
+    def _check_peer(self, prefix: str) -> None:
         names = cast(dict[str, Any], self._socket.getpeercert() or {}).get("subjectAltName", ())
-        if not any(kind == "URI" and "/proxy/" in value for kind, value in names):
-            raise ssl.SSLCertVerificationError("the peer is not a proxy")
+        if not any(kind == "URI" and value.startswith(prefix) for kind, value in names):
+            self.close()
+            raise ssl.SSLCertVerificationError("the peer is no proxy of this cluster")
 
 
 def uuid7() -> bytes:
@@ -136,7 +139,7 @@ def uuid7() -> bytes:
 
 
 if __name__ == "__main__":
-    client = SecondClient(sys.argv[1], int(sys.argv[2]), *sys.argv[3:6])
+    client = SecondClient(sys.argv[1], int(sys.argv[2]), *sys.argv[3:7])
     made, public_key = client.generate_key("ed25519")
     print(client.sign(made, CKM_EDDSA, sys.stdin.buffer.read()).hex(), public_key.hex())
     client.close()

@@ -1,6 +1,7 @@
 """docs/protocol.md is enough to write a client."""
 
 import ast
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -23,7 +24,9 @@ MAX_LINES = 150
 def client(shared: Cluster) -> Iterator[SecondClient]:
     """A connection of the second client."""
     identity = shared.app
-    made = SecondClient("127.0.0.1", shared.proxy.port, str(identity.ca), str(identity.certificate), str(identity.key))
+    made = SecondClient(
+        "127.0.0.1", shared.proxy.port, "test", str(identity.ca), str(identity.certificate), str(identity.key)
+    )
     yield made
     made.close()
 
@@ -60,11 +63,18 @@ def test_the_second_client_sees_a_destroyed_key_refused(client: SecondClient) ->
         assert refused.value.status == 0x0301
 
 
+def test_the_second_client_talks_to_proxies_of_its_own_cluster_only(shared: Cluster) -> None:
+    files = [str(path) for path in (shared.app.ca, shared.app.certificate, shared.app.key)]
+    for port, cluster in ((shared.nodes[0].port, "test"), (shared.proxy.port, "other")):
+        with pytest.raises(ssl.SSLCertVerificationError, match="no proxy"):
+            SecondClient("127.0.0.1", port, cluster, *files)
+
+
 def test_the_second_client_works_as_a_program(shared: Cluster) -> None:
     identity = shared.app
     files = [str(identity.ca), str(identity.certificate), str(identity.key)]
     done = subprocess.run(
-        [sys.executable, str(SOURCE), "127.0.0.1", str(shared.proxy.port), *files],
+        [sys.executable, str(SOURCE), "127.0.0.1", str(shared.proxy.port), "test", *files],
         input=b"a real file",
         capture_output=True,
         timeout=20,

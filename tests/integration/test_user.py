@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -212,6 +213,9 @@ def test_a_disabled_and_a_destroyed_key_sign_no_more(dev: Dev, tmp_path: Path) -
     assert hsmctl(*sign, config=dev.config).returncode == 1
     dev.run("key", "enable", key_id)
     dev.run(*sign)
+    dev.run("key", "destroy", key_id, "--yes")
+    for _ in range(4):
+        assert hsmctl(*sign, config=dev.config).returncode == 1
 
 
 @pytest.mark.parametrize(
@@ -258,3 +262,26 @@ def test_ctrl_c_leaves_nothing_running_and_keys_are_kept(event_loop_name: str, t
         code = stop_dev(again)
     assert code in (0, 130)
     assert [pid for pid in again.pids if alive(pid)] == []
+
+
+def test_bench_sees_no_error_when_a_node_is_killed_and_started_again(event_loop_name: str, tmp_path: Path) -> None:
+    dev = start_dev(tmp_path / "cluster", event_loop_name)
+    try:
+        dev.run("key", "generate", "--type", "ec-p256", "--label", "bench")
+        load = ["bench", "--key", "bench", "--mechanism", "ecdsa-sha256", "--clients", "64", "--seconds", "4", "--json"]
+        victim = dev.manifest["nodes"][1]
+        timer = threading.Timer(2.5, os.kill, (victim["pid"], signal.SIGKILL))
+        timer.start()
+        answer = json.loads(dev.run(*load))
+        timer.join()
+        assert not alive(victim["pid"])
+        assert answer["requests"] > 1_000
+        assert sum(answer["errors"].values()) == 0
+        dev.run("dev", "start", victim["name"], "--dir", dev.folder)
+        dev.manifest = json.loads((dev.folder / "dev.json").read_text())
+        wait_until(
+            lambda: all(node["state"] == "up" for node in dev.json("status")["nodes"]), lambda: "the node is back"
+        )
+    finally:
+        stop_dev(dev)
+    assert [pid for pid in dev.pids if alive(pid)] == []
