@@ -5,7 +5,8 @@ kinds       frame kinds and flags                 opcodes     operations by numb
 statuses    the one table of answers              usages      what a key may be used for
 key_types   key types by name                     mechanisms  mechanisms by CKM number
 parameters  mechanism parameters as PKCS#11 has them
-messages    the body of every message             operations  opcode -> its two bodies, its role, its cost
+forms       what all bodies share, the codec      messages    the body of every message (*_messages: by range)
+objects, administration  bodies of those ranges   operations  opcode -> its two bodies, its role, its cost
 frames      the 32-byte header and the splitter   states      who may send what, as one table
 connection  a splitter, the state table and the limits, put together for one end
 errors      who is at fault

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import msgspec
 
-from hsm_wire.messages import U32, U63, Body, Name
+from hsm_wire.forms import U32, U63, Body, Name
 
 
 class NodeState(Body, frozen=True):

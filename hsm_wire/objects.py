@@ -3,7 +3,7 @@
 The numbers and forms are settled; a node that does not offer them answers UNKNOWN_OPERATION.
 """
 
-from hsm_wire.messages import U63, Body, KeyId, Label, Name
+from hsm_wire.forms import U63, Body, KeyId, Label, Name
 
 
 class CreateObject(Body, frozen=True):

@@ -15,12 +15,12 @@ from hsm_wire.errors import BodyError
 from hsm_wire.messages import decode_body, encode_body
 
 FORMS: list[type[msgspec.Struct]] = sorted(
-    (
+    {
         form
         for module in (messages, objects, administration, parameters)
         for form in vars(module).values()
-        if isinstance(form, type) and issubclass(form, msgspec.Struct) and form.__module__ == module.__name__
-    ),
+        if isinstance(form, type) and issubclass(form, msgspec.Struct) and form.__module__.startswith("hsm_wire.")
+    },
     key=lambda form: form.__name__,
 )
 Decode = Callable[[type[msgspec.Struct], bytes], msgspec.Struct]

@@ -1,0 +1,78 @@
+"""Bodies of INFO, STATUS and RANDOM (0x00xx)."""
+
+from typing import Annotated
+
+import msgspec
+
+from hsm_wire import limits
+from hsm_wire.forms import U32, U63, Body, Name, TypeName
+
+
+class MechanismInfo(Body, frozen=True):
+    """One mechanism that the cluster offers."""
+
+    number: U32
+    name: Name
+    usages: U32
+
+
+class InfoResult(Body, frozen=True):
+    """Answer to INFO."""
+
+    cluster: Name
+    node: Name
+    software: Name
+    mechanisms: list[MechanismInfo]
+    key_types: list[TypeName]
+
+
+class PathReport(Body, frozen=True):
+    """One way to a node, as a proxy sees it."""
+
+    uplink: Name
+    state: Name
+    """up or down."""
+
+
+class NodeReport(Body, frozen=True):
+    """One node, as a proxy sees it."""
+
+    name: Name
+    site: Name
+    state: Name
+    """Operational state."""
+    administrative_state: Name
+    reason: Name
+    """Why the state is what it is; empty when all is well."""
+    weight: U32
+    in_flight: U32
+    window: U32
+    requests: U63
+    """Answers that this node gave to clients' requests since the proxy started."""
+    failures: U63
+    """Requests that had to leave this node since the proxy started."""
+    paths: list[PathReport]
+
+
+class StatusResult(Body, frozen=True):
+    """Answer to STATUS, which the proxy itself gives."""
+
+    proxy: Name
+    site: Name
+    cluster: Name
+    software: Name
+    uptime_ms: U63
+    clients: U32
+    nodes: list[NodeReport]
+
+
+class Random(Body, frozen=True):
+    """RANDOM: that many random bytes."""
+
+    length: Annotated[int, msgspec.Meta(ge=1, le=limits.MAX_RANDOM_BYTES)]
+
+
+class RandomResult(Body, frozen=True):
+    """Answer to RANDOM."""
+
+    data: bytes
