@@ -17,9 +17,16 @@ START_DEADLINE_S = 20.0
 STOP_DEADLINE_S = 15.0
 POLL_INTERVAL_S = 0.02
 
-# The child dies with the test process, however that ends; then it becomes the program (PR_SET_PDEATHSIG is 1).
-_DIE_WITH_PARENT = "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 9); os.execv(sys.argv[1], sys.argv[1:])"
+# Sends the child that signal when the test process ends, however it does; then becomes the program.
+_BOUND_TO_PARENT = (
+    "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, int(sys.argv[1])); os.execv(sys.argv[2], sys.argv[2:])"
+)
 _taken: set[int] = set()
+
+
+def bound_to_parent(command: list[str], number: signal.Signals) -> list[str]:
+    """Return the command line of a program that gets that signal when the test process has gone (PR_SET_PDEATHSIG)."""
+    return [sys.executable, "-I", "-S", "-c", _BOUND_TO_PARENT, str(int(number)), *command]
 
 
 def free_port() -> int:
@@ -83,7 +90,7 @@ class Program:
         assert self._process is None, f"{self.name} runs already"
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, *self.command()],
+                bound_to_parent(self.command(), signal.SIGKILL),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -98,7 +105,7 @@ class Program:
     def run_to_end(self, *more: str) -> subprocess.CompletedProcess[str]:
         """Run the program where it is expected to end by itself, and return what it said."""
         return subprocess.run(
-            [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, *self.command(), *more],
+            bound_to_parent([*self.command(), *more], signal.SIGKILL),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

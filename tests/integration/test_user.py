@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from programs import START_DEADLINE_S, free_port, wait_until
+from programs import START_DEADLINE_S, bound_to_parent, free_port, wait_until
 
 READY_DEADLINE_S = 20.0
 """The promise is 5 s on an idle machine; here other tests run beside it."""
@@ -76,7 +76,10 @@ def start_dev(folder: Path, event_loop: str) -> Dev:
     """Start `hsmctl dev` and wait for its manifest."""
     with (folder.parent / f"{folder.name}.log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "hsmctl.cli", "dev", "--dir", str(folder), "--event-loop", event_loop],
+            bound_to_parent(
+                [sys.executable, "-m", "hsmctl.cli", "dev", "--dir", str(folder), "--event-loop", event_loop],
+                signal.SIGINT,
+            ),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
