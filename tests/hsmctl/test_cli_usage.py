@@ -1,0 +1,64 @@
+"""Usage: every command has help with an example; every error is one line and an exit code."""
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from hsmctl.cli import main
+
+
+def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for name, command in group.commands.items():
+        yield (*path, name)
+        if isinstance(command, click.Group):
+            yield from commands(command, (*path, name))
+
+
+@pytest.mark.parametrize("path", list(commands(main)), ids=" ".join)
+def test_every_command_has_help_with_an_example(path: tuple[str, ...]) -> None:
+    done = CliRunner().invoke(main, [*path, "--help"])
+    assert done.exit_code == 0
+    assert "Example:" in done.output
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nonsense"],
+        ["sign"],
+        ["random", "0"],
+        ["dev", "--nodes", "9"],
+        ["dev", "--store", "etcd"],
+        ["key", "rotate", "tls"],
+        ["status", "--config", "/nonexistent/client.toml"],
+        ["csr", "--key", "k", "--subject", "nonsense"],
+        ["completion", "tcsh"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_is_one_line_on_standard_error_and_2(arguments: list[str]) -> None:
+    done = CliRunner().invoke(main, arguments)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.startswith("hsmctl: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_cluster_that_cannot_be_reached_is_3(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        (tmp_path / "client.toml").write_text(f'proxies = ["127.0.0.1:{free.getsockname()[1]}"]\ntls = "off"\n')
+        done = CliRunner().invoke(main, ["status", "--timeout", "0.3", "--config", str(tmp_path / "client.toml")])
+    assert done.exit_code == 3
+    assert "hsmctl dev" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_completion_prints_a_script(shell: str) -> None:
+    done = CliRunner().invoke(main, ["completion", shell])
+    assert done.exit_code == 0
+    assert "_HSMCTL_COMPLETE" in done.output

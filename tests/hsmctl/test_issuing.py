@@ -1,0 +1,61 @@
+"""Certificates and requests, made here with ordinary keys and checked by openssl."""
+
+import datetime
+import subprocess
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+
+from hsmctl.distinguished_names import alternative_names, subject_of
+from hsmctl.failures import CommandError
+from hsmctl.issuing import PrivateKey, load_certificate, load_request, make_certificate, make_request, names_of
+
+
+def now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
+
+
+@pytest.fixture(params=["rsa", "ec", "ed25519"])
+def key(request: pytest.FixtureRequest) -> PrivateKey:
+    if request.param == "rsa":
+        return rsa.generate_private_key(65537, 2048)
+    return ec.generate_private_key(ec.SECP256R1()) if request.param == "ec" else ed25519.Ed25519PrivateKey.generate()
+
+
+def test_openssl_verifies_the_chain_from_request_to_certificate(key: PrivateKey, tmp_path: Path) -> None:
+    server = ec.generate_private_key(ec.SECP256R1())
+    ca = make_certificate(key, subject_of("CN=CA"), key.public_key(), now=now(), days=10, ca=True)
+    data = make_request(server, subject_of("CN=localhost"), alternative_names(("dns:localhost",)))
+    request = load_request(data, "server.csr")
+    leaf = make_certificate(
+        key, request.subject, server.public_key(), now=now(), days=5,
+        issuer=load_certificate(ca, "ca.pem"), names=names_of(request),
+    )  # fmt: skip
+    (tmp_path / "ca.pem").write_bytes(ca)
+    (tmp_path / "leaf.pem").write_bytes(leaf)
+    command = ["openssl", "verify", "-x509_strict", "-verify_hostname", "localhost", "-CAfile", "ca.pem", "leaf.pem"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_request_without_names_asks_for_none(key: PrivateKey) -> None:
+    assert names_of(load_request(make_request(key, subject_of("CN=a"), None), "a.csr")) is None
+
+
+def test_files_of_another_kind_are_refused_with_their_name() -> None:
+    with pytest.raises(CommandError, match=r"a\.csr is no certificate signing request"):
+        load_request(b"nonsense", "a.csr")
+    with pytest.raises(CommandError, match=r"a\.pem is no certificate"):
+        load_certificate(b"nonsense", "a.pem")
+
+
+def test_a_request_signed_by_another_key_is_refused() -> None:
+    one, other = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    der = x509.load_pem_x509_csr(make_request(one, subject_of("CN=a"), None)).public_bytes(serialization.Encoding.DER)
+    form = (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    forged = der.replace(one.public_key().public_bytes(*form), other.public_key().public_bytes(*form))
+    with pytest.raises(CommandError, match="signature"):
+        load_request(forged, "a.csr")
