@@ -1,4 +1,4 @@
-"""Bodies of INFO, STATUS and RANDOM (0x00xx)."""
+"""Bodies of INFO, STATUS, CHECK and RANDOM (0x00xx)."""
 
 from typing import Annotated
 
@@ -64,6 +64,22 @@ class StatusResult(Body, frozen=True):
     uptime_ms: U63
     clients: U32
     nodes: list[NodeReport]
+
+
+class Check(Body, frozen=True):
+    """CHECK: the deep check of a node by a proxy."""
+
+    challenge: Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
+    """New and random each time, so that no old answer will do."""
+
+
+class CheckResult(Body, frozen=True):
+    """Answer to CHECK: ECDSA with SHA-256 over the challenge, by a P-256 key that the node made at its start."""
+
+    signature: Annotated[bytes, msgspec.Meta(min_length=64, max_length=64)]
+    """r || s, 32 bytes each."""
+    public_key: Annotated[bytes, msgspec.Meta(min_length=65, max_length=65)]
+    """The point, uncompressed (SEC 1, 2.3.3). It stays the same while the boot id in PONG does."""
 
 
 class Random(Body, frozen=True):

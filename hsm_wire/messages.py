@@ -4,6 +4,8 @@ The forms themselves are in `link_messages`, `cluster_messages`, `key_messages` 
 """
 
 from hsm_wire.cluster_messages import (
+    Check,
+    CheckResult,
     InfoResult,
     MechanismInfo,
     NodeReport,
@@ -75,6 +77,8 @@ __all__ = [
     "U63",
     "Bind",
     "Body",
+    "Check",
+    "CheckResult",
     "Decapsulate",
     "Decrypt",
     "DecryptResult",

@@ -10,6 +10,8 @@ class Opcode(IntEnum):
     RANDOM = 0x0002
     STATUS = 0x0003
     """Answered by the proxy itself: the cluster as it sees it."""
+    CHECK = 0x0004
+    """A proxy's deep check of a node: a signature through the node's own queue. No client may ask it."""
 
     GENERATE_KEY = 0x0101
     IMPORT_KEY = 0x0102

@@ -12,12 +12,16 @@ from hsm_wire.opcodes import Opcode
 
 
 class Role(StrEnum):
-    """What an identity may do: the first three in its partition, the last in the cluster."""
+    """What an identity may do: the first three in its partition, OPERATE in the cluster.
+
+    CHECK is what a proxy itself has at a node, and nobody else: it cannot be granted.
+    """
 
     USE = "use"
     MANAGE = "manage"
     AUDIT = "audit"
     OPERATE = "operate"
+    CHECK = "check"
 
 
 class Work(StrEnum):
@@ -46,6 +50,7 @@ _KEYS = (Role.USE, Role.MANAGE)
 _MANAGE = (Role.MANAGE,)
 _USE = (Role.USE,)
 _OPERATE = (Role.OPERATE,)
+_CHECK = (Role.CHECK,)
 _C = Opcode
 
 OPERATIONS: dict[int, Operation] = {
@@ -53,6 +58,7 @@ OPERATIONS: dict[int, Operation] = {
     for row in (
         Operation(_C.INFO, m.Empty, m.InfoResult, _ANYONE, Work.READ),
         Operation(_C.STATUS, m.Empty, m.StatusResult, _ANYONE, Work.READ),
+        Operation(_C.CHECK, m.Check, m.CheckResult, _CHECK, Work.USE),
         Operation(_C.RANDOM, m.Random, m.RandomResult, _KEYS, Work.USE),
         Operation(_C.GENERATE_KEY, m.GenerateKey, m.KeyInfo, _MANAGE, Work.GENERATE, limits.KEY_GENERATION_TIMEOUT_MS),
         Operation(_C.IMPORT_KEY, m.ImportKey, m.KeyInfo, _MANAGE, Work.CHANGE),

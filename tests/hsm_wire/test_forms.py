@@ -46,7 +46,8 @@ def values(kind: msgspec.inspect.Type) -> st.SearchStrategy[object]:
         case inspect.StrType():
             return st.text(max_size=min(kind.max_length or 20, 20))
         case inspect.BytesType():
-            return st.binary(min_size=kind.min_length or 0, max_size=min(kind.max_length or 40, 40))
+            least = kind.min_length or 0
+            return st.binary(min_size=least, max_size=max(least, min(kind.max_length or 40, 40)))
         case inspect.BoolType():
             return st.booleans()
         case inspect.NoneType():

@@ -14,11 +14,12 @@ def test_bodies_are_bodies() -> None:
 
 
 def test_roles_are_those_of_the_contract() -> None:
-    assert {role.value for role in Role} == {"use", "manage", "audit", "operate"}
+    assert {role.value for role in Role} == {"use", "manage", "audit", "operate", "check"}
     assert OPERATIONS[Opcode.SIGN].roles == (Role.USE,)
     assert OPERATIONS[Opcode.GENERATE_KEY].roles == (Role.MANAGE,)
     assert set(OPERATIONS[Opcode.DESCRIBE_KEY].roles) == {Role.USE, Role.MANAGE}
-    assert set(OPERATIONS[Opcode.INFO].roles) == set(Role)
+    assert set(OPERATIONS[Opcode.INFO].roles) == set(Role) - {Role.CHECK}
+    assert OPERATIONS[Opcode.CHECK].roles == (Role.CHECK,), "no client may ask for the deep check"
 
 
 def test_administration_is_for_operators_and_the_audit_for_auditors() -> None:

@@ -33,11 +33,14 @@ PRIVATE = ec.derive_private_key(0xC9AFA9D845BA75166B5C215767B1D6934E50C3DB36E89B
 PUBLIC_DER = PRIVATE.public_key().public_bytes(
     serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
 )
+PUBLIC_POINT = PRIVATE.public_key().public_bytes(
+    serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint
+)
 NIL = m.NIL_PARAMETERS
 
 
-def signature() -> bytes:
-    der = PRIVATE.sign(b"sample", ec.ECDSA(hashes.SHA256(), deterministic_signing=True))
+def signature(data: bytes = b"sample") -> bytes:
+    der = PRIVATE.sign(data, ec.ECDSA(hashes.SHA256(), deterministic_signing=True))
     r, s = utils.decode_dss_signature(der)
     return r.to_bytes(32, "big") + s.to_bytes(32, "big")
 
@@ -206,6 +209,7 @@ def other_bodies() -> list[tuple[Opcode, msgspec.Struct, msgspec.Struct]]:
         (c.INFO, none, m.InfoResult("payments", "zrh-1", "redoubt-node/0.1.0", [mechanism], ["ec-p256"])),
         (c.RANDOM, m.Random(16), m.RandomResult(bytes(range(16)))),
         (c.STATUS, none, m.StatusResult("proxy-1", "zurich", "payments", "redoubt-proxy/0.1.0", 60_000, 2, [node])),
+        (c.CHECK, m.Check(bytes(range(32))), m.CheckResult(signature(bytes(range(32))), PUBLIC_POINT)),
         (c.CREATE_OBJECT, o.CreateObject(KEY_ID, "certificate", bytes(4), "tls"), info),
         (c.READ_OBJECT, o.ReadObject(KEY_ID), o.ReadObjectResult(info, bytes(4))),
         (c.FIND_OBJECTS, o.FindObjects(), o.FindObjectsResult([info])),
