@@ -8,10 +8,18 @@ neither is dropped when the handshake's time is up.
 """
 
 import ssl
+from contextvars import ContextVar
+from typing import Final
 
 from hsm_daemon import logs
+from hsm_daemon.log_limit import LimitedLog
 
-_log = logs.logger("daemon.tls")
+LINES_PER_S: Final = 10  # of failed handshakes; a scanner must not fill the disk
+
+peer_name: ContextVar[str] = ContextVar("peer_name", default="unknown")
+"""Who is at the other end, for the log: OpenSSL's object does not know. Set by whoever accepts the connection."""
+
+failures: Final = LimitedLog(logs.logger("daemon.tls"), LINES_PER_S)
 _NO_CERTIFICATE = "PEER_DID_NOT_RETURN_A_CERTIFICATE"
 
 
@@ -29,7 +37,7 @@ class TellingSslObject(ssl.SSLObject):
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             raise
         except ssl.SSLError as error:
-            logs.event(_log, "warning", "a TLS handshake failed", reason=_reason(error))
+            failures.event("warning", "a TLS handshake failed", peer=peer_name.get(), reason=_reason(error))
             if not (isinstance(error, ssl.SSLCertVerificationError) or error.reason == _NO_CERTIFICATE):
                 raise  # No TLS, or none of ours: such a peer reads no alert and might never close.
             self._failure = error

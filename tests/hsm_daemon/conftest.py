@@ -1,16 +1,40 @@
-"""Certificates for real TLS on loopback."""
+"""Event loops of both kinds, and certificates for real TLS on loopback."""
 
+import asyncio
+import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import uvloop
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from hsm_daemon import accepting, handshake
+from hsm_daemon.log_limit import LimitedLog
 from hsm_daemon.tls import TlsFiles
+
+ON_BOTH_LOOPS = ("test_accepting.py", "test_admin.py", "test_handover.py")
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """What talks to sockets is tested on both event loops."""
+    if item.path.name in ON_BOTH_LOOPS:
+        return {"asyncio": asyncio.SelectorEventLoop, "uvloop": uvloop.new_event_loop}
+    return {"asyncio": asyncio.SelectorEventLoop}
+
+
+@pytest.fixture(autouse=True)
+def fresh_log_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One test's lines do not use up another's."""
+    monkeypatch.setattr(handshake, "failures", LimitedLog(logging.getLogger("daemon.tls"), handshake.LINES_PER_S))
+    monkeypatch.setattr(accepting, "_log", LimitedLog(logging.getLogger("daemon.accepting"), 1))
+
 
 PEM = serialization.Encoding.PEM
 
@@ -30,6 +54,7 @@ class Authority:
         files = TlsFiles(self.folder / "ca.pem", self.folder / f"{name}.pem", self.folder / f"{name}-key.pem")
         files.certificate.write_bytes(certificate.public_bytes(PEM))
         form, plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        files.key.touch(mode=0o600)
         files.key.write_bytes(key.private_bytes(PEM, form, plain))
         return files
 

@@ -1,0 +1,216 @@
+"""Accepts connections at a bounded pace: who comes too fast waits in the kernel's backlog.
+
+Theory. `loop.create_server` accepts whatever comes, so a thousand clients that return at once begin a thousand TLS
+handshakes, and those who were served before wait behind them. Here the loop's reader of the listening socket is
+removed while there is no token, or while too many handshakes go on, and put back by one timer or by the end of a
+handshake. The socket is never closed by a pause, so another process (a hot restart) can go on with it.
+"""
+
+import asyncio
+import errno
+import socket
+import ssl
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+from hsm_daemon import clock, handshake, logs
+from hsm_daemon.listening import joined
+from hsm_daemon.log_limit import LimitedLog
+from hsm_daemon.pace import Pace, TokenBucket
+from hsm_daemon.tasks import spawn
+
+ACCEPTS_PER_TURN: Final = 16  # then those who are connected already have their turn
+PAUSE_STEP_S: Final = 0.01  # a pause gathers tokens for this long, so that a rate of thousands needs few timers
+EXHAUSTED_PAUSE_S: Final = 0.1  # when the system has no file descriptor or memory for another connection
+TOO_MANY: Final = "too many connections"
+
+_GONE: Final = frozenset({errno.ECONNABORTED, errno.EPROTO, errno.EPERM})  # that one connection, not the listener
+_log = LimitedLog(logs.logger("daemon.accepting"), 1)
+
+
+class Acceptor:
+    """Makes a protocol for each connection of one listening socket."""
+
+    def __init__(
+        self,
+        make: Callable[[], asyncio.Protocol],
+        pace: Pace,
+        *,
+        context: ssl.SSLContext | None,
+        handshake_s: float,
+        closing_s: float,
+        room: Callable[[], bool] | None,
+        refused: Callable[[str], None],
+    ) -> None:
+        """Prepare; `start` begins.
+
+        Args:
+            make: makes a protocol; its `connection_made` comes after the handshake, or never if that fails, so `make`
+                itself must note nothing.
+            pace: of accepting, without TLS too.
+            context: of TLS; None: without.
+            handshake_s: limit of one handshake.
+            closing_s: limit of TLS's closing.
+            room: False: a connection is closed at once. It may count `handshaking` in.
+            refused: called with the reason when that was done.
+        """
+        self.context = context
+        """May be replaced at any time (also None by a context and back): new connections use it."""
+        self.handshaking = 0
+        """Connections that were accepted and are not yet their protocol's."""
+        self.handshakes_failed = 0
+        self._make = make
+        self._at_once = max(1, pace.at_once)
+        self._tokens = TokenBucket(pace.handshakes_per_s, pace.burst)
+        self._gather = max(1, int(pace.handshakes_per_s * PAUSE_STEP_S))
+        self._handshake_s = handshake_s
+        self._closing_s = closing_s
+        self._room = room
+        self._refused = refused
+        self._listener: socket.socket | None = None
+        self._accepting = False
+        self._reading = False
+        self._pause: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def listener(self) -> socket.socket | None:
+        """The listening socket, for a handover; None before `start` and after `stop(close=True)`."""
+        return self._listener
+
+    @property
+    def paused(self) -> bool:
+        """Connections wait in the kernel's backlog at the moment."""
+        return self._accepting and not self._reading
+
+    def start(self, sock: socket.socket) -> None:
+        """Accept on a socket that is bound and listens."""
+        if self._accepting:
+            raise RuntimeError("this acceptor accepts already")
+        sock.setblocking(False)
+        self._listener = sock
+        self._accepting = True
+        self._read()
+
+    def stop(self, *, close: bool = False) -> None:
+        """Take no new connections; handshakes go on. With `close` the socket is closed too, here and not elsewhere."""
+        self._accepting = False
+        self._unread()
+        if self._pause is not None:
+            self._pause.cancel()
+            self._pause = None
+        if close and self._listener is not None:
+            self._listener.close()
+            self._listener = None
+
+    def abort(self) -> None:
+        """Drop the connections whose handshake goes on."""
+        for task in self._tasks:
+            task.cancel()
+
+    async def settled(self) -> None:
+        """Wait for the end of the handshakes that go on (each ends within its limit)."""
+        while self._tasks:
+            await asyncio.wait(list(self._tasks))
+
+    # ---- the listening socket
+
+    def _read(self) -> None:
+        if self._accepting and not self._reading and self._pause is None and self._listener is not None:
+            asyncio.get_running_loop().add_reader(self._listener.fileno(), self._readable)
+            self._reading = True
+
+    def _unread(self) -> None:
+        if self._reading and self._listener is not None:
+            asyncio.get_running_loop().remove_reader(self._listener.fileno())
+            self._reading = False
+
+    def _pause_for(self, seconds: float) -> None:
+        self._unread()
+        self._pause = asyncio.get_running_loop().call_later(seconds, self._pause_over)
+
+    def _pause_over(self) -> None:
+        self._pause = None
+        self._read()
+
+    def _readable(self) -> None:
+        for _ in range(ACCEPTS_PER_TURN):
+            if self._listener is None or not self._reading:
+                return  # `refused` may have stopped us
+            if self.handshaking >= self._at_once:
+                self._unread()  # the end of a handshake goes on
+                return
+            now = clock.monotonic()
+            if not self._tokens.has_token(now):
+                self._pause_for(self._tokens.wait_s(now, self._gather))
+                return
+            try:
+                connection, address = self._listener.accept()
+            except (BlockingIOError, InterruptedError):
+                return  # there is none, or another process on the same socket was faster
+            except OSError as error:
+                if error.errno in _GONE:
+                    continue
+                self._exhausted(error)
+                return
+            self._accepted(connection, address, now)
+
+    def _exhausted(self, error: OSError) -> None:
+        _log.event(
+            "error", "connections cannot be accepted", reason=error.strerror or str(error),
+            what="they wait; raise LimitNOFILE (ulimit -n) if it is about files",
+        )  # fmt: skip
+        self._pause_for(EXHAUSTED_PAUSE_S)
+
+    # ---- one connection
+
+    def _accepted(self, connection: socket.socket, address: tuple[object, ...], now: float) -> None:
+        if self._room is not None and not self._room():
+            # It costs no token: a peer that will not be served must not delay one that will.
+            connection.close()
+            self._refused(TOO_MANY)
+            return
+        self._tokens.take(now)
+        self.handshaking += 1
+        task = spawn(self._hand(connection, joined(str(address[0]), int(str(address[1])))), "accepted connection")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(partial(self._handed, connection))
+
+    def _handed(self, connection: socket.socket, task: asyncio.Task[None]) -> None:
+        # Not in the task itself: a task that is cancelled before its first step runs nothing of its own.
+        if task.cancelled():
+            connection.close()
+        self.handshaking -= 1
+        if self._accepting:
+            self._read()
+
+    async def _hand(self, connection: socket.socket, peer: str) -> None:
+        """Give the connection to a protocol, after its handshake where there is TLS."""
+        context = self.context
+        handshake.peer_name.set(peer)  # this task's own, and that of the callbacks which the loop makes of it
+        try:
+            connection.setblocking(False)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            protocol = self._make()
+        except OSError:
+            connection.close()  # it has gone already
+            return
+        except BaseException:
+            connection.close()
+            raise
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: protocol,
+                connection,
+                ssl=context,
+                ssl_handshake_timeout=self._handshake_s if context else None,
+                ssl_shutdown_timeout=self._closing_s if context else None,
+            )
+        except ConnectionAbortedError:
+            self.handshakes_failed += 1
+            reason = f"not done within {self._handshake_s:g} s"
+            handshake.failures.event("warning", "a TLS handshake failed", peer=peer, reason=reason)
+        except OSError:
+            self.handshakes_failed += 1  # `handshake` logged a refusal; a peer that just went away is no event

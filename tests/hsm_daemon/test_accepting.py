@@ -1,0 +1,337 @@
+"""Accepting on real sockets: pace, limits, certificates, and what goes wrong."""
+
+import asyncio
+import contextlib
+import errno
+import logging
+import os
+import socket
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any, cast
+
+import pytest
+
+from hsm_daemon.accepting import ACCEPTS_PER_TURN, TOO_MANY, Acceptor
+from hsm_daemon.listening import address_of, bind
+from hsm_daemon.pace import Pace
+from hsm_daemon.tls import client_context, peer_identity, server_context
+
+NODE, CLIENT = "spiffe://test/node/n", "spiffe://test/client/c"
+FAST = Pace(10_000.0, 1000, 1000)
+
+
+class Greeter(asyncio.Protocol):
+    """Says hello to whoever comes."""
+
+    def __init__(self, stage: "Stage") -> None:
+        self.stage = stage
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        self.stage.made.append(self)
+        self.transport.write(b"hello")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.stage.lost += 1
+
+
+class Stage:
+    """An acceptor, and what it did."""
+
+    def __init__(self) -> None:
+        self.made: list[Greeter] = []
+        self.lost = 0
+        self.refused: list[str] = []
+        self.listener = bind("127.0.0.1", 0, 512)
+        self.clients: list[socket.socket | asyncio.StreamWriter] = []
+        self.acceptor: Acceptor | None = None
+
+    def accept(
+        self,
+        pace: Pace = FAST,
+        context: ssl.SSLContext | None = None,
+        room: Callable[[], bool] | None = None,
+        handshake_s: float = 5.0,
+    ) -> Acceptor:
+        self.acceptor = Acceptor(
+            lambda: Greeter(self),
+            pace,
+            context=context,
+            handshake_s=handshake_s,
+            closing_s=1.0,
+            room=room,
+            refused=self.refused.append,
+        )
+        self.acceptor.start(self.listener)
+        return self.acceptor
+
+    def dial(self) -> socket.socket:
+        """Connect without a word."""
+        client = socket.create_connection(address_of(self.listener), 5)
+        client.setblocking(False)
+        self.clients.append(client)
+        return client
+
+    async def talk(self, context: ssl.SSLContext | None = None) -> asyncio.StreamWriter:
+        """Connect and be greeted."""
+        host, port = address_of(self.listener)
+        name = "" if context else None
+        reader, writer = await asyncio.open_connection(host, port, ssl=context, server_hostname=name)
+        self.clients.append(writer)
+        assert await asyncio.wait_for(reader.readexactly(5), 5) == b"hello"
+        return writer
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(10):
+            while not condition():
+                await asyncio.sleep(0.002)
+
+    async def close(self) -> None:
+        if self.acceptor is not None:
+            self.acceptor.stop(close=True)
+            self.acceptor.abort()
+            await self.acceptor.settled()
+        self.listener.close()
+        for client in self.clients:
+            client.close()
+        for greeter in self.made:
+            greeter.transport.abort()
+        await self.until(lambda: self.lost == len(self.made))
+
+
+def open_sockets() -> int:
+    """Count this process's sockets; the loop itself opens other things when it first needs them."""
+    count = 0
+    for number in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            count += os.readlink(f"/proc/self/fd/{number}").startswith("socket:")
+    return count
+
+
+@pytest.fixture
+async def stage() -> AsyncIterator[Stage]:
+    made = Stage()
+    before = open_sockets()
+    yield made
+    await made.close()
+    await made.until(lambda: open_sockets() == before - 1)  # the listener's is gone, and no other is left
+
+
+async def test_connections_get_their_protocol_and_nodelay(stage: Stage) -> None:
+    stage.accept()
+    await asyncio.gather(*(stage.talk() for _ in range(3 * ACCEPTS_PER_TURN)))
+    assert len(stage.made) == 3 * ACCEPTS_PER_TURN
+    await asyncio.sleep(0)
+    assert stage.acceptor is not None
+    assert stage.acceptor.handshaking == 0
+    connection = stage.made[0].transport.get_extra_info("socket")
+    assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
+
+
+async def test_those_above_the_pace_wait_in_the_backlog_and_are_served_by_one_timer(stage: Stage) -> None:
+    acceptor = stage.accept(Pace(100.0, 5, 100))
+    started = time.monotonic()
+    for _ in range(25):
+        stage.dial()
+    await stage.until(lambda: len(stage.made) >= 5)
+    assert len(stage.made) < 25
+    assert acceptor.paused
+    await stage.until(lambda: len(stage.made) == 25)
+    assert time.monotonic() - started >= 0.19  # 20 of them at 100 a second
+
+
+async def test_silent_peers_hold_at_most_so_many_handshakes_and_end_in_time(
+    stage: Stage, authority: Callable[[str], Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    ours = authority("a")
+    server, client = ours.issue("n", [NODE]), ours.issue("c", [CLIENT])
+    acceptor = stage.accept(Pace(10_000.0, 1000, 3), server_context(server), handshake_s=0.2)
+    for _ in range(6):
+        stage.dial()
+    await stage.until(lambda: acceptor.handshaking == 3)
+    assert acceptor.paused
+    await stage.talk(client_context(client))  # it comes when six silent ones have had their time
+    await stage.until(lambda: acceptor.handshakes_failed == 6)
+    assert len(stage.made) == 1
+    lines = [record.fields for record in caplog.records if record.name == "daemon.tls"]  # type: ignore[attr-defined]  # logs.event sets it
+    assert {line["reason"] for line in lines} == {"not done within 0.2 s"}
+    assert all(line["peer"].startswith("127.0.0.1:") for line in lines)
+    assert "Traceback" not in caplog.text
+
+
+async def test_a_refused_certificate_is_one_line_that_names_the_peer(
+    stage: Stage, authority: Callable[[str], Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    ours, foreign = authority("a"), authority("b")
+    files, server = foreign.issue("c", [CLIENT]), ours.issue("n", [NODE])
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.load_verify_locations(server.ca)
+    context.load_cert_chain(files.certificate, files.key)
+    acceptor = stage.accept(context=server_context(server))
+    with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+        await stage.talk(context)
+    await stage.until(lambda: acceptor.handshakes_failed == 1)
+    assert not stage.made
+    (line,) = [record.fields for record in caplog.records]  # type: ignore[attr-defined]  # logs.event sets it
+    assert line["peer"].startswith("127.0.0.1:")
+    assert "certificate" in line["reason"]
+
+
+async def test_a_flood_of_failing_handshakes_is_ten_lines_a_second_and_no_traceback(
+    stage: Stage, authority: Callable[[str], Any], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    acceptor = stage.accept(context=server_context(authority("a").issue("n", [NODE])))
+    started = time.monotonic()
+    for number in range(60):
+        client = stage.dial()
+        if number % 3 == 0:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            client.close()  # a reset
+        elif number % 3 == 1:
+            client.shutdown(socket.SHUT_WR)
+        else:
+            client.send(b"GET / HTTP/1.1\r\n\r\n")
+    await stage.until(lambda: not acceptor.handshaking and acceptor.handshakes_failed >= 20)
+    await acceptor.settled()
+    lines = [record for record in caplog.records if record.name == "daemon.tls"]
+    assert 10 <= len(lines) <= 10 + 10 * (time.monotonic() - started) + 1
+    assert all(record.exc_info is None for record in caplog.records)
+    assert not stage.made
+
+
+async def test_new_connections_use_the_context_that_replaced_the_old_one(
+    stage: Stage, authority: Callable[[str], Any]
+) -> None:
+    ours = authority("a")
+    client = client_context(ours.issue("c", [CLIENT]))
+    acceptor = stage.accept(context=server_context(ours.issue("old", ["spiffe://test/node/old"])))
+    old = await stage.talk(client)
+    acceptor.context = server_context(ours.issue("new", ["spiffe://test/node/new"]))
+    new = await stage.talk(client)
+    seen = [peer_identity(writer.transport) for writer in (old, new)]
+    assert [who and who.identity for who in seen] == ["spiffe://test/node/old", "spiffe://test/node/new"]
+    stage.made[0].transport.write(b"still here")  # nobody was cut off
+    assert stage.lost == 0
+
+
+async def test_without_room_a_connection_is_closed_at_once_and_told(stage: Stage) -> None:
+    stage.accept(Pace(1.0, 3, 100), room=lambda: len(stage.made) < 2)
+    await stage.talk()
+    await stage.talk()
+    for _ in range(40):  # they cost no token, so they do not wait for the pace
+        client = stage.dial()
+        async with asyncio.timeout(5):
+            with contextlib.suppress(ConnectionResetError):
+                assert await asyncio.get_running_loop().sock_recv(client, 1) == b""
+    assert stage.refused == [TOO_MANY] * 40
+    assert len(stage.made) == 2
+
+
+async def test_stop_takes_no_more_and_leaves_the_socket_to_a_successor(stage: Stage) -> None:
+    acceptor = stage.accept()
+    await stage.talk()
+    acceptor.stop()
+    acceptor.stop()
+    waiting = stage.dial()
+    await asyncio.sleep(0.05)
+    assert len(stage.made) == 1
+    assert not acceptor.paused
+    acceptor.start(stage.listener)  # as a successor would: who waited is served
+    await stage.until(lambda: len(stage.made) == 2)
+    assert await asyncio.get_running_loop().sock_recv(waiting, 5) == b"hello"
+    with pytest.raises(RuntimeError, match="already"):
+        acceptor.start(stage.listener)
+    acceptor.stop(close=True)
+    acceptor.stop(close=True)
+    assert acceptor.listener is None
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(stage.made[0].transport.get_extra_info("sockname"), 5).close()
+
+
+async def test_a_handshake_that_began_before_the_stop_is_finished(
+    stage: Stage, authority: Callable[[str], Any]
+) -> None:
+    ours = authority("a")
+    acceptor = stage.accept(context=server_context(ours.issue("n", [NODE])))
+    client = stage.dial()
+    await stage.until(lambda: acceptor.handshaking == 1)
+    acceptor.stop(close=True)
+    context = client_context(ours.issue("c", [CLIENT]))
+    reader, writer = await asyncio.open_connection(sock=client.dup(), ssl=context, server_hostname="")
+    stage.clients.append(writer)
+    assert await reader.readexactly(5) == b"hello"
+    await asyncio.wait_for(acceptor.settled(), 5)
+
+
+async def test_abort_drops_what_is_in_its_handshake(stage: Stage, authority: Callable[[str], Any]) -> None:
+    acceptor = stage.accept(context=server_context(authority("a").issue("n", [NODE])))
+    clients = [stage.dial() for _ in range(3)]
+    await stage.until(lambda: acceptor.handshaking == 3)
+    acceptor.abort()
+    await asyncio.wait_for(acceptor.settled(), 5)
+    for client in clients:
+        async with asyncio.timeout(5):
+            with contextlib.suppress(ConnectionResetError):
+                assert await asyncio.get_running_loop().sock_recv(client, 1) == b""
+
+
+class Exhausted:
+    """A listening socket whose process has no descriptor left, for a while."""
+
+    def __init__(self, real: socket.socket, failures: list[int]) -> None:
+        self.real = real
+        self.failures = failures
+        self.calls = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        self.calls += 1
+        if self.failures:
+            raise OSError(self.failures.pop(0), "made up")
+        return self.real.accept()
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS])
+async def test_without_descriptors_it_pauses_logs_once_and_goes_on(
+    stage: Stage, number: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    real = stage.listener
+    stage.listener = listener = cast(Any, Exhausted(real, [number] * 3))
+    stage.accept()
+    started = time.monotonic()
+    await stage.talk()
+    assert time.monotonic() - started >= 0.29
+    assert listener.calls <= 6
+    assert [record.message for record in caplog.records] == ["connections cannot be accepted"]
+
+
+async def test_a_connection_that_went_away_before_it_was_accepted_does_not_pause(stage: Stage) -> None:
+    stage.listener = cast(Any, Exhausted(stage.listener, [errno.ECONNABORTED, errno.EAGAIN, errno.EINTR]))
+    stage.accept()
+    started = time.monotonic()
+    await stage.talk()
+    assert time.monotonic() - started < 5
+
+
+async def test_a_protocol_that_cannot_be_made_costs_that_connection_only(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    acceptor = stage.accept()
+    good = acceptor._make  # the test's own way to break it for a while
+
+    def broken() -> asyncio.Protocol:
+        raise ValueError("no")
+
+    acceptor._make = broken
+    client = stage.dial()
+    async with asyncio.timeout(5):
+        assert await asyncio.get_running_loop().sock_recv(client, 1) == b""
+    assert "task failed" in caplog.text
+    acceptor._make = good
+    await stage.talk()
