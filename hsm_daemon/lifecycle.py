@@ -23,20 +23,47 @@ class Lifecycle:
     def __init__(self) -> None:
         self.stopping = asyncio.Event()  # set by the first SIGTERM or SIGINT: finish what is in flight, then return
         self.forced = False  # by the second: main is cancelled
+        self._signalled = False
+        self._mute = False  # a successor is the service now; what this process tells would be taken for its words
         self._reload: Callable[[], None] | None = None
+        self._reload_errors: tuple[type[Exception], ...] = ()
+        self._upgrade: Callable[[], None] | None = None
         self._main: asyncio.Task[Any] | None = None
 
-    def on_reload(self, callback: Callable[[], None]) -> None:
-        """Call `callback` at each SIGHUP. Its exception is logged and what runs goes on."""
+    def on_reload(self, callback: Callable[[], None], expected: tuple[type[Exception], ...] = (StartError,)) -> None:
+        """Call `callback` at each SIGHUP; whatever it raises is one line of the log, and what runs goes on.
+
+        Args:
+            callback: checks everything before it changes anything.
+            expected: errors whose text is the line for the user; any other is logged with where it came from.
+        """
         self._reload = callback
+        self._reload_errors = expected
+
+    def on_upgrade(self, callback: Callable[[], None]) -> None:
+        """Call `callback` at each SIGUSR2 until the daemon stops: see `handover.hand_over`."""
+        self._upgrade = callback
+
+    def leave(self, successor: int | None = None) -> None:
+        """Stop as if by SIGTERM; with a successor (its pid) the service goes on, and systemd is told who is it now."""
+        if self.stopping.is_set():
+            return
+        if successor is None:
+            logs.event(_log, "info", "stopping")
+            notify("STOPPING=1")
+        else:
+            logs.event(_log, "info", "stopping", successor=successor)
+            notify(f"MAINPID={successor}")
+            self._mute = True
+        self.stopping.set()
 
     def ready(self, status_text: str) -> None:
         """Tell systemd that the daemon serves."""
-        notify(f"READY=1\nSTATUS={_one_line(status_text)}")
+        self._notify(f"READY=1\nSTATUS={_one_line(status_text)}")
 
     def status(self, status_text: str) -> None:
         """Change the line that `systemctl status` shows."""
-        notify(f"STATUS={_one_line(status_text)}")
+        self._notify(f"STATUS={_one_line(status_text)}")
 
     def attach(self, loop: asyncio.AbstractEventLoop, main: asyncio.Task[Any]) -> None:
         """Take over this process's signals for `main`."""
@@ -44,17 +71,25 @@ class Lifecycle:
         loop.add_signal_handler(signal.SIGTERM, self._stop, "SIGTERM")
         loop.add_signal_handler(signal.SIGINT, self._stop, "SIGINT")
         loop.add_signal_handler(signal.SIGHUP, self._hang_up)
+        loop.add_signal_handler(signal.SIGUSR2, self._user_2)
 
     def detach(self, loop: asyncio.AbstractEventLoop) -> None:
         """Give the signals back."""
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2):
             loop.remove_signal_handler(number)
 
+    def _notify(self, message: str) -> None:
+        if not self._mute:
+            notify(message)
+
     def _stop(self, name: str) -> None:
-        if not self.stopping.is_set():
-            logs.event(_log, "info", "stopping", signal=name)
-            notify("STOPPING=1")
-            self.stopping.set()
+        if not self._signalled:
+            # After `leave` the first signal changes nothing: it is systemd's or the operator's first word.
+            self._signalled = True
+            if not self.stopping.is_set():
+                logs.event(_log, "info", "stopping", signal=name)
+                notify("STOPPING=1")
+                self.stopping.set()
         elif self._main is not None:
             logs.event(_log, "warning", "stopping at once", signal=name)
             self.forced = True
@@ -66,8 +101,20 @@ class Lifecycle:
             return
         try:
             self._reload()
+        except self._reload_errors as error:
+            logs.event(_log, "error", "reload failed; everything stays as it was", reason=str(error))
         except Exception:  # noqa: BLE001 - whatever is wrong with a new configuration, the old one serves on
             _log.exception("reload failed")
+
+    def _user_2(self) -> None:
+        if self._upgrade is None or self.stopping.is_set():
+            reason = "this program cannot be upgraded while it runs" if self._upgrade is None else "it is stopping"
+            logs.event(_log, "warning", "no upgrade", reason=reason)
+            return
+        try:
+            self._upgrade()
+        except Exception:  # noqa: BLE001 - an upgrade that cannot begin must not end what runs
+            _log.exception("upgrade failed")
 
 
 def run(main: Callable[[Lifecycle], Coroutine[Any, Any, None]], event_loop: EventLoop | None = None) -> int:
