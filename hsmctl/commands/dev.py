@@ -1,5 +1,8 @@
 """hsmctl dev: a whole cluster on this machine."""
 
+import shlex
+import shutil
+import sys
 from pathlib import Path
 
 import click
@@ -59,8 +62,9 @@ def dev(
         manifest = supervisor.start()
         if manifest is None:
             return
-        Output(as_json).result(msgspec.to_builtins(manifest), _welcome(manifest))
-        supervisor.run()
+        output = Output(as_json)
+        output.result(msgspec.to_builtins(manifest), _welcome(manifest, _program()))
+        supervisor.run(output.note)
 
 
 @dev.command("start")
@@ -81,15 +85,24 @@ def start(context: click.Context, name: str, folder: str, as_json: bool) -> None
     Output(as_json).result(msgspec.to_builtins(entry), f"{name} runs again at {entry.address} (process {entry.pid})")
 
 
-def _welcome(manifest: Manifest) -> str:
+def _program() -> str:
+    """Return what to type for this program: its name if the shell would find it, else its path."""
+    installed = Path(sys.executable).with_name("hsmctl")
+    found = shutil.which("hsmctl")
+    if found is not None and Path(found).resolve() == installed.resolve():
+        return "hsmctl"
+    return shlex.quote(str(installed)) if installed.exists() else "hsmctl"
+
+
+def _welcome(manifest: Manifest, program: str) -> str:
     lines = ["The cluster is ready."]
     for what, entries in (("proxy", manifest.proxies), ("node", manifest.nodes)):
         lines += [f"  {what} {e.name:<8} {e.address:<16} metrics http://{e.admin}/metrics" for e in entries]
     lines += [
         "Try, in another terminal:",
-        f"  export HSM_CLIENT_CONFIG={manifest.client_config}",
-        "  hsmctl key generate --type ec-p256 --label first",
-        "  hsmctl status",
+        f"  export HSM_CLIENT_CONFIG={shlex.quote(manifest.client_config)}",
+        f"  {program} key generate --type ec-p256 --label first",
+        f"  {program} status",
         "Ctrl-C stops everything.",
     ]
     return "\n".join(lines)

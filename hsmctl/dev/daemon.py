@@ -1,7 +1,9 @@
 """One daemon as a process that cannot outlive `hsmctl dev`.
 
-The child asks the kernel to be killed when its parent dies (PR_SET_PDEATHSIG), then becomes the daemon. It has a
-session of its own, so that Ctrl-C on the terminal reaches only `hsmctl dev`, which then stops all in order.
+The child asks the kernel to be killed when its parent dies (PR_SET_PDEATHSIG), then becomes the daemon. A pipe that
+breaks with the parent would need a reader in every daemon, or a process around it whose id is not that of the daemon;
+the kernel's promise survives exec and needs neither. It has a session of its own, so that Ctrl-C on the terminal
+reaches only `hsmctl dev`, which then stops all in order.
 """
 
 import os
@@ -26,10 +28,12 @@ class Daemon:
     """A process of `python -m MODULE --config FILE`, its output in a log file."""
 
     def __init__(self, module: str, config: Path, log: Path, event_loop: str | None) -> None:
-        self._command = [sys.executable, "-m", module, "--config", str(config)]
+        # -P: a file of the folder that the user is in must not be taken for a module of ours.
+        self._command = [sys.executable, "-P", "-m", module, "--config", str(config)]
         self._log = log
         self._environment = {**os.environ, **({"HSM_EVENT_LOOP": event_loop} if event_loop else {})}
         self._process: subprocess.Popen[bytes] | None = None
+        self._log_start = 0
 
     @property
     def pid(self) -> int:
@@ -39,6 +43,7 @@ class Daemon:
     def start(self) -> None:
         """Start the process. Only from the main thread: the kernel's promise is tied to the thread that forked."""
         with self._log.open("ab") as log:
+            self._log_start = log.tell()
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid()), *self._command],
                 stdin=subprocess.DEVNULL,
@@ -51,6 +56,13 @@ class Daemon:
     def running(self) -> bool:
         """Whether the process lives."""
         return self._process is not None and self._process.poll() is None
+
+    def how_it_ended(self) -> str:
+        """Return how the process ended, empty while it runs or before its start."""
+        if self._process is None or self.running():
+            return ""
+        code = self._process.returncode
+        return f"exit code {code}" if code >= 0 else f"signal {-code}"
 
     def ask_to_stop(self) -> None:
         """Send SIGTERM to the process and what it started."""
@@ -67,16 +79,24 @@ class Daemon:
             self._process.wait()
 
     def reason(self) -> str:
-        """Return the last line that the daemon wrote: why it ended."""
-        try:
-            tail = self._log.read_bytes()[-LOG_TAIL_BYTES:]
-        except OSError:
-            return ""
-        lines = [line for line in tail.decode(errors="replace").splitlines() if line.strip()]
-        return lines[-1] if lines else ""
+        """Return why it ended: the last line that it wrote since its start, else how it ended."""
+        return last_line(self._log, self._log_start) or self.how_it_ended()
 
     def _signal(self, number: signal.Signals) -> None:
         if self._process is None or self._process.poll() is not None:
             return
         # The group is the daemon's own session: nothing else of the user's is in it.
         os.killpg(self._process.pid, number)
+
+
+def last_line(log: Path, start: int) -> str:
+    """Return the last line of a log at or behind that place in it, empty where there is none."""
+    try:
+        with log.open("rb") as file:
+            end = file.seek(0, os.SEEK_END)
+            file.seek(max(start, end - LOG_TAIL_BYTES))
+            tail = file.read(LOG_TAIL_BYTES)
+    except OSError:
+        return ""
+    lines = [line for line in tail.decode(errors="replace").splitlines() if line.strip()]
+    return lines[-1] if lines else ""

@@ -2,9 +2,11 @@
 
 import datetime
 import fcntl
+import os
 import secrets
+import time
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
 from hsmctl.certificates import Authority
 from hsmctl.dev import configuration
@@ -12,14 +14,18 @@ from hsmctl.dev.plan import CLIENT_IDENTITY, OPERATOR_IDENTITY, Plan
 from hsmctl.failures import USAGE, CommandError
 from hsmctl.files import replace_file
 
-MASTER_KEY_BYTES = 32
+MASTER_KEY_BYTES: Final = 32
+LOCK_PATIENCE_S: Final = 0.3
+"""`hsmctl dev start` holds the lock for an instant to see whether it is free; that must not refuse a start."""
+LOCK_INTERVAL_S: Final = 0.02
 
 
 class Folder:
     """Paths in the folder. `master.key`, `store.db` and the CA are kept; everything else is made anew."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path.absolute()
+        # `..` behind a link does not lead where it seems to; other links stay as the user wrote them.
+        self.path = path.resolve() if ".." in path.parts else path.absolute()
         self.manifest = self.path / "dev.json"
         self.client_config = self.path / "client.toml"
         self.logs = self.path / "logs"
@@ -38,32 +44,71 @@ class Folder:
     def take(self) -> None:
         """Make the folder and take it for this process; a second `hsmctl dev` on it is refused."""
         try:
-            for folder in (self.path, self.logs, self.requests):
-                folder.mkdir(parents=True, exist_ok=True)
-            self.path.chmod(0o700)
-            lock = (self.path / "dev.lock").open("w")
+            # Private if we make it; a folder that the user made keeps its mode: each secret file has its own.
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for folder in (self.logs, self.requests):
+                folder.mkdir(exist_ok=True)
+            self._lock = self._locked()
+            self.manifest.unlink(missing_ok=True)
         except OSError as error:
             raise CommandError(
                 f"cannot use the folder {self.path}: {error.strerror}; name another by --dir", USAGE
             ) from None
+        self.take_requests()
+
+    def _locked(self) -> IO[str]:
+        deadline = time.monotonic() + LOCK_PATIENCE_S
+        lock = (self.path / "dev.lock").open("w")
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return lock
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    lock.close()
+                    raise CommandError(
+                        f"{self.path} is in use by another `hsmctl dev`; "
+                        "stop that one or name another folder by --dir", USAGE,
+                    ) from None  # fmt: skip
+            time.sleep(LOCK_INTERVAL_S)
+
+    def ours(self) -> bool:
+        """Whether the folder is still the one that was taken: a removed one may have been made anew by another."""
+        if self._lock is None:
+            return False
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return os.path.samestat(os.fstat(self._lock.fileno()), (self.path / "dev.lock").stat())
         except OSError:
-            lock.close()
-            raise CommandError(
-                f"{self.path} is in use by another `hsmctl dev`; stop that one or name another folder by --dir", USAGE
-            ) from None
-        self._lock = lock
-        self.manifest.unlink(missing_ok=True)
-        for request in self.requests.iterdir():
-            request.unlink()
+            return False
 
     def release(self) -> None:
         """Let another `hsmctl dev` have the folder."""
-        self.manifest.unlink(missing_ok=True)
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
+        if self._lock is None:
+            return
+        if self.ours():
+            self.manifest.unlink(missing_ok=True)
+        self._lock.close()
+        self._lock = None
+
+    def ask_for(self, name: str) -> None:
+        """Ask the running `hsmctl dev` to start that daemon."""
+        try:
+            self.requests.mkdir(exist_ok=True)
+            (self.requests / name).touch()
+        except OSError as error:
+            raise CommandError(f"cannot write to {self.requests}: {error.strerror}; check its permissions") from None
+
+    def take_requests(self) -> list[str]:
+        """Return the names of the daemons that were asked for since the last call."""
+        names = []
+        try:
+            for request in list(self.requests.iterdir()):
+                request.unlink()
+                names.append(request.name)
+        except OSError:
+            # Somebody tidies the folder meanwhile: what is still to be read is there at the next call.
+            pass
+        return names
 
     def held(self) -> bool:
         """Whether a running `hsmctl dev` has the folder."""
@@ -92,9 +137,11 @@ class Folder:
             self._write(f"{node.name}.toml", configuration.node_toml(plan, node))
         for proxy in plan.proxies:
             self._write(f"{proxy.name}.toml", configuration.proxy_toml(plan, proxy))
-        for client in ("client", "operator") if plan.tls else ("client",):
-            self._write(f"{client}.toml", configuration.client_toml(plan, client))
+        self._write("client.toml", configuration.client_toml(plan, "client"))
+        # Without TLS everybody is the client; an operator.toml of an earlier run would lead nowhere.
+        (self.path / "operator.toml").unlink(missing_ok=True)
         if plan.tls:
+            self._write("operator.toml", configuration.client_toml(plan, "operator"))
             self._certify(plan, now)
 
     def _certify(self, plan: Plan, now: datetime.datetime) -> None:

@@ -6,6 +6,8 @@ from typing import Final
 
 import msgspec
 
+from hsmctl.failures import CommandError
+
 CLUSTER: Final = "dev"
 SITE: Final = "local"
 CLIENT_IDENTITY: Final = f"spiffe://{CLUSTER}/client/dev"
@@ -83,4 +85,4 @@ def free_ports(count: int) -> list[int]:
             except OSError:
                 continue
         found.add(port)
-    raise OSError(f"no {count} free ports between {FIRST_PORT} and {LAST_PORT} on 127.0.0.1; stop other programs")
+    raise CommandError(f"no {count} free ports between {FIRST_PORT} and {LAST_PORT} on 127.0.0.1; stop other programs")

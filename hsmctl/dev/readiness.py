@@ -43,5 +43,7 @@ def proxy_ready(admin: str, nodes: int) -> bool:
     """Whether a proxy serves and has that many nodes in rotation."""
     if get(admin, "/readyz")[0] != http.client.OK:
         return False
-    seen = status(admin).get("nodes", [])
-    return sum(1 for node in seen if node.get("state") == "up") >= nodes
+    seen = status(admin).get("nodes")
+    if not isinstance(seen, list):
+        return False
+    return sum(1 for node in seen if isinstance(node, dict) and node.get("state") == "up") >= nodes

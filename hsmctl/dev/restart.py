@@ -3,11 +3,14 @@
 The daemon must become its child again, so that Ctrl-C there stops it too; so this leaves a file with the name.
 """
 
+import http.client
 import os
 import time
+from pathlib import Path
 from typing import Final
 
 from hsmctl.dev import readiness
+from hsmctl.dev.daemon import last_line
 from hsmctl.dev.folder import Folder
 from hsmctl.dev.manifest import Entry, Manifest, maybe_read
 from hsmctl.failures import USAGE, CommandError
@@ -16,27 +19,35 @@ RESTART_DEADLINE_S: Final = 20.0
 POLL_INTERVAL_S: Final = 0.05
 
 
-def restart(folder: Folder, name: str) -> Entry:
+def restart(folder: Folder, name: str, deadline_s: float = RESTART_DEADLINE_S) -> Entry:
     """Start the daemon of that name and return it when it serves."""
-    before = _member(_running(folder), name)
-    if _alive(before.pid):
+    manifest = _running(folder)
+    before = _member(manifest, name)
+    if _alive(before, manifest):
         raise CommandError(f"{name} runs already (process {before.pid}); stop it first with `kill {before.pid}`")
-    (folder.requests / name).touch()
-    deadline = time.monotonic() + RESTART_DEADLINE_S
+    log = folder.log_of(name)
+    log_start = log.stat().st_size if log.exists() else 0
+    folder.ask_for(name)
+    deadline = time.monotonic() + deadline_s
     while time.monotonic() < deadline:
-        now = _member(_running(folder), name)
-        if now.pid != before.pid and readiness.get(now.admin, "/readyz")[0] == 200:
-            return now
-        if now.pid != before.pid and not _alive(now.pid):
-            raise CommandError(f"{name} ended at its start; see its log: {folder.log_of(name)}")
+        manifest = _running(folder)
+        now = _member(manifest, name)
+        if now.pid != before.pid:
+            if not _alive(now, manifest):
+                reason = last_line(log, log_start) or "it said nothing"
+                raise CommandError(f"{name} ended at its start: {reason} (log: {log})")
+            if readiness.get(now.admin, "/readyz")[0] == http.client.OK:
+                return now
         time.sleep(POLL_INTERVAL_S)
-    raise CommandError(f"{name} was not ready after {RESTART_DEADLINE_S:.0f} s; see its log: {folder.log_of(name)}")
+    raise CommandError(f"{name} was not ready after {deadline_s:.0f} s; see its log: {log}")
 
 
 def _running(folder: Folder) -> Manifest:
-    manifest = maybe_read(folder.manifest)
-    if manifest is None or not folder.held():
+    if not folder.held():
         raise CommandError(f"no `hsmctl dev` runs in {folder.path}; start it, or name its folder by --dir", USAGE)
+    manifest = maybe_read(folder.manifest)
+    if manifest is None:
+        raise CommandError(f"the `hsmctl dev` in {folder.path} is not ready; try again when it says so")
     return manifest
 
 
@@ -48,20 +59,16 @@ def _member(manifest: Manifest, name: str) -> Entry:
     return member
 
 
-def _alive(pid: int) -> bool:
+def _alive(member: Entry, manifest: Manifest) -> bool:
+    """Whether the process is the daemon: neither a dead one nor a stranger that got its number since."""
+    process = Path(f"/proc/{member.pid}")
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return not _zombie(pid)
-
-
-def _zombie(pid: int) -> bool:
-    # A killed daemon stays in the process table until `hsmctl dev` asks for its end: it is dead all the same.
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return file.read().rpartition(b")")[2].split()[0] == b"Z"
+        # A killed daemon stays in the process table until `hsmctl dev` asks for its end.
+        if (process / "stat").read_bytes().rpartition(b")")[2].split()[0] == b"Z":
+            return False
+        command = (process / "cmdline").read_bytes()
     except (OSError, IndexError):
         return False
+    # As `hsmctl dev` spelled it; empty for an instant while the process becomes the daemon.
+    config = Path(manifest.client_config).with_name(f"{member.name}.toml")
+    return not command or os.fsencode(config) in command.split(b"\0")

@@ -1,6 +1,8 @@
 """Starts the daemons of a plan, waits until all serve, restarts one on request, stops all."""
 
+import contextlib
 import datetime
+import shlex
 import signal
 import threading
 import time
@@ -18,8 +20,8 @@ from hsmctl.failures import CommandError
 READY_DEADLINE_S: Final = 30.0
 """Usually under 5 s; a loaded machine may take longer."""
 POLL_INTERVAL_S: Final = 0.05
-STOP_DEADLINE_S: Final = 10.0
-"""All daemons together; what still runs then is killed."""
+STOP_DEADLINE_S: Final = 8.0
+"""All proxies together, then all nodes together; what still runs then is killed."""
 
 
 class Supervisor:
@@ -35,6 +37,8 @@ class Supervisor:
             for member in plan.members
         }
         self._stop = threading.Event()
+        self._where = shlex.quote(str(folder.path))
+        self._seen_running: set[str] = set()
 
     def __enter__(self) -> "Supervisor":
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -58,26 +62,26 @@ class Supervisor:
         self._folder.fill(self._plan, datetime.datetime.now(datetime.UTC))
         for daemon in self._daemons.values():
             daemon.start()
-        deadline = time.monotonic() + READY_DEADLINE_S
-        for member in self._plan.members:
-            if not self._wait_ready(member, deadline):
-                return None
+        if not self._wait_ready(time.monotonic() + READY_DEADLINE_S):
+            return None
         return self._publish()
 
-    def run(self) -> None:
-        """Serve requests to start a daemon again, until a signal comes."""
+    def run(self, note: Callable[[str], None]) -> None:
+        """Serve requests to start a daemon again, until a signal comes; `note` gets what the user should know."""
+        ours = True
         while not self._stop.wait(POLL_INTERVAL_S):
-            for request in list(self._folder.requests.iterdir()):
-                request.unlink(missing_ok=True)
-                daemon = self._daemons.get(request.name)
-                if daemon is not None and not daemon.running():
-                    daemon.start()
-                    self._publish()
+            self._tell_of_deaths(note)
+            if self._folder.ours():
+                self._serve_requests(note)
+            elif ours:
+                ours = False
+                gone = f"{self._folder.path} was removed, and its keys with it"
+                _tell(note, f"{gone}; stop with Ctrl-C and start again for a new cluster")
 
     def stop(self) -> None:
         """Stop proxies first, so that no request meets a node that is leaving; then kill what does not end."""
-        deadline = time.monotonic() + STOP_DEADLINE_S
         for members in (self._plan.proxies, self._plan.nodes):
+            deadline = time.monotonic() + STOP_DEADLINE_S
             for member in members:
                 self._daemons[member.name].ask_to_stop()
             for member in members:
@@ -86,19 +90,50 @@ class Supervisor:
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._stop.set()
 
-    def _wait_ready(self, member: Member, deadline: float) -> bool:
-        daemon = self._daemons[member.name]
-        question = self._question(member)
+    def _wait_ready(self, deadline: float) -> bool:
+        waiting = list(self._plan.members)
         while not self._stop.is_set():
-            if question():
+            # Before each question: a stranger may answer on the port that a daemon ended for.
+            self._check_that_all_run()
+            if not waiting:
                 return True
-            log = self._folder.log_of(member.name)
-            if not daemon.running():
-                raise CommandError(f"{member.name} ended at its start: {daemon.reason()} (log: {log})")
+            if self._question(waiting[0])():
+                del waiting[0]
+                continue
             if time.monotonic() > deadline:
-                raise CommandError(f"{member.name} was not ready after {READY_DEADLINE_S:.0f} s; see its log: {log}")
+                name = waiting[0].name
+                raise CommandError(
+                    f"{name} was not ready after {READY_DEADLINE_S:.0f} s; see its log: {self._folder.log_of(name)}"
+                )
             self._stop.wait(POLL_INTERVAL_S)
         return False
+
+    def _check_that_all_run(self) -> None:
+        for name, daemon in self._daemons.items():
+            if not daemon.running():
+                raise CommandError(f"{name} ended at its start: {daemon.reason()} (log: {self._folder.log_of(name)})")
+            self._seen_running.add(name)
+
+    def _tell_of_deaths(self, note: Callable[[str], None]) -> None:
+        for name, daemon in self._daemons.items():
+            if daemon.running():
+                self._seen_running.add(name)
+            elif name in self._seen_running:
+                self._seen_running.discard(name)
+                start = f"hsmctl dev start {name} --dir {self._where}"
+                _tell(note, f"{name} ended ({daemon.how_it_ended()}); `{start}` starts it again")
+
+    def _serve_requests(self, note: Callable[[str], None]) -> None:
+        for name in self._folder.take_requests():
+            daemon = self._daemons.get(name)
+            if daemon is None or daemon.running():
+                continue
+            try:
+                daemon.start()
+                self._seen_running.add(name)
+                self._publish()
+            except OSError as error:
+                _tell(note, f"{name} could not be started: {error}")
 
     def _question(self, member: Member) -> Callable[[], bool]:
         if member.kind == "node":
@@ -116,3 +151,9 @@ class Supervisor:
 
     def _entry(self, member: Member) -> Entry:
         return Entry(member.name, SITE, self._daemons[member.name].pid, member.address, member.admin)
+
+
+def _tell(note: Callable[[str], None], text: str) -> None:
+    # Who closed our standard error gets no note, and keeps the cluster.
+    with contextlib.suppress(OSError):
+        note(text)
