@@ -6,6 +6,7 @@
 from typing import Final
 
 from hsm_client import errors
+from hsm_wire.statuses import STATUS_TABLE, maybe_status
 
 OK: Final = 0
 FAILED: Final = 1
@@ -39,4 +40,18 @@ def exit_code_of(error: Exception) -> int:
 
 def line_of(error: Exception) -> str:
     """Return the line to show for an error of the client library or a command."""
-    return one_line(str(error)) or type(error).__name__
+    line = one_line(str(error)) or type(error).__name__
+    advice = advice_for(error.status) if isinstance(error, errors.HsmError) else ""
+    # What a node says is short; texts that tell what to do have it behind a semicolon, or are the table's own.
+    if not advice or ";" in line or advice.casefold() in line.casefold():
+        return line
+    return f"{line.rstrip('.')}; {advice}"
+
+
+def advice_for(status: int) -> str:
+    """Return what the table of statuses says to do, as the end of a line; empty where it says nothing."""
+    known = maybe_status(status)
+    row = STATUS_TABLE.get(known) if known is not None else None
+    if row is None or row.advice == "Nothing.":
+        return ""
+    return f"{row.advice[0].lower()}{row.advice[1:].rstrip('.')}"

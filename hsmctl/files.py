@@ -1,28 +1,73 @@
 """Files of commands: `-` is standard input or output; a file that cannot be used is one clear line."""
 
+import hashlib
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO, Final
 
+from hsm_wire.limits import HARD_MAX_FRAME_BYTES
 from hsmctl.failures import USAGE, CommandError
 
-MAX_INPUT_BYTES = 64 << 20
-"""One-off crypto reads its input whole, so what it reads is bounded: 64 MiB."""
+MAX_INPUT_BYTES: Final = HARD_MAX_FRAME_BYTES
+"""What is sent is read whole, so what is read is bounded: no frame is ever larger than this."""
+CHUNK_BYTES: Final = 1 << 20
+"""What is hashed here is read in pieces of this size, however large the file is."""
+SMALLER: Final = "name a smaller file"
 
 
-def read_input(path: str) -> bytes:
-    """Return the content of a file, or of standard input for `-`."""
+def read_input(path: str, advice: str = SMALLER) -> bytes:
+    """Return the content of a file, or of standard input for `-`; `advice` says what to do about one too large."""
+    with _opened(path) as file:
+        data = file.read(MAX_INPUT_BYTES + 1)
+    if len(data) > MAX_INPUT_BYTES:
+        raise too_large(path, f"more than {MAX_INPUT_BYTES >> 20} MiB", advice)
+    return data
+
+
+def read_or_hash(path: str, hash_name: str, whole_bytes: int) -> tuple[bytes, bool]:
+    """Return the content of a file of at most `whole_bytes`, else the digest of it, and whether it is the digest."""
+    with _opened(path) as file:
+        data = file.read(whole_bytes + 1)
+        if len(data) <= whole_bytes:
+            return data, False
+        digest = hashlib.new(hash_name)
+        while data:
+            digest.update(data)
+            data = file.read(CHUNK_BYTES)
+    return digest.digest(), True
+
+
+def too_large(path: str, size: str, advice: str) -> CommandError:
+    """Return the error for an input that no request can carry."""
+    return CommandError(f"{shown(path)} has {size}, which one request cannot carry; {advice}", USAGE)
+
+
+def one_standard_input(*paths: str | None) -> None:
+    """Refuse a command line that wants two things from standard input."""
+    if paths.count("-") > 1:
+        raise CommandError("only one file can be - (standard input); name the other one by its path", USAGE)
+
+
+def shown(path: str) -> str:
+    """Return a path as errors name it."""
+    return "standard input" if path == "-" else path
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[BinaryIO]:
     try:
         if path == "-":
-            data = sys.stdin.buffer.read(MAX_INPUT_BYTES + 1)
+            yield sys.stdin.buffer
         else:
             with Path(path).open("rb") as file:
-                data = file.read(MAX_INPUT_BYTES + 1)
+                yield file
     except OSError as error:
-        raise CommandError(f"cannot read {path}: {error.strerror}; check the path and its permissions", USAGE) from None
-    if len(data) > MAX_INPUT_BYTES:
-        raise CommandError(f"{path} is larger than {MAX_INPUT_BYTES >> 20} MiB; sign a digest of it instead", USAGE)
-    return data
+        raise CommandError(
+            f"cannot read {shown(path)}: {error.strerror}; check the path and its permissions", USAGE
+        ) from None
 
 
 def write_output(path: str, data: bytes) -> None:
@@ -34,7 +79,9 @@ def write_output(path: str, data: bytes) -> None:
     try:
         Path(path).write_bytes(data)
     except OSError as error:
-        raise CommandError(f"cannot write {path}: {error.strerror}; check the folder", USAGE) from None
+        raise CommandError(
+            f"cannot write {path}: {error.strerror}; check the path, its permissions and the space left", USAGE
+        ) from None
 
 
 def replace_file(path: Path, data: bytes, mode: int = 0o644) -> None:

@@ -7,7 +7,6 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPublicKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from hsmctl.failures import USAGE, CommandError
@@ -16,6 +15,7 @@ BACKDATED: Final = datetime.timedelta(minutes=5)
 """The clocks of those who check are not exactly ours."""
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
+CertifiedKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
 
 
 def hash_for(key: PrivateKey) -> hashes.SHA256 | None:
@@ -34,7 +34,7 @@ def make_request(key: PrivateKey, subject: x509.Name, names: x509.SubjectAlterna
 def make_certificate(
     key: PrivateKey,
     subject: x509.Name,
-    public_key: CertificateIssuerPublicKeyTypes,
+    public_key: CertifiedKey,
     *,
     now: datetime.datetime,
     days: int,
@@ -44,7 +44,7 @@ def make_certificate(
 ) -> bytes:
     """Return a certificate for `public_key`, signed by `key`, PEM; without an issuer it is self-signed."""
     issuer_key = issuer.public_key() if issuer is not None else public_key
-    if not isinstance(issuer_key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey):
+    if not isinstance(issuer_key, CertifiedKey):
         raise CommandError("the CA's key cannot sign certificates; use one of type RSA, EC or Ed25519", USAGE)
     builder = (
         x509.CertificateBuilder()
@@ -85,7 +85,27 @@ def load_certificate(data: bytes, source: str) -> x509.Certificate:
     try:
         return (x509.load_pem_x509_certificate if b"-----BEGIN" in data else x509.load_der_x509_certificate)(data)
     except ValueError:
-        raise CommandError(f"{source} is no certificate in PEM or DER", USAGE) from None
+        raise CommandError(f"{source} is no certificate in PEM or DER; name one that is", USAGE) from None
+
+
+def load_authority(data: bytes, source: str) -> x509.Certificate:
+    """Return the certificate in a file, if it is a CA's."""
+    certificate = load_certificate(data, source)
+    try:
+        ca = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        ca = False
+    if not ca:
+        raise CommandError(f"{source} is not the certificate of a CA; make one with `hsmctl cert ca`", USAGE)
+    return certificate
+
+
+def key_of(request: x509.CertificateSigningRequest, source: str) -> CertifiedKey:
+    """Return the key that a request is for, if it is of a type that we certify."""
+    key = request.public_key()
+    if not isinstance(key, CertifiedKey):
+        raise CommandError(f"the key of {source} is not certified here; make one of type RSA, EC or Ed25519", USAGE)
+    return key
 
 
 def names_of(request: x509.CertificateSigningRequest) -> x509.SubjectAlternativeName | None:

@@ -1,8 +1,9 @@
 """Connections and workers that send one request over and over.
 
 Every connection is opened before the clock starts. With a rate, request n is meant to start at n / rate, and its
-latency counts from there: time that it waited because earlier ones were slow is not left out. Times are the
-system's clock, not the event loop's: uvloop's moves in whole milliseconds.
+latency and its time-out count from there: time that it waited because earlier ones were slow is not left out, and
+what is still waiting at the end is sent too. Times are the system's clock, not the event loop's: uvloop's moves in
+whole milliseconds.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ from typing import Final
 from hsm_client import retry
 from hsm_client.config import ClientConfig, ProxyAddress
 from hsm_client.connection import Connection, ConnectionFull, ConnectionLost
-from hsm_client.errors import ClusterUnreachable, HsmError
+from hsm_client.errors import ClusterError, ClusterUnreachable, HsmError
 from hsm_client.tls import TlsIdentity
 from hsm_wire.statuses import Status, maybe_status
 from hsmctl.bench.histogram import Histogram
@@ -29,6 +30,8 @@ REOPEN_TIMEOUT_S: Final = 3.0
 PROGRESS_INTERVAL_S: Final = 0.25
 UNREACHABLE: Final = "UNREACHABLE"
 """Counted like a status: no proxy took a connection."""
+CONNECTION_LOST: Final = "CONNECTION_LOST"
+"""Counted like a status: the connection ended before the answer came."""
 
 
 class Line:
@@ -78,8 +81,8 @@ class Load:
 
     @property
     def measured_s(self) -> float:
-        """Seconds since the measurement began, or that it took."""
-        return self.elapsed_s or (time.monotonic() - self._begin)
+        """Seconds since the measurement began, or that it took; 0 while connections are opened."""
+        return self.elapsed_s or (time.monotonic() - self._begin if self._begin else 0.0)
 
     async def run(self, progress: Callable[["Load"], None] | None = None) -> None:
         """Open all connections, then measure.
@@ -122,35 +125,37 @@ class Load:
             wait_s = intended - time.monotonic()
             if wait_s > 0:
                 await asyncio.sleep(wait_s)
-            failure = await self._call(line, intended if self._plan.rate is not None else time.monotonic())
+            # A loop may wake us a little early; nothing is gained by that.
+            failure = await self._call(line, min(intended, time.monotonic()))
+            self.done += 1
             if failure is not None:
                 self.errors[failure] += 1
 
     def _next_start(self, now: float) -> float | None:
-        """Return when the next request is meant to start, or None when there is none."""
+        """Return when the next request is meant to start (with a rate also long ago), or None when there is none."""
         if self._plan.total is not None and self._issued >= self._plan.total:
             return None
         start = self._begin + self._issued / self._plan.rate if self._plan.rate is not None else now
-        if max(start, now) >= self._end:
+        if start >= self._end:
             return None
         self._issued += 1
         return start
 
     async def _call(self, line: Line, start: float) -> str | None:
         """Send until there is an answer that stands; return what failed, or None. A failure has no latency."""
-        deadline = time.monotonic() + self._plan.timeout_s
+        deadline = start + self._plan.timeout_s
         operation_id = secrets.randbits(64)
         attempt = 0
+        if time.monotonic() >= deadline:
+            return Status.TIMEOUT.name
         while True:
             failure, again = await self._attempt(line, deadline, operation_id)
             if failure is None:
-                self.done += 1
                 self.latencies.record(round((time.monotonic() - start) * 1_000_000))
                 return None
             attempt += 1
             wait_s = retry.resend_wait_s(attempt, 0, self._rng)
             if not again or not self._plan.retry or time.monotonic() + wait_s >= deadline:
-                self.done += 1
                 return failure
             await asyncio.sleep(wait_s)
 
@@ -159,12 +164,18 @@ class Load:
         left_s = max(deadline - time.monotonic(), 0.001)
         try:
             connection = await line.connection(min(left_s, REOPEN_TIMEOUT_S))
-            request = self._request
-            frame = await connection.send(request.opcode, request.body, timeout_s=left_s, operation_id=operation_id)
         except ClusterUnreachable:
             return UNREACHABLE, True
+        except ConnectionLost:
+            return CONNECTION_LOST, True
+        except HsmError as error:
+            # A proxy that is full or just starting refuses the connection; the next one may take it.
+            return error.status_name, isinstance(error, ClusterError)
+        try:
+            request = self._request
+            frame = await connection.send(request.opcode, request.body, timeout_s=left_s, operation_id=operation_id)
         except (ConnectionLost, ConnectionFull):
-            return "CONNECTION_LOST", True
+            return CONNECTION_LOST, True
         except HsmError as error:
             return error.status_name, False
         if frame.status == Status.OK:

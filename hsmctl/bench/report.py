@@ -1,8 +1,11 @@
 """Figures of a measurement, for people and programs."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
+from hsm_wire.statuses import Status
 from hsmctl.bench.load import Load
+from hsmctl.failures import advice_for
 
 PERCENTILES: Final = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p99_9": 99.9}
 
@@ -19,10 +22,25 @@ def document_of(load: Load) -> dict[str, Any]:
     }
 
 
+def error_counts(errors: Mapping[str, int]) -> str:
+    """Return the statuses and how often each came, the most frequent first."""
+    ordered = sorted(errors.items(), key=lambda pair: (-pair[1], pair[0]))
+    return ", ".join(f"{count} {status}" for status, count in ordered)
+
+
+def failure_line(document: dict[str, Any]) -> str:
+    """Return the line of a measurement with errors: which statuses, how often, and what to do about the first."""
+    errors: dict[str, int] = document["errors"]
+    most = max(sorted(errors), key=lambda name: errors[name])
+    known = Status.__members__.get(most)
+    advice = (advice_for(known) if known is not None else "") or "`hsmctl status` shows the nodes"
+    return f"{sum(errors.values())} of {document['requests']} requests failed ({error_counts(errors)}); {advice}"
+
+
 def text_of(document: dict[str, Any]) -> str:
     """Return the same for people."""
     latency = document["latency_ms"]
-    errors = ", ".join(f"{count} {status}" for status, count in document["errors"].items()) or "none"
+    errors = error_counts(document["errors"]) or "none"
     return (
         f"requests    {document['requests']}\n"
         f"errors      {errors}\n"

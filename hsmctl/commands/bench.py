@@ -14,7 +14,7 @@ from rich.text import Text
 from hsm_client.config import load_config
 from hsmctl.bench.load import Load
 from hsmctl.bench.plan import LoadPlan
-from hsmctl.bench.report import document_of, progress_line, text_of
+from hsmctl.bench.report import document_of, failure_line, progress_line, text_of
 from hsmctl.bench.requests import benchable_mechanisms, prepare
 from hsmctl.failures import CommandError
 from hsmctl.session import Session, cluster_options
@@ -78,8 +78,7 @@ def bench(
         document = runner.run(_measure(load, live=not session.out.as_json and sys.stderr.isatty()))
     session.out.result(document, text_of(document))
     if document["errors"]:
-        count = sum(load.errors.values())
-        raise CommandError(f"{count} of {load.done} requests failed; `hsmctl status` shows the nodes")
+        raise CommandError(failure_line(document))
 
 
 async def _measure(load: Load, *, live: bool) -> dict[str, object]:

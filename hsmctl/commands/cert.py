@@ -7,8 +7,8 @@ from cryptography import x509
 
 from hsmctl.distinguished_names import alternative_names, subject_of
 from hsmctl.failures import USAGE, CommandError
-from hsmctl.files import read_input, write_output
-from hsmctl.issuing import load_certificate, load_request, make_certificate, names_of
+from hsmctl.files import one_standard_input, read_input, write_output
+from hsmctl.issuing import key_of, load_authority, load_request, make_certificate, names_of
 from hsmctl.session import Session, cluster_options
 
 MAX_DAYS = 36_500
@@ -87,7 +87,8 @@ def issue(session: Session, ca_key: str, ca_cert: str, request_file: str, days: 
 
     Example: hsmctl cert issue --ca-key ca --ca-cert ca.pem --csr tls.csr --out tls.pem
     """
-    authority = load_certificate(read_input(ca_cert), ca_cert)
+    one_standard_input(ca_cert, request_file)
+    authority = load_authority(read_input(ca_cert), ca_cert)
     request = load_request(read_input(request_file), request_file)
     with session.cluster() as cluster:
         key = cluster.private_key(ca_key)
@@ -98,7 +99,7 @@ def issue(session: Session, ca_key: str, ca_cert: str, request_file: str, days: 
         data = make_certificate(
             key,
             request.subject,
-            request.public_key(),  # type: ignore[arg-type] # checked below: only keys that can sign
+            key_of(request, request_file),
             now=_now(),
             days=days,
             issuer=authority,

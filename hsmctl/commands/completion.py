@@ -4,12 +4,15 @@ import click
 from click.shell_completion import get_completion_class
 
 from hsmctl.failures import USAGE, CommandError
+from hsmctl.output import Output
+from hsmctl.session import json_option
 
 
 @click.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@json_option
 @click.pass_context
-def completion(context: click.Context, shell: str) -> None:
+def completion(context: click.Context, shell: str, as_json: bool) -> None:
     """Print a script that completes commands and options in SHELL.
 
     Example: eval "$(hsmctl completion bash)"
@@ -17,4 +20,6 @@ def completion(context: click.Context, shell: str) -> None:
     form = get_completion_class(shell)
     if form is None:
         raise CommandError(f"no completion for {shell}; use bash, zsh or fish", USAGE)
-    click.echo(form(context.find_root().command, {}, "hsmctl", "_HSMCTL_COMPLETE").source())
+    root = context.find_root()
+    script = form(root.command, {}, "hsmctl", "_HSMCTL_COMPLETE").source()
+    Output(as_json or bool(root.params.get("as_json"))).result({"shell": shell, "script": script}, script)

@@ -9,13 +9,15 @@ from typing import Final
 
 import click
 
+from hsm_client.errors import TooLarge
 from hsmctl.failures import USAGE, CommandError
-from hsmctl.files import read_input, write_output
+from hsmctl.files import one_standard_input, read_input, shown, too_large, write_output
 from hsmctl.session import Session, cluster_options
 
 IV_BYTES: Final = {"aes-gcm": 12, "rsa-oaep": 0}
 """Mechanisms, and how long the initialisation vector before the ciphertext is."""
 GCM_TAG_BYTES: Final = 16
+_ADVICE = "encrypt large files here with a key of their own, and encrypt that key in the cluster"
 
 _key = click.option("--key", "name", required=True, metavar="KEY", help="Id or label.")
 _mechanism = click.option(
@@ -24,7 +26,14 @@ _mechanism = click.option(
 )  # fmt: skip
 _source = click.option("--in", "source", required=True, metavar="F", help="File to read; - is standard input.")
 _out = click.option("--out", default="-", metavar="F", help="File to write; - is standard output.")
-_aad = click.option("--aad", metavar="F", help="File with data that is authenticated, not encrypted.")
+_aad = click.option(
+    "--aad", metavar="F", help="File with data that is authenticated, not encrypted; - is standard input."
+)
+
+
+def _read(source: str, aad: str | None) -> tuple[bytes, bytes]:
+    one_standard_input(source, aad)
+    return read_input(source, _ADVICE), read_input(aad, _ADVICE) if aad else b""
 
 
 @click.command()
@@ -39,9 +48,12 @@ def encrypt(session: Session, name: str, mechanism: str, source: str, out: str, 
 
     Example: hsmctl encrypt --key store --in plain.txt --out secret.bin
     """
-    data, beside = read_input(source), read_input(aad) if aad else b""
+    data, beside = _read(source, aad)
     with session.cluster() as cluster:
-        made = cluster.key(name).encrypt(data, mechanism, aad=beside)
+        try:
+            made = cluster.key(name).encrypt(data, mechanism, aad=beside)
+        except TooLarge:
+            raise too_large(source, f"{len(data)} bytes", _ADVICE) from None
     whole = made.iv + made.ciphertext
     if out != "-" or not session.out.as_json:
         write_output(out, whole)
@@ -60,12 +72,17 @@ def decrypt(session: Session, name: str, mechanism: str, source: str, out: str, 
 
     Example: hsmctl decrypt --key store --in secret.bin --out plain.txt
     """
-    data, beside = read_input(source), read_input(aad) if aad else b""
+    data, beside = _read(source, aad)
     iv, ciphertext = data[: IV_BYTES[mechanism]], data[IV_BYTES[mechanism] :]
     if mechanism == "aes-gcm" and len(ciphertext) < GCM_TAG_BYTES:
-        raise CommandError(f"{source} is too short to be iv || ciphertext || tag; was it made by encrypt?", USAGE)
+        raise CommandError(
+            f"{shown(source)} is too short to be iv || ciphertext || tag; was it made by encrypt?", USAGE
+        )
     with session.cluster() as cluster:
-        plain = cluster.key(name).decrypt(ciphertext, mechanism, iv=iv, aad=beside)
+        try:
+            plain = cluster.key(name).decrypt(ciphertext, mechanism, iv=iv, aad=beside)
+        except TooLarge:
+            raise too_large(source, f"{len(data)} bytes", "name a file that `hsmctl encrypt` wrote") from None
     if out != "-" or not session.out.as_json:
         write_output(out, plain)
     session.out.result({"key": name, "mechanism": mechanism, "data": base64.b64encode(plain).decode()})

@@ -7,7 +7,9 @@ from typing import Any
 import click
 from cryptography.hazmat.primitives import serialization
 
+from hsm_client.key_ids import maybe_key_id
 from hsm_wire.key_types import KEY_TYPES
+from hsm_wire.limits import MAX_LABEL_CHARACTERS
 from hsm_wire.messages import KeyInfo
 from hsm_wire.usages import Usage
 from hsmctl.failures import USAGE, CommandError
@@ -21,6 +23,17 @@ _key_type = click.Choice(list(KEY_TYPES))
 _usage_option = click.option(
     "--usage", "usages", multiple=True, type=click.Choice(USAGE_NAMES), help="What the key may do; may be repeated."
 )
+
+
+def _checked_label(_context: click.Context, _option: click.Parameter, label: str) -> str:
+    if len(label) > MAX_LABEL_CHARACTERS:
+        raise click.BadParameter(f"{len(label)} characters; at most {MAX_LABEL_CHARACTERS} are taken.")
+    if maybe_key_id(label) is not None:
+        raise click.BadParameter(f"{label!r} would be taken for a key's id; choose other than 32 hex digits.")
+    return label
+
+
+_label_option = click.option("--label", default="", metavar="L", callback=_checked_label, help="A name to find it by.")
 
 
 def usage_bits(names: tuple[str, ...]) -> Usage | None:
@@ -59,7 +72,7 @@ def key() -> None:
 
 @key.command()
 @click.option("--type", "key_type", required=True, type=_key_type, metavar="T", help="rsa-3072, ec-p256, ed25519...")
-@click.option("--label", default="", metavar="L", help="A name to find it by.")
+@_label_option
 @_usage_option
 @cluster_options
 def generate(session: Session, key_type: str, label: str, usages: tuple[str, ...]) -> None:
@@ -124,7 +137,7 @@ def public(session: Session, name: str, out: str, form: str) -> None:
 @click.option(
     "--type", "key_type", type=_key_type, metavar="T", help="Needed for secret keys; else read from the file."
 )
-@click.option("--label", default="", metavar="L", help="A name to find it by.")
+@_label_option
 @click.option("--in", "source", required=True, metavar="F", help="Private key (PEM or DER), or a secret key's bytes.")
 @_usage_option
 @cluster_options
@@ -173,16 +186,18 @@ def _switch(session: Session, name: str, *, enabled: bool) -> None:
 
 @key.command()
 @click.argument("name", metavar="KEY")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Destroy without asking.")
 @cluster_options
 def destroy(session: Session, name: str, yes: bool) -> None:
-    """Destroy a key for ever. Asks first on a terminal.
+    """Destroy a key for ever. Asks first; without a terminal it wants --yes.
 
     Example: hsmctl key destroy tls --yes
     """
+    if not (yes or sys.stdin.isatty()):
+        raise CommandError(f"nobody is there to confirm that {name} goes for ever; add --yes to destroy it", USAGE)
     with session.cluster() as cluster:
         found = cluster.key(name)
-        if not yes and not session.out.as_json and sys.stdin.isatty():
+        if not yes:
             click.confirm(
                 f"Destroy key {found.id} ({found.type}, label {found.label!r}) for ever?", abort=True, err=True
             )
@@ -192,7 +207,8 @@ def destroy(session: Session, name: str, yes: bool) -> None:
 
 @key.command()
 @click.argument("name", metavar="KEY")
-def rotate(name: str) -> None:
+@cluster_options
+def rotate(_session: Session, name: str) -> None:
     """Replace a key's material (not offered yet).
 
     Example: hsmctl key rotate tls

@@ -9,7 +9,11 @@ from hsmctl.session import Session, cluster_options
 
 @click.command()
 @click.argument("length", type=click.IntRange(1, MAX_RANDOM_BYTES))
-@click.option("--out", metavar="F", help="File for the raw bytes; without it hexadecimal digits are printed.")
+@click.option(
+    "--out",
+    metavar="F",
+    help="File for the raw bytes, - for standard output; without it hexadecimal digits are printed.",
+)
 @cluster_options
 def random(session: Session, length: int, out: str | None) -> None:
     """Fetch LENGTH random bytes from a node.
@@ -18,7 +22,8 @@ def random(session: Session, length: int, out: str | None) -> None:
     """
     with session.cluster() as cluster:
         data = cluster.random(length)
-    if out is not None:
+    # With --json, standard output has the JSON alone, and the bytes are in it.
+    if out is not None and not (out == "-" and session.out.as_json):
         write_output(out, data)
         session.out.result({"length": length, "out": out})
     else:

@@ -4,11 +4,13 @@ import base64
 
 import click
 
-from hsm_client.errors import BadSignature
-from hsm_wire.mechanisms import MECHANISM_BY_ALIAS
+from hsm_client.errors import BadSignature, TooLarge
+from hsm_client.mechanisms import LOCAL_HASH_BYTES
+from hsm_wire.key_types import Family
+from hsm_wire.mechanisms import HASH_NAMES, MECHANISM_BY_ALIAS
 from hsm_wire.usages import Usage
 from hsmctl.failures import CommandError
-from hsmctl.files import read_input, write_output
+from hsmctl.files import one_standard_input, read_input, read_or_hash, shown, too_large, write_output
 from hsmctl.session import Session, cluster_options
 
 SIGNING_NAMES = [alias for alias, row in MECHANISM_BY_ALIAS.items() if row.usages & Usage.SIGN]
@@ -19,6 +21,22 @@ _mechanism = click.option(
 )  # fmt: skip
 _source = click.option("--in", "source", required=True, metavar="F", help="File with the data; - is standard input.")
 _prehashed = click.option("--prehashed", is_flag=True, help="The file holds the digest, not the data.")
+_ADVICE = "sign a digest of it as the data, or use an RSA or EC key: for those files are hashed here"
+
+
+def local_hash(mechanism: str) -> str | None:
+    """Return the name of the hash that may be computed here for a mechanism, None where it wants the whole data."""
+    row = MECHANISM_BY_ALIAS[mechanism]
+    hashable = row.families in ((Family.RSA,), (Family.EC,)) and not row.digest_input
+    return HASH_NAMES.get(row.hash_mechanism) if hashable else None
+
+
+def _read(source: str, mechanism: str, prehashed: bool) -> tuple[bytes, bool]:
+    """Return what is to be signed, and whether it is a digest: large files are hashed in pieces."""
+    hash_name = local_hash(mechanism)
+    if prehashed or hash_name is None:
+        return read_input(source, _ADVICE), prehashed
+    return read_or_hash(source, hash_name, LOCAL_HASH_BYTES)
 
 
 @click.command()
@@ -33,9 +51,12 @@ def sign(session: Session, name: str, mechanism: str, source: str, out: str, pre
 
     Example: hsmctl sign --key tls --mechanism ecdsa-sha256 --in report.pdf --out report.sig
     """
-    data = read_input(source)
+    data, digest = _read(source, mechanism, prehashed)
     with session.cluster() as cluster:
-        signature = cluster.key(name).sign(data, mechanism, prehashed=prehashed)
+        try:
+            signature = cluster.key(name).sign(data, mechanism, prehashed=digest)
+        except TooLarge:
+            raise too_large(source, f"{len(data)} bytes", _ADVICE) from None
     if out != "-" or not session.out.as_json:
         write_output(out, signature)
     session.out.result({"key": name, "mechanism": mechanism, "signature": base64.b64encode(signature).decode()})
@@ -45,7 +66,7 @@ def sign(session: Session, name: str, mechanism: str, source: str, out: str, pre
 @_key
 @_mechanism
 @_source
-@click.option("--signature", required=True, metavar="F", help="File with the signature.")
+@click.option("--signature", required=True, metavar="F", help="File with the signature; - is standard input.")
 @_prehashed
 @cluster_options
 def verify(session: Session, name: str, mechanism: str, source: str, signature: str, prehashed: bool) -> None:
@@ -53,11 +74,16 @@ def verify(session: Session, name: str, mechanism: str, source: str, signature: 
 
     Example: hsmctl verify --key tls --mechanism ecdsa-sha256 --in report.pdf --signature report.sig
     """
-    data, given = read_input(source), read_input(signature)
+    one_standard_input(source, signature)
+    (data, digest), given = _read(source, mechanism, prehashed), read_input(signature)
     with session.cluster() as cluster:
         try:
-            cluster.key(name).verify(data, given, mechanism, prehashed=prehashed)
+            cluster.key(name).verify(data, given, mechanism, prehashed=digest)
+        except TooLarge:
+            raise too_large(source, f"{len(data)} bytes", _ADVICE) from None
         except BadSignature:
             session.out.result({"key": name, "mechanism": mechanism, "valid": False})
-            raise CommandError(f"the signature is not one of {source} by {name}; do not trust the data") from None
+            raise CommandError(
+                f"the signature is not one of {shown(source)} by {name}; do not trust the data"
+            ) from None
     session.out.result({"key": name, "mechanism": mechanism, "valid": True}, "the signature is good")

@@ -17,14 +17,14 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
 def test_a_missing_file_or_folder_is_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match=r"cannot read .*check the path"):
         files.read_input(str(tmp_path / "none"))
-    with pytest.raises(CommandError, match=r"cannot write .*check the folder"):
+    with pytest.raises(CommandError, match=r"cannot write .*check the path"):
         files.write_output(str(tmp_path / "none" / "a"), b"")
 
 
 def test_a_file_above_the_limit_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "MAX_INPUT_BYTES", 3)
     (tmp_path / "a").write_bytes(b"four")
-    with pytest.raises(CommandError, match="larger"):
+    with pytest.raises(CommandError, match="name a smaller file"):
         files.read_input(str(tmp_path / "a"))
 
 
