@@ -1,6 +1,9 @@
-"""What a request costs the proxy, beside HAProxy in the same run.
+"""What a request costs the proxy, beside other balancers in the same run.
 
-certificates  a CA and short-lived certificates for the run       echo_node  nodes that answer with what they got
-load          the clients, and how long they waited               peers      starts what is measured
-processes     starting, stopping, CPU time                        __main__   the rounds and the report
+native        the load generator and the echo nodes in C, compiled on demand, and their stand-ins in Python
+load          the clients in Python, where there is no compiler     echo_node  the nodes, likewise
+certificates  a CA and short-lived certificates for the run         tls        contexts for both
+peers         starts what is measured                               programs   finds the programs of others
+processes     starting, stopping, CPU time                          workloads  what is measured with which load
+rounds        one measurement, and the interleaved rounds           report     medians, latest.json, the table
 """

@@ -1,13 +1,13 @@
-"""Nodes that answer each request with a body of the same size: no crypto, so that the proxy is what is measured.
+"""Nodes that answer each request with a body of the same size, in Python: where native/echo_node.c cannot be compiled.
 
-Runs as a process of its own: `python -m bench.echo_node FOLDER NAME,NAME [--tls]`, all nodes on one loop.
+Runs as a process of its own: `python -m bench.echo_node [--window N] [--tls FOLDER] NAME...`, all nodes on one loop.
 Prints one line of JSON: name -> port.
 """
 
+import argparse
 import asyncio
 import json
 import os
-import sys
 from pathlib import Path
 from typing import cast
 
@@ -15,12 +15,15 @@ import uvloop
 
 from bench.tls import node_context
 from hsm_wire import kinds, limits
+from hsm_wire.connection import encode_failure
 from hsm_wire.frames import HEADER
 from hsm_wire.frames import encode_frame as encode
 from hsm_wire.messages import Pong, Welcome, encode_body
+from hsm_wire.statuses import Status
 
+CHECK = 0x0004  # a proxy's deep check, which an echo cannot pass: unknown here, so that it is left out
 SESSIONS = 2048  # operations side by side; an echo never waits
-WINDOW = 4096  # requests; above what any workload has in flight, so that the window limits nobody
+DEFAULT_WINDOW = 65536  # requests; above what any workload has in flight, so that it limits nobody
 
 
 class EchoProtocol(asyncio.Protocol):
@@ -28,7 +31,8 @@ class EchoProtocol(asyncio.Protocol):
 
     boot_id = os.urandom(16)
 
-    def __init__(self) -> None:
+    def __init__(self, window: int) -> None:
+        self._window = window
         self._rest = b""
         self._transport: asyncio.Transport | None = None
         self._completed = 0
@@ -48,12 +52,17 @@ class EchoProtocol(asyncio.Protocol):
             stop = offset + limits.LENGTH_FIELD_BYTES + length
             if stop > len(data):
                 break
-            if kind == kinds.REQUEST:
+            if kind != kinds.REQUEST:
+                answers.append(self._control(kind, request_id))
+            elif opcode == CHECK:
+                unknown = Status.UNKNOWN_OPERATION
+                answers.append(
+                    encode_failure(request_id, unknown, "no CHECK", opcode=opcode, operation_id=operation_id)
+                )
+            else:
                 answers.append(HEADER.pack(length, 1, kinds.RESPONSE, 0, request_id, 0, 0, opcode, 0, operation_id))
                 answers.append(data[offset + limits.HEADER_BYTES : stop])
                 self._completed += 1
-            else:
-                answers.append(self._control(kind, request_id))
             offset = stop
         self._rest = data[offset:]
         assert self._transport is not None
@@ -65,22 +74,32 @@ class EchoProtocol(asyncio.Protocol):
             welcome = Welcome(1, limits.DEFAULT_MAX_FRAME_BYTES, limits.LINK_MAX_IN_FLIGHT, "echo node")
             return encode(kinds.WELCOME, encode_body(welcome))
         if kind == kinds.PING:
-            pong = Pong(self.boot_id, 0, SESSIONS, WINDOW, self._completed)
+            pong = Pong(self.boot_id, 0, SESSIONS, self._window, self._completed)
             return encode(kinds.PONG, encode_body(pong), request_id=request_id)
         return b""  # BIND, UNBIND and CANCEL change nothing here
 
 
-async def serve(folder: Path, names: list[str], tls: bool) -> None:
+async def serve(names: list[str], window: int, folder: Path | None) -> None:
     """Listen for every node until the process is stopped."""
     loop = asyncio.get_running_loop()
     ports = {}
     for name in names:
-        context = node_context(folder, name) if tls else None
-        server = await loop.create_server(EchoProtocol, "127.0.0.1", 0, ssl=context, backlog=2048)
+        context = node_context(folder, name) if folder is not None else None
+        server = await loop.create_server(lambda: EchoProtocol(window), "127.0.0.1", 0, ssl=context, backlog=2048)
         ports[name] = server.sockets[0].getsockname()[1]
     print(json.dumps(ports), flush=True)
     await asyncio.Event().wait()
 
 
+def main() -> None:
+    """Read the options, serve."""
+    parser = argparse.ArgumentParser(prog="bench.echo_node", description=__doc__)
+    parser.add_argument("names", nargs="+", metavar="NAME")
+    parser.add_argument("--window", type=int, default=DEFAULT_WINDOW)
+    parser.add_argument("--tls", type=Path, metavar="FOLDER")
+    options = parser.parse_args()
+    uvloop.run(serve(options.names, options.window, options.tls))
+
+
 if __name__ == "__main__":
-    uvloop.run(serve(Path(sys.argv[1]), sys.argv[2].split(","), "--tls" in sys.argv))
+    main()

@@ -1,15 +1,17 @@
-"""The clients: N connections with K requests in flight each, closed loop.
+"""The clients in Python, where native/load.c cannot be compiled: N connections, K requests in flight each, closed loop.
 
-Runs as a process of its own: `python -m bench.load FOLDER PORT CONNECTIONS IN_FLIGHT SIZE [--tls]`. It connects,
-prints `connected`, then serves commands on standard input: `measure SECONDS` runs load and prints a line of JSON
-(seconds, requests, errors, p50_ms, p99_ms); the end of the input ends it.
+Runs as a process of its own: `python -m bench.load --port P [--connections N] [--in-flight K] [--size BYTES]
+[--tls FOLDER]`. It connects, prints `connected`, then serves commands on standard input: `measure SECONDS` runs load
+and prints a line of JSON as the one in C does; the end of the input ends it.
 """
 
+import argparse
 import asyncio
 import json
 import sys
+from collections import Counter
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import cast
 
 import uvloop
@@ -21,6 +23,7 @@ from hsm_wire.messages import Hello, encode_body
 from hsm_wire.opcodes import Opcode
 
 CONNECTING_AT_ONCE = 32  # handshakes; more would only time each other out
+DRAIN_SECONDS = 10  # for the answers owed at the end of a run
 
 
 class LoadProtocol(asyncio.Protocol):
@@ -34,7 +37,7 @@ class LoadProtocol(asyncio.Protocol):
         self._started: dict[int, float] = {}
         self._transport: asyncio.Transport | None = None
         self.running = False
-        self.errors = 0
+        self.errors: Counter[str] = Counter()
         self.latencies: list[float] = []
         self.welcomed = asyncio.get_running_loop().create_future()
         self.idle = asyncio.Event()
@@ -48,7 +51,8 @@ class LoadProtocol(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Count what was in flight as failed."""
-        self.errors += len(self._started)
+        if self._started:
+            self.errors["lost"] += len(self._started)
         self._started.clear()
         self.idle.set()
         if not self.welcomed.done():
@@ -57,7 +61,7 @@ class LoadProtocol(asyncio.Protocol):
     def start(self) -> None:
         """Begin to send."""
         self.running = True
-        self.errors = 0
+        self.errors = Counter()
         self.latencies = []
         self.idle.clear()
         self._send(self._in_flight)
@@ -73,9 +77,7 @@ class LoadProtocol(asyncio.Protocol):
             if stop > len(data):
                 break
             if kind == kinds.RESPONSE:
-                self.latencies.append(now - self._started.pop(request_id))
-                self.errors += status != 0
-                answered += 1
+                answered += self._answer(request_id, status, now)
             elif kind == kinds.WELCOME:
                 self.welcomed.set_result(None)
             offset = stop
@@ -84,6 +86,20 @@ class LoadProtocol(asyncio.Protocol):
             self._send(answered)
         elif not self._started:
             self.idle.set()
+
+    def _answer(self, request_id: int, status: int, now: float) -> int:
+        """Note an answer; return 1 if it was to a request of ours. One that was not ends the connection."""
+        started = self._started.pop(request_id, None)
+        if started is None:
+            self.errors["wrong_id"] += 1
+            assert self._transport is not None
+            self._transport.abort()
+            return 0
+        if status:
+            self.errors[f"0x{status:04x}"] += 1
+        else:
+            self.latencies.append(now - started)
+        return 1
 
     def _send(self, count: int) -> None:
         """Send `count` requests with one write."""
@@ -120,38 +136,61 @@ async def connect(port: int, count: int, in_flight: int, size: int, folder: Path
     return list(await asyncio.gather(*(one() for _ in range(count))))
 
 
-async def measure(clients: list[LoadProtocol], seconds: float) -> dict[str, float]:
+def percentile_ms(latencies: list[float], percent: float) -> float:
+    """Return the value below which so many of the sorted latencies are."""
+    if not latencies:
+        return 0.0
+    return latencies[min(len(latencies) - 1, int(len(latencies) * percent / 100))] * 1000
+
+
+async def measure(clients: list[LoadProtocol], seconds: float) -> dict[str, object]:
     """Run load for so long; return what came of it."""
     begin = perf_counter()
+    used = process_time()
     for client in clients:
         client.start()
     await asyncio.sleep(seconds)
     for client in clients:
         client.running = False
-    await asyncio.wait_for(asyncio.gather(*(client.idle.wait() for client in clients)), 30)
+    await asyncio.wait_for(asyncio.gather(*(client.idle.wait() for client in clients)), DRAIN_SECONDS)
     took = perf_counter() - begin
     latencies = sorted(value for client in clients for value in client.latencies)
-    count = len(latencies)
+    errors = sum((client.errors for client in clients), Counter[str]())
+    failed = errors.total() - errors["wrong_id"]  # that is an answer without a request
     return {
+        "requests": len(latencies) + failed,
+        "errors": errors.total(),
+        "errors_by_status": dict(errors),
         "seconds": took,
-        "requests": count,
-        "errors": sum(client.errors for client in clients),
-        "p50_ms": latencies[count // 2] * 1000 if count else 0.0,
-        "p99_ms": latencies[count * 99 // 100] * 1000 if count else 0.0,
+        "throughput": len(latencies) / took,
+        "p50_ms": percentile_ms(latencies, 50),
+        "p90_ms": percentile_ms(latencies, 90),
+        "p99_ms": percentile_ms(latencies, 99),
+        "p99_9_ms": percentile_ms(latencies, 99.9),
+        "max_ms": percentile_ms(latencies, 100),
+        "cpu_share": (process_time() - used) / took,
     }
 
 
-async def main(arguments: list[str]) -> None:
+async def serve(options: argparse.Namespace) -> None:
     """Serve the commands on standard input."""
-    folder, port, count, in_flight, size = arguments[:5]
-    clients = await connect(
-        int(port), int(count), int(in_flight), int(size), Path(folder) if "--tls" in arguments else None
-    )
+    clients = await connect(options.port, options.connections, options.in_flight, options.size, options.tls)
     print("connected", flush=True)
     loop = asyncio.get_running_loop()
     while line := await loop.run_in_executor(None, sys.stdin.readline):
         print(json.dumps(await measure(clients, float(line.split()[1]))), flush=True)
 
 
+def main() -> None:
+    """Read the options, run."""
+    parser = argparse.ArgumentParser(prog="bench.load", description=__doc__)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--connections", type=int, default=64)
+    parser.add_argument("--in-flight", type=int, default=1)
+    parser.add_argument("--size", type=int, default=128)
+    parser.add_argument("--tls", type=Path, metavar="FOLDER")
+    uvloop.run(serve(parser.parse_args()))
+
+
 if __name__ == "__main__":
-    uvloop.run(main(sys.argv[1:]))
+    main()

@@ -1,0 +1,56 @@
+"""What is measured: so many connections with so many requests in flight each."""
+
+from typing import NamedTuple
+
+
+class Workload(NamedTuple):
+    """A load, by its name in the report."""
+
+    name: str
+    connections: int
+    in_flight: int
+
+
+WORKLOADS = (
+    Workload("64-sync", 64, 1),
+    Workload("1000-sync", 1000, 1),
+    Workload("64x16", 64, 16),
+    Workload("4x256", 4, 256),
+)
+
+
+class Plan(NamedTuple):
+    """A run: which loads, how long, how often."""
+
+    plain: tuple[Workload, ...]
+    tls: tuple[Workload, ...]
+    size: int
+    """Bytes of a request and of its answer, header included."""
+    seconds: float
+    warm_up_seconds: float
+    rounds: int
+    budget_seconds: float
+    """No round begins that would probably end after this."""
+    rate: float = 0.0
+    """Requests a second, open loop; 0: closed loop."""
+
+    def workloads(self, *, tls: bool) -> tuple[Workload, ...]:
+        """Return the loads with or without TLS."""
+        return self.tls if tls else self.plain
+
+
+def chosen(names: list[str] | None) -> tuple[Workload, ...]:
+    """Return the loads of those names; None: all."""
+    return tuple(workload for workload in WORKLOADS if names is None or workload.name in names)
+
+
+QUICK = Plan(
+    plain=WORKLOADS,
+    tls=chosen(["64-sync", "64x16"]),
+    size=128,
+    seconds=0.5,
+    warm_up_seconds=0.15,
+    rounds=2,
+    budget_seconds=45.0,
+)
+FULL = Plan(plain=WORKLOADS, tls=WORKLOADS, size=128, seconds=3.0, warm_up_seconds=0.5, rounds=5, budget_seconds=3600.0)
