@@ -4,22 +4,29 @@ It speaks as much HTTP/1.1 as a scraper needs: GET and HEAD, one request a conne
 """
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Callable, Mapping
 from ipaddress import ip_address
-from typing import NamedTuple, cast
+from typing import Final, NamedTuple, cast
 
-from hsm_daemon import logs
+from hsm_daemon import listening, logs
+from hsm_daemon.accepting import Acceptor
 from hsm_daemon.errors import StartError
 from hsm_daemon.http_head import BadRequest, parse_head
+from hsm_daemon.log_limit import LimitedLog
+from hsm_daemon.pace import Pace
 
 MAX_HEAD_BYTES = 8192  # request line and headers together
 HEAD_TIMEOUT_S = 5.0  # from connecting to the end of the head, however slowly bytes come
 WRITE_TIMEOUT_S = 10.0  # for the peer to take the answer and close
+CLOSING_TIMEOUT_S = 5.0  # for the end of TLS
 MAX_CONNECTIONS = 32  # at the same time; one scraper needs one
 BACKLOG = 64  # connections that wait to be accepted
+PACE: Final = Pace(handshakes_per_s=100.0, burst=MAX_CONNECTIONS, at_once=16)
 
 _log = logs.logger("daemon.admin")
+_refusals = LimitedLog(_log, 1)
 
 REASONS = {
     200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed", 408: "Request Timeout",
@@ -42,41 +49,74 @@ Routes = Mapping[str, Callable[[], AdminAnswer]]
 class AdminServer:
     """Serves `routes` (path -> what makes the page, called in the event loop, so it must be quick)."""
 
-    def __init__(self, host: str, port: int, routes: Routes, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        routes: Routes,
+        tls: ssl.SSLContext | None = None,
+        *,
+        sock: socket.socket | None = None,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            host: to listen on.
+            port: to listen on; 0: any free one.
+            routes: the pages.
+            tls: needed for an address that is not loopback.
+            sock: an inherited listener, to be used instead of host and port; `stop` closes it.
+        """
         self._host = host
         self._port = port
-        self._routes = routes
-        self._tls = tls
-        self._server: asyncio.Server | None = None
+        self._sock = sock
         self._connections: set[_Connection] = set()
+        self._acceptor = Acceptor(
+            lambda: _Connection(routes, self._connections),
+            PACE,
+            context=tls,
+            handshake_s=HEAD_TIMEOUT_S,
+            closing_s=CLOSING_TIMEOUT_S,
+            room=lambda: len(self._connections) < MAX_CONNECTIONS,
+            refused=lambda reason: _refusals.event("warning", "an admin connection is refused", reason=reason),
+        )
+
+    @property
+    def listener(self) -> socket.socket | None:
+        """The listening socket, for a handover; None when it does not listen."""
+        return self._acceptor.listener
+
+    def replace_context(self, tls: ssl.SSLContext) -> None:
+        """Use new certificates for new connections; without TLS from the start there is nothing to replace."""
+        if self._acceptor.context is not None:
+            self._acceptor.context = tls
 
     async def start(self) -> tuple[str, int]:
-        """Listen; return the address that was bound (port 0 = any free one)."""
-        if self._tls is None and not _is_loopback(self._host):
-            raise StartError(f"admin address {self._host} is not loopback; use 127.0.0.1 or configure tls")
-        loop = asyncio.get_running_loop()
-        try:
-            self._server = await loop.create_server(
-                lambda: _Connection(self._routes, self._connections),
-                self._host, self._port, ssl=self._tls, backlog=BACKLOG,
-            )  # fmt: skip
-        except OSError as error:
-            raise StartError(
-                f"admin address {self._host}:{self._port} cannot be used: {error.strerror or error}; "
-                "free it or configure another one"
-            ) from None
-        bound = self._server.sockets[0].getsockname()
-        return str(bound[0]), int(bound[1])
+        """Listen; return the address that was bound (port 0 = any free one).
+
+        Raises:
+            StartError: the address cannot be used, or not without TLS.
+        """
+        host = self._host if self._sock is None else listening.address_of(self._sock)[0]
+        if self._acceptor.context is None and not _is_loopback(host):
+            raise StartError(f"admin address {host} is not loopback; use 127.0.0.1 or configure tls")
+        listener = self._sock
+        if listener is None:
+            try:
+                listener = listening.bind(self._host, self._port, BACKLOG)
+            except StartError as error:
+                raise StartError(f"admin: {error}") from None
+        self._acceptor.start(listener)
+        return listening.address_of(listener)
 
     async def stop(self) -> None:
         """Stop listening and drop what is open."""
-        if self._server is None:
-            return
-        self._server.close()
+        self._acceptor.stop(close=True)
+        self._acceptor.abort()
+        await self._acceptor.settled()
         for connection in list(self._connections):
             connection.abort()
-        await self._server.wait_closed()
-        self._server = None
+        await asyncio.sleep(0)  # they hear of it
 
 
 class _Connection(asyncio.Protocol):

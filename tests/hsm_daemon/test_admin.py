@@ -10,7 +10,8 @@ import pytest
 from hsm_daemon import admin
 from hsm_daemon.admin import AdminAnswer, AdminServer
 from hsm_daemon.errors import StartError
-from hsm_daemon.tls import client_context, server_context
+from hsm_daemon.listening import address_of, bind
+from hsm_daemon.tls import client_context, peer_identity, server_context
 
 
 def fails() -> AdminAnswer:
@@ -75,10 +76,54 @@ async def test_too_many_connections_are_dropped(port: int, monkeypatch: pytest.M
 
 
 async def test_addresses_that_cannot_be_used_are_named(port: int) -> None:
-    with pytest.raises(StartError, match="cannot be used"):
+    with pytest.raises(StartError, match="^admin: cannot listen on .* in use; stop"):
         await AdminServer("127.0.0.1", port, {}).start()
     with pytest.raises(StartError, match="not loopback"):
         await AdminServer("0.0.0.0", 0, {}).start()
+
+
+async def test_an_inherited_listener_is_served_exposed_and_closed() -> None:
+    listener = bind("127.0.0.1", 0, 5)
+    server = AdminServer("192.0.2.1", 9410, {"/": lambda: AdminAnswer(200, "text/plain", b"x")}, sock=listener)
+    assert server.listener is None
+    assert await server.start() == address_of(listener)
+    assert server.listener is listener
+    assert (await ask(address_of(listener)[1], b"GET / HTTP/1.1\r\n\r\n")).endswith(b"x")
+    await server.stop()
+    await server.stop()
+    assert server.listener is None
+    assert listener.fileno() == -1
+
+
+async def test_an_inherited_listener_for_all_to_reach_needs_tls(authority: Callable[[str], Any]) -> None:
+    with bind("0.0.0.0", 0, 5) as listener:
+        with pytest.raises(StartError, match=r"0\.0\.0\.0 is not loopback"):
+            await AdminServer("127.0.0.1", 0, {}, sock=listener).start()
+        files = authority("a").issue("n", ["spiffe://t/node/n"])
+        server = AdminServer("127.0.0.1", 0, {}, server_context(files), sock=listener)
+        await server.start()
+        await server.stop()
+
+
+async def test_new_certificates_are_used_by_new_connections(authority: Callable[[str], Any]) -> None:
+    ours = authority("a")
+    client = client_context(ours.issue("c", ["spiffe://t/client/c"]))
+    server = AdminServer("127.0.0.1", 0, {}, server_context(ours.issue("n", ["spiffe://t/node/old"])))
+    _, number = await server.start()
+    seen = []
+    for _ in range(2):
+        _, writer = await asyncio.open_connection("127.0.0.1", number, ssl=client, server_hostname="")
+        seen.append(peer_identity(writer.transport))
+        writer.close()
+        await writer.wait_closed()
+        server.replace_context(server_context(ours.issue("n2", ["spiffe://t/node/new"])))
+    assert [who and who.identity for who in seen] == ["spiffe://t/node/old", "spiffe://t/node/new"]
+    await server.stop()
+    plain = AdminServer("127.0.0.1", 0, {"/": lambda: AdminAnswer(200, "text/plain", b"x")})
+    _, number = await plain.start()
+    plain.replace_context(server_context(ours.issue("n3", ["spiffe://t/node/new"])))
+    assert (await ask(number, b"GET / HTTP/1.1\r\n\r\n")).endswith(b"x")
+    await plain.stop()
 
 
 async def test_stop_drops_open_connections_and_tls_serves_pages(authority: Callable[[str], Any]) -> None:
