@@ -3,23 +3,29 @@
 import asyncio
 import os
 import random
+import ssl
 from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 
+from hsm_cluster.topology import Node as TopologyNode
 from hsm_daemon import clock, logs
 from hsm_daemon.admin import AdminAnswer, AdminServer
 from hsm_daemon.errors import StartError
 from hsm_daemon.lifecycle import Lifecycle
-from hsm_daemon.tls import client_context, server_context
+from hsm_daemon.tls import client_context, identity_of, server_context
 from hsm_wire.frames import Frame
+from hsm_wire.operations import Role
 from proxy.config import ProxyConfig
 from proxy.core.balancer import Balancer
 from proxy.core.counters import Counters
 from proxy.core.dispatcher import Dispatcher
 from proxy.core.node_table import Node, NodeTable
+from proxy.core.principals import Principals
+from proxy.core.supervisor import Supervisor
 from proxy.metrics import CONTENT_TYPE, ProxyCollector, exposition
 from proxy.net.link_keeper import LinkKeeper
 from proxy.net.listener import Listener
+from proxy.net.notary import EcdsaNotary
 from proxy.net.ticker import Ticker
 from proxy.net.write_gate import FlushTurn
 from proxy.status import StatusReporter
@@ -35,6 +41,20 @@ def software_name() -> str:
         return "hsm-proxy (not installed)"
 
 
+def node_of(node: TopologyNode) -> Node:
+    """Return a node of the cluster's topology as the core keeps it."""
+    return Node(node.name, node.site, node.weight, [(path.uplink, str(path.address)) for path in node.paths])
+
+
+def own_identity(config: ProxyConfig) -> str:
+    """Return who this proxy is to the nodes: what its certificate says; without TLS what its name makes it."""
+    if config.tls is not None:
+        found = identity_of(ssl.PEM_cert_to_DER_cert(config.tls.certificate.read_text("ascii")))
+        if found is not None:
+            return found.identity
+    return f"spiffe://{config.cluster.name}/proxy/{config.file.name}"
+
+
 class ProxyApp:
     """One proxy. It needs a running loop."""
 
@@ -44,27 +64,24 @@ class ProxyApp:
         now = clock.monotonic()
         chance = random.Random()  # the balancer's draw is no secret
         cluster = config.cluster
-        self.table = NodeTable(
-            [
-                Node(node.name, node.site, node.weight, [(path.uplink, str(path.address)) for path in node.paths])
-                for node in cluster.nodes
-            ],
-            now,
-        )
+        self.settings = file.settings()
+        self.table = NodeTable(map(node_of, cluster.nodes), self.settings, now)
         software = software_name()
         self._reporter = StatusReporter(
             proxy=file.name, site=file.site, cluster=cluster.name, software=software, started=now, table=self.table
         )
         balancer = Balancer(self.table, chance)
-        self.dispatcher = Dispatcher(self.table, balancer, file.limits, Counters(), now, self._status_answer)
+        self.dispatcher = Dispatcher(self.table, balancer, self.settings, Counters(), now, self._status_answer)
         self._collector = ProxyCollector(self.dispatcher, software, cluster.configuration_hash)
         loop = asyncio.get_running_loop()
         turn = FlushTurn(loop)
         self._server_context = server_context(config.tls) if config.tls else None
+        principals = Principals()
         self.listener = Listener(
             cluster=cluster,
             dispatcher=self.dispatcher,
-            limits=file.limits,
+            principals=principals,
+            settings=self.settings,
             turn=turn,
             software=software,
             boot_id=os.urandom(16),
@@ -74,14 +91,15 @@ class ProxyApp:
             cluster_name=cluster.name,
             configuration_hash=cluster.configuration_hash,
             dispatcher=self.dispatcher,
-            limits=file.limits,
-            health=file.health,
-            chance=chance,
+            settings=self.settings,
             turn=turn,
-            software=software,
+            name=f"{software} {file.name}",
             context=client_context(config.tls) if config.tls else None,
             report=self.listener.pong,
         )
+        own = principals.join(own_identity(config), 0, [Role.CHECK])
+        self.supervisor = Supervisor(self.dispatcher, self.settings, chance, self.keeper, EcdsaNotary(), own, now)
+        self.keeper.supervisor = self.supervisor
         self._ticker = Ticker(loop, self.keeper.tick, self.dispatcher.tick, self.listener.tick)
         admin = config.file.admin
         self._admin = AdminServer(
@@ -118,7 +136,7 @@ class ProxyApp:
         listener = self.listener
         listener.stop_accepting()
         listener.go_away("this proxy is shutting down")
-        if not await listener.emptied(self.config.file.limits.shutdown_s):
+        if not await listener.emptied(self.settings.limits.shutdown_s):
             logs.event(_log, "warning", "clients dropped", count=len(listener.clients), reason="shutdown_s is over")
             listener.abort_all()
         self.keeper.stop()

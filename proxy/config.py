@@ -11,7 +11,7 @@ from hsm_cluster.errors import ConfigurationError
 from hsm_cluster.toml_file import load_toml
 from hsm_daemon.lifecycle import EventLoop
 from hsm_daemon.tls import TlsFiles
-from proxy.core.settings import HealthSettings, Limits
+from proxy.core.settings import EjectionSettings, HealthSettings, Limits, RetrySettings, Settings
 
 
 class TlsTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -34,7 +34,13 @@ class ProxyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tls_off_identity: str | None = None
     event_loop: EventLoop | None = None
     limits: Limits = Limits()
+    retry: RetrySettings = RetrySettings()
     health: HealthSettings = HealthSettings()
+    ejection: EjectionSettings = EjectionSettings()
+
+    def settings(self) -> Settings:
+        """Return the tables as the core shares them."""
+        return Settings(self.limits, self.retry, self.health, self.ejection)
 
 
 class ProxyConfig(msgspec.Struct, frozen=True):

@@ -1,6 +1,6 @@
 """Plain counters -> Prometheus text, only when somebody asks. The hot path knows nothing of it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily
@@ -30,7 +30,7 @@ class ProxyCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield all families."""
         dispatcher = self._dispatcher
-        yield from _node_families(dispatcher.table.nodes)
+        yield from _node_families(dispatcher.table.nodes, dispatcher.table.rotation)
         yield from _request_families(dispatcher.counters)
         yield _gauge("hsm_proxy_queue_requests", "Requests that wait for a node.", dispatcher.waiting)
         yield _gauge("hsm_proxy_queue_bytes", "Bytes of the requests in the fair queue.", dispatcher.queue.bytes)
@@ -48,11 +48,16 @@ def exposition(collector: ProxyCollector) -> bytes:
     return generate_latest(registry)
 
 
-def _node_families(nodes: Iterable[Node]) -> Iterator[Metric]:
+def _node_families(nodes: Iterable[Node], rotation: Collection[Node]) -> Iterator[Metric]:
     requests = CounterMetricFamily("hsm_proxy_node_requests", "Answers of a node to clients.", labels=["node"])
-    failures = CounterMetricFamily("hsm_proxy_node_failures", "Requests that had to leave a node.", labels=["node"])
+    failures = CounterMetricFamily(
+        "hsm_proxy_node_failures", "Requests that had to leave a node.", labels=["node", "reason"]
+    )
     in_flight = GaugeMetricFamily("hsm_proxy_node_in_flight", "Requests with a node now.", labels=["node"])
     window = GaugeMetricFamily("hsm_proxy_node_window", "Requests that a node takes at once.", labels=["node"])
+    share = GaugeMetricFamily(
+        "hsm_proxy_node_share", "Part of the draw: the weight, less in a slow start or when slow.", labels=["node"]
+    )
     state = GaugeMetricFamily("hsm_proxy_node_state", "1 for the operational state.", labels=["node", "state"])
     administrative = GaugeMetricFamily(
         "hsm_proxy_node_administrative_state", "1 for what the operator wants.", labels=["node", "state"]
@@ -61,7 +66,9 @@ def _node_families(nodes: Iterable[Node]) -> Iterator[Metric]:
     for node in nodes:
         label = [node.name]
         requests.add_metric(label, node.requests)
-        failures.add_metric(label, node.failures)
+        for reason, count in sorted(node.failures.items()):
+            failures.add_metric([node.name, reason], count)
+        share.add_metric(label, node.share if node in rotation else 0.0)
         in_flight.add_metric(label, node.in_flight)
         window.add_metric(label, node.window)
         for name in OPERATIONAL_STATES:
@@ -70,7 +77,7 @@ def _node_families(nodes: Iterable[Node]) -> Iterator[Metric]:
             administrative.add_metric([node.name, name], int(node.administrative == name))
         for path in node.paths:
             path_up.add_metric([node.name, path.uplink], int(path.up))
-    yield from (requests, failures, in_flight, window, state, administrative, path_up)
+    yield from (requests, failures, in_flight, window, share, state, administrative, path_up)
 
 
 def _request_families(counters: Counters) -> Iterator[Metric]:
@@ -79,11 +86,20 @@ def _request_families(counters: Counters) -> Iterator[Metric]:
         operation = "UNKNOWN" if opcode == UNKNOWN_OPERATION else OPERATIONS[opcode].opcode.name
         answers.add_metric([operation, _CLASS_NAMES.get(status_class, "unknown")], count)
     yield answers
+    sanctions = CounterMetricFamily(
+        "hsm_proxy_node_ejections", "Times that a connected node was taken out.", labels=["node", "reason"]
+    )
+    for key, count in sorted(counters.sanctions.items()):
+        sanctions.add_metric(key, count)
+    yield sanctions
     yield _histogram(counters)
     for name, text, value in (
         ("failovers", "Requests sent to another node.", counters.failovers),
         ("late_responses", "Answers of nodes that came after the client had its own.", counters.late_answers),
         ("forgotten_responses", "Answers that a node owed for too long.", counters.forgotten_answers),
+        ("path_moves", "Requests that went on over another path of their node.", counters.path_moves),
+        ("poisoned_requests", "Requests answered POISON: two nodes were lost with them.", counters.poisoned),
+        ("clients_closed_idle", "Connections sent away that asked for nothing.", counters.clients_closed_idle),
         ("protocol_errors", "Connections closed for a malformed or illegal frame.", counters.protocol_errors),
         ("clients_refused", "Connections refused: unknown identity, or too many.", counters.clients_refused),
         ("clients_closed_unread", "Connections of clients that did not read.", counters.clients_closed_unread),

@@ -64,7 +64,7 @@ def _node_report(node: Node) -> NodeReport:
         node.in_flight,
         node.window,
         node.requests,
-        node.failures,
+        sum(node.failures.values()),
         [PathReport(path.uplink, "up" if path.up else "down") for path in node.paths],
     )
 

@@ -15,6 +15,7 @@ class Counters:
 
     __slots__ = (
         "answers",
+        "clients_closed_idle",
         "clients_closed_unread",
         "clients_refused",
         "duration_buckets",
@@ -22,8 +23,11 @@ class Counters:
         "failovers",
         "forgotten_answers",
         "late_answers",
+        "path_moves",
+        "poisoned",
         "protocol_errors",
         "requests",
+        "sanctions",
     )
 
     def __init__(self) -> None:
@@ -36,12 +40,20 @@ class Counters:
         """Requests sent to another node after the first one was lost or could not do it."""
         self.late_answers = 0
         """Answers of nodes that came after the client had its own."""
+        self.path_moves = 0
+        """Requests that went on over another path of the same node."""
+        self.poisoned = 0
+        """Requests answered POISON because two nodes were lost with them."""
+        self.sanctions: dict[tuple[str, str], int] = {}
+        """(node, cause) -> times that the node was taken out though it was connected."""
         self.forgotten_answers = 0
         """Answers that a node still owes long after the deadline."""
         self.protocol_errors = 0
         """Connections of clients closed because of a malformed or illegal frame."""
         self.clients_refused = 0
         """Connections refused: unknown identity, or too many."""
+        self.clients_closed_idle = 0
+        """Connections sent away because nothing was asked for long."""
         self.clients_closed_unread = 0
         """Connections closed because the client did not read its answers."""
 

@@ -1,29 +1,27 @@
 """Requests in, answers out: exactly one answer for each request of each client that is still there.
 
 Theory. A request is either with a node (`link` is set, and it is in that link's `in_flight`), or it waits (in the
-fair queue, or in `_retries` after an attempt), or it is `done`. A request whose client was answered without the
-node (deadline, client gone) stays in the link's `in_flight` as done, because the node still works on it and the
-window must say so; the node's answer is then dropped and counted.
-
-Every operation is safe to send twice (protocol, section 3), so what was in flight on a lost node is sent again.
+fair queue, or in `failover`), or it is `done`. One that was given up at a node leaves an `Owed` there, because the
+node still works on it and the window must say so.
 """
 
 from collections.abc import Callable
 from typing import Final
 
 from hsm_wire import kinds
-from hsm_wire.frames import Frame, encode_frame, readdress_request, readdress_response
-from hsm_wire.limits import LENGTH_FIELD_BYTES
+from hsm_wire.frames import Frame, encode_frame, readdress_response
 from hsm_wire.opcodes import Opcode
 from hsm_wire.statuses import Status
-from proxy.core.answers import ELSEWHERE, GOING_AWAY, NOT_EXECUTED, refusal, timeout_s
+from proxy.core.answers import ELSEWHERE, refusal, timeout_s
 from proxy.core.balancer import Balancer
+from proxy.core.budget import RetryBudget
 from proxy.core.counters import Counters
-from proxy.core.deadlines import DeadlineWheel
+from proxy.core.failover import Failover
 from proxy.core.fair_queue import FairQueue
-from proxy.core.node_table import Node, NodeTable
-from proxy.core.parties import Client, Link, Request
-from proxy.core.settings import Limits
+from proxy.core.node_table import NodeTable
+from proxy.core.parties import Client, Link, Owed, Probe, Request
+from proxy.core.settings import Settings
+from proxy.core.switch import LONG, Switch
 
 _STATUS: Final = int(Opcode.STATUS)
 _RATE_WEIGHT: Final = 0.2
@@ -38,21 +36,28 @@ class Dispatcher:
         self,
         table: NodeTable,
         balancer: Balancer,
-        limits: Limits,
+        settings: Settings,
         counters: Counters,
         now: float,
         report: Callable[[Frame, float], bytes],
     ) -> None:
         self.table = table
         self.counters = counters
-        self.queue = FairQueue(limits.queue_requests, limits.queue_bytes)
+        self.settings = settings
+        self.queue = FairQueue(settings)
         self.leaving = False
         """The proxy shuts down: new requests are answered GOING_AWAY."""
+        self.on_probe: Callable[[Probe, Link, Frame, float], None] | None = None
+        """Takes the answers to deep checks."""
         self._balancer = balancer
-        self._limits = limits
-        self._wheel = DeadlineWheel(now)
+        self._switch = Switch(settings, counters, now)
+        self._send = self._switch.send
+        self._finish = self._switch.finish
+        self._budget = RetryBudget(settings, now)
+        self.failover = Failover(self._switch, table, balancer, self._budget)
+        self._bans = self.failover.poison.bans
+        self._between = self.failover.waiting
         self._report = report
-        self._retries: dict[Request, None] = {}
         self._rate = 0.0
         self._rate_since = now
         self._rate_answers = 0
@@ -60,7 +65,7 @@ class Dispatcher:
     @property
     def waiting(self) -> int:
         """Requests that wait for a node."""
-        return self.queue.size + len(self._retries)
+        return self.queue.size + len(self._between)
 
     # ---- from clients ---------------------------------------------------------------------------------------------
 
@@ -78,9 +83,12 @@ class Dispatcher:
         if self.leaving:
             self._refuse(client, frame, Status.GOING_AWAY, "this proxy is shutting down; use another connection")
             return
+        if self._bans and self.failover.poison.banned(client.principal.partition, frame, now):
+            detail = "a request like this was in flight at two losses of an HSM node; do not send it again"
+            self._refuse(client, frame, Status.POISON, detail)
+            return
         request = Request(client, frame, now, now + timeout_s(frame))
         client.in_flight[frame.request_id] = request
-        self._wheel.file(request, request.deadline)
         node = None if self.queue.size else self._balancer.maybe_node()
         if node is not None:
             self._send(request, node, now)
@@ -96,91 +104,83 @@ class Dispatcher:
             request.link.sink(encode_frame(kinds.CANCEL, request_id=request.link_id))
         else:
             self._unqueue(request)
-            self._fail(request, Status.CANCELLED, "cancelled by the caller", now)
+            self._switch.fail(request, Status.CANCELLED, "cancelled by the caller", now)
 
     def client_lost(self, client: Client, now: float) -> None:
         """Forget a client; nodes are told not to work for it any more."""
         for request in client.in_flight.values():
             request.done = True
-            self._wheel.drop(request)
+            self._switch.wheel.drop(request)
             if request.link is None:
                 self._unqueue(request)
             else:
-                request.link.sink(encode_frame(kinds.CANCEL, request_id=request.link_id))
-                self._wheel.file(request, now + self._limits.owed_answer_s)
+                self._switch.leave(request, now, cancel=True)
         client.in_flight.clear()
 
     # ---- from nodes -----------------------------------------------------------------------------------------------
 
     def response(self, link: Link, frame: Frame, now: float) -> None:
         """Take a node's answer: to its client, or the request goes elsewhere."""
-        request = link.in_flight.pop(frame.request_id, None)
-        if request is None:
-            self.counters.late_answers += 1  # owed for so long that it was given up
-            return
-        node = link.node
-        node.in_flight -= 1
+        entry = link.in_flight.pop(frame.request_id, None)
         self._rate_answers += 1
-        if request.done:
-            self.counters.late_answers += 1
-            self._wheel.drop(request)
-        elif frame.status in ELSEWHERE:
-            if not frame.flags & NOT_EXECUTED:
-                request.may_have_run = True
-            self._elsewhere(request, node, frame, now)
+        if isinstance(entry, Request):
+            node = link.node
+            self._switch.detach(entry)
+            node.answers += 1
+            node.answer_time_s += now - entry.sent_at
+            if frame.status in ELSEWHERE:
+                self.failover.refused(entry, node, frame, now)
+            else:
+                node.errors_in_a_row = 0
+                node.requests += 1
+                self._finish(entry, readdress_response(frame, entry.client_id), frame.status, now)
+        elif isinstance(entry, Owed):
+            self.failover.late(entry, frame, now)
+        elif isinstance(entry, Probe):
+            link.node.in_flight -= 1
+            if self.on_probe is not None:
+                self.on_probe(entry, link, frame, now)
         else:
-            node.requests += 1
-            self._finish(request, readdress_response(frame, request.client_id), frame.status, now)
-        if self.queue.size or self._retries:
+            self.counters.late_answers += 1  # owed for so long that it was forgotten
+        if self.queue.size or self._between:
             self.pump(now)
 
-    def link_lost(self, link: Link, reason: str, now: float) -> None:
-        """Take a link out; what was in flight on it goes to other nodes."""
-        path = link.path
-        if path.link is link:
-            path.link = None
-            self.table.path_down(path, reason, now)
-        node = link.node
-        requests = list(link.in_flight.values())
-        link.in_flight.clear()
-        node.in_flight -= len(requests)
-        for request in requests:
-            if request.done:
-                self._wheel.drop(request)
-            else:
-                request.may_have_run = True
-                self._elsewhere(request, node, None, now)
+    def link_lost(self, link: Link, *, node_lost: bool, abnormal: bool, now: float) -> None:
+        """Move what was in flight on a link that is gone; the table knows of the loss already."""
+        self.failover.link_lost(link, node_lost=node_lost, abnormal=abnormal, now=now)
         self.pump(now)
 
     # ---- from the clock -------------------------------------------------------------------------------------------
 
     def tick(self, now: float) -> None:
         """Answer what is due: deadlines, and requests that waited long enough for any node at all."""
-        for request in self._wheel.due(now):
-            self._due(request, now)
+        self._budget.fill(self.counters.requests, now)
+        for entry in self._switch.wheel.due(now):
+            if isinstance(entry, Owed):
+                self._forget(entry)
+            else:
+                self._due(entry, now)
+        self.failover.tick(now)
         table = self.table
         if not table.rotation and self.waiting:
-            latest = now - self._limits.no_node_wait_s
+            latest = now - self.settings.limits.no_node_wait_s
             if table.empty_since <= latest:
-                for request in [*self.queue, *self._retries]:
+                for request in [*self.queue, *self._between]:
                     if request.queued_at <= latest:
                         self._unqueue(request)
-                        self._fail(request, Status.UNAVAILABLE, "no HSM node can be reached", now)
+                        self._switch.fail(request, Status.UNAVAILABLE, "no HSM node can be reached", now)
         elif self.waiting:
             self.pump(now)
         self._measure(now)
 
+    def forgive(self, now: float) -> None:
+        """Note that the proxy itself stood still until now."""
+        self._switch.forgiven_at = now
+
     def pump(self, now: float) -> None:
         """Send what waits, as far as the windows allow; requests that lost a node go first."""
-        for request in list(self._retries):
-            if request.done or request not in self._retries:
-                continue
-            node = self._balancer.maybe_node(request.tried)
-            if node is None and not self._balancer.has_untried(request.tried):
-                node = self._balancer.maybe_node()
-            if node is not None:
-                del self._retries[request]
-                self._send(request, node, now)
+        if self._between:
+            self.failover.pump(now)
         while self.queue.size:
             node = self._balancer.maybe_node()
             if node is None:
@@ -189,104 +189,48 @@ class Dispatcher:
 
     # ---- inside ---------------------------------------------------------------------------------------------------
 
-    def _send(self, request: Request, node: Node, now: float) -> None:
-        link = node.link
-        assert link is not None, "a node in rotation has a link"
-        frame = request.frame
-        if len(frame.raw) - LENGTH_FIELD_BYTES > link.max_frame_bytes:
-            self._fail(request, Status.TOO_LARGE, f"the nodes take at most {link.max_frame_bytes} bytes", now)
-            return
-        principal = request.client.principal
-        if principal.number not in link.announced:
-            link.announced.add(principal.number)
-            link.sink(principal.bind_frame)
-        link_id = link.next_id
-        link.next_id = link_id + 1 if link_id < 0xFFFF_FFFF else 1
-        link.in_flight[link_id] = request
-        node.in_flight += 1
-        request.link = link
-        request.link_id = link_id
-        request.attempts += 1
-        left_ms = int((request.deadline - now) * 1000)
-        link.sink(readdress_request(frame, link_id, left_ms if left_ms > 0 else 1, principal.number))
-
-    def _elsewhere(self, request: Request, node: Node, answer: Frame | None, now: float) -> None:
-        """Send a request that `node` could not serve to another one, or answer it."""
-        node.failures += 1
-        request.link = None
-        request.tried = (*request.tried, node)
-        # GOING_AWAY speaks of the node's connection; passed on, a client would take it for the proxy's.
-        final = answer is not None and answer.status != GOING_AWAY
-        exhausted = request.attempts >= self._limits.attempts
-        if final and answer is not None and (exhausted or not self._balancer.has_untried(request.tried)):
-            node.requests += 1
-            self._finish(request, readdress_response(answer, request.client_id), answer.status, now)
-        elif exhausted:
-            self._fail(request, Status.UNAVAILABLE, f"{request.attempts} HSM nodes were lost with this request", now)
-        elif now >= request.deadline:
-            self._fail(request, Status.TIMEOUT, "the time of the request ran out", now)
-        else:
-            self.counters.failovers += 1
-            chosen = self._balancer.maybe_node(request.tried)
-            if chosen is not None:
-                self._send(request, chosen, now)
-            else:
-                request.queued_at = now
-                self._retries[request] = None
-
     def _enqueue(self, request: Request, now: float) -> None:
         """Let a request wait for a window, unless that cannot end well."""
         expected = self.queue.size
         if self.table.rotation and self._rate and expected > self._rate * (request.deadline - now):
-            self._fail(request, Status.OVERLOADED, "the queue is longer than the time of the request", now)
+            self._switch.fail(request, Status.OVERLOADED, "the queue is longer than the time of the request", now)
         elif not self.queue.put(request):
-            self._fail(request, Status.OVERLOADED, "the queue of this proxy is full", now)
+            self._switch.fail(request, Status.OVERLOADED, "the queue of this proxy is full", now)
+        else:
+            self._switch.wheel.file(request, request.deadline)
 
     def _unqueue(self, request: Request) -> None:
         if not self.queue.remove(request):
-            self._retries.pop(request, None)
+            self._between.pop(request, None)
+
+    def _forget(self, owed: Owed) -> None:
+        """Give up an answer that a node owed for too long."""
+        if owed.link.in_flight.pop(owed.link_id, None) is not None:
+            owed.link.node.in_flight -= 1
+            self.counters.forgotten_answers += 1
 
     def _due(self, request: Request, now: float) -> None:
-        """Handle a request whose time is over."""
+        """Handle a request whose time with a node, or whose whole time, is over."""
         link = request.link
-        if request.done:
-            if link is not None and link.in_flight.pop(request.link_id, None) is not None:
-                link.node.in_flight -= 1
-                self.counters.forgotten_answers += 1
+        if link is not None and now < request.deadline:
+            self.failover.attempt_over(request, now)
             return
         if link is not None:
+            since = max(request.sent_at, self._switch.forgiven_at)
+            if request.frame.opcode not in LONG and now - since >= self.settings.retry.attempt_s:
+                link.node.errors += 1
+                link.node.errors_in_a_row += 1
+            self._switch.leave(request, now, cancel=True)
             request.may_have_run = True
-            self._fail(request, Status.TIMEOUT, "the time of the request ran out at a node", now)
-            self._wheel.file(request, now + self._limits.owed_answer_s)
+            self._switch.fail(request, Status.TIMEOUT, "the time of the request ran out at a node", now)
             return
         self._unqueue(request)
         if not self.table.rotation:
-            self._fail(request, Status.UNAVAILABLE, "no HSM node can be reached", now)
+            self._switch.fail(request, Status.UNAVAILABLE, "no HSM node can be reached", now)
         elif request.may_have_run:
-            self._fail(request, Status.TIMEOUT, "the time of the request ran out after a node was lost", now)
+            self._switch.fail(request, Status.TIMEOUT, "the time of the request ran out after a node was lost", now)
         else:
-            self._fail(request, Status.OVERLOADED, "no HSM node had room in the time of the request", now)
-
-    def _fail(self, request: Request, status: Status, detail: str, now: float) -> None:
-        raw = refusal(request.frame, status, detail, not_executed=not request.may_have_run)
-        self._finish(request, raw, int(status), now)
-
-    def _finish(self, request: Request, raw: bytes, status: int, now: float) -> None:
-        """Give the client its one answer."""
-        request.done = True
-        self._wheel.drop(request)
-        client = request.client
-        client_id = request.client_id
-        del client.in_flight[client_id]
-        client.wire_ids.discard(client_id)
-        if len(raw) - LENGTH_FIELD_BYTES > client.max_frame_bytes:
-            status = int(Status.TOO_LARGE)
-            detail = f"the answer is above the {client.max_frame_bytes} bytes that HELLO named"
-            raw = refusal(request.frame, Status.TOO_LARGE, detail, not_executed=False)
-        self.counters.answered(request.frame.opcode, status, now - request.started)
-        client.sink(raw)
-        if client.leaving and not client.in_flight and client.drained is not None:
-            client.drained()
+            self._switch.fail(request, Status.OVERLOADED, "no HSM node had room in the time of the request", now)
 
     def _refuse(self, client: Client, frame: Frame, status: Status, detail: str) -> None:
         """Answer a request that is not taken at all."""

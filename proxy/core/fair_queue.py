@@ -1,62 +1,78 @@
-"""Requests that wait for a node below its window: bounded, and fair to clients.
+"""Requests that wait for a node below its window: bounded, and fair to partitions and to clients.
 
-Clients take turns, one request each, so a client with 256 waiting requests delays one with a single request by
-one turn and not by 256.
+Partitions take turns, one request each, and in each partition its clients do: one with 256 waiting requests delays
+one with a single request by one turn and not by 256, and a partition with a thousand clients delays one with a
+single client no more than that.
 """
 
 from collections import OrderedDict
 from collections.abc import Iterator
 
 from proxy.core.parties import Client, Request
+from proxy.core.settings import Settings
+
+_Requests = OrderedDict[Request, None]
+_Clients = OrderedDict[Client, _Requests]
 
 
 class FairQueue:
-    """A queue per client, served in turn."""
+    """A queue per client of each partition, served in turn."""
 
-    __slots__ = ("_by_client", "bytes", "max_bytes", "max_requests", "size")
+    __slots__ = ("_by_partition", "_settings", "bytes", "size")
 
-    def __init__(self, max_requests: int, max_bytes: int) -> None:
-        self.max_requests = max_requests
-        self.max_bytes = max_bytes
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         self.size = 0
         self.bytes = 0
-        self._by_client: OrderedDict[Client, OrderedDict[Request, None]] = OrderedDict()
+        self._by_partition: OrderedDict[int, _Clients] = OrderedDict()
 
     def __iter__(self) -> Iterator[Request]:
-        for requests in self._by_client.values():
-            yield from requests
+        for clients in self._by_partition.values():
+            for requests in clients.values():
+                yield from requests
 
     def put(self, request: Request) -> bool:
         """Add the request behind its client's others; False when the queue is full."""
         length = len(request.frame.raw)
-        if self.size >= self.max_requests or self.bytes + length > self.max_bytes:
+        limits = self._settings.limits
+        if self.size >= limits.queue_requests or self.bytes + length > limits.queue_bytes:
             return False
-        self._by_client.setdefault(request.client, OrderedDict())[request] = None
+        client = request.client
+        clients = self._by_partition.setdefault(client.principal.partition, OrderedDict())
+        clients.setdefault(client, OrderedDict())[request] = None
         self.size += 1
         self.bytes += length
         return True
 
     def take(self) -> Request:
-        """Return the next request; its client goes to the end of the line.
+        """Return the next request; its client and its partition go to the end of their lines.
 
         Raises:
             KeyError: the queue is empty.
         """
-        client, requests = self._by_client.popitem(last=False)
+        partition, clients = self._by_partition.popitem(last=False)
+        client, requests = clients.popitem(last=False)
         request, _ = requests.popitem(last=False)
         if requests:
-            self._by_client[client] = requests
+            clients[client] = requests
+        if clients:
+            self._by_partition[partition] = clients
         self._forget(request)
         return request
 
     def remove(self, request: Request) -> bool:
         """Take that request out; False when it is not here."""
-        requests = self._by_client.get(request.client)
-        if requests is None or request not in requests:
+        client = request.client
+        partition = client.principal.partition
+        clients = self._by_partition.get(partition)
+        requests = None if clients is None else clients.get(client)
+        if clients is None or requests is None or request not in requests:
             return False
         del requests[request]
         if not requests:
-            del self._by_client[request.client]
+            del clients[client]
+        if not clients:
+            del self._by_partition[partition]
         self._forget(request)
         return True
 

@@ -3,44 +3,55 @@
 A node has two states: the administrative one is what the operator wants, the operational one is what is seen.
 It is in rotation when it is `ready` and `up` and has a path that is up. Nodes that are `stale` (without contact
 to their store) serve only while no current node can.
+
+What is seen comes from three sides: from the paths (none up: `down`), from the node's own report (`stale`, `sealed`,
+`standby`...), and from what `supervisor` concludes (`sanction`: ejected, blocked, probing).
 """
 
 from collections.abc import Iterable
+from typing import Final
 
 import msgspec
 
 from hsm_wire.messages import Pong
 from proxy.core.parties import Link
+from proxy.core.settings import Settings
 
-UP = "up"
-DOWN = "down"
-STALE = "stale"
-READY = "ready"
-OPERATIONAL_STATES = (
+UP: Final = "up"
+DOWN: Final = "down"
+EJECTED: Final = "ejected"
+BLOCKED: Final = "blocked"
+PROBING: Final = "probing"
+STALE: Final = "stale"
+READY: Final = "ready"
+OPERATIONAL_STATES: Final = (
     UP,
     DOWN,
-    "ejected",
-    "blocked",
-    "probing",
+    EJECTED,
+    BLOCKED,
+    PROBING,
     STALE,
     "sealed",
     "locked",
     "standby",
     "fenced",
 )
-ADMINISTRATIVE_STATES = (READY, "drain", "maintain")
+ADMINISTRATIVE_STATES: Final = (READY, "drain", "maintain")
 
 
 class PathEntry:
     """One way to a node."""
 
-    __slots__ = ("address", "link", "node", "reason", "up", "uplink")
+    __slots__ = ("address", "bulk", "link", "node", "reason", "up", "uplink")
 
     def __init__(self, node: "Node", uplink: str, address: str) -> None:
         self.node = node
         self.uplink = uplink
         self.address = address
         self.link: Link | None = None
+        """For small requests and checks."""
+        self.bulk: Link | None = None
+        """For large ones; where there is none they go over `link`."""
         self.up = False
         self.reason = "not tried yet"
 
@@ -50,7 +61,12 @@ class Node:
 
     __slots__ = (
         "administrative",
+        "answer_time_s",
+        "answers",
         "boot_id",
+        "bulk",
+        "errors",
+        "errors_in_a_row",
         "failures",
         "in_flight",
         "link",
@@ -60,7 +76,12 @@ class Node:
         "reason",
         "reported",
         "requests",
+        "sanction",
+        "share",
         "site",
+        "slowness",
+        "suspects",
+        "warm_since",
         "weight",
         "window",
     )
@@ -75,15 +96,34 @@ class Node:
         self.reason = "not tried yet"
         self.reported = UP
         """The state that the node reports of itself."""
+        self.sanction = ""
+        """ejected, blocked or probing: what `supervisor` concluded; empty while all is well."""
         self.boot_id = b""
         self.window = 0
         self.in_flight = 0
+        self.suspects = 0
+        """Of these, requests that were in flight when a node was lost (`poison`)."""
         self.requests = 0
         """Answers that this node gave to requests of clients."""
-        self.failures = 0
-        """Requests that had to leave this node."""
+        self.failures: dict[str, int] = {}
+        """Reason -> requests that had to leave this node."""
+        self.answers = 0
+        """All answers, those that sent a request elsewhere too."""
+        self.answer_time_s = 0.0
+        """Sum over the answers of the time that each took."""
+        self.errors = 0
+        """Time-outs, device errors and answers lost with their connection: what may eject the node."""
+        self.errors_in_a_row = 0
         self.link: Link | None = None
         """The link in use: that of the first path that is up."""
+        self.bulk: Link | None = None
+        """The same for large requests."""
+        self.share = 0.0
+        """Its part of the draw: its weight, less while it starts slowly or is slow."""
+        self.slowness = 1.0
+        """Factor of the share, below 1 for a node that is slower than the others."""
+        self.warm_since = 0.0
+        """Since when it grows to its full share."""
 
 
 class StateChange(msgspec.Struct, frozen=True):
@@ -100,20 +140,37 @@ class StateChange(msgspec.Struct, frozen=True):
 class NodeTable:
     """All nodes of the cluster."""
 
-    __slots__ = ("_changes", "empty_since", "nodes", "rotation", "total_weight")
+    __slots__ = ("_changes", "_settings", "_started", "empty_since", "nodes", "rotation", "total")
 
-    def __init__(self, nodes: Iterable[Node], now: float) -> None:
+    def __init__(self, nodes: Iterable[Node], settings: Settings, now: float) -> None:
         self.nodes = list(nodes)
         self.rotation: list[Node] = []
-        self.total_weight = 0
+        self.total = 0.0
+        """Sum of the shares of the rotation."""
         self.empty_since = now
         """Since when the rotation is empty, if it is."""
+        self._started = now
+        self._settings = settings
         self._changes: list[StateChange] = []
 
     @property
     def links(self) -> list[Link]:
         """All open links, in use or not."""
-        return [path.link for node in self.nodes for path in node.paths if path.link is not None]
+        return [
+            link for node in self.nodes for path in node.paths for link in (path.link, path.bulk) if link is not None
+        ]
+
+    def spares(self, node: Node) -> bool:
+        """Say whether another node is in rotation, so that this one can be taken out."""
+        return any(other is not node for other in self.rotation)
+
+    def replace(self, nodes: Iterable[Node], now: float) -> list[Node]:
+        """Take these nodes in place of those there are; return the ones that are gone."""
+        kept = list(nodes)
+        gone = [node for node in self.nodes if node not in kept]
+        self.nodes = kept
+        self._rotate(now)
+        return gone
 
     def take_changes(self) -> list[StateChange]:
         """Return what changed since the last call."""
@@ -129,7 +186,9 @@ class NodeTable:
         after = _words(node)
         if after != before:
             self._changes.append(StateChange(node.name, before, after, reason))
-        node.link = next((path.link for path in node.paths if path.up), None)
+        first = next((path for path in node.paths if path.up), None)
+        node.link = None if first is None else first.link
+        node.bulk = None if first is None else first.bulk or first.link
         self._rotate(now)
 
     def path_up(self, link: Link, now: float) -> None:
@@ -140,7 +199,7 @@ class NodeTable:
         if not path.up:
             path.up = True
             self._changes.append(StateChange(path.node.name, DOWN, UP, "it answers its check", path.uplink))
-        self._judge(path.node, now)
+        self.judge(path.node, now)
 
     def path_down(self, path: PathEntry, reason: str, now: float) -> None:
         """Note that a path cannot be used."""
@@ -148,7 +207,7 @@ class NodeTable:
         if path.up:
             path.up = False
             self._changes.append(StateChange(path.node.name, UP, DOWN, reason, path.uplink))
-        self._judge(path.node, now)
+        self.judge(path.node, now)
 
     def report(self, link: Link, pong: Pong, now: float) -> None:
         """Take over what a node says of itself."""
@@ -160,27 +219,55 @@ class NodeTable:
         reported = pong.state if pong.state in OPERATIONAL_STATES else DOWN
         if (reported, administrative) != (node.reported, node.administrative):
             node.reported = reported
-            self._judge(node, now, administrative)
+            self.judge(node, now, administrative)
 
-    def _judge(self, node: Node, now: float, administrative: str | None = None) -> None:
-        """Derive the operational state from the paths and the node's own report."""
-        if any(path.up for path in node.paths):
-            operational = node.reported
-            reason = "" if operational == UP else f"the node reports that it is {operational}"
-        else:
+    def impose(self, node: Node, sanction: str, reason: str, now: float) -> None:
+        """Put the node under a sanction, or lift it (empty)."""
+        node.sanction = sanction
+        self.judge(node, now, reason=reason)
+
+    def judge(self, node: Node, now: float, administrative: str | None = None, *, reason: str = "") -> None:
+        """Derive the operational state: from the paths, from the node's own report, from its sanction."""
+        if not any(path.up for path in node.paths):
             operational = DOWN
             reason = "; ".join(f"{path.uplink}: {path.reason}" for path in node.paths)
+        elif node.reported != UP:
+            operational = node.reported
+            reason = f"the node reports that it is {operational}"
+        elif node.sanction:
+            operational = node.sanction
+            reason = reason or node.reason
+        else:
+            operational = UP
+            reason = ""
         self.move(node, now, reason, operational=operational, administrative=administrative or node.administrative)
+
+    def warm(self, now: float) -> None:
+        """Give each node in rotation its share: its weight, less while it starts slowly or is slow."""
+        health = self._settings.health
+        for node in self.rotation:
+            grown = 1.0
+            if health.slow_start_s:
+                passed = min(1.0, (now - node.warm_since) / health.slow_start_s)
+                grown = health.slow_start_from + (1.0 - health.slow_start_from) * passed
+            node.share = node.weight * grown * node.slowness
+        self.total = sum(node.share for node in self.rotation)
 
     def _rotate(self, now: float) -> None:
         usable = [node for node in self.nodes if node.administrative == READY and node.link is not None]
         rotation = [node for node in usable if node.operational == UP]
         if not rotation:
             rotation = [node for node in usable if node.operational == STALE]
-        if self.rotation and not rotation:
+        before = self.rotation
+        if before and not rotation:
             self.empty_since = now
+        for node in rotation:
+            if node not in before:
+                # Nobody can take its part where no other node serves, nor while the proxy itself has just started.
+                cold = bool(before) and now - self._started > self._settings.health.slow_start_s
+                node.warm_since = now if cold else float("-inf")
         self.rotation = rotation
-        self.total_weight = sum(node.weight for node in rotation)
+        self.warm(now)
 
 
 def _words(node: Node) -> str:

@@ -1,4 +1,10 @@
-"""The objects that the core's modules share: a client, a link to a node, a request between them."""
+"""The objects that the core's modules share: a client, a link to a node, a request between them.
+
+Theory. A link's `in_flight` says what its node owes: a `Request` that waits for that answer; an `Owed`, whose
+request was given up there (answered otherwise, or sent to another node) and which counts against the window
+until the node has answered; or a `Probe`, a question of the proxy itself. A request is `Owed` to its old links and
+with at most one current `link`.
+"""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -14,10 +20,25 @@ Sink = Callable[[bytes], None]
 """Takes a frame into an output buffer. Never raises, never calls back."""
 
 
+def _nothing(_reason: str) -> None:
+    """Stand in for a connection that needs no closing."""
+
+
 class Client:
     """One connection of a client."""
 
-    __slots__ = ("drained", "in_flight", "leaving", "max_frame_bytes", "max_in_flight", "principal", "sink", "wire_ids")
+    __slots__ = (
+        "drained",
+        "in_flight",
+        "leaving",
+        "max_frame_bytes",
+        "max_in_flight",
+        "paused",
+        "principal",
+        "resume",
+        "sink",
+        "wire_ids",
+    )
 
     def __init__(
         self,
@@ -28,6 +49,7 @@ class Client:
         max_frame_bytes: int = wire.DEFAULT_MAX_FRAME_BYTES,
         wire_ids: set[int] | None = None,
         drained: Callable[[], None] | None = None,
+        resume: Callable[[], None] | None = None,
     ) -> None:
         self.sink = sink
         self.principal = principal
@@ -39,30 +61,72 @@ class Client:
         self.leaving = False
         """GOAWAY was said: `drained` is called when nothing is in flight any more."""
         self.drained = drained
+        self.paused = False
+        """It is at its limit and not read; `resume` is called at its next answer."""
+        self.resume = resume
 
 
 class Link:
-    """One open connection to a node, over one of its paths."""
+    """One open connection to a node, over one of its paths. A path has up to two: one for small requests and
+    checks, and a bulk link for large ones."""
 
-    __slots__ = ("announced", "in_flight", "max_frame_bytes", "max_in_flight", "next_id", "node", "path", "sink")
+    __slots__ = (
+        "announced",
+        "bulk",
+        "close",
+        "heard",
+        "in_flight",
+        "leaving",
+        "max_frame_bytes",
+        "max_in_flight",
+        "next_id",
+        "node",
+        "owing_since",
+        "path",
+        "probed_at",
+        "sink",
+        "unsent",
+    )
 
     def __init__(
         self,
         path: "PathEntry",
         sink: Sink,
         *,
+        bulk: bool = False,
         max_in_flight: int = wire.LINK_MAX_IN_FLIGHT,
         max_frame_bytes: int = wire.DEFAULT_MAX_FRAME_BYTES,
+        close: Callable[[str], None] = _nothing,
+        unsent: Callable[[], int] = int,
     ) -> None:
         self.path = path
         self.node: Node = path.node
         self.sink = sink
+        self.bulk = bulk
         self.max_in_flight = max_in_flight
         self.max_frame_bytes = max_frame_bytes
+        self.close = close
+        """Drops the connection, for a reason. Calls nobody back in this turn."""
+        self.unsent = unsent
+        """Bytes that the system has not taken yet."""
         self.next_id = 1
-        self.in_flight: dict[int, Request] = {}
+        self.in_flight: dict[int, Request | Owed | Probe] = {}
         self.announced: set[int] = set()
         """Numbers of principals that BIND announced on this connection."""
+        self.leaving = False
+        """The node said GOAWAY: it answers what it has and takes nothing new."""
+        self.heard = 0.0
+        """When the node last sent a byte."""
+        self.owing_since = 0.0
+        """Since when it owes an answer without interruption; says nothing while `in_flight` is empty."""
+        self.probed_at = 0.0
+        """When it was pinged because it was silent; 0 = it is not under suspicion."""
+
+    def take_id(self) -> int:
+        """Return the id of the next request: counted up, so not used again within 2^31."""
+        link_id = self.next_id
+        self.next_id = link_id + 1 if link_id < 0xFFFF_FFFF else 1
+        return link_id
 
 
 class Request:
@@ -75,10 +139,14 @@ class Request:
         "deadline",
         "done",
         "frame",
+        "held_until",
         "link",
         "link_id",
+        "losses",
         "may_have_run",
+        "moves",
         "queued_at",
+        "sent_at",
         "slot",
         "started",
         "tried",
@@ -91,13 +159,44 @@ class Request:
         self.started = started
         self.deadline = deadline
         self.attempts = 0
+        self.moves = 0
+        """Times that it changed the path to the same node."""
         self.tried: tuple[Node, ...] = ()
         self.link: Link | None = None
         self.link_id = 0
+        self.sent_at = started
         self.queued_at = started
         self.may_have_run = False
         """A node may have executed it: an answer may not say `not executed`."""
+        self.losses = 0
+        """Abnormal losses of a node with this request in flight."""
+        self.held_until = 0.0
+        """Under a verdict (`poison`) until then; 0 = not."""
         self.done = False
         """The client has its answer, or is gone."""
-        self.slot: set[Request] | None = None
+        self.slot: dict[Request | Owed, None] | None = None
         """Where `deadlines` keeps it."""
+
+
+class Owed:
+    """A node's answer to a request that was given up there."""
+
+    __slots__ = ("link", "link_id", "request", "sent_at", "slot")
+
+    def __init__(self, request: Request, link: Link) -> None:
+        self.request = request
+        self.link = link
+        self.link_id = request.link_id
+        self.sent_at = request.sent_at
+        self.slot: dict[Request | Owed, None] | None = None
+
+
+class Probe:
+    """A deep check that a node has not answered yet."""
+
+    __slots__ = ("challenge", "node", "sent_at")
+
+    def __init__(self, node: "Node", challenge: bytes, sent_at: float) -> None:
+        self.node = node
+        self.challenge = challenge
+        self.sent_at = sent_at

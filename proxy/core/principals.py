@@ -16,11 +16,12 @@ from proxy.core.parties import Link
 class Bound:
     """An identity with its number; shared by all connections of that identity."""
 
-    __slots__ = ("bind_frame", "identity", "number", "users")
+    __slots__ = ("bind_frame", "identity", "number", "partition", "users")
 
     def __init__(self, bind: Bind) -> None:
         self.identity = bind.identity
         self.number = bind.number
+        self.partition = bind.partition
         self.bind_frame = encode_frame(kinds.BIND, encode_body(bind))
         self.users = 0
 

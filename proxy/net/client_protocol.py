@@ -21,7 +21,17 @@ if TYPE_CHECKING:
 class ClientProtocol(asyncio.Protocol):
     """What a client's connection does; `Listener` holds what all of them share."""
 
-    __slots__ = ("_closing", "_connection", "_gate", "_listener", "_transport", "client", "peer")
+    __slots__ = (
+        "_closing",
+        "_connection",
+        "_gate",
+        "_listener",
+        "_transport",
+        "_unread_since",
+        "client",
+        "heard",
+        "peer",
+    )
 
     def __init__(self, listener: "Listener") -> None:
         self._listener = listener
@@ -29,7 +39,11 @@ class ClientProtocol(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._gate: WriteGate | None = None
         self._closing = False
+        self._unread_since = 0.0
+        """Since when it leaves more unread than `client_pause_bytes`; 0 = it does not."""
         self.client: Client | None = None
+        self.heard = 0.0
+        """When it last sent something."""
         self.peer = "?"
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -38,9 +52,12 @@ class ClientProtocol(asyncio.Protocol):
         self._transport = transport
         self.peer = str(transport.get_extra_info("peername"))
         listener = self._listener
-        self._gate = WriteGate(transport, listener.turn, listener.limits.client_unread_bytes, self._unread)
+        limits = listener.settings.limits
+        transport.set_write_buffer_limits(high=limits.client_pause_bytes)
+        self._gate = WriteGate(transport, listener.turn, limits.client_unread_bytes, self._unread)
+        self.heard = clock.monotonic()
         if not listener.joined(self):
-            self.refuse(Status.OVERLOADED, f"this proxy has its {listener.limits.clients} connections")
+            self.refuse(Status.OVERLOADED, f"this proxy has its {limits.clients} connections")
 
     def data_received(self, data: bytes) -> None:
         """Take the frames that are complete now."""
@@ -49,7 +66,7 @@ class ClientProtocol(asyncio.Protocol):
         connection = self._connection
         frames = connection.receive(data)
         if frames:
-            now = clock.monotonic()
+            now = self.heard = clock.monotonic()
             request = self._listener.dispatcher.request
             for frame in frames:
                 client = self.client
@@ -57,8 +74,26 @@ class ClientProtocol(asyncio.Protocol):
                     request(client, frame, now)
                 else:
                     self._control(frame, now)
+            client = self.client
+            if client is not None and len(client.in_flight) >= client.max_in_flight:
+                self._pause(client)
         if connection.fault is not None:
             self._malformed(connection.fault)
+
+    def pause_writing(self) -> None:
+        """The client does not read its answers: it is not read either, and it has so long to change its mind."""
+        self._unread_since = clock.monotonic()
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """The client has read."""
+        self._unread_since = 0.0
+        self._resume()
+
+    def unread_for(self, now: float) -> float:
+        """Return how long the client has left its answers unread."""
+        return now - self._unread_since if self._unread_since else 0.0
 
     def eof_received(self) -> bool:
         """Stay half-open for a client that said GOAWAY and is owed answers; without GOAWAY an end is an end."""
@@ -134,8 +169,8 @@ class ClientProtocol(asyncio.Protocol):
             hello = decode_body(Hello, frame.body)
             welcome = agree_on(
                 hello,
-                listener.limits.max_frame_bytes,
-                listener.limits.client_in_flight,
+                listener.settings.limits.max_frame_bytes,
+                listener.settings.limits.client_in_flight,
                 listener.software,
                 listener.configuration_hash,
             )
@@ -149,6 +184,12 @@ class ClientProtocol(asyncio.Protocol):
         if principal is None:
             self.refuse(Status.DENIED, "this certificate's identity is not a client of this cluster")
             return
+        if principal.users > listener.settings.limits.identity_clients:
+            listener.release(principal)
+            self.refuse(
+                Status.OVERLOADED, f"this identity has its {listener.settings.limits.identity_clients} connections"
+            )
+            return
         self._connection.sent(kinds.WELCOME)
         self._connection.agree(welcome.max_frame_bytes)
         self.client = Client(
@@ -158,6 +199,7 @@ class ClientProtocol(asyncio.Protocol):
             max_frame_bytes=welcome.max_frame_bytes,
             wire_ids=self._connection.in_flight,
             drained=self._drained,
+            resume=self._resume,
         )
         self._gate.write(encode_frame(kinds.WELCOME, encode_body(welcome)))
         listener.greeted(self)
@@ -182,6 +224,21 @@ class ClientProtocol(asyncio.Protocol):
         self._closing = True
         self._listener.closing(self)
         self._gate.finish()
+
+    def _pause(self, client: Client) -> None:
+        """Read nothing more of a client that is at its limit, until its next answer."""
+        if not client.paused and self._transport is not None and not self._transport.is_closing():
+            client.paused = True
+            self._transport.pause_reading()
+
+    def _resume(self) -> None:
+        """Read on, if nothing else speaks against it."""
+        client = self.client
+        if client is not None and len(client.in_flight) < client.max_in_flight:
+            client.paused = False
+        held = self._unread_since or (client is not None and client.paused)
+        if not held and self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
 
     def _unread(self) -> None:
         self._listener.unread(self)

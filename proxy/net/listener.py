@@ -10,13 +10,15 @@ from hsm_daemon.tls import PeerIdentity, peer_identity
 from hsm_wire.messages import Pong
 from proxy.core.dispatcher import Dispatcher
 from proxy.core.principals import Bound, Principals
-from proxy.core.settings import Limits
+from proxy.core.settings import Settings
 from proxy.net.client_protocol import ClientProtocol, proxy_pong
 from proxy.net.write_gate import FlushTurn
 
 _log = logs.logger("proxy.clients")
 BACKLOG = 1024
 """Connections that the system holds until they are accepted."""
+LOOK_S = 0.5
+"""Between looks for clients that do not read or do not ask."""
 
 
 class Listener:
@@ -27,7 +29,8 @@ class Listener:
         *,
         cluster: Cluster,
         dispatcher: Dispatcher,
-        limits: Limits,
+        principals: Principals,
+        settings: Settings,
         turn: FlushTurn,
         software: str,
         boot_id: bytes,
@@ -35,19 +38,20 @@ class Listener:
         identify: Callable[[asyncio.BaseTransport], PeerIdentity | None] = peer_identity,
     ) -> None:
         self.dispatcher = dispatcher
-        self.limits = limits
+        self.settings = settings
         self.turn = turn
         self.software = software
         self.configuration_hash = cluster.configuration_hash
         self.clients: set[ClientProtocol] = set()
         self._cluster = cluster
-        self._principals = Principals()
+        self._principals = principals
         self._boot_id = boot_id
         self._identity_without_tls = identity_without_tls
         self._identify = identify
         self._prefixes = tuple(f"spiffe://{cluster.name}/{kind}/" for kind in ("client", "operator"))
         self._limited: dict[ClientProtocol, float] = {}
         """Connections that have to do something by that time: say HELLO, or end."""
+        self._look_at = 0.0
         self._server: asyncio.Server | None = None
         self._empty = asyncio.Event()
         self._empty.set()
@@ -63,8 +67,8 @@ class Listener:
             host,
             port,
             ssl=context,
-            ssl_handshake_timeout=self.limits.handshake_s if context else None,
-            ssl_shutdown_timeout=self.limits.closing_s if context else None,
+            ssl_handshake_timeout=self.settings.limits.handshake_s if context else None,
+            ssl_shutdown_timeout=self.settings.limits.closing_s if context else None,
             backlog=BACKLOG,
         )
         name = self._server.sockets[0].getsockname()
@@ -102,15 +106,18 @@ class Listener:
             if protocol.client is None:
                 logs.event(_log, "info", "client closed", peer=protocol.peer, reason="no HELLO in time")
             protocol.abort()
+        if now >= self._look_at:
+            self._look_at = now + LOOK_S
+            self._look(now)
 
     # ---- called by connections ------------------------------------------------------------------------------------
 
     def joined(self, protocol: ClientProtocol) -> bool:
         """Note a new connection; False when there are too many."""
-        full = len(self.clients) >= self.limits.clients
+        full = len(self.clients) >= self.settings.limits.clients
         self.clients.add(protocol)
         self._empty.clear()
-        self._limited[protocol] = clock.monotonic() + self.limits.hello_s
+        self._limited[protocol] = clock.monotonic() + self.settings.limits.hello_s
         if full:
             self.dispatcher.counters.clients_refused += 1
             logs.event(_log, "warning", "client refused", peer=protocol.peer, reason="too many connections")
@@ -122,7 +129,7 @@ class Listener:
 
     def closing(self, protocol: ClientProtocol) -> None:
         """Give the connection its time to end."""
-        self._limited[protocol] = clock.monotonic() + self.limits.closing_s
+        self._limited[protocol] = clock.monotonic() + self.settings.limits.closing_s
 
     def left(self, protocol: ClientProtocol) -> None:
         """Forget a connection."""
@@ -156,6 +163,11 @@ class Listener:
             found.not_after if found is not None else 0,
         )
 
+    def release(self, principal: Bound) -> None:
+        """Take back what `admit` gave."""
+        self.dispatcher.counters.clients_refused += 1
+        self._principals.leave(principal, self.dispatcher.table.links)
+
     def protocol_error(self, protocol: ClientProtocol, detail: str) -> None:
         """Count and log a frame that broke the rules."""
         self.dispatcher.counters.protocol_errors += 1
@@ -164,12 +176,28 @@ class Listener:
     def unread(self, protocol: ClientProtocol) -> None:
         """Count and log a client that does not read."""
         self.dispatcher.counters.clients_closed_unread += 1
-        limit = self.limits.client_unread_bytes
-        reason = f"more than {limit} bytes of answers not read (limit client_unread_bytes)"
+        limits = self.settings.limits
+        reason = (
+            f"answers not read: more than {limits.client_unread_bytes} bytes (client_unread_bytes), "
+            f"or for {limits.client_unread_s:g} s (client_unread_s)"
+        )
         logs.event(_log, "warning", "client closed", peer=protocol.peer, reason=reason)
 
     def pong(self) -> Pong:
         """Return what this proxy says of itself."""
         dispatcher = self.dispatcher
         completed = sum(dispatcher.counters.answers.values())
-        return proxy_pong(self._boot_id, dispatcher.waiting, self.limits.client_in_flight, completed)
+        return proxy_pong(self._boot_id, dispatcher.waiting, self.settings.limits.client_in_flight, completed)
+
+    # ---- inside ---------------------------------------------------------------------------------------------------
+
+    def _look(self, now: float) -> None:
+        """Close clients that do not read; send away those that ask for nothing."""
+        limits = self.settings.limits
+        for protocol in list(self.clients):
+            if protocol.unread_for(now) > limits.client_unread_s:
+                self.unread(protocol)
+                protocol.abort()
+            elif protocol.client is not None and not protocol.client.in_flight and now - protocol.heard > limits.idle_s:
+                self.dispatcher.counters.clients_closed_idle += 1
+                protocol.go_away(f"nothing was asked for {limits.idle_s:g} s")

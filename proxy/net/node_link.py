@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 class NodeLink(asyncio.Protocol):
     """What a connection to a node does; `LinkKeeper` holds what all of them share."""
 
-    def __init__(self, keeper: "LinkKeeper", path: PathEntry) -> None:
+    def __init__(self, keeper: "LinkKeeper", path: PathEntry, *, bulk: bool) -> None:
         self._keeper = keeper
         self._connection = Connection(End.CLIENT, binds=True)
+        self._transport: asyncio.Transport | None = None
         self._gate: WriteGate | None = None
         self._reason = "the node closed the connection"
         self.path = path
+        self.bulk = bulk
         self.link: Link | None = None
-        self.leaving = False
-        """The node said GOAWAY: it answers what it has and takes nothing new."""
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done when the node's WELCOME came; fails with ConnectionError when it will not."""
 
@@ -39,7 +39,8 @@ class NodeLink(asyncio.Protocol):
         """Check the certificate, say HELLO."""
         transport = cast("asyncio.Transport", transport)  # uvloop's is none by class, but by what it does
         keeper = self._keeper
-        self._gate = WriteGate(transport, keeper.turn, keeper.limits.link_unsent_bytes, self._unsent)
+        self._transport = transport
+        self._gate = WriteGate(transport, keeper.turn, keeper.settings.limits.link_unsent_bytes, self._unsent)
         wrong = keeper.wrong_identity(transport, self.path)
         if wrong is not None:
             self.abort(wrong)
@@ -47,9 +48,9 @@ class NodeLink(asyncio.Protocol):
         hello = Hello(
             wire.PROTOCOL_VERSION,
             wire.PROTOCOL_VERSION,
-            keeper.limits.max_frame_bytes,
+            keeper.settings.limits.max_frame_bytes,
             wire.LINK_MAX_IN_FLIGHT,
-            keeper.software,
+            keeper.name,
             keeper.configuration_hash,
         )
         self._connection.sent(kinds.HELLO)
@@ -57,33 +58,28 @@ class NodeLink(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take the frames that are complete now."""
+        now = clock.monotonic()
+        link = self.link
+        if link is not None:
+            link.heard = now
         connection = self._connection
-        frames = connection.receive(data)
-        if frames:
-            now = clock.monotonic()
-            response = self._keeper.dispatcher.response
-            for frame in frames:
+        response = self._keeper.dispatcher.response
+        for frame in connection.receive(data):
+            if frame.kind == kinds.RESPONSE and link is not None and frame.request_id:
+                response(link, frame, now)
+            else:
+                self._control(frame, now)
                 link = self.link
-                if frame.kind == kinds.RESPONSE and link is not None and frame.request_id:
-                    response(link, frame, now)
-                else:
-                    self._control(frame, now)
         if connection.fault is not None:
             self.abort(f"the node broke the protocol: {connection.fault.detail}")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Give what was in flight back to the dispatcher."""
+        """Give what was in flight back to the core."""
         reason = self._reason if exc is None else f"the connection broke: {type(exc).__name__}"
         if not self.opened.done():
             self.opened.set_exception(ConnectionError(reason))
             self.opened.exception()  # whoever waits gets it; if nobody does any more, that is no fault
-        self._keeper.link_lost(self, reason)
-
-    def ping(self, ping_id: int) -> None:
-        """Ask the node whether it is there, at once: a check does not wait for the end of the turn."""
-        if self._gate is not None:
-            self._gate.write(encode_frame(kinds.PING, request_id=ping_id))
-            self._gate.flush()
+        self._keeper.ended(self, reason)
 
     def abort(self, reason: str) -> None:
         """Drop the connection for that reason."""
@@ -96,6 +92,10 @@ class NodeLink(asyncio.Protocol):
         self._reason = "this proxy stops"
         if self._gate is not None:
             self._gate.close()
+
+    def unsent(self) -> int:
+        """Return how many bytes wait for the system."""
+        return 0 if self._transport is None else self._transport.get_write_buffer_size()
 
     def _control(self, frame: Frame, now: float) -> None:
         handlers: dict[int, Callable[[Frame, float], None]] = {
@@ -116,21 +116,24 @@ class NodeLink(asyncio.Protocol):
             self.abort(f"the node speaks version {welcome.version} of the protocol")
             return
         assert self._gate is not None
-        self._connection.agree(self._keeper.limits.max_frame_bytes)
+        self._connection.agree(self._keeper.settings.limits.max_frame_bytes)
         self.link = Link(
             self.path,
             self._gate.write,
+            bulk=self.bulk,
             max_in_flight=max(1, min(welcome.max_in_flight, wire.LINK_MAX_IN_FLIGHT)),
             max_frame_bytes=welcome.max_frame_bytes,
+            close=self.abort,
+            unsent=self.unsent,
         )
-        self._keeper.link_opened(self, welcome.configuration_hash, now)
+        self._keeper.greeted(self, self.link, welcome.configuration_hash, now)
         if not self.opened.done():
             self.opened.set_result(None)
 
     def _pong(self, frame: Frame, now: float) -> None:
         pong = decode_body(Pong, frame.body)
         if self.link is not None:
-            self._keeper.pong(self, frame.request_id, pong, now)
+            self._keeper.pong(self.link, frame.request_id, pong, now)
 
     def _refused(self, frame: Frame, now: float) -> None:
         """Handle an answer that speaks of the connection and not of a request."""
@@ -141,8 +144,8 @@ class NodeLink(asyncio.Protocol):
     def _goaway(self, frame: Frame, now: float) -> None:
         del frame
         self._reason = "the node was shut down"
-        self.leaving = True
-        self._keeper.leaving(self, now)
+        if self.link is not None:
+            self._keeper.going_away(self.link, now)
 
     def _answer_ping(self, frame: Frame, now: float) -> None:
         del now

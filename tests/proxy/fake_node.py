@@ -2,10 +2,16 @@
 
 import asyncio
 
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
 from hsm_wire import kinds
 from hsm_wire.connection import Connection, agree_on
 from hsm_wire.frames import encode_frame
-from hsm_wire.messages import Bind, Hello, Pong, decode_body, encode_body
+from hsm_wire.messages import Bind, Check, CheckResult, Hello, Pong, decode_body, encode_body
+from hsm_wire.opcodes import Opcode
 from hsm_wire.states import End
 
 
@@ -24,6 +30,7 @@ class FakeNode:
         self.binds = {}
         self.hello_hash = ""
         self.links = set()
+        self.check_key = ec.generate_private_key(ec.SECP256R1())
         self._held = []
         self._server = None
 
@@ -49,6 +56,9 @@ class FakeNode:
             link.answer(frame)
 
     def take(self, link, frame):
+        if frame.opcode == Opcode.CHECK:
+            link.check(frame)
+            return
         self.requests.append(frame)
         if self.holding:
             self._held.append((link, frame))
@@ -90,6 +100,17 @@ class _Link(asyncio.Protocol):
                 assert frame.principal in self.node.binds, "a request before its BIND"
                 self.node.take(self, frame)
         assert self.connection.fault is None, self.connection.fault
+
+    def check(self, frame):
+        """Answer the proxy's deep check."""
+        key = self.node.check_key
+        r, s = decode_dss_signature(key.sign(decode_body(Check, frame.body).challenge, ec.ECDSA(hashes.SHA256())))
+        point = key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+        result = CheckResult(r.to_bytes(32, "big") + s.to_bytes(32, "big"), point)
+        self.connection.answered(frame.request_id)
+        self.transport.write(
+            encode_frame(kinds.RESPONSE, encode_body(result), request_id=frame.request_id, opcode=frame.opcode)
+        )
 
     def answer(self, frame):
         self.connection.answered(frame.request_id)

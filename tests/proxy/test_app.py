@@ -21,7 +21,7 @@ async def test_requests_are_spread_and_answered_under_their_ids(stage):
     assert sorted(frame.request_id for frame in answers) == list(range(1, 61))
     assert all(frame.body[-1] == frame.request_id for frame in answers)
     assert all(len(node.requests) > 5 for node in stage.nodes)
-    assert all(node.binds[1].identity == "spiffe://t/client/a" for node in stage.nodes)
+    assert all(node.binds[2].identity == "spiffe://t/client/a" for node in stage.nodes)
 
 
 async def test_a_node_that_dies_costs_no_request_and_comes_back(stage):

@@ -26,7 +26,7 @@ def change(path, old, new):
 def test_a_good_file_has_the_design_s_defaults(path):
     config = load_config(path)
     effective = config.effective()
-    assert (effective["listen"], effective["limits"]["attempts"], effective["health"]["fall"]) == ("127.0.0.1:0", 3, 3)
+    assert (effective["listen"], effective["retry"]["attempts"], effective["health"]["fall"]) == ("127.0.0.1:0", 3, 3)
     assert effective["configuration_hash"] == config.cluster.configuration_hash
     assert config.tls is None
 

@@ -8,14 +8,14 @@ from proxy.core.balancer import Balancer
 from proxy.core.counters import Counters
 from proxy.core.dispatcher import Dispatcher
 from proxy.core.node_table import OPERATIONAL_STATES, Node, NodeTable
-from proxy.core.settings import Limits
+from proxy.core.settings import Settings
 from proxy.metrics import ProxyCollector, exposition
 
 
 def samples():
-    table = NodeTable([Node("n", "s", 1, [("a", "h:1")])], 0.0)
+    table = NodeTable([Node("n", "s", 1, [("a", "h:1")])], Settings(), 0.0)
     counters = Counters()
-    dispatcher = Dispatcher(table, Balancer(table, random.Random(1)), Limits(), counters, 0.0, lambda f, now: b"")
+    dispatcher = Dispatcher(table, Balancer(table, random.Random(1)), Settings(), counters, 0.0, lambda f, now: b"")
     table.nodes[0].requests = 7
     counters.failovers = 3
     counters.answered(0x0201, 0, 0.0007)

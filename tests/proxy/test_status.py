@@ -5,11 +5,12 @@ import json
 from hsm_wire.frames import Frame, FrameSplitter
 from hsm_wire.messages import StatusResult, decode_body
 from proxy.core.node_table import Node, NodeTable
+from proxy.core.settings import Settings
 from proxy.status import StatusReporter
 
 
 def reporter():
-    table = NodeTable([Node("n", "s", 2, [("a", "h:1")])], 0.0)
+    table = NodeTable([Node("n", "s", 2, [("a", "h:1")])], Settings(), 0.0)
     table.path_down(table.nodes[0].paths[0], "x" * 500, 0.0)
     return StatusReporter(proxy="p", site="s", cluster="c", software="v", started=1.0, table=table)
 

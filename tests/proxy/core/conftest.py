@@ -12,9 +12,9 @@ from proxy.core.balancer import Balancer
 from proxy.core.counters import Counters
 from proxy.core.dispatcher import Dispatcher
 from proxy.core.node_table import Node, NodeTable
-from proxy.core.parties import Client, Link
+from proxy.core.parties import Client, Link, Request
 from proxy.core.principals import Principals
-from proxy.core.settings import Limits
+from proxy.core.settings import Limits, RetrySettings, Settings
 
 SIGN = 0x0201
 
@@ -43,14 +43,16 @@ class World:
     def __init__(self, *, seed: int = 1, weights: tuple[int, ...] = (1, 1, 1), window: int = 64, **limits: object):
         self.now = 100.0
         self.window = window
+        retry = {name: limits.pop(name) for name in list(limits) if name in RetrySettings.__struct_fields__}
+        self.settings = Settings(Limits(**limits), RetrySettings(**retry))
         self.nodes = [Node(f"n{i}", "s", weight, [("a", f"h{i}:1")]) for i, weight in enumerate(weights)]
-        self.table = NodeTable(self.nodes, self.now)
+        self.table = NodeTable(self.nodes, self.settings, self.now)
         self.counters = Counters()
         balancer = Balancer(self.table, random.Random(seed))
         self.dispatcher = Dispatcher(
             self.table,
             balancer,
-            Limits(**limits),
+            self.settings,
             self.counters,
             self.now,
             lambda frame, now: encode_frame(kinds.RESPONSE, b"\x90", request_id=frame.request_id, opcode=frame.opcode),
@@ -85,7 +87,7 @@ class World:
 
     def holders(self) -> list[Node]:
         """The nodes that hold a request which is not done."""
-        return [n for n, link in self.links.items() if any(not r.done for r in link.in_flight.values())]
+        return [n for n, link in self.links.items() if any(isinstance(r, Request) for r in link.in_flight.values())]
 
     def answer(self, node: Node, link_id: int | None = None, status: Status = Status.OK, flags: int = 0) -> None:
         link = self.links[node]
@@ -94,8 +96,10 @@ class World:
         raw = encode_frame(kinds.RESPONSE, b"\x90", request_id=link_id, opcode=SIGN, status=int(status), flags=flags)
         self.dispatcher.response(link, frame_of(raw), self.now)
 
-    def lose(self, node: Node) -> None:
-        self.dispatcher.link_lost(self.links[node], "gone", self.now)
+    def lose(self, node: Node, *, abnormal: bool = True) -> None:
+        node.paths[0].link = None
+        self.table.path_down(node.paths[0], "gone", self.now)
+        self.dispatcher.link_lost(self.links[node], node_lost=True, abnormal=abnormal, now=self.now)
 
     def advance(self, seconds: float) -> None:
         """Let time pass in the beat of the ticker."""

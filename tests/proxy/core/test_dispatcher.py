@@ -67,7 +67,7 @@ def test_a_node_lost_in_mid_request_hands_it_to_another(world):
     world.answer(second)
     assert statuses(peer) == [Status.OK]
     assert world.counters.failovers == 1
-    assert (first.failures, first.in_flight) == (1, 0)
+    assert (first.failures, first.in_flight) == ({"lost": 1}, 0)
 
 
 def test_three_lost_nodes_end_a_request_which_may_have_run(world):
@@ -75,7 +75,7 @@ def test_three_lost_nodes_end_a_request_which_may_have_run(world):
     world.ask(client, 1)
     for _ in range(3):
         (node,) = world.holders()
-        world.lose(node)
+        world.lose(node, abnormal=False)
     assert statuses(peer) == [Status.UNAVAILABLE]
     assert not peer.frames[0].flags & kinds.Flag.NOT_EXECUTED
 

@@ -3,12 +3,20 @@
 import pytest
 
 from hsm_wire.frames import Frame
+from hsm_wire.messages import Bind
 from proxy.core.fair_queue import FairQueue
 from proxy.core.parties import Client, Request
+from proxy.core.principals import Bound
+from proxy.core.settings import Limits, Settings
 
 
-def client():
-    return Client(lambda raw: None, None)
+def queue_of(requests, size):
+    return FairQueue(Settings(Limits(queue_requests=requests, queue_bytes=size)))
+
+
+def client(partition=1):
+    bind = Bind(1, "spiffe://t/client/c", partition, ["use"], b"", 0)
+    return Client(lambda raw: None, Bound(bind))
 
 
 def request(owner, number, size=10):
@@ -16,7 +24,7 @@ def request(owner, number, size=10):
 
 
 def test_clients_take_turns():
-    queue = FairQueue(100, 1000)
+    queue = queue_of(100, 1000)
     many, few = client(), client()
     for number in range(3):
         assert queue.put(request(many, number))
@@ -28,8 +36,18 @@ def test_clients_take_turns():
         queue.take()
 
 
+def test_partitions_take_turns_however_many_clients_one_has():
+    queue = queue_of(100, 1000)
+    for number in range(4):
+        queue.put(request(client(1), number))
+    lonely = client(2)
+    for number in (10, 11):
+        queue.put(request(lonely, number))
+    assert [queue.take().client_id for _ in range(6)] == [0, 10, 1, 11, 2, 3]
+
+
 def test_the_queue_is_bounded_in_requests_and_in_bytes():
-    queue = FairQueue(2, 25)
+    queue = queue_of(2, 25)
     owner = client()
     assert queue.put(request(owner, 1))
     assert not queue.put(request(owner, 2, size=16))
@@ -38,7 +56,7 @@ def test_the_queue_is_bounded_in_requests_and_in_bytes():
 
 
 def test_a_request_can_be_taken_out_of_the_middle():
-    queue = FairQueue(10, 1000)
+    queue = queue_of(10, 1000)
     owner = client()
     entries = [request(owner, number) for number in range(3)]
     for entry in entries:

@@ -5,6 +5,7 @@ import pytest
 from hsm_wire.messages import Pong
 from proxy.core.node_table import Node, NodeTable
 from proxy.core.parties import Link
+from proxy.core.settings import Settings
 
 
 def pong(state="up", administrative="ready", window=8):
@@ -17,7 +18,7 @@ def names(table):
 
 def test_a_new_node_is_down_and_says_why():
     node = Node("a", "s", 1, [("x", "h:1")])
-    table = NodeTable([node], 0.0)
+    table = NodeTable([node], Settings(), 0.0)
     assert (names(table), node.operational, node.reason) == ([], "down", "not tried yet")
     assert table.links == []
 
@@ -51,7 +52,7 @@ def test_stale_nodes_serve_only_while_no_current_node_can(world):
 
 def test_the_first_path_that_is_up_is_used():
     node = Node("a", "s", 1, [("x", "h:1"), ("y", "h:2")])
-    table = NodeTable([node], 0.0)
+    table = NodeTable([node], Settings(), 0.0)
     links = [Link(path, lambda raw: None) for path in node.paths]
     for path, link in zip(node.paths, links, strict=True):
         path.link = link
@@ -89,9 +90,9 @@ def test_an_administrative_state_stands_beside_the_operational_one(world):
 
 def test_weights_of_the_rotation_are_summed(make_world):
     world = make_world(weights=(1, 2, 4))
-    assert world.table.total_weight == 7
+    assert world.table.total == 7
     world.lose(world.nodes[2])
-    assert world.table.total_weight == 3
+    assert world.table.total == 3
 
 
 def test_a_window_is_at_least_one_and_at_most_what_the_link_takes(world):

@@ -100,11 +100,12 @@ async def test_a_client_gone_before_its_answer_harms_nobody(stage):
         gone.ask(request_id)
         stays.ask(request_id)
     await stage.until(lambda: len(node.requests) == 38)
+    links = set(node.links)
     await gone.close()
     await stage.until(lambda: len(stage.app.listener.clients) == 1)
     node.release()
     assert all(frame.status == 0 for frame in await stays.frames(19))
-    assert len(node.links) == 1
+    assert links <= node.links
     assert stage.app.dispatcher.counters.late_answers == 19
 
 

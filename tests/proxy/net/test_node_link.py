@@ -14,7 +14,7 @@ async def test_a_node_that_breaks_the_protocol_is_dropped_and_its_requests_move(
     for link in bad.links:
         link.transport.write(b"\x00" * 40)
     assert all(frame.status == 0 for frame in await client.frames(20))
-    assert stage.app.table.nodes[0].failures >= 1
+    assert stage.app.table.nodes[0].failures["lost"] >= 1
 
 
 async def test_a_body_that_is_no_pong_drops_the_link(stage):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from proxy.core.health import FAST_ATTEMPTS, PathHealth, Step
-from proxy.core.settings import HealthSettings
+from proxy.core.path_health import FAST_ATTEMPTS, PathHealth, Step
+from proxy.core.settings import HealthSettings, Settings
 
 
 class Middle:
@@ -15,7 +15,7 @@ class Middle:
 
 @pytest.fixture
 def health():
-    return PathHealth(HealthSettings(), Middle(), 0.0)
+    return PathHealth(Settings(health=HealthSettings()), Middle(), 0.0)
 
 
 def raise_up(health, now=0.0):
@@ -107,7 +107,7 @@ def test_intervals_vary_by_a_fifth(chance, factor):
         def random(self):
             return chance
 
-    health = PathHealth(HealthSettings(), Fixed(), 0.0)
+    health = PathHealth(Settings(health=HealthSettings()), Fixed(), 0.0)
     raise_up(health)
     assert health.step(factor - 0.01, hurry=False) is Step.NOTHING
     assert health.step(factor + 0.001, hurry=False) is Step.PING

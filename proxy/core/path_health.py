@@ -7,8 +7,10 @@ the fast one and one answer is enough.
 
 from enum import Enum
 
+from hsm_wire import kinds
+from hsm_wire.frames import encode_frame
 from proxy.core.balancer import Chance
-from proxy.core.settings import HealthSettings
+from proxy.core.settings import Settings
 
 FAST_ATTEMPTS = 4
 """Attempts to connect at the fast interval after a loss; a restarted node is back by then, a dead one is not."""
@@ -42,7 +44,7 @@ class PathHealth:
         "up",
     )
 
-    def __init__(self, settings: HealthSettings, chance: Chance, now: float) -> None:
+    def __init__(self, settings: Settings, chance: Chance, now: float) -> None:
         self._settings = settings
         self._chance = chance
         self._next_at = now
@@ -60,7 +62,7 @@ class PathHealth:
     def step(self, now: float, *, hurry: bool) -> Step:
         """Return what is to be done now; the caller does it."""
         if hurry:
-            self._next_at = min(self._next_at, now + self._settings.fast_interval_s)
+            self._next_at = min(self._next_at, now + self._settings.health.fast_interval_s)
         if self.connecting:
             return Step.NOTHING
         if self.ping_sent_at is not None:
@@ -70,9 +72,14 @@ class PathHealth:
         if not self.connected:
             self.connecting = True
             return Step.CONNECT
-        self.ping_id = self.ping_id % 0xFFFF_FFFF + 1
+        self.ping_id = self.ping_id % 0x7FFF_FFFF + 1
         self.ping_sent_at = now
         return Step.PING
+
+    @property
+    def ping(self) -> bytes:
+        """The frame that asks."""
+        return encode_frame(kinds.PING, request_id=self.ping_id)
 
     def opened(self, now: float) -> None:
         """Note that the connection is there and greeted; it is checked at once."""
@@ -85,11 +92,11 @@ class PathHealth:
     def answered(self, ping_id: int, now: float, *, hurry: bool) -> bool:
         """Note a PONG; return whether the path has just come up."""
         if ping_id != self.ping_id or self.ping_sent_at is None:
-            return False  # a late one: its PING is counted as missed already
+            return False  # a late one: its PING is counted as missed already; or an answer to another question
         self.ping_sent_at = None
         self.missed = 0
         self.good += 1
-        settings = self._settings
+        settings = self._settings.health
         rises = not self.up and self.good >= (settings.rise if self.proven and not hurry else 1)
         if rises:
             self.up = self.proven = True
@@ -97,27 +104,32 @@ class PathHealth:
         self._next_at = now + self._varied(settings.interval_s if self.up else settings.fast_interval_s)
         return rises
 
+    def forgive(self, now: float) -> None:
+        """Forget the PING that is under way: the proxy itself stood still and cannot say what came in time."""
+        self.ping_sent_at = None
+        self._next_at = min(self._next_at, now)
+
     def lost(self, now: float) -> None:
         """Note that the connection is gone, or was not to be had."""
         self.connected = self.connecting = self.up = False
         self.good = self.missed = 0
         self.ping_sent_at = None
         self._attempts += 1
-        settings = self._settings
+        settings = self._settings.health
         fast = self.proven and self._attempts <= FAST_ATTEMPTS
         self._next_at = now + self._varied(settings.fast_interval_s if fast else settings.down_interval_s)
 
     def _overdue(self, now: float) -> Step:
         """Count a PING whose time is over as missed."""
-        if self.ping_sent_at is None or now - self.ping_sent_at < self._settings.timeout_s:
+        if self.ping_sent_at is None or now - self.ping_sent_at < self._settings.health.timeout_s:
             return Step.NOTHING
         self.ping_sent_at = None
         self.good = 0
         self.missed += 1
-        if self.missed >= self._settings.fall:
+        if self.missed >= self._settings.health.fall:
             return Step.LOST
-        self._next_at = now + self._varied(self._settings.fast_interval_s)
+        self._next_at = now + self._varied(self._settings.health.fast_interval_s)
         return Step.NOTHING
 
     def _varied(self, interval_s: float) -> float:
-        return interval_s * (1 + self._settings.jitter * (2 * self._chance.random() - 1))
+        return interval_s * (1 + self._settings.health.jitter * (2 * self._chance.random() - 1))

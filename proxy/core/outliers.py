@@ -1,0 +1,88 @@
+"""Passive checks: what clients' own requests tell of a node.
+
+Ejection: too many errors in a row, or as a share of the answers of the last second.
+
+Slowness: a node that takes several times as long as the others, with the way to it taken off, gets a smaller share
+of the draw: the square of the ratio, so that fewer than one request in a hundred meets a node that is ten times
+slower. It is not taken out: it works, and its in-flight cap holds anyway. The way to it is its fastest PING; so a
+distant node is not a slow one.
+"""
+
+from collections import deque
+from statistics import median
+from typing import Final
+
+from proxy.core.node_table import Node
+from proxy.core.settings import Settings
+
+SAMPLE_S: Final = 0.25
+"""Between looks at the counts."""
+_MEAN_WEIGHT: Final = 0.3
+"""Share of the newest look in the moving mean of a node's answer time."""
+_SMALLEST_SHARE: Final = 0.005
+"""What the slowest node keeps: enough answers to see that it is well again."""
+
+
+class Outlier:
+    """The passive check of one node."""
+
+    __slots__ = ("_answered", "_looks", "_node", "_settings", "_took_s", "mean_s", "round_trip_s")
+
+    def __init__(self, node: Node, settings: Settings) -> None:
+        self._node = node
+        self._settings = settings
+        self._looks: deque[tuple[float, int, int]] = deque()
+        self._answered = 0
+        self._took_s = 0.0
+        self.mean_s = 0.0
+        """Moving mean of the time of an answer, without the way; 0 = not known."""
+        self.round_trip_s = float("inf")
+        """Fastest PING since the node started."""
+
+    def forget(self) -> None:
+        """Begin anew: the node was out, or is another process."""
+        self._looks.clear()
+        self._node.errors_in_a_row = 0
+        self.mean_s = 0.0
+
+    def look(self, now: float) -> None:
+        """Note the counts; called every SAMPLE_S."""
+        node = self._node
+        looks = self._looks
+        looks.append((now, node.answers, node.errors))
+        while len(looks) > 1 and looks[1][0] <= now - self._settings.ejection.window_s:
+            looks.popleft()
+        answers, took_s = node.answers - self._answered, node.answer_time_s - self._took_s
+        self._answered, self._took_s = node.answers, node.answer_time_s
+        if answers:
+            newest = max(0.0, took_s / answers - min(self.round_trip_s, took_s / answers))
+            self.mean_s = newest if not self.mean_s else self.mean_s + _MEAN_WEIGHT * (newest - self.mean_s)
+
+    def verdict(self) -> str:
+        """Return why the node is to be ejected; empty if it is not."""
+        node = self._node
+        ejection = self._settings.ejection
+        if node.errors_in_a_row >= ejection.consecutive:
+            return f"{node.errors_in_a_row} errors in a row"
+        if not self._looks:
+            return ""
+        _, answers_then, errors_then = self._looks[0]
+        errors = node.errors - errors_then
+        answers = node.answers - answers_then
+        if answers >= ejection.minimum_answers and errors >= ejection.share * answers:
+            return f"{errors} errors in {answers} answers"
+        return ""
+
+
+def weigh(outliers: "list[tuple[Node, Outlier]]", settings: Settings) -> None:
+    """Set the slowness of each node of the rotation."""
+    ejection = settings.ejection
+    known = {node: outlier.mean_s for node, outlier in outliers if outlier.mean_s > 0.0}
+    for node, _ in outliers:
+        others = [mean_s for other, mean_s in known.items() if other is not node]
+        mean_s = known.get(node, 0.0)
+        usual_s = median(others) if others else mean_s
+        if mean_s > ejection.slow_minimum_s and mean_s > ejection.slow_factor * usual_s:
+            node.slowness = max(_SMALLEST_SHARE, (usual_s / mean_s) ** 2)
+        else:
+            node.slowness = 1.0

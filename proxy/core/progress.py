@@ -1,0 +1,36 @@
+"""Alive but blocked: a node that answers PING and finishes nothing (design.md section 5, `blocked`)."""
+
+from proxy.core.node_table import Node
+from proxy.core.parties import Request
+from proxy.core.settings import Settings
+from proxy.core.silence import links_of
+from proxy.core.switch import LONG
+
+
+def oldest_ordinary(node: Node) -> float | None:
+    """Return when the oldest request was sent that the node owes, those left out that run long by nature."""
+    oldest: float | None = None
+    for link in links_of(node):
+        for entry in link.in_flight.values():  # in the order of sending: the first that counts is the link's oldest
+            if isinstance(entry, Request) and entry.frame.opcode not in LONG:
+                oldest = entry.sent_at if oldest is None else min(oldest, entry.sent_at)
+                break
+    return oldest
+
+
+class Progress:
+    """What the PONGs of one node say of its work."""
+
+    __slots__ = ("_completed", "_since")
+
+    def __init__(self) -> None:
+        self._completed = -1
+        self._since = 0.0
+
+    def stands_still(self, completed: int, oldest: float | None, settings: Settings, now: float) -> bool:
+        """Note a PONG; say whether the node had work all the time since an earlier one and finished none of it."""
+        if completed != self._completed or oldest is None or oldest > self._since:
+            self._completed = completed
+            self._since = now
+            return False
+        return now - self._since >= settings.health.blocked_s

@@ -1,0 +1,125 @@
+"""Where a request meets a link: sent, left owed there, answered. Every path of every request goes through here, so
+the counts of the windows and the promise of exactly one answer are kept in one place."""
+
+from typing import Final
+
+from hsm_wire import kinds
+from hsm_wire.frames import encode_frame, readdress_request
+from hsm_wire.limits import LENGTH_FIELD_BYTES
+from hsm_wire.operations import OPERATIONS, Work
+from hsm_wire.statuses import Status
+from proxy.core.answers import refusal
+from proxy.core.counters import Counters
+from proxy.core.deadlines import DeadlineWheel
+from proxy.core.node_table import Node
+from proxy.core.parties import Owed, Request
+from proxy.core.settings import Settings
+
+NEVER: Final = float("inf")
+_CHANGES: Final = frozenset(number for number, row in OPERATIONS.items() if row.work in (Work.CHANGE, Work.ADMINISTER))
+LONG: Final = frozenset(number for number, row in OPERATIONS.items() if row.work is Work.GENERATE)
+"""Operations that run long by nature: they have no attempt time, and say nothing of a node's health."""
+
+
+class Switch:
+    """Connects requests to links and takes them off again."""
+
+    __slots__ = ("counters", "forgiven_at", "settings", "wheel")
+
+    def __init__(self, settings: Settings, counters: Counters, now: float) -> None:
+        self.settings = settings
+        self.counters = counters
+        self.wheel = DeadlineWheel(now)
+        self.forgiven_at = float("-inf")
+        """When the proxy itself last stood still: time before it is not held against a node."""
+
+    def send(self, request: Request, node: Node, now: float) -> None:
+        """Send the request to a node of the rotation."""
+        frame = request.frame
+        raw = frame.raw
+        link = node.link if len(raw) <= self.settings.limits.bulk_bytes else node.bulk
+        assert link is not None, "a node in rotation has a link"
+        if len(raw) - LENGTH_FIELD_BYTES > link.max_frame_bytes:
+            self.fail(request, Status.TOO_LARGE, f"the nodes take at most {link.max_frame_bytes} bytes", now)
+            return
+        principal = request.client.principal
+        number = principal.number
+        if number not in link.announced:
+            link.announced.add(number)
+            link.sink(principal.bind_frame)
+        link_id = link.take_id()
+        in_flight = link.in_flight
+        if not in_flight:
+            link.owing_since = now
+        in_flight[link_id] = request
+        node.in_flight += 1
+        if request.losses:
+            node.suspects += 1
+        request.link = link
+        request.link_id = link_id
+        request.attempts += 1
+        request.sent_at = now
+        deadline = request.deadline
+        self.wheel.file(request, min(deadline, now + self.attempt_s(request)))
+        left_ms = int((deadline - now) * 1000)
+        link.sink(readdress_request(frame, link_id, left_ms if left_ms > 0 else 1, number))
+
+    def attempt_s(self, request: Request) -> float:
+        """Return how long a node has for this attempt before another one is asked too."""
+        retry = self.settings.retry
+        opcode = request.frame.opcode
+        if request.attempts >= retry.attempts or opcode in LONG:
+            return NEVER
+        return retry.change_attempt_s if opcode in _CHANGES else retry.attempt_s
+
+    def detach(self, request: Request) -> None:
+        """Note that the request's link owes it no more: it was taken out of `in_flight`."""
+        link = request.link
+        assert link is not None, "only what was sent is detached"
+        node = link.node
+        node.in_flight -= 1
+        if request.losses:
+            node.suspects -= 1
+        request.link = None
+
+    def leave(self, request: Request, now: float, *, cancel: bool) -> None:
+        """Leave the request's answer owed by its link: whoever waits for it does not any more."""
+        link = request.link
+        assert link is not None, "only what was sent can be left"
+        owed = Owed(request, link)
+        link.in_flight[request.link_id] = owed
+        if request.losses:
+            link.node.suspects -= 1
+        request.link = None
+        self.wheel.file(owed, now + self.settings.limits.owed_answer_s)
+        if cancel:
+            link.sink(encode_frame(kinds.CANCEL, request_id=owed.link_id))
+
+    def settle(self, owed: Owed) -> None:
+        """Note that an answer that was owed has come, or was given up: it was taken out of `in_flight`."""
+        owed.link.node.in_flight -= 1
+        self.wheel.drop(owed)
+
+    def fail(self, request: Request, status: Status, detail: str, now: float) -> None:
+        """Answer the request with a failure of the proxy's own."""
+        raw = refusal(request.frame, status, detail, not_executed=not request.may_have_run)
+        self.finish(request, raw, int(status), now)
+
+    def finish(self, request: Request, raw: bytes, status: int, now: float) -> None:
+        """Give the client its one answer."""
+        request.done = True
+        self.wheel.drop(request)
+        client = request.client
+        client_id = request.client_id
+        del client.in_flight[client_id]
+        client.wire_ids.discard(client_id)
+        if len(raw) - LENGTH_FIELD_BYTES > client.max_frame_bytes:
+            status = int(Status.TOO_LARGE)
+            detail = f"the answer is above the {client.max_frame_bytes} bytes that HELLO named"
+            raw = refusal(request.frame, Status.TOO_LARGE, detail, not_executed=False)
+        self.counters.answered(request.frame.opcode, status, now - request.started)
+        client.sink(raw)
+        if client.paused and client.resume is not None:
+            client.resume()
+        if client.leaving and not client.in_flight and client.drained is not None:
+            client.drained()
