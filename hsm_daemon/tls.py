@@ -1,6 +1,7 @@
 """TLS 1.3 on both hops: contexts from files, and who is at the other end."""
 
 import ssl
+import stat
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -9,15 +10,22 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
-from hsm_daemon import clock
+from hsm_daemon import clock, logs
 from hsm_daemon.errors import StartError
 from hsm_daemon.handshake import TellingSslObject
 
 MAX_PEM_BYTES = 1 << 20  # a bundle of hundreds of authorities is below this
+OPEN_KEY_BITS = stat.S_IRWXO | stat.S_IWGRP | stat.S_IXGRP  # what nobody but the owner should be able to do with a key
+
+_log = logs.logger("daemon.tls")
 
 
 class TlsFiles(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Whom we trust, who we are, and the key that proves it: PEM files."""
+    """Whom we trust, who we are, and the key that proves it: PEM files.
+
+    A key that others can read is served with, and a warning: it may be on its way to its right place. Its group may
+    read it, since systemd shows its credentials as 0440.
+    """
 
     ca: Path
     certificate: Path
@@ -39,6 +47,7 @@ class _Transport(Protocol):
 def server_context(files: TlsFiles) -> ssl.SSLContext:
     """Return the context of a listener: TLS 1.3 only, and no client without a certificate of our authority."""
     context = _context(ssl.PROTOCOL_TLS_SERVER, files)
+    _warn_of_open_key(files.key)  # here only: each daemon is a server, some are clients too
     context.verify_mode = ssl.CERT_REQUIRED
     # No session tickets: every connection shows its certificate, so an expired one cannot ride on an old session.
     context.num_tickets = 0
@@ -81,6 +90,18 @@ def identity_of(encoded: bytes) -> PeerIdentity | None:
     )
 
 
+def not_after(files: TlsFiles) -> int:
+    """Return when the first of our own certificates (the leaf's, its chain's) expires: seconds since 1970.
+
+    The authorities' are left out: a bundle may hold an old one until it is replaced.
+
+    Raises:
+        StartError: the certificate's file is missing or bad.
+    """
+    certificates = _certificates(files.certificate, "certificate")
+    return min(int(certificate.not_valid_after_utc.timestamp()) for certificate in certificates)
+
+
 def _context(protocol: int, files: TlsFiles) -> ssl.SSLContext:
     authorities = _certificates(files.ca, "CA file")
     certificate = _certificates(files.certificate, "certificate")[0]
@@ -115,6 +136,15 @@ def _key(path: Path) -> PrivateKeyTypes:
         raise StartError(f"key {path} is encrypted; daemons start without a password: use an unencrypted one") from None
     except ValueError:
         raise StartError(f"key {path} is not a PEM private key; name the right file or issue a new one") from None
+
+
+def _warn_of_open_key(path: Path) -> None:
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except OSError:
+        return  # replaced at this moment: it has been read
+    if mode & OPEN_KEY_BITS:
+        logs.event(_log, "warning", "others can use the key's file: chmod 0400 it", key=path, mode=f"{mode:04o}")
 
 
 def _read(path: Path, what: str) -> bytes:

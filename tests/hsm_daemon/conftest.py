@@ -47,10 +47,13 @@ class Authority:
         self.certificate = self._sign("ca", self.key.public_key(), 3600, x509.BasicConstraints(True, 0))
         (folder / "ca.pem").write_bytes(self.certificate.public_bytes(PEM))
 
-    def issue(self, name: str, uris: list[str], seconds: int = 3600) -> TlsFiles:
+    def issue(self, name: str, uris: list[str], seconds: int = 3600, since: int = -86400) -> TlsFiles:
+        """Make a certificate that is valid from `since` to `seconds`, both from now on."""
         key = ec.generate_private_key(ec.SECP256R1())
         names = [x509.SubjectAlternativeName([x509.UniformResourceIdentifier(u) for u in uris])] if uris else []
-        certificate = self._sign(name, key.public_key(), seconds, x509.BasicConstraints(False, None), *names)
+        certificate = self._sign(
+            name, key.public_key(), seconds, x509.BasicConstraints(False, None), *names, since=since
+        )
         files = TlsFiles(self.folder / "ca.pem", self.folder / f"{name}.pem", self.folder / f"{name}-key.pem")
         files.certificate.write_bytes(certificate.public_bytes(PEM))
         form, plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -59,7 +62,12 @@ class Authority:
         return files
 
     def _sign(
-        self, name: str, key: ec.EllipticCurvePublicKey, seconds: int, *extensions: x509.ExtensionType
+        self,
+        name: str,
+        key: ec.EllipticCurvePublicKey,
+        seconds: int,
+        *extensions: x509.ExtensionType,
+        since: int = -86400,
     ) -> x509.Certificate:
         now = datetime.now(UTC)
         builder = (
@@ -68,7 +76,7 @@ class Authority:
             .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ca")]))
             .public_key(key)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(days=1))
+            .not_valid_before(now + timedelta(seconds=since))
             .not_valid_after(now + timedelta(seconds=seconds))
         )
         for extension in extensions:

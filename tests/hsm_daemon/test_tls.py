@@ -3,14 +3,24 @@
 import asyncio
 import contextlib
 import ssl
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from hsm_daemon.errors import StartError
 from hsm_daemon.lifecycle import loop_factory
-from hsm_daemon.tls import PeerIdentity, TlsFiles, client_context, peer_identity, server_context
+from hsm_daemon.tls import (
+    MAX_PEM_BYTES,
+    PeerIdentity,
+    TlsFiles,
+    client_context,
+    not_after,
+    peer_identity,
+    server_context,
+)
 
 NODE, CLIENT = "spiffe://test/node/n", "spiffe://test/client/c"
 
@@ -79,6 +89,12 @@ def test_bad_files_are_named(authority: Callable[[str], Any]) -> None:
     old = ours.issue("old", [NODE], seconds=-60)
     missing, bad = good.key.with_name("none.pem"), good.key.with_name("bad.pem")
     bad.write_text("no pem")
+    future = ours.issue("future", [NODE], since=600)
+    locked, large = good.key.with_name("locked.pem"), good.key.with_name("large.pem")
+    secret = serialization.load_pem_private_key(good.key.read_bytes(), None)
+    form, lock = serialization.PrivateFormat.PKCS8, serialization.BestAvailableEncryption(b"word")
+    locked.write_bytes(secret.private_bytes(serialization.Encoding.PEM, form, lock))
+    large.write_bytes(b"x" * (MAX_PEM_BYTES + 1))
     for files, words in (
         (TlsFiles(missing, good.certificate, good.key), "CA file .*none.pem is missing"),
         (TlsFiles(good.ca, missing, good.key), "certificate .*none.pem is missing"),
@@ -87,6 +103,49 @@ def test_bad_files_are_named(authority: Callable[[str], Any]) -> None:
         (TlsFiles(good.ca, good.certificate, bad), "not a PEM private key"),
         (TlsFiles(good.ca, good.certificate, other.key), "does not belong"),
         (old, "expired at"),
+        (future, "is not valid before .*; check this machine's clock"),
+        (TlsFiles(good.ca, good.certificate, locked), "locked.pem is encrypted; daemons start without a password"),
+        (TlsFiles(good.ca, good.certificate, large), "larger than"),
+        (TlsFiles(good.ca, good.certificate, good.key.parent), "cannot be read"),
     ):
         with pytest.raises(StartError, match=words):
             server_context(files)
+
+
+@pytest.mark.parametrize("kind", ["asyncio", "uvloop"])
+def test_tls_1_2_is_refused_on_the_wire(
+    authority: Callable[[str], Any], kind: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    ours = authority("a")
+    server, client = ours.issue("n", [NODE]), ours.issue("c", [CLIENT])
+    context = client_context(client)
+    context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_2
+    with asyncio.Runner(loop_factory=loop_factory(kind)) as runner, pytest.raises(OSError) as refused:
+        runner.run(handshake(server, context))
+    assert isinstance(refused.value, ssl.SSLError | ConnectionError)
+    assert "unsupported protocol" in str([record.__dict__.get("fields") for record in caplog.records])
+
+
+@pytest.mark.parametrize(
+    ("mode", "warned"), [(0o400, False), (0o600, False), (0o440, False), (0o644, True), (0o660, True)]
+)
+def test_a_key_that_others_can_use_is_warned_of_and_used(
+    authority: Callable[[str], Any], caplog: pytest.LogCaptureFixture, mode: int, warned: bool
+) -> None:
+    files = authority("a").issue("n", [NODE])
+    files.key.chmod(mode)
+    server_context(files)
+    client_context(files)
+    assert ["chmod" in record.message for record in caplog.records] == [True] * warned
+
+
+def test_the_first_certificate_to_expire_is_told(authority: Callable[[str], Any]) -> None:
+    ours = authority("a")
+    long, short = ours.issue("long", [NODE], seconds=7200), ours.issue("short", [NODE], seconds=60)
+    now = time.time()
+    assert now + 7100 < not_after(long) < now + 7300
+    with long.certificate.open("ab") as file:
+        file.write(short.certificate.read_bytes())
+    assert not_after(long) < now + 70
+    with pytest.raises(StartError, match="missing"):
+        not_after(TlsFiles(long.ca, long.ca.with_name("none.pem"), long.key))
