@@ -7,7 +7,9 @@ handshake. The socket is never closed by a pause, so another process (a hot rest
 """
 
 import asyncio
+import contextlib
 import errno
+import math
 import socket
 import ssl
 from collections.abc import Callable
@@ -89,6 +91,7 @@ class Acceptor:
         if self._accepting:
             raise RuntimeError("this acceptor accepts already")
         sock.setblocking(False)
+        self._defer(sock)
         self._listener = sock
         self._accepting = True
         self._read()
@@ -115,6 +118,13 @@ class Acceptor:
             await asyncio.wait(list(self._tasks))
 
     # ---- the listening socket
+
+    def _defer(self, sock: socket.socket) -> None:
+        """Have the kernel keep peers that say nothing: with TLS a client speaks first, so they hold no handshake."""
+        if hasattr(socket, "TCP_DEFER_ACCEPT"):  # Linux
+            seconds = math.ceil(self._handshake_s) if self.context is not None else 0
+            with contextlib.suppress(OSError):  # not every kernel's network has it, and it is not needed
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, seconds)
 
     def _read(self) -> None:
         if self._accepting and not self._reading and self._pause is None and self._listener is not None:

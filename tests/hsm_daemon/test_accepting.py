@@ -7,6 +7,7 @@ import logging
 import os
 import socket
 import ssl
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any, cast
@@ -72,6 +73,12 @@ class Stage:
         client = socket.create_connection(address_of(self.listener), 5)
         client.setblocking(False)
         self.clients.append(client)
+        return client
+
+    def begin(self) -> socket.socket:
+        """Connect and begin a TLS handshake without going on."""
+        client = self.dial()
+        client.send(b"\x16")
         return client
 
     async def talk(self, context: ssl.SSLContext | None = None) -> asyncio.StreamWriter:
@@ -142,23 +149,38 @@ async def test_those_above_the_pace_wait_in_the_backlog_and_are_served_by_one_ti
     assert time.monotonic() - started >= 0.19  # 20 of them at 100 a second
 
 
-async def test_silent_peers_hold_at_most_so_many_handshakes_and_end_in_time(
+async def test_half_handshakes_are_at_most_so_many_and_end_in_time(
     stage: Stage, authority: Callable[[str], Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     ours = authority("a")
     server, client = ours.issue("n", [NODE]), ours.issue("c", [CLIENT])
     acceptor = stage.accept(Pace(10_000.0, 1000, 3), server_context(server), handshake_s=0.2)
     for _ in range(6):
-        stage.dial()
+        stage.begin()
     await stage.until(lambda: acceptor.handshaking == 3)
     assert acceptor.paused
-    await stage.talk(client_context(client))  # it comes when six silent ones have had their time
+    await stage.talk(client_context(client))  # it comes when the others have had their time
     await stage.until(lambda: acceptor.handshakes_failed == 6)
     assert len(stage.made) == 1
     lines = [record.fields for record in caplog.records if record.name == "daemon.tls"]  # type: ignore[attr-defined]  # logs.event sets it
     assert {line["reason"] for line in lines} == {"not done within 0.2 s"}
     assert all(line["peer"].startswith("127.0.0.1:") for line in lines)
     assert "Traceback" not in caplog.text
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems have no TCP_DEFER_ACCEPT")
+async def test_peers_that_say_nothing_hold_no_handshake_and_nobody_up(
+    stage: Stage, authority: Callable[[str], Any]
+) -> None:
+    ours = authority("a")
+    context = server_context(ours.issue("n", [NODE]))
+    acceptor = stage.accept(Pace(10_000.0, 1000, 3), context)
+    for _ in range(20):
+        stage.dial()
+    started = time.monotonic()
+    await stage.talk(client_context(ours.issue("c", [CLIENT])))
+    assert time.monotonic() - started < 3
+    assert acceptor.handshaking == 0
 
 
 async def test_a_refused_certificate_is_one_line_that_names_the_peer(
@@ -257,19 +279,31 @@ async def test_a_handshake_that_began_before_the_stop_is_finished(
 ) -> None:
     ours = authority("a")
     acceptor = stage.accept(context=server_context(ours.issue("n", [NODE])))
+    context = client_context(ours.issue("c", [CLIENT]))
+    answer, question = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = context.wrap_bio(answer, question)
+    with pytest.raises(ssl.SSLWantReadError):
+        tls.do_handshake()
     client = stage.dial()
+    client.send(question.read())
     await stage.until(lambda: acceptor.handshaking == 1)
     acceptor.stop(close=True)
-    context = client_context(ours.issue("c", [CLIENT]))
-    reader, writer = await asyncio.open_connection(sock=client.dup(), ssl=context, server_hostname="")
-    stage.clients.append(writer)
-    assert await reader.readexactly(5) == b"hello"
-    await asyncio.wait_for(acceptor.settled(), 5)
+    loop = asyncio.get_running_loop()
+    greeting = b""
+    async with asyncio.timeout(5):
+        while not greeting:
+            answer.write(await loop.sock_recv(client, 65536))
+            with contextlib.suppress(ssl.SSLWantReadError):
+                tls.do_handshake()
+                greeting = tls.read(5)
+            await loop.sock_sendall(client, question.read())
+        await acceptor.settled()
+    assert greeting == b"hello"
 
 
 async def test_abort_drops_what_is_in_its_handshake(stage: Stage, authority: Callable[[str], Any]) -> None:
     acceptor = stage.accept(context=server_context(authority("a").issue("n", [NODE])))
-    clients = [stage.dial() for _ in range(3)]
+    clients = [stage.begin() for _ in range(3)]
     await stage.until(lambda: acceptor.handshaking == 3)
     acceptor.abort()
     await asyncio.wait_for(acceptor.settled(), 5)
