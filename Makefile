@@ -1,6 +1,6 @@
 # make run    the demonstration: a cluster on this machine, keys, certificates, signatures
 # make test   lint and all tests              make lint   the checks without the tests
-# make bench  the proxy's cost beside HAProxy (QUICK=1: under a minute)
+# make bench  the proxy's cost beside other balancers (QUICK=1: under a minute)
 # make draw   the pictures of docs/architecture.md, from the code's imports
 # make lock   new lock files from pyproject.toml
 .DEFAULT_GOAL := help
@@ -59,6 +59,7 @@ format: setup-dev
 
 bench: setup
 	@sh tools/system_components.sh bench
+	@sh bench/fetch_peers.sh
 	@$(BIN)/python -m bench $(if $(QUICK),--quick) $(ARGS)
 
 draw: setup

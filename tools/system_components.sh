@@ -9,7 +9,7 @@ lacking() {
     while read -r program package targets _; do
         case $program in '' | '#'*) continue ;; esac
         case ",$targets," in *",$target,"*) ;; *) continue ;; esac
-        command -v "$program" >/dev/null 2>&1 || printf '%s ' "$package"
+        command -v "$program" >/dev/null 2>&1 || printf '%s ' "$package" | tr , ' '
     done <"$table"
 }
 

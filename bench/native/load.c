@@ -1,6 +1,7 @@
 /* The clients: N connections with K requests in flight each, closed loop, or open loop with --rate.
  *
  *   load --port P [--connections N] [--in-flight K] [--size BYTES] [--rate R] [--tls FOLDER] [--redis]
+ *        [--drain SECONDS]
  *   load --percentiles           reads numbers of nanoseconds, prints what the histogram makes of them
  *
  * Connects and greets, prints `connected`, then serves commands on standard input: `measure SECONDS` runs load and
@@ -18,10 +19,12 @@
 enum {
     CONNECTING_AT_ONCE = 32, /* handshakes; more would only time each other out */
     CONNECT_SECONDS = 30,    /* for all connections together */
-    DRAIN_SECONDS = 10,      /* for the answers owed at the end of a run */
+    DRAIN_SECONDS = 10,      /* for the answers owed at the end of a run, unless --drain says otherwise */
+    MAX_DRAIN_SECONDS = 600,
     MAX_CONNECTIONS = 100000,
     MAX_IN_FLIGHT = 65535,   /* a slot number has 16 bits of the operation id */
     MAX_SIZE = 1 << 20,
+    MAX_RATE = 100000000, /* requests a second */
     EVENTS = 256,
     SLOT_BITS = 16,
     STATUSES = 1 << 16,
@@ -43,11 +46,11 @@ struct client {
 enum state { CONNECTING, IDLE, RUNNING, DRAINING };
 
 static struct {
-    unsigned port, connections, in_flight, size;
+    unsigned port, connections, in_flight, size, drain_seconds;
     double rate;
     bool redis;
     SSL_CTX *context;
-} options = {.connections = 64, .in_flight = 1, .size = 128};
+} options = {.connections = 64, .in_flight = 1, .size = 128, .drain_seconds = DRAIN_SECONDS};
 
 static struct client *clients;
 static uint8_t *body; /* of every request */
@@ -379,7 +382,7 @@ static int tend(void) {
     if (options.rate > 0 && state != CONNECTING) send_due(now);
     if (state == RUNNING && (now >= end_ns || lost == options.connections)) state = DRAINING;
     bool done = !in_flight && (sent >= planned || lost == options.connections);
-    if (state == DRAINING && (done || now >= end_ns + DRAIN_SECONDS * 1000000000ull)) {
+    if (state == DRAINING && (done || now >= end_ns + options.drain_seconds * 1000000000ull)) {
         finish_run(now);
         return -1;
     }
@@ -425,8 +428,10 @@ static void take_option(const char *name, const char *value) {
         options.in_flight = number(value, 1, MAX_IN_FLIGHT);
     else if (!strcmp(name, "--size"))
         options.size = number(value, HEADER_BYTES, MAX_SIZE);
+    else if (!strcmp(name, "--drain"))
+        options.drain_seconds = number(value, 1, MAX_DRAIN_SECONDS);
     else if (!strcmp(name, "--rate"))
-        options.rate = strtod(value, NULL);
+        options.rate = number(value, 1, MAX_RATE);
     else if (!strcmp(name, "--tls"))
         options.context = make_context(value, "client", false);
     else
