@@ -3,15 +3,25 @@
 0 ok, 1 the operation failed, 2 usage or configuration, 3 the cluster cannot be reached.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from hsm_client import errors
-from hsm_wire.statuses import STATUS_TABLE, maybe_status
+from hsm_wire.statuses import STATUS_TABLE, Status, maybe_status
 
 OK: Final = 0
 FAILED: Final = 1
 USAGE: Final = 2
 UNREACHABLE: Final = 3
+
+_COMMANDS: Final = {
+    Status.KEY_NOT_FOUND: "`hsmctl key list` shows all",
+    Status.KEY_DISABLED: "`hsmctl key enable` lets it serve again",
+    Status.KEY_USAGE: "`hsmctl key show` lists what it may do",
+    Status.MECHANISM_NOT_HERE: "choose another type of key or mechanism",
+}
+"""What a user of the command line does about a status, where that is not what the table tells programs."""
 
 
 class CommandError(Exception):
@@ -49,9 +59,20 @@ def line_of(error: Exception) -> str:
 
 
 def advice_for(status: int) -> str:
-    """Return what the table of statuses says to do, as the end of a line; empty where it says nothing."""
+    """Return what to do about a status, as the end of a line; empty where there is nothing to say."""
     known = maybe_status(status)
+    if known in _COMMANDS:
+        return _COMMANDS[known]
     row = STATUS_TABLE.get(known) if known is not None else None
     if row is None or row.advice == "Nothing.":
         return ""
     return f"{row.advice[0].lower()}{row.advice[1:].rstrip('.')}"
+
+
+@contextmanager
+def wants_key_pair(name: str) -> Iterator[None]:
+    """Say which keys would do where one without a public part is named."""
+    try:
+        yield
+    except errors.KeyType as error:
+        raise CommandError(f"{name} does not do: {error}; name a key of type RSA, EC or Ed25519") from None

@@ -23,6 +23,7 @@ from hsm_wire.statuses import Status, maybe_status
 from hsmctl.bench.histogram import Histogram
 from hsmctl.bench.plan import LoadPlan
 from hsmctl.bench.requests import Prepared
+from hsmctl.failures import USAGE, CommandError
 
 OPENING_AT_A_TIME: Final = 32
 """TLS handshakes under way at once while connections are opened."""
@@ -55,6 +56,11 @@ class Line:
                 self._turn += 1
                 self._connection = await Connection.open(address, self._identity, timeout_s=timeout_s)
             return self._connection
+
+    @property
+    def max_in_flight(self) -> int:
+        """Requests that the connection takes at a time; 0 before it is open."""
+        return self._connection.max_in_flight if self._connection is not None else 0
 
     async def close(self) -> None:
         """Close the connection."""
@@ -89,6 +95,7 @@ class Load:
 
         Raises:
             HsmError: not every connection could be opened.
+            CommandError: a connection takes fewer requests at a time than the plan wants.
         """
         ticker = _Ticker(lambda: progress(self)) if progress is not None else None
         try:
@@ -119,6 +126,12 @@ class Load:
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
                 raise outcome
+        room = min(line.max_in_flight for line in self._lines)
+        if room < self._plan.in_flight:
+            raise CommandError(
+                f"the proxy takes {room} requests at a time on a connection; use --in-flight {room} and more --clients",
+                USAGE,
+            )
 
     async def _work(self, line: Line) -> None:
         while (intended := self._next_start(time.monotonic())) is not None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from hsm_wire.statuses import Status
+from hsm_wire.statuses import Status, StatusClass, status_class
 from hsmctl.bench.load import Load
 from hsmctl.failures import advice_for
 
@@ -33,7 +33,8 @@ def failure_line(document: dict[str, Any]) -> str:
     errors: dict[str, int] = document["errors"]
     most = max(sorted(errors), key=lambda name: errors[name])
     known = Status.__members__.get(most)
-    advice = (advice_for(known) if known is not None else "") or "`hsmctl status` shows the nodes"
+    ours = known is not None and status_class(known) <= StatusClass.KEY  # mended by who asks, not by the cluster
+    advice = advice_for(known) if known is not None and ours else "`hsmctl status` shows the nodes"
     return f"{sum(errors.values())} of {document['requests']} requests failed ({error_counts(errors)}); {advice}"
 
 

@@ -3,6 +3,7 @@
 import click
 
 from hsmctl.distinguished_names import alternative_names, subject_of
+from hsmctl.failures import wants_key_pair
 from hsmctl.files import write_output
 from hsmctl.issuing import make_request
 from hsmctl.session import Session, cluster_options
@@ -20,7 +21,7 @@ def csr(session: Session, name: str, subject: str, sans: tuple[str, ...], out: s
     Example: hsmctl csr --key tls --subject CN=www.example.org --san dns:www.example.org --out tls.csr
     """
     wanted, names = subject_of(subject), alternative_names(sans)
-    with session.cluster() as cluster:
+    with session.cluster() as cluster, wants_key_pair(name):
         data = make_request(cluster.private_key(name), wanted, names)
     if out != "-" or not session.out.as_json:
         write_output(out, data)

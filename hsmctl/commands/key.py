@@ -12,7 +12,7 @@ from hsm_wire.key_types import KEY_TYPES
 from hsm_wire.limits import MAX_LABEL_CHARACTERS
 from hsm_wire.messages import KeyInfo
 from hsm_wire.usages import Usage
-from hsmctl.failures import USAGE, CommandError
+from hsmctl.failures import USAGE, CommandError, wants_key_pair
 from hsmctl.files import read_input, write_output
 from hsmctl.key_material import material_of
 from hsmctl.output import pairs
@@ -123,7 +123,7 @@ def public(session: Session, name: str, out: str, form: str) -> None:
 
     Example: hsmctl key public tls --out tls-public.pem
     """
-    with session.cluster() as cluster:
+    with session.cluster() as cluster, wants_key_pair(name):
         found = cluster.key(name).public_key()
     encoding = serialization.Encoding.PEM if form == "pem" else serialization.Encoding.DER
     data = found.public_bytes(encoding, serialization.PublicFormat.SubjectPublicKeyInfo)

@@ -1,0 +1,121 @@
+"""Keys from the command line, in a real cluster."""
+
+import uuid
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+
+from hsm_wire.usages import Usage
+from hsmctl.cli import main
+from hsmctl.commands import key
+
+
+def new_label() -> str:
+    return f"k-{uuid.uuid4()}"
+
+
+def test_no_usage_named_leaves_the_choice_to_the_type() -> None:
+    assert key.usage_bits(()) is None
+    assert key.usage_bits(("sign", "verify")) == Usage.SIGN | Usage.VERIFY
+
+
+def test_a_key_is_generated_listed_shown_switched_and_destroyed(shell) -> None:
+    label = new_label()
+    key_id = shell.good("key", "generate", "--type", "ec-p256", "--label", label).decode().strip()
+    assert len(bytes.fromhex(key_id)) == 16
+    assert [each["id"] for each in shell.json("key", "list", "--label", label, "--type", "ec-p256")] == [key_id]
+    assert key_id in shell.good("key", "list").decode()
+    shown = shell.json("key", "show", label)
+    assert (shown["id"], shown["type"], shown["label"], shown["enabled"]) == (key_id, "ec-p256", label, True)
+    assert label in shell.good("key", "show", key_id).decode()
+    assert shell.json("key", "disable", label) == {"id": key_id, "enabled": False}
+    assert shell.json("key", "show", label)["enabled"] is False
+    assert shell.good("key", "enable", label).decode() == f"{label} is enabled\n"
+    assert shell.json("key", "destroy", label, "--yes") == {"id": key_id, "destroyed": True}
+    assert shell.json("key", "list", "--label", label) == []
+    assert "hsmctl key list" in shell.bad(1, "key", "show", label)
+
+
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_nothing_is_destroyed_without_a_terminal_and_without_yes(shell, more: list[str]) -> None:
+    label = new_label()
+    shell.good("key", "generate", "--type", "ec-p256", "--label", label)
+    assert "--yes" in shell.bad(2, "key", "destroy", label, *more, data=b"y\n")
+    assert shell.json("key", "show", label)["enabled"] is True
+
+
+@pytest.mark.parametrize(("answer", "left"), [("n\n", 1), ("y\n", 0)])
+def test_on_a_terminal_the_answer_decides(shell, monkeypatch: pytest.MonkeyPatch, answer: str, left: int) -> None:
+    label = new_label()
+    key_id = shell.good("key", "generate", "--type", "ec-p256", "--label", label).decode().strip()
+
+    class Terminal:
+        stdin = type("Stdin", (), {"isatty": staticmethod(lambda: True)})
+
+    monkeypatch.setattr(key, "sys", Terminal)
+    done = CliRunner(env={"HSM_CLIENT_CONFIG": str(shell.config)}).invoke(main, ["key", "destroy", label], input=answer)
+    assert key_id in done.stderr
+    assert len(shell.json("key", "list", "--label", label)) == left
+
+
+def test_a_label_of_two_keys_names_neither_and_the_error_lists_both(shell) -> None:
+    label = new_label()
+    ids = [shell.good("key", "generate", "--type", "ed25519", "--label", label).decode().strip() for _ in range(2)]
+    line = shell.bad(1, "key", "destroy", label, "--yes")
+    assert all(each in line for each in ids)
+    assert len(shell.json("key", "list", "--label", label)) == 2
+
+
+@pytest.mark.parametrize("label", ["x" * 129, "0" * 32])
+def test_a_label_that_could_not_be_used_is_refused_before_there_is_a_key(label: str) -> None:
+    done = CliRunner().invoke(main, ["key", "generate", "--type", "ec-p256", "--label", label])
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "--label" in done.stderr
+
+
+def test_the_public_key_is_written_as_pem_der_and_json(shell, tmp_path: Path) -> None:
+    pem = shell.good("key", "public", "p256")
+    public = serialization.load_pem_public_key(pem)
+    assert isinstance(public, ec.EllipticCurvePublicKey)
+    assert serialization.load_der_public_key(shell.good("key", "public", "p256", "--format", "der")) == public
+    assert shell.json("key", "public", "p256")["public_key"].encode() == pem
+    shell.good("key", "public", "p256", "--out", tmp_path / "p.pem")
+    assert (tmp_path / "p.pem").read_bytes() == pem
+
+
+def test_a_secret_key_has_no_public_part_and_the_error_says_which_keys_have(shell) -> None:
+    assert "RSA, EC or Ed25519" in shell.bad(1, "key", "public", "aes")
+
+
+def test_a_private_key_is_imported_from_its_file(shell, tmp_path: Path) -> None:
+    private = ed25519.Ed25519PrivateKey.generate()
+    (tmp_path / "key.pem").write_bytes(
+        private.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    made = shell.json("key", "import", "--in", tmp_path / "key.pem", "--label", new_label())
+    assert (made["type"], made["origin"]) == ("ed25519", "imported")
+    assert serialization.load_pem_public_key(shell.good("key", "public", made["id"])) == private.public_key()
+
+
+def test_a_secret_key_is_imported_from_standard_input(shell) -> None:
+    made = shell.json("key", "import", "--in", "-", "--type", "aes-256", "--label", new_label(), data=bytes(32))
+    assert made["type"] == "aes-256"
+
+
+def test_an_empty_file_is_no_key(shell, tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    shell.bad(2, "key", "import", "--in", tmp_path / "empty")
+    assert "32 bytes" in shell.bad(1, "key", "import", "--in", tmp_path / "empty", "--type", "aes-256")
+
+
+def test_every_key_command_takes_json() -> None:
+    group = main.commands["key"]
+    assert isinstance(group, click.Group)
+    for command in group.commands.values():
+        assert any("--json" in option.opts for option in command.params), command.name

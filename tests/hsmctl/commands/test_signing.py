@@ -1,0 +1,104 @@
+"""Signatures and MACs of files, checked by openssl, and what is said when they cannot be made."""
+
+import base64
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from hsmctl.commands import signing
+
+
+def openssl_accepts(shell, label: str, data: Path, signature: Path, folder: Path) -> bool:
+    (folder / "public.pem").write_bytes(shell.good("key", "public", label))
+    command = ["openssl", "dgst", "-sha256", "-verify", "public.pem", "-signature", str(signature), str(data)]
+    return subprocess.run(command, cwd=folder, capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("mechanism", "hash_name"),
+    [
+        ("ecdsa-sha256", "sha256"),
+        ("rsa-pss-sha512", "sha512"),
+        ("rsa-pkcs1-sha384", "sha384"),
+        ("ecdsa", None),
+        ("eddsa", None),
+        ("hmac-sha256", None),
+    ],
+)
+def test_only_rsa_and_ecdsa_over_whole_data_may_hash_here(mechanism: str, hash_name: str | None) -> None:
+    assert signing.local_hash(mechanism) == hash_name
+
+
+@pytest.mark.parametrize("size", [0, 100, 16 * 1024, 16 * 1024 + 1, 100 << 20])
+def test_files_of_every_size_are_signed_as_openssl_expects(shell, tmp_path: Path, size: int) -> None:
+    data, signature = tmp_path / "data", tmp_path / "signature"
+    with data.open("wb") as file:
+        file.truncate(size)
+    shell.good("sign", "--key", "p256", "--mechanism", "ecdsa-sha256", "--in", data, "--out", signature)
+    assert openssl_accepts(shell, "p256", data, signature, tmp_path)
+    verify = ["verify", "--key", "p256", "--mechanism", "ecdsa-sha256", "--in", data, "--signature", signature]
+    assert shell.good(*verify) == b"the signature is good\n"
+
+
+@pytest.mark.parametrize(
+    ("label", "mechanism"),
+    [("rsa", "rsa-pkcs1-sha256"), ("rsa", "rsa-pss-sha256"), ("ed", "eddsa"), ("mac", "hmac-sha256")],
+)
+def test_standard_input_to_standard_output(shell, tmp_path: Path, label: str, mechanism: str) -> None:
+    (tmp_path / "signature").write_bytes(
+        shell.good("sign", "--key", label, "--mechanism", mechanism, "--in", "-", data=b"x")
+    )
+    verify = ["verify", "--key", label, "--mechanism", mechanism, "--in", "-", "--signature", tmp_path / "signature"]
+    assert shell.json(*verify, data=b"x")["valid"] is True
+    done = shell(*verify, data=b"y")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "not one of standard input" in done.stderr
+
+
+def test_with_json_a_signature_is_in_the_json_and_nowhere_else_on_standard_output(shell, tmp_path: Path) -> None:
+    made = shell.json("sign", "--key", "ed", "--mechanism", "eddsa", "--in", "-", data=b"x")
+    assert (made["key"], made["mechanism"], len(base64.b64decode(made["signature"]))) == ("ed", "eddsa", 64)
+    (tmp_path / "s").write_bytes(b"bad")
+    done = shell("verify", "--key", "ed", "--mechanism", "eddsa", "--in", "-", "--signature", tmp_path / "s", "--json")
+    assert done.exit_code == 1
+    assert '"valid": false' in done.stdout
+
+
+def test_a_digest_is_signed_where_it_is_said_to_be_one(shell, tmp_path: Path) -> None:
+    (tmp_path / "data").write_bytes(b"hello")
+    digest = subprocess.run(
+        ["openssl", "dgst", "-sha256", "-binary", tmp_path / "data"], capture_output=True, check=True
+    )
+    sign = ["sign", "--key", "p256", "--mechanism", "ecdsa-sha256", "--prehashed", "--in", "-", "--out", tmp_path / "s"]
+    shell.good(*sign, data=digest.stdout)
+    assert openssl_accepts(shell, "p256", tmp_path / "data", tmp_path / "s", tmp_path)
+    assert "32 bytes" in shell.bad(1, *sign, data=b"short")
+
+
+@pytest.mark.parametrize("size", [2 << 20, 17 << 20])
+def test_what_cannot_be_hashed_here_and_is_too_large_is_one_line_with_a_way_out(
+    shell, tmp_path: Path, size: int
+) -> None:
+    with (tmp_path / "data").open("wb") as file:
+        file.truncate(size)
+    line = shell.bad(2, "sign", "--key", "ed", "--mechanism", "eddsa", "--in", tmp_path / "data")
+    assert "one request cannot carry" in line
+    assert "digest" in line
+
+
+def test_wrong_keys_and_files_are_one_line_that_says_what_to_do(shell, tmp_path: Path) -> None:
+    sign = ["sign", "--mechanism", "ecdsa-sha256", "--in"]
+    assert "hsmctl key list" in shell.bad(1, *sign, "-", "--key", "none")
+    assert "choose another mechanism" in shell.bad(1, *sign, "-", "--key", "aes")
+    assert "check the path" in shell.bad(2, *sign, tmp_path / "none", "--key", "p256")
+    assert "check the path" in shell.bad(2, *sign, tmp_path, "--key", "p256")
+    assert "check the path" in shell.bad(2, *sign, "-", "--key", "p256", "--out", tmp_path / "none" / "s")
+    verify = ["verify", "--key", "p256", "--mechanism", "ecdsa-sha256", "--in", "-", "--signature", "-"]
+    assert "standard input" in shell.bad(2, *verify)
+
+
+def test_a_disabled_key_signs_nothing_and_the_error_says_how_to_enable_it(shell) -> None:
+    key_id = shell.good("key", "generate", "--type", "ed25519").decode().strip()
+    shell.good("key", "disable", key_id)
+    assert "hsmctl key enable" in shell.bad(1, "sign", "--key", key_id, "--mechanism", "eddsa", "--in", "-")
