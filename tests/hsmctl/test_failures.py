@@ -3,7 +3,8 @@
 import pytest
 
 from hsm_client import errors
-from hsmctl.failures import CommandError, exit_code_of, line_of
+from hsm_wire.statuses import STATUS_TABLE, Status
+from hsmctl.failures import CommandError, advice_for, exit_code_of, line_of, wants_key_pair
 
 
 @pytest.mark.parametrize(
@@ -24,3 +25,22 @@ def test_every_kind_of_error_has_its_exit_code(error: Exception, code: int) -> N
 def test_an_error_is_one_line_even_if_it_says_nothing() -> None:
     assert line_of(CommandError("a\n b")) == "a b"
     assert line_of(CommandError("")) == "CommandError"
+
+
+@pytest.mark.parametrize("status", [row.status for row in STATUS_TABLE.values() if row.advice != "Nothing."])
+def test_a_short_refusal_of_a_node_gets_what_to_do_behind_it(status: Status) -> None:
+    line = line_of(errors.make_error(status, "this is wrong."))
+    assert line == f"this is wrong; {advice_for(status)}"
+    assert not line.endswith(".")
+
+
+def test_a_text_that_says_what_to_do_is_left_alone() -> None:
+    assert line_of(errors.make_error(Status.OVERLOADED, "it is full; wait")) == "it is full; wait"
+    assert line_of(errors.make_error(Status.KEY_TYPE, "")).count("hoose a mechanism") == 1
+    assert line_of(errors.make_error(0x0999, "odd")) == "odd"
+    assert line_of(errors.make_error(Status.CANCELLED, "gone")) == "gone"
+
+
+def test_who_names_a_key_without_a_public_part_is_told_which_have_one() -> None:
+    with pytest.raises(CommandError, match="tls does not do: none; name a key of type"), wants_key_pair("tls"):
+        raise errors.KeyType("none", status=Status.KEY_TYPE)

@@ -7,11 +7,20 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 
 from hsmctl.distinguished_names import alternative_names, subject_of
 from hsmctl.failures import CommandError
-from hsmctl.issuing import PrivateKey, load_certificate, load_request, make_certificate, make_request, names_of
+from hsmctl.issuing import (
+    PrivateKey,
+    key_of,
+    load_authority,
+    load_certificate,
+    load_request,
+    make_certificate,
+    make_request,
+    names_of,
+)
 
 
 def now() -> datetime.datetime:
@@ -59,3 +68,23 @@ def test_a_request_signed_by_another_key_is_refused() -> None:
     forged = der.replace(one.public_key().public_bytes(*form), other.public_key().public_bytes(*form))
     with pytest.raises(CommandError, match="signature"):
         load_request(forged, "a.csr")
+
+
+def test_only_the_certificate_of_a_ca_is_an_authority(key: PrivateKey) -> None:
+    name, public = subject_of("CN=x"), key.public_key()
+    ca = make_certificate(key, name, public, now=now(), days=1, ca=True)
+    assert load_authority(ca, "ca.pem") == load_certificate(ca, "ca.pem")
+    with pytest.raises(CommandError, match=r"leaf\.pem is not the certificate of a CA; "):
+        load_authority(make_certificate(key, name, public, now=now(), days=1), "leaf.pem")
+
+
+def test_a_request_for_a_type_of_key_that_we_certify_gives_its_key(key: PrivateKey) -> None:
+    request = load_request(make_request(key, subject_of("CN=x"), None), "x.csr")
+    assert key_of(request, "x.csr") == key.public_key()
+
+
+def test_a_request_for_another_type_of_key_is_refused() -> None:
+    builder = x509.CertificateSigningRequestBuilder().subject_name(subject_of("CN=x"))
+    request = builder.sign(ed448.Ed448PrivateKey.generate(), None)
+    with pytest.raises(CommandError, match=r"the key of x\.csr is not certified here; "):
+        key_of(request, "x.csr")

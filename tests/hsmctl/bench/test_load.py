@@ -155,7 +155,7 @@ async def test_a_lost_connection_is_opened_again_on_the_next_proxy(proxy: FakePr
 
 
 async def test_a_proxy_that_is_gone_is_named_as_unreachable(proxy: FakeProxy) -> None:
-    running = load_on(proxy, seconds=0.2, retry=False)
+    running = load_on(proxy, seconds=0.5, retry=False)
     task = asyncio.ensure_future(running.run())
     while not running.done:
         await asyncio.sleep(0)
