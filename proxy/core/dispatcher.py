@@ -87,6 +87,8 @@ class Dispatcher:
             detail = "a request like this was in flight at two losses of an HSM node; do not send it again"
             self._refuse(client, frame, Status.POISON, detail)
             return
+        if frame.opcode in LONG and not self._may_generate(client, frame):
+            return
         request = Request(client, frame, now, now + timeout_s(frame))
         client.in_flight[frame.request_id] = request
         node = None if self.queue.size else self._balancer.maybe_node()
@@ -109,8 +111,7 @@ class Dispatcher:
     def client_lost(self, client: Client, now: float) -> None:
         """Forget a client; nodes are told not to work for it any more."""
         for request in client.in_flight.values():
-            request.done = True
-            self._switch.wheel.drop(request)
+            self._switch.abandon(request)
             if request.link is None:
                 self._unqueue(request)
             else:
@@ -126,8 +127,9 @@ class Dispatcher:
         if isinstance(entry, Request):
             node = link.node
             self._switch.detach(entry)
-            node.answers += 1
-            node.answer_time_s += now - entry.sent_at
+            if frame.opcode not in LONG:
+                node.answers += 1
+                node.answer_time_s += now - entry.sent_at
             if frame.status in ELSEWHERE:
                 self.failover.refused(entry, node, frame, now)
             else:
@@ -189,6 +191,16 @@ class Dispatcher:
 
     # ---- inside ---------------------------------------------------------------------------------------------------
 
+    def _may_generate(self, client: Client, frame: Frame) -> bool:
+        """Count a request that runs long, unless its partition has as many as it may."""
+        partition = client.principal.partition
+        limit = self.settings.limits.partition_generations
+        if self._switch.generations[partition] >= limit:
+            self._refuse(client, frame, Status.OVERLOADED, f"{limit} key generations of this partition are in flight")
+            return False
+        self._switch.generations[partition] += 1
+        return True
+
     def _enqueue(self, request: Request, now: float) -> None:
         """Let a request wait for a window, unless that cannot end well."""
         expected = self.queue.size
@@ -206,7 +218,7 @@ class Dispatcher:
     def _forget(self, owed: Owed) -> None:
         """Give up an answer that a node owed for too long."""
         if owed.link.in_flight.pop(owed.link_id, None) is not None:
-            owed.link.node.in_flight -= 1
+            self._switch.settle(owed)
             self.counters.forgotten_answers += 1
 
     def _due(self, request: Request, now: float) -> None:

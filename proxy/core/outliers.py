@@ -18,7 +18,9 @@ from proxy.core.settings import Settings
 SAMPLE_S: Final = 0.25
 """Between looks at the counts."""
 _MEAN_WEIGHT: Final = 0.3
-"""Share of the newest look in the moving mean of a node's answer time."""
+"""Share of the newest sample in the moving mean of a node's answer time."""
+_MINIMUM_ANSWERS: Final = 50
+"""Answers that make a sample: fewer say more of which operations there were than of the node."""
 _SMALLEST_SHARE: Final = 0.005
 """What the slowest node keeps: enough answers to see that it is well again."""
 
@@ -53,8 +55,8 @@ class Outlier:
         while len(looks) > 1 and looks[1][0] <= now - self._settings.ejection.window_s:
             looks.popleft()
         answers, took_s = node.answers - self._answered, node.answer_time_s - self._took_s
-        self._answered, self._took_s = node.answers, node.answer_time_s
-        if answers:
+        if answers >= _MINIMUM_ANSWERS:
+            self._answered, self._took_s = node.answers, node.answer_time_s
             newest = max(0.0, took_s / answers - min(self.round_trip_s, took_s / answers))
             self.mean_s = newest if not self.mean_s else self.mean_s + _MEAN_WEIGHT * (newest - self.mean_s)
 

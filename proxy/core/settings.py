@@ -47,6 +47,9 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Largest length field taken from a client."""
     bulk_bytes: Annotated[int, msgspec.Meta(ge=1024, le=wire.HARD_MAX_FRAME_BYTES)] = 16 << 10
     """Requests with a larger body go over a link of their own, so that small ones do not wait behind them."""
+    partition_generations: Count = 64
+    """Key generations in flight of one partition. They run long, in a pool of their own, and take no room in the
+    nodes' windows; one more is answered OVERLOADED."""
     queue_requests: Count = 8_192
     """Requests of all clients that wait for a node below its window."""
     queue_bytes: Bytes = 64 << 20
@@ -148,7 +151,7 @@ class EjectionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Time in rotation after which earlier ejections no longer count."""
     slow_factor: Annotated[float, msgspec.Meta(ge=1.5, le=1000)] = 3.0
     """A node that takes this many times as long as the others, beyond its distance, gets less (see `slowness`)."""
-    slow_minimum_s: Seconds = 0.002
+    slow_minimum_s: Seconds = 0.005
     """Below this mean time a node is not slow, whatever the others do."""
 
 

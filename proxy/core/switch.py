@@ -1,6 +1,7 @@
 """Where a request meets a link: sent, left owed there, answered. Every path of every request goes through here, so
 the counts of the windows and the promise of exactly one answer are kept in one place."""
 
+from collections import Counter
 from typing import Final
 
 from hsm_wire import kinds
@@ -18,18 +19,21 @@ from proxy.core.settings import Settings
 NEVER: Final = float("inf")
 _CHANGES: Final = frozenset(number for number, row in OPERATIONS.items() if row.work in (Work.CHANGE, Work.ADMINISTER))
 LONG: Final = frozenset(number for number, row in OPERATIONS.items() if row.work is Work.GENERATE)
-"""Operations that run long by nature: they have no attempt time, and say nothing of a node's health."""
+"""Operations that run long by nature, in a pool of their own: they have no attempt time, take no room in a node's
+window, and say nothing of its health."""
 
 
 class Switch:
     """Connects requests to links and takes them off again."""
 
-    __slots__ = ("counters", "forgiven_at", "settings", "wheel")
+    __slots__ = ("counters", "forgiven_at", "generations", "settings", "wheel")
 
     def __init__(self, settings: Settings, counters: Counters, now: float) -> None:
         self.settings = settings
         self.counters = counters
         self.wheel = DeadlineWheel(now)
+        self.generations: Counter[int] = Counter()
+        """Partition -> its requests that run long."""
         self.forgiven_at = float("-inf")
         """When the proxy itself last stood still: time before it is not held against a node."""
 
@@ -52,7 +56,8 @@ class Switch:
         if not in_flight:
             link.owing_since = now
         in_flight[link_id] = request
-        node.in_flight += 1
+        if frame.opcode not in LONG:
+            node.in_flight += 1
         if request.losses:
             node.suspects += 1
         request.link = link
@@ -77,7 +82,8 @@ class Switch:
         link = request.link
         assert link is not None, "only what was sent is detached"
         node = link.node
-        node.in_flight -= 1
+        if request.frame.opcode not in LONG:
+            node.in_flight -= 1
         if request.losses:
             node.suspects -= 1
         request.link = None
@@ -97,8 +103,16 @@ class Switch:
 
     def settle(self, owed: Owed) -> None:
         """Note that an answer that was owed has come, or was given up: it was taken out of `in_flight`."""
-        owed.link.node.in_flight -= 1
+        if owed.request.frame.opcode not in LONG:
+            owed.link.node.in_flight -= 1
         self.wheel.drop(owed)
+
+    def abandon(self, request: Request) -> None:
+        """Note that nobody waits for the request any more; its link or its queue is the caller's affair."""
+        request.done = True
+        self.wheel.drop(request)
+        if request.frame.opcode in LONG:
+            self.generations[request.client.principal.partition] -= 1
 
     def fail(self, request: Request, status: Status, detail: str, now: float) -> None:
         """Answer the request with a failure of the proxy's own."""
@@ -107,8 +121,7 @@ class Switch:
 
     def finish(self, request: Request, raw: bytes, status: int, now: float) -> None:
         """Give the client its one answer."""
-        request.done = True
-        self.wheel.drop(request)
+        self.abandon(request)
         client = request.client
         client_id = request.client_id
         del client.in_flight[client_id]
