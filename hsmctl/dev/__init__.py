@@ -3,5 +3,5 @@
 plan        which daemons there are and on which ports    configuration  the TOML files made from the plan
 folder      where everything lies; keys and CA kept       daemon         one process and its end
 readiness   asking the daemons whether they serve         manifest       dev.json
-supervisor  starts all, waits, stops all               restart          asks a running supervisor for one daemon
+supervisor  starts all, waits, stops all                restart        asks the supervisor to start one again
 """
