@@ -3,7 +3,7 @@
 Ejection: too many errors in a row, or as a share of the answers of the last second.
 
 Slowness: a node that takes several times as long as the others, with the way to it taken off, gets a smaller share
-of the draw: the square of the ratio, so that fewer than one request in a hundred meets a node that is ten times
+of the draw: the cube of the ratio, so that fewer than one request in a hundred meets a node that is ten times
 slower. It is not taken out: it works, and its in-flight cap holds anyway. The way to it is its fastest PING; so a
 distant node is not a slow one.
 """
@@ -17,10 +17,13 @@ from proxy.core.settings import Settings
 
 SAMPLE_S: Final = 0.25
 """Between looks at the counts."""
-_MEAN_WEIGHT: Final = 0.3
+_MEAN_WEIGHT: Final = 0.8
 """Share of the newest sample in the moving mean of a node's answer time."""
 _MINIMUM_ANSWERS: Final = 50
 """Answers that make a sample: fewer say more of which operations there were than of the node."""
+_SLOW_MINIMUM_ANSWERS: Final = 5
+"""The same for a node that was found slow and gets few requests, once it took `_SLOW_SAMPLE_S` to gather them."""
+_SLOW_SAMPLE_S: Final = 2.0
 _SMALLEST_SHARE: Final = 0.005
 """What the slowest node keeps: enough answers to see that it is well again."""
 
@@ -28,7 +31,7 @@ _SMALLEST_SHARE: Final = 0.005
 class Outlier:
     """The passive check of one node."""
 
-    __slots__ = ("_answered", "_looks", "_node", "_settings", "_took_s", "mean_s", "round_trip_s")
+    __slots__ = ("_answered", "_looks", "_node", "_sampled_at", "_settings", "_took_s", "mean_s", "round_trip_s")
 
     def __init__(self, node: Node, settings: Settings) -> None:
         self._node = node
@@ -36,6 +39,7 @@ class Outlier:
         self._looks: deque[tuple[float, int, int]] = deque()
         self._answered = 0
         self._took_s = 0.0
+        self._sampled_at = 0.0
         self.mean_s = 0.0
         """Moving mean of the time of an answer, without the way; 0 = not known."""
         self.round_trip_s = float("inf")
@@ -55,7 +59,9 @@ class Outlier:
         while len(looks) > 1 and looks[1][0] <= now - self._settings.ejection.window_s:
             looks.popleft()
         answers, took_s = node.answers - self._answered, node.answer_time_s - self._took_s
-        if answers >= _MINIMUM_ANSWERS:
+        few = node.slowness < 1.0 and now - self._sampled_at >= _SLOW_SAMPLE_S
+        if answers >= (_SLOW_MINIMUM_ANSWERS if few else _MINIMUM_ANSWERS):
+            self._sampled_at = now
             self._answered, self._took_s = node.answers, node.answer_time_s
             newest = max(0.0, took_s / answers - min(self.round_trip_s, took_s / answers))
             self.mean_s = newest if not self.mean_s else self.mean_s + _MEAN_WEIGHT * (newest - self.mean_s)
@@ -85,6 +91,6 @@ def weigh(outliers: "list[tuple[Node, Outlier]]", settings: Settings) -> None:
         mean_s = known.get(node, 0.0)
         usual_s = median(others) if others else mean_s
         if mean_s > ejection.slow_minimum_s and mean_s > ejection.slow_factor * usual_s:
-            node.slowness = max(_SMALLEST_SHARE, (usual_s / mean_s) ** 2)
+            node.slowness = max(_SMALLEST_SHARE, (usual_s / mean_s) ** 3)
         else:
             node.slowness = 1.0
