@@ -116,24 +116,27 @@ class Hsm:
             if left_s <= 0:
                 raise failure or make_error(Status.TIMEOUT, "the request's time ran out; send again with more time")
             connection = await self._pool.acquire(deadline, avoid)
-            retry_after_ms = 0
+            retry_after_ms, lost = 0, False
             try:
-                frame = await connection.send(
+                future = connection.send(
                     opcode, body, timeout_s=max(deadline - loop.time(), 0.001), operation_id=operation_id
                 )
+                frame = await connection.answer(future)
             except ConnectionFull:
                 continue
             except ConnectionLost as error:
+                lost = True
                 failure = make_error(Status.UNAVAILABLE, f"the connection to proxy {connection.address} broke: {error}")
             else:
-                if not retry.may_resend(frame.status, frame.flags):
+                if not retry.may_resend(frame.status):
                     return frame
                 failure, retry_after_ms = _failure(frame)
             if not self._retry:
                 raise failure
             attempt += 1
             avoid = connection
-            wait_s = retry.resend_wait_s(attempt, retry_after_ms, self._rng)
+            # A first loss is no sign of overload: the request moves to another connection at once.
+            wait_s = 0.0 if lost and attempt == 1 else retry.resend_wait_s(attempt, retry_after_ms, self._rng)
             if loop.time() + wait_s >= deadline:
                 raise failure
             await asyncio.sleep(wait_s)

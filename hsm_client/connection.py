@@ -21,8 +21,14 @@ from hsm_wire.statuses import Status
 
 SWEEP_S: Final = 0.05
 """How often deadlines are looked at: a time-out may be late by this."""
-SILENCE_S: Final = 2.0
-"""With requests in flight and nothing heard for this long a PING goes out; after as long again all is lost."""
+SILENCE_S: Final = 0.5
+"""With requests in flight and nothing heard for this long a PING goes out."""
+PONG_S: Final = 1.5
+"""Nothing heard for this long after the PING: the connection is lost."""
+STALL_S: Final = 0.5
+"""A sweep that is late by more than this was held up by ourselves: that is no silence of the proxy."""
+GRACE_S: Final = 1.0
+"""How much longer than the request's time the answer is waited for: the proxy's TIMEOUT says why, ours cannot."""
 CLOSE_S: Final = 1.0
 """Longest wait for a connection to close in order."""
 NAME: Final = "redoubt-client"
@@ -70,7 +76,8 @@ class Connection(asyncio.Protocol):
         self._last_id = 0
         self._sweeper: asyncio.TimerHandle | None = None
         self._heard = 0.0
-        self._pinged = False
+        self._pinged_at: float | None = None
+        self._sweep_due = 0.0
         self._leaving = False
         self._fault: HsmError | None = None
 
@@ -93,7 +100,7 @@ class Connection(asyncio.Protocol):
         except TimeoutError:
             connection.abort()
             raise ClusterUnreachable(f"proxy {address} did not answer within {timeout_s:g} s") from None
-        except (OSError, ConnectionLost) as error:
+        except (OSError, UnicodeError, ConnectionLost) as error:  # UnicodeError: a host name that IDNA refuses
             connection.abort()
             raise ClusterUnreachable(f"proxy {address} cannot be reached: {_reason(error)}") from None
         except BaseException:
@@ -119,7 +126,7 @@ class Connection(asyncio.Protocol):
     def send(self, opcode: int, body: bytes, *, timeout_s: float, operation_id: int = 0) -> "asyncio.Future[Frame]":
         """Send a request; the future has its RESPONSE frame, whatever the status.
 
-        It raises Timeout at the deadline and ConnectionLost when the connection ends.
+        It raises Timeout GRACE_S after the deadline and ConnectionLost when the connection ends.
 
         Raises:
             ConnectionFull: no request can be sent now.
@@ -140,7 +147,8 @@ class Connection(asyncio.Protocol):
         future: asyncio.Future[Frame] = loop.create_future()
         if not self._pending:
             self._heard = now
-        self._pending[request_id] = _Pending(future, now + timeout_s)
+            self._pinged_at = None
+        self._pending[request_id] = _Pending(future, now + timeout_s + GRACE_S)
         timeout_ms = min(max(1, int(timeout_s * 1000)), limits.MAX_TIMEOUT_MS)
         self._write(
             encode_frame(
@@ -153,14 +161,22 @@ class Connection(asyncio.Protocol):
             )
         )
         if self._sweeper is None:
-            self._sweeper = loop.call_later(SWEEP_S, self._sweep)
+            self._arm(now)
         return future
 
     async def request(
         self, opcode: int, body: bytes = EMPTY_BODY, *, timeout_s: float = 10.0, operation_id: int = 0
     ) -> Frame:
         """Send a request and return its RESPONSE frame, whatever the status; raises as `send`."""
-        return await self.send(opcode, body, timeout_s=timeout_s, operation_id=operation_id)
+        return await self.answer(self.send(opcode, body, timeout_s=timeout_s, operation_id=operation_id))
+
+    async def answer(self, future: "asyncio.Future[Frame]") -> Frame:
+        """Wait for what `send` returned; who is cancelled meanwhile cancels the request too."""
+        try:
+            return await future
+        except asyncio.CancelledError:
+            self._cancel(future)
+            raise
 
     async def close(self) -> None:
         """Say GOAWAY and close; requests in flight end with ConnectionLost."""
@@ -204,7 +220,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take bytes; every legal frame is acted on."""
         self._heard = self._loop.time()
-        self._pinged = False
+        self._pinged_at = None
         for frame in self._wire.receive(data):
             if frame.kind == kinds.RESPONSE:
                 self._answer(frame)
@@ -276,14 +292,29 @@ class Connection(asyncio.Protocol):
                 pending.future.set_exception(
                     Timeout("the request's time ran out; send again with more time", status=Status.TIMEOUT)
                 )
-        silence = now - self._heard
-        if silence > 2 * SILENCE_S and self._pinged:
+        if now - self._sweep_due > STALL_S:
+            # What the proxy said while we stood still may not have been read yet.
+            self._heard = now
+            self._pinged_at = None
+        if self._pinged_at is None:
+            if now - self._heard > SILENCE_S:
+                self._pinged_at = now
+                self._write(encode_frame(kinds.PING, b""))
+        elif now - self._pinged_at > PONG_S:
             self._refuse(None)
             return
-        if silence > SILENCE_S and not self._pinged:
-            self._pinged = True
-            self._write(encode_frame(kinds.PING, EMPTY_BODY))
-        self._sweeper = self._loop.call_later(SWEEP_S, self._sweep)
+        self._arm(now)
+
+    def _arm(self, now: float) -> None:
+        self._sweep_due = now + SWEEP_S
+        self._sweeper = self._loop.call_at(self._sweep_due, self._sweep)
+
+    def _cancel(self, future: "asyncio.Future[Frame]") -> None:
+        """Send CANCEL for the request of that future; its entry stays until the one answer comes, which is dropped."""
+        for request_id, pending in self._pending.items():
+            if pending.future is future:
+                self._write(encode_frame(kinds.CANCEL, b"", request_id=request_id))
+                return
 
     def _refuse(self, fault: HsmError | None) -> None:
         self._fault = fault

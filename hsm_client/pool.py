@@ -6,20 +6,24 @@ off with jitter once every proxy has failed.
 """
 
 import asyncio
+import logging
 from collections import deque
 from random import Random
 from typing import Final
 
 from hsm_client import retry
-from hsm_client.config import ClientConfig
+from hsm_client.config import ClientConfig, ProxyAddress
 from hsm_client.connection import Connection
 from hsm_client.errors import ClusterUnreachable, HsmError, make_error
 from hsm_client.keeper import Keeper
 from hsm_client.tls import TlsIdentity
 from hsm_wire.statuses import Status
 
+_log = logging.getLogger("hsm_client")
 OPEN_TIMEOUT_S: Final = 3.0
 """Longest wait for one proxy to take a connection, TLS and greeting included."""
+STEADY_S: Final = 1.0
+"""A connection that ends sooner counts as a failed one: else a proxy that takes and drops us is called in a loop."""
 MAX_WAITING: Final = 10_000
 """Requests of one client that wait for room on a connection."""
 
@@ -88,7 +92,7 @@ class Pool:
         for connection in self._connections:
             if not connection.has_room:
                 continue
-            if best is None or best is avoid or (connection is not avoid and connection.in_flight < best.in_flight):
+            if best is None or _rank(connection, avoid) < _rank(best, avoid):
                 best = connection
         return best
 
@@ -127,22 +131,39 @@ class Pool:
         failures = 0
         while True:
             address = self._proxies[position % len(self._proxies)]
+            busy = False
             try:
                 connection = await Connection.open(address, self._identity, timeout_s=OPEN_TIMEOUT_S)
-            except HsmError as error:
-                self._last_error = error
+            except Exception as error:  # noqa: BLE001 - whatever went wrong, the slot must live on
+                self._last_error = _as_hsm_error(error, address)
+                busy = self._last_error.status == Status.OVERLOADED
                 self._failures += 1
                 failures += 1
                 self._wake()
-                rounds = failures // len(self._proxies)
+                rounds = max(failures // len(self._proxies), int(busy))
                 await asyncio.sleep(
                     retry.wait_s(rounds, retry.RECONNECT_BASE_S, retry.RECONNECT_CAP_S, self._rng) if rounds else 0
                 )
-                position += 1
+                position = self._next(position)
                 continue
-            failures = self._failures = 0
+            self._failures = 0
+            loop = asyncio.get_running_loop()
+            since = loop.time()
             await self._hold(connection)
-            position += 1
+            failures = 0 if loop.time() - since >= STEADY_S else failures + 1
+            position = self._next(position)
+            if self._proxies[position % len(self._proxies)] == address:
+                await asyncio.sleep(self._rng.uniform(0.0, retry.RECONNECT_SAME_S))
+            elif failures > len(self._proxies):
+                await asyncio.sleep(retry.wait_s(failures, retry.RECONNECT_BASE_S, retry.RECONNECT_CAP_S, self._rng))
+
+    def _next(self, position: int) -> int:
+        """Return the next proxy that no other slot uses, else the next one."""
+        used = {connection.address for connection in self._connections if connection.usable}
+        for step in range(1, len(self._proxies) + 1):
+            if self._proxies[(position + step) % len(self._proxies)] not in used:
+                return position + step
+        return position + 1
 
     async def _hold(self, connection: Connection) -> None:
         """Lend the connection out until it is lost or takes no more requests."""
@@ -169,3 +190,16 @@ class Pool:
         await asyncio.wait([connection.lost])
         if connection in self._connections:
             self._connections.remove(connection)
+
+
+def _rank(connection: Connection, avoid: Connection | None) -> tuple[bool, bool, int]:
+    """Least is best: not the avoided connection, by preference another proxy, then the fewest in flight."""
+    same_proxy = avoid is not None and connection.address == avoid.address
+    return connection is avoid, same_proxy, connection.in_flight
+
+
+def _as_hsm_error(error: Exception, address: ProxyAddress) -> HsmError:
+    if isinstance(error, HsmError):
+        return error
+    _log.warning("proxy %s cannot be used: %s", address, type(error).__name__, exc_info=error)
+    return ClusterUnreachable(f"proxy {address} cannot be used: {type(error).__name__}")

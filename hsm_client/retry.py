@@ -3,8 +3,7 @@
 from random import Random
 from typing import Final
 
-from hsm_wire import kinds
-from hsm_wire.statuses import Status
+from hsm_wire.statuses import STATUS_TABLE, Status
 
 RESEND_BASE_S: Final = 0.02
 """Mean wait before the first re-sending is half of this."""
@@ -15,7 +14,11 @@ RECONNECT_CAP_S: Final = 2.0
 """The same for connections: thousands of clients may come back after one proxy's restart."""
 _MAX_DOUBLINGS: Final = 16
 
-_RESENT = frozenset({int(Status.UNAVAILABLE), int(Status.OVERLOADED), int(Status.GOING_AWAY)})
+RECONNECT_SAME_S: Final = 0.25
+"""Longest wait before a proxy that was just lost is tried again: all of its clients come at once."""
+
+# A TIMEOUT may be sent again, but only with more time: that is the caller's to decide.
+_RESENT = frozenset(int(row.status) for row in STATUS_TABLE.values() if row.resend) - {int(Status.TIMEOUT)}
 
 
 def wait_s(attempt: int, base_s: float, cap_s: float, rng: Random) -> float:
@@ -24,9 +27,9 @@ def wait_s(attempt: int, base_s: float, cap_s: float, rng: Random) -> float:
     return rng.uniform(0.0, ceiling)
 
 
-def may_resend(status: int, flags: int) -> bool:
-    """Whether an answer says that the request did not run and may succeed later."""
-    return status in _RESENT and bool(flags & kinds.Flag.NOT_EXECUTED)
+def may_resend(status: int) -> bool:
+    """Whether the same request may succeed later. Every operation is safe to send twice, so also if it may have run."""
+    return status in _RESENT
 
 
 def resend_wait_s(attempt: int, retry_after_ms: int, rng: Random) -> float:

@@ -205,6 +205,7 @@ class FakeProxy:
         self.requests: list[Frame] = []
         self.connections: set[_Served] = set()
         self.accepted = 0
+        self.cancelled: list[int] = []
         self._server: asyncio.Server | None = None
         self.port = 0
 
@@ -254,6 +255,8 @@ class _Served(asyncio.Protocol):
             elif frame.kind == kinds.REQUEST:
                 self.proxy.requests.append(frame)
                 self._serve(frame)
+            elif frame.kind == kinds.CANCEL:
+                self.proxy.cancelled.append(frame.request_id)
 
     def go_away(self) -> None:
         self.wire.sent(kinds.GOAWAY)

@@ -7,7 +7,7 @@ from fake_cluster import CUT, MUTE
 
 from hsm_client.config import parse_address
 from hsm_client.connection import Connection, ConnectionFull, ConnectionLost
-from hsm_client.errors import HsmError, Timeout
+from hsm_client.errors import ClusterUnreachable, HsmError, Timeout
 from hsm_wire.messages import Random, RandomResult, decode_body, encode_body
 from hsm_wire.opcodes import Opcode
 from hsm_wire.statuses import Status
@@ -50,3 +50,32 @@ async def test_a_request_larger_than_the_proxy_takes_is_not_sent(proxy):
         connection.send(Opcode.RANDOM, bytes(1 << 20), timeout_s=1)
     assert caught.value.status == Status.TOO_LARGE
     await connection.close()
+
+
+async def test_a_cancelled_request_says_so_to_the_proxy_and_its_answer_is_dropped(proxy):
+    proxy.script.append(MUTE)
+    connection = await Connection.open(parse_address(proxy.address))
+    waiting = asyncio.ensure_future(connection.request(Opcode.RANDOM, BODY))
+    while not proxy.requests:
+        await asyncio.sleep(0.001)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    while not proxy.cancelled:
+        await asyncio.sleep(0.001)
+    assert proxy.cancelled == [proxy.requests[0].request_id]
+    assert len(decode_body(RandomResult, (await connection.request(Opcode.RANDOM, BODY)).body).data) == 4
+    await connection.close()
+
+
+async def test_a_proxy_that_answers_no_ping_while_a_request_waits_is_lost(proxy):
+    proxy.script.append(MUTE)
+    connection = await Connection.open(parse_address(proxy.address))
+    with pytest.raises(ConnectionLost, match="silent"):
+        await connection.request(Opcode.RANDOM, BODY)
+    await connection.close()
+
+
+async def test_a_host_name_that_is_none_cannot_be_reached():
+    with pytest.raises(ClusterUnreachable):
+        await Connection.open(parse_address("a..b:1"))

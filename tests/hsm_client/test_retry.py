@@ -3,7 +3,6 @@
 from random import Random
 
 from hsm_client import retry
-from hsm_wire.kinds import Flag
 from hsm_wire.statuses import Status
 
 
@@ -13,10 +12,9 @@ def test_waits_grow_to_the_cap_and_no_further():
     assert 0.9 < max(retry.wait_s(1000, 0.02, 1.0, rng) for _ in range(1000)) <= 1.0
 
 
-def test_only_what_did_not_run_is_sent_again():
-    assert retry.may_resend(Status.OVERLOADED, Flag.NOT_EXECUTED)
-    assert not retry.may_resend(Status.OVERLOADED, 0)
-    assert not retry.may_resend(Status.POISON, Flag.NOT_EXECUTED)
+def test_the_status_table_decides_what_is_sent_again_but_a_timeout_is_the_callers():
+    assert all(retry.may_resend(s) for s in (Status.OVERLOADED, Status.UNAVAILABLE, Status.GOING_AWAY))
+    assert not any(retry.may_resend(s) for s in (Status.OK, Status.POISON, Status.CANCELLED, Status.TIMEOUT))
 
 
 def test_the_clusters_wish_is_the_least_wait():
