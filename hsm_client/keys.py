@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from hsm_client import encodings
 from hsm_client.errors import KeyType
-from hsm_client.mechanisms import find_mechanism, prepare_cipher, prepare_signature
+from hsm_client.mechanisms import Prepared, find_mechanism, prepare_cipher, prepare_signature
 from hsm_wire import messages as m
 from hsm_wire.key_types import Family
 from hsm_wire.opcodes import Opcode
@@ -55,7 +55,7 @@ class Key:
     ) -> bytes:
         """Sign (or MAC) data, or its digest; ECDSA signatures are DER."""
         ecdsa = self._is_ecdsa(mechanism)
-        choice = prepare_signature(mechanism, bytes(data), prehashed=prehashed, parameters=parameters)
+        choice = self._prepare(mechanism, data, prehashed, parameters)
         body = m.Sign(self.info.key_id, choice.number, choice.parameters, choice.data)
         signature = (await self._hsm.request(Opcode.SIGN, body, m.SignResult)).signature
         return encodings.ecdsa_der(signature) if ecdsa else signature
@@ -74,7 +74,7 @@ class Key:
         Raises:
             BadSignature: it does not verify.
         """
-        choice = prepare_signature(mechanism, bytes(data), prehashed=prehashed, parameters=parameters)
+        choice = self._prepare(mechanism, data, prehashed, parameters)
         raw = encodings.ecdsa_raw(signature, self.type) if self._is_ecdsa(mechanism) else signature
         body = m.Verify(self.info.key_id, choice.number, choice.parameters, choice.data, raw)
         await self._hsm.request(Opcode.VERIFY, body, m.Empty)
@@ -149,6 +149,10 @@ class Key:
     async def destroy(self) -> None:
         """Destroy the key for good."""
         await self._hsm.request(Opcode.DESTROY_KEY, m.DestroyKey(self.info.key_id), m.Empty)
+
+    def _prepare(self, mechanism: str | int, data: bytes, prehashed: bool, parameters: Parameters | None) -> Prepared:
+        allowed = self.info.policy.mechanisms
+        return prepare_signature(mechanism, bytes(data), prehashed=prehashed, parameters=parameters, allowed=allowed)
 
     def _is_ecdsa(self, mechanism: str | int) -> bool:
         if find_mechanism(mechanism).families != (Family.EC,):

@@ -1,6 +1,7 @@
 """From a mechanism's name to what goes on the wire: number, parameters, and data hashed here where that is due."""
 
 import hashlib
+from collections.abc import Collection
 from typing import Final, NamedTuple
 
 import msgspec
@@ -51,9 +52,17 @@ def encode_parameters(parameters: p.Parameters | None) -> msgspec.Raw:
 
 
 def prepare_signature(
-    mechanism: str | int, data: bytes, *, prehashed: bool, parameters: p.Parameters | None
+    mechanism: str | int,
+    data: bytes,
+    *,
+    prehashed: bool,
+    parameters: p.Parameters | None,
+    allowed: Collection[int] = (),
 ) -> Prepared:
     """Choose how data (or its digest) is signed or verified.
+
+    `allowed` are the mechanisms of the key's policy, empty where all are: data is not hashed here where the policy
+    lacks the form that takes a digest.
 
     Raises:
         UnknownMechanism: there is no such mechanism, or none for a digest.
@@ -72,7 +81,10 @@ def prepare_signature(
         )
     hash_name = m.HASH_NAMES[row.hash_mechanism]
     digest = data if prehashed else hashlib.new(hash_name, data).digest()
-    return _prepare_digest(row, hash_name, digest, parameters)
+    prepared = _prepare_digest(row, hash_name, digest, parameters)
+    if allowed and not prehashed and prepared.number not in allowed:
+        return Prepared(row.number, encode_parameters(parameters), data)
+    return prepared
 
 
 def _prepare_digest(row: Mechanism, hash_name: str, digest: bytes, parameters: p.Parameters | None) -> Prepared:

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import weakref
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -32,10 +33,10 @@ class Hsm:
             config, timeout_s=timeout_s, retry=retry, pool_size=pool_size
         )
         self._lock = threading.Lock()
-        self._generation = PORTAL.generation
         self._inner: client.Hsm | None = None
         self._parents: list[client.Hsm] = []
         self._closed = False
+        _CLIENTS.add(self)
 
     def open(self) -> Self:
         """Connect; raises ClusterUnreachable."""
@@ -44,9 +45,10 @@ class Hsm:
 
     def close(self) -> None:
         """Close all connections of this process."""
-        self._closed = True
-        inner, self._inner = self._inner, None
-        if inner is not None and self._generation == PORTAL.generation:
+        with self._lock:  # a thread that is connecting would else leave its connections behind
+            self._closed = True
+            inner, self._inner = self._inner, None
+        if inner is not None:
             PORTAL.run(inner.close)
 
     def __enter__(self) -> Self:
@@ -64,28 +66,23 @@ class Hsm:
 
     def _opened(self) -> client.Hsm:
         inner = self._inner
-        if inner is not None and self._generation == PORTAL.generation:
+        if inner is not None:
             return inner
-        if self._closed:
-            raise make_error(Status.CANCELLED, "the client is closed; connect again")
-        if self._generation != PORTAL.generation:
-            self._let_go()
         with self._lock:
+            if self._closed:
+                raise make_error(Status.CANCELLED, "the client is closed; connect again")
             if self._inner is None:
                 self._inner = PORTAL.run(lambda: self._make().open())
             return self._inner
 
-    def _let_go(self) -> None:
+    def let_go(self) -> None:
         """In a forked child: drop the parent's sockets without a word on them."""
-        with _FORK_LOCK:
-            if self._generation == PORTAL.generation:
-                return
-            parent, self._inner = self._inner, None
-            if parent is not None:
-                self._parents.append(parent)
-                _blind(parent.file_numbers())
-            self._lock = threading.Lock()
-            self._generation = PORTAL.generation
+        # A lock that another thread held at the fork is never let go in the child.
+        self._lock = threading.Lock()
+        parent, self._inner = self._inner, None
+        if parent is not None:
+            self._parents.append(parent)
+            _blind(parent.file_numbers())
 
     # ---- the names of hsm_client.client.Hsm -------------------------------------------------------------------
 
@@ -277,16 +274,16 @@ class Key:
         self._run(lambda key: key.destroy())
 
 
-_FORK_LOCK = threading.Lock()
+_CLIENTS: weakref.WeakSet[Hsm] = weakref.WeakSet()
 
 
-def _renew_fork_lock() -> None:
-    # A lock that another thread held at the fork is never let go in the child.
-    global _FORK_LOCK
-    _FORK_LOCK = threading.Lock()
+def _let_all_go() -> None:
+    # At once, not at the child's first call: until then the child may have closed these numbers and opened its own.
+    for hsm in list(_CLIENTS):
+        hsm.let_go()
 
 
-os.register_at_fork(after_in_child=_renew_fork_lock)
+os.register_at_fork(after_in_child=_let_all_go)
 
 
 def _blind(numbers: list[int]) -> None:

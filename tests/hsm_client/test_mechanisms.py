@@ -32,3 +32,11 @@ def test_a_digest_of_the_wrong_length_and_one_for_ed25519_are_refused():
 def test_an_unknown_mechanism_lists_the_known_ones():
     with pytest.raises(UnknownMechanism, match="ecdsa-sha256"):
         prepare_cipher("rot13", b"", iv=b"", aad=b"", parameters=None)
+
+
+def test_large_data_is_sent_whole_where_the_keys_policy_has_no_form_for_digests():
+    data = bytes(LOCAL_HASH_BYTES + 1)
+    whole = prepare_signature("ecdsa-sha256", data, prehashed=False, parameters=None, allowed=[m.CKM_ECDSA_SHA256])
+    assert (whole.number, whole.data) == (m.CKM_ECDSA_SHA256, data)
+    both = [m.CKM_ECDSA_SHA256, m.CKM_ECDSA]
+    assert prepare_signature("ecdsa-sha256", data, prehashed=False, parameters=None, allowed=both).data != data

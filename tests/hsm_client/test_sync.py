@@ -1,5 +1,6 @@
 """The blocking client: threads and forks."""
 
+import contextlib
 import os
 from concurrent.futures import ThreadPoolExecutor
 
@@ -41,3 +42,34 @@ def test_a_forked_child_goes_on_with_connections_of_its_own(fake_cluster, config
                 os._exit(2)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         assert len(hsm.random(8)) == 8
+
+
+def test_a_forked_child_that_closed_all_files_keeps_those_it_opened_since(fake_cluster, configured, tmp_path):
+    log = tmp_path / "child.log"
+    with sync.connect(configured(fake_cluster.proxy)) as hsm:
+        hsm.random(8)
+        child = os.fork()
+        if child == 0:
+            try:
+                os.closerange(3, 256)
+                numbers = [os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND) for _ in range(64)]
+                fine = len(hsm.random(8)) == 8
+                for number in numbers:
+                    os.write(number, b"x")
+                os._exit(0 if fine else 1)
+            finally:
+                os._exit(2)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert log.read_bytes() == b"x" * 64
+        assert len(hsm.random(8)) == 8
+
+
+def test_closing_while_a_thread_connects_leaves_no_connection(fake_cluster, configured):
+    for _ in range(10):
+        hsm = sync.connect(configured(fake_cluster.proxy))
+        with ThreadPoolExecutor(1) as threads:
+            opening = threads.submit(hsm.open)
+            hsm.close()
+            with contextlib.suppress(Cancelled):
+                opening.result()
+        assert hsm._inner is None
