@@ -7,8 +7,9 @@ from typing import Any, Final
 
 from hsm_cluster.address import Address
 from hsm_cluster.cluster import Cluster
-from hsm_daemon import logs
+from hsm_daemon import listening, logs
 from hsm_daemon.admin import AdminAnswer, AdminServer
+from hsm_daemon.errors import StartError
 from hsm_daemon.lifecycle import Lifecycle
 from hsm_daemon.tasks import spawn
 from hsm_daemon.tls import server_context
@@ -17,7 +18,7 @@ from hsm_node.config import NodeConfig
 from hsm_node.keystore import Keystore
 from hsm_node.master_key import load_keyring
 from hsm_node.metrics import CONTENT_TYPE, Gauge, NodeMetrics, RequestCounts
-from hsm_node.net.acceptor import Acceptor, listen
+from hsm_node.net.acceptor import LISTEN_BACKLOG, Acceptor
 from hsm_node.store.base import Store
 from hsm_node.store.sqlite import SqliteStore
 from hsm_node.work.pool import SWEEP_INTERVAL_S
@@ -39,7 +40,9 @@ async def run_node(config: NodeConfig, cluster: Cluster, lifecycle: Lifecycle) -
     files = config.tls_files
     context = None if files is None else server_context(files)
     keyring = load_keyring(config.keystore.master_key.file)
-    bound = listen(config.listen.host, config.listen.port)
+    if not config.admin.is_loopback and context is None:
+        raise StartError(f"admin = {config.admin}: without TLS the admin pages are for loopback only; correct admin")
+    bound = listening.bind(config.listen.host, config.listen.port, LISTEN_BACKLOG)
     try:
         store = SqliteStore(config.store.path, cluster.name, keyring)
     except BaseException:
@@ -80,10 +83,11 @@ class Node:
     async def serve(self, bound: socket.socket, context: Any, lifecycle: Lifecycle) -> None:
         """Serve on a bound socket until the lifecycle says stop."""
         admin = self._admin_server(context)
-        sweeper = None
+        sweeper = heart = None
         try:
             admin_host, admin_port = await admin.start()
-            await self._acceptor.start(bound, context)
+            self._acceptor.start(bound, context)
+            heart = spawn(self._beat(), "heartbeat")
             sweeper = spawn(self._sweep(), "sweep")
             host, port = bound.getsockname()[:2]
             address = str(Address(host, port))
@@ -103,10 +107,16 @@ class Node:
             await self._acceptor.stop(DRAIN_LIMIT_S)
         finally:
             self._ready = False
-            if sweeper is not None:
-                sweeper.cancel()
+            for task in (sweeper, heart):
+                if task is not None:
+                    task.cancel()
             await admin.stop()
             self._keystore.close()
+
+    async def _beat(self) -> None:
+        while True:
+            self._acceptor.beat()
+            await asyncio.sleep(self._acceptor.beat_every_s)
 
     async def _sweep(self) -> None:
         while True:
@@ -141,6 +151,7 @@ class Node:
                 epoch=self._store.epoch,
                 store_contact="current" if keystore.follower.current else "stale",
                 state=self._state(),
+                administrative_state=keystore.administration.state_of(self._config.name),
             )
         )
 
@@ -155,6 +166,7 @@ class Node:
         return {
             "name": self._config.name,
             "state": self._state(),
+            "administrative_state": keystore.administration.state_of(self._config.name),
             "boot_id": self._boot_id.hex(),
             "completed": self._requests.completed,
             "queue_depth": keystore.sessions.waiting,
@@ -180,6 +192,8 @@ class Node:
             Gauge("store_revision", "Revision of the store that is applied.", lambda: k.follower.applied_revision),
             Gauge("store_current", "1 while the store can be read.", lambda: int(k.follower.current)),
             Gauge("records_refused", "Records of the store that are not authentic.", lambda: len(k.follower.refused)),
+            Gauge("stalls", "Times that the loop stood still.", lambda: self._acceptor.stalls, counts=True),
+            Gauge("checks", "Deep checks answered.", lambda: k.checks.served, counts=True),
             Gauge("expired", "Requests whose time ran out in a queue.", lambda: k.expired, counts=True),
             Gauge("internal_errors", "Requests that failed inside.", lambda: k.failures.internal, counts=True),
             Gauge("store_errors", "Changes that the store did not take.", lambda: k.failures.store, counts=True),

@@ -8,6 +8,8 @@ from hsm_node.config import NodeConfig
 from hsm_node.core.key_table import KeyTable
 from hsm_node.core.keyring import Keyring
 from hsm_node.core.window import Window
+from hsm_node.service.administration import Administration
+from hsm_node.service.checks import Checks
 from hsm_node.service.failures import Failures
 from hsm_node.service.follower import Follower
 from hsm_node.service.general import General
@@ -31,6 +33,8 @@ class Keystore:
 
     def __init__(self, config: NodeConfig, cluster: Cluster, keyring: Keyring, store: Store) -> None:
         self.store = store
+        self.nodes = [node.name for node in cluster.nodes]
+        """Names of the cluster's nodes."""
         self.table = KeyTable()
         self.window = Window(config.sessions)
         self.failures = Failures()
@@ -39,6 +43,16 @@ class Keystore:
         self.writer = Pool("store", 1, MAX_WAITING_CHANGES)
         backend = SoftwareBackend(keyring)
         self.follower = Follower(store, self.table, keyring, backend)
+        self.checks = Checks(backend, self.sessions, self.failures)
+        self.administration = Administration(
+            cluster.name,
+            lambda: self.nodes,
+            self.follower,
+            keyring,
+            store,
+            self.writer,
+            self.failures,
+        )
         self.service = Service(
             self.follower,
             General(cluster.name, config.name, backend),
@@ -53,6 +67,8 @@ class Keystore:
                 writer=self.writer,
                 failures=self.failures,
             ),
+            self.checks,
+            self.administration,
             self.failures,
         )
         self.follower.follow()

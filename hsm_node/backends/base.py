@@ -43,6 +43,17 @@ class LoadedKey:
         raise not_here(mechanism)
 
 
+class CheckKey(Protocol):
+    """The key of the deep check. `sign` runs in a thread."""
+
+    @property
+    def public_point(self) -> bytes:
+        """65 bytes: the P-256 point, uncompressed."""
+
+    def sign(self, challenge: bytes) -> bytes:
+        """Return ECDSA with SHA-256 as r || s, 64 bytes."""
+
+
 class Backend(Protocol):
     """Makes, loads and uses keys. `generate` and `import_key` run in threads, all else on the loop."""
 
@@ -65,6 +76,9 @@ class Backend(Protocol):
 
     def load(self, record: Record) -> LoadedKey:
         """Return the key at work; loading is cached."""
+
+    def check_key(self) -> "CheckKey":
+        """Make the key of the deep check; called once, at start."""
 
     def forget(self, partition: int, key_id: bytes) -> None:
         """Drop a loaded key that was destroyed."""

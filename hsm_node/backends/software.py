@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hsm_node.backends import ec, edwards, rsa, symmetric
 from hsm_node.backends.base import LoadedKey
+from hsm_node.backends.check_key import CheckKey
 from hsm_node.backends.loaded_keys import LoadedKeys
 from hsm_node.core.keyring import Keyring
 from hsm_node.core.lifecycle import WrappedKey
@@ -79,6 +80,10 @@ class SoftwareBackend:
             key = _at_work(record.key_type, self._keyring.unwrap(record.wrapped, record.true_length))
             self._loaded.put(place, key)
         return key
+
+    def check_key(self) -> CheckKey:
+        """Make the key of the deep check."""
+        return CheckKey()
 
     def forget(self, partition: int, key_id: bytes) -> None:
         self._loaded.drop((partition, key_id))

@@ -68,6 +68,10 @@ class Keyring:
         """Return the store's name of a key: it means nothing without the naming key."""
         return hmac.digest(self._naming_key, partition.to_bytes(4, "big") + key_id, "sha256")
 
+    def node_name(self, node: str) -> bytes:
+        """Return the store's name of a node's administrative state: no key's name, they have another length."""
+        return hmac.digest(self._naming_key, b"redoubt administrative state of node " + node.encode(), "sha256")
+
     def request_digest(self, partition: int, opcode: int, body: bytes) -> bytes:
         """Return the keyed digest of a creating request. Keyed, because an import's body is a secret."""
         prefix = b"create" + partition.to_bytes(4, "big") + opcode.to_bytes(2, "big")

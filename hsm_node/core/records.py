@@ -68,10 +68,39 @@ _record_decoder = msgspec.msgpack.Decoder(Record)
 _envelope_decoder = msgspec.msgpack.Decoder(_Envelope)
 
 
+def seal_envelope(number: int, prefix: bytes, body: bytes, keyring: Keyring) -> bytes:
+    """Return a body with its format's number and its MAC; the prefix keeps formats apart under one MAC key."""
+    return _encoder.encode(_Envelope(number, body, keyring.mac(prefix + body)))
+
+
+def format_of(data: bytes) -> int:
+    """Return the number of the format, 0 for what is no envelope. Nothing is authenticated by this."""
+    try:
+        return _envelope_decoder.decode(data).format
+    except msgspec.DecodeError:
+        return 0
+
+
+def open_envelope(number: int, prefix: bytes, data: bytes, keyring: Keyring) -> bytes:
+    """Return the authentic body.
+
+    Raises:
+        RecordError: it is of another format, was changed, or made under another master key.
+    """
+    try:
+        envelope = _envelope_decoder.decode(data)
+    except msgspec.DecodeError:
+        raise RecordError("it is not a record") from None
+    if envelope.format != number:
+        raise RecordError(f"its format {envelope.format} is unknown to this version")
+    if not keyring.mac_matches(prefix + envelope.body, envelope.mac):
+        raise RecordError("it was changed, or made under another master key")
+    return envelope.body
+
+
 def seal_record(record: Record, keyring: Keyring) -> bytes:
     """Return the bytes to store."""
-    body = _encoder.encode(record)
-    return _encoder.encode(_Envelope(RECORD_FORMAT, body, keyring.mac(_MAC_PREFIX + body)))
+    return seal_envelope(RECORD_FORMAT, _MAC_PREFIX, _encoder.encode(record), keyring)
 
 
 def open_record(data: bytes, name: bytes, cluster_id: bytes, keyring: Keyring) -> Record:
@@ -80,16 +109,9 @@ def open_record(data: bytes, name: bytes, cluster_id: bytes, keyring: Keyring) -
     Raises:
         RecordError: it was changed, moved, belongs to another cluster, or is of a newer format.
     """
+    body = open_envelope(RECORD_FORMAT, _MAC_PREFIX, data, keyring)
     try:
-        envelope = _envelope_decoder.decode(data)
-    except msgspec.DecodeError:
-        raise RecordError("it is not a record") from None
-    if envelope.format != RECORD_FORMAT:
-        raise RecordError(f"its format {envelope.format} is unknown to this version")
-    if not keyring.mac_matches(_MAC_PREFIX + envelope.body, envelope.mac):
-        raise RecordError("it was changed, or made under another master key")
-    try:
-        record = _record_decoder.decode(envelope.body)
+        record = _record_decoder.decode(body)
     except msgspec.DecodeError:
         raise RecordError("its fields are not those of a record") from None
     if record.cluster_id != cluster_id:

@@ -6,8 +6,10 @@ import ssl
 from collections.abc import Callable
 from typing import Final
 
-from hsm_daemon import logs
-from hsm_daemon.errors import StartError
+from hsm_daemon import clock, logs
+from hsm_daemon.accepting import Acceptor as Accepting
+from hsm_daemon.pace import Pace
+from hsm_daemon.stall import StallGuard
 from hsm_daemon.tls import peer_identity
 from hsm_node import SOFTWARE
 from hsm_node.core.refusal import Refusal
@@ -24,31 +26,13 @@ MAX_LINKS: Final = 256
 """Connections at a time; a proxy keeps a few for each of its paths."""
 HELLO_LIMIT_S: Final = 5.0
 """How long a stranger may hold a connection before HELLO."""
+CLOSING_LIMIT_S: Final = 1.0
+"""How long a TLS connection may take to say goodbye."""
 LISTEN_BACKLOG: Final = 128
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Return a bound socket; port 0 is any free one.
-
-    Raises:
-        StartError: the address is in use, or not this host's.
-    """
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        bound = socket.socket(family, kind, protocol)
-    except OSError as error:
-        raise StartError(f"listen = {host}:{port}: {error.strerror}; correct the address") from None
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind(address)
-        bound.listen(LISTEN_BACKLOG)
-    except OSError as error:
-        bound.close()
-        raise StartError(
-            f"listen = {host}:{port}: {error.strerror}; stop the program that uses it, or choose another address"
-        ) from None
-    bound.setblocking(False)
-    return bound
+PACE: Final = Pace(200.0, 64, 256)
+"""Connections that are taken: proxies are few, and come back together after a stall."""
+STALL_LIMIT_S: Final = 0.5
+"""A loop that stood still for longer has let its proxies wait so long that they asked another node."""
 
 
 class Acceptor:
@@ -77,21 +61,49 @@ class Acceptor:
         self._name = name
         self._configuration_hash = configuration_hash
         self._tls = tls
-        self._server: asyncio.Server | None = None
         self._empty = asyncio.Event()
+        self._empty.set()
         self._leaving = False
+        self._guard = StallGuard(STALL_LIMIT_S)
+        self._accepting: Accepting | None = None
+        self.stalls = 0
+        """Times that the loop stood still for longer than STALL_LIMIT_S."""
 
-    async def start(self, bound: socket.socket, context: ssl.SSLContext | None) -> None:
+    def start(self, bound: socket.socket, context: ssl.SSLContext | None) -> None:
         """Take connections on a bound socket."""
-        loop = asyncio.get_running_loop()
-        limit_s = None if context is None else HELLO_LIMIT_S
-        self._server = await loop.create_server(self._new_link, sock=bound, ssl=context, ssl_handshake_timeout=limit_s)
+        self._accepting = Accepting(
+            lambda: Link(self, HELLO_LIMIT_S),
+            PACE,
+            context=context,
+            handshake_s=HELLO_LIMIT_S,
+            closing_s=CLOSING_LIMIT_S,
+            room=lambda: not self._leaving and len(self.links) < MAX_LINKS,
+            refused=lambda reason: logs.event(_log, "warning", "a connection is refused", reason=reason),
+        )
+        self._accepting.start(bound)
+        self._guard.beat(clock.monotonic())
+
+    def replace_context(self, context: ssl.SSLContext) -> None:
+        """Use other certificates for new connections."""
+        if self._accepting is not None:
+            self._accepting.context = context
+
+    @property
+    def beat_every_s(self) -> float:
+        """How often `beat` is to be called."""
+        return self._guard.beat_every_s
+
+    def beat(self) -> None:
+        """Note that the loop turns."""
+        self.stalled()
+        self._guard.beat(clock.monotonic())
 
     async def stop(self, limit_s: float) -> None:
         """Send all proxies away, let them have their answers, and drop who is left after that time."""
         self._leaving = True
-        if self._server is not None:
-            self._server.close()
+        if self._accepting is not None:
+            self._accepting.stop(close=True)
+            self._accepting.abort()
         for link in list(self.links):
             link.leave("the node is shutting down")
         try:
@@ -104,25 +116,45 @@ class Acceptor:
 
     @property
     def proxies(self) -> int:
-        """Greeted connections."""
-        return sum(1 for link in self.links if link.greeted)
+        """Distinct proxies with a greeted connection; each may have several."""
+        return len({link.peer for link in self.links if link.greeted})
 
     # ---- Host
 
-    def admit(self, transport: asyncio.BaseTransport) -> bool:
-        """Say whether this peer may connect.
+    @property
+    def current(self) -> bool:
+        """Whether the keys are those of the store."""
+        return self._service.current
+
+    def stalled(self) -> bool:
+        """Drop every connection if the loop stood still until now: what they sent meanwhile is old."""
+        pause = self._guard.stalled_for(clock.monotonic())
+        if not pause:
+            return False
+        self.stalls += 1
+        self._guard.beat(clock.monotonic())
+        logs.event(_log, "warning", "the loop stood still; all proxies are dropped", seconds=round(pause, 3))
+        self._service.doubt()
+        for link in list(self.links):
+            link.abort()
+        return True
+
+    def admit(self, link: Link, transport: asyncio.BaseTransport) -> str | None:
+        """Take a connection; return its identity (empty without TLS), None where there is no room.
 
         Raises:
             Refusal: it is no proxy; HELLO is answered with this.
         """
-        if self._leaving or len(self.links) > MAX_LINKS:
-            return False
+        if self._leaving or len(self.links) >= MAX_LINKS:
+            return None
+        self.links.add(link)
+        self._empty.clear()
         if not self._tls:
-            return True
+            return ""
         peer = peer_identity(transport)
         identity = "none" if peer is None else peer.identity
         if identity.startswith(f"spiffe://{self.cluster}/proxy/"):
-            return True
+            return identity
         logs.event(_log, "warning", "a peer that is no proxy of this cluster is refused", identity=identity)
         raise Refusal(
             Status.DENIED,
@@ -144,9 +176,3 @@ class Acceptor:
         self.links.discard(link)
         if not self.links:
             self._empty.set()
-
-    def _new_link(self) -> Link:
-        link = Link(self, HELLO_LIMIT_S)
-        self.links.add(link)
-        self._empty.clear()
-        return link

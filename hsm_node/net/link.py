@@ -1,9 +1,9 @@
 """One connection from a proxy: bytes to requests, answers to bytes.
 
-Theory. All writes of a loop turn are collected and leave in one call: system calls cost more than code. The gate
-(`_flush`) is the only place that writes, and it checks `is_closing`, because on uvloop a write to a transport that
-has gone can take others down. A peer that does not read its answers is not read either, so what it can make this
-node hold is bounded by its requests in flight.
+Theory. A peer that does not read its answers is not read either, so what it can make this node hold is bounded by
+its requests in flight. What a frame meets does not depend on how the bytes were cut: the link goes by what it has
+said itself (`_leaving`), not by the state that the rest of a chunk has led to. After a stall of the loop nothing that
+was sent meanwhile is served: the proxy has given it to another node long ago.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from typing import Final, Protocol, cast
 from hsm_daemon import clock
 from hsm_node.core.principals import Bindings
 from hsm_node.core.refusal import Refusal
+from hsm_node.net.output import Output
 from hsm_node.service.request import Request
 from hsm_wire import kinds, limits
 from hsm_wire.connection import Connection, agree_on, encode_failure
@@ -23,8 +24,7 @@ from hsm_wire.operations import OPERATIONS
 from hsm_wire.states import End, State
 from hsm_wire.statuses import Status
 
-DRAIN_S: Final = 1.0
-"""How long a connection stays half-closed after its last answer, so that none is lost to a reset."""
+STALE: Final = int(kinds.Flag.STALE)
 
 
 class Host(Protocol):
@@ -36,8 +36,16 @@ class Host(Protocol):
     @property
     def max_frame_bytes(self) -> int: ...
 
-    def admit(self, transport: asyncio.BaseTransport) -> bool:
-        """Say whether this peer may connect; raises Refusal where its HELLO is to be answered with that."""
+    @property
+    def current(self) -> bool:
+        """Whether the keys are those of the store; otherwise answers are marked stale."""
+
+    def stalled(self) -> bool:
+        """Say whether the loop stood still until now; then every connection has been dropped."""
+
+    def admit(self, link: "Link", transport: asyncio.BaseTransport) -> str | None:
+        """Take the connection: return who the peer is, None if there is no room. Raises Refusal where its HELLO is
+        to be answered with that."""
 
     def welcome(self, hello: Hello) -> tuple[str, str]:
         """Return this node's name and configuration hash."""
@@ -69,10 +77,16 @@ class Link(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._connection = Connection(End.SERVER, binds=True)
         self._bindings = Bindings(host.cluster)
+        self.peer = ""
+        """Which proxy this is: its identity, without TLS the name that HELLO gives."""
+        self._identity = ""
+        """What its certificate says; empty without TLS."""
         self._requests: dict[int, Request] = {}
         self._max_in_flight = 1
-        self._out: list[bytes] = []
-        self._flush_due = False
+        self._max_frame_bytes = limits.GREETING_MAX_FRAME_BYTES
+        self._output: Output | None = None
+        self._leaving = False
+        """This end said GOAWAY."""
         self._receiving = False
         self._transport: asyncio.Transport | None = None
         self._hello_limit_s = hello_limit_s
@@ -104,40 +118,45 @@ class Link(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # A stream server makes nothing else; uvloop's transports are no subclass, so this cannot be asserted.
         self._transport = cast("asyncio.Transport", transport)
+        self._output = Output(self._transport, self._loop)
         try:
-            admitted = self._host.admit(transport)
+            peer = self._host.admit(self, transport)
         except Refusal as refusal:
             self._refusal = refusal  # Told when HELLO has come: closing with it unread would reset the connection.
-            admitted = True
-        if not admitted:
+            peer = ""
+        if peer is None:
             self._transport.abort()
             return
+        self.peer = self._identity = peer
         self._timer = self._loop.call_later(self._hello_limit_s, self._transport.abort)
 
     def data_received(self, data: bytes) -> None:
-        if self._ending:
+        if self._ending or self._host.stalled():
             return
         frames = self._connection.receive(data)
         self._receiving = True
         begun = clock.monotonic()
         followed = False
-        requests = 0
+        requests = answered = 0
         for frame in frames:
             if frame.kind == kinds.REQUEST:
                 if not followed:
                     self._host.follow()
                     followed = True
+                waiting = len(self._requests)
                 requests += 1
                 self._request(frame, begun)
+                answered += len(self._requests) == waiting
             else:
                 self._on_frame[frame.kind](frame)
-        if requests:
-            self._host.served(requests, clock.monotonic() - begun)
+        if requests and answered == requests:  # What went to a thread is measured there.
+            self._host.served(answered, clock.monotonic() - begun)
         if self._connection.fault is not None:
-            self._out.append(self._connection.answer_to_fault())
+            self._send(self._connection.answer_to_fault())
             self._end()
         self._receiving = False
-        self._flush()
+        if self._output is not None:
+            self._output.flush()
         self._maybe_end()
 
     def eof_received(self) -> bool:
@@ -158,7 +177,8 @@ class Link(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         del exc  # A lost proxy is no event of ours; it sends what it lacks again.
         self._transport = None
-        self._out.clear()
+        if self._output is not None:
+            self._output.lost()
         if self._timer is not None:
             self._timer.cancel()
         for request in list(self._requests.values()):
@@ -174,7 +194,7 @@ class Link(asyncio.Protocol):
         self._host.answered(request.opcode, status)
         if self._requests.pop(request.request_id, None) is None:
             return
-        if len(body) + limits.MIN_LENGTH > self._host.max_frame_bytes:
+        if len(body) + limits.MIN_LENGTH > self._max_frame_bytes:
             self._send_failure(request, Refusal(Status.TOO_LARGE, "the answer is above the agreed frame size"))
             return
         self._connection.in_flight.discard(request.request_id)
@@ -185,6 +205,7 @@ class Link(asyncio.Protocol):
                 request_id=request.request_id,
                 opcode=request.opcode,
                 status=status,
+                flags=0 if self._host.current else STALE,
                 operation_id=request.operation_id,
             )
         )
@@ -204,8 +225,7 @@ class Link(asyncio.Protocol):
 
     def leave(self, reason: str) -> None:
         """Say GOAWAY; the connection ends when everything in flight is answered."""
-        if self._transport is None:  # Still in the TLS handshake: it would only hold up the end.
-            self._host.closed(self)
+        if self._leaving or self._ending:
             return
         try:
             self._connection.sent(kinds.GOAWAY)
@@ -213,6 +233,7 @@ class Link(asyncio.Protocol):
             if not self.greeted:
                 self._end()
             return
+        self._leaving = True
         self._send(encode_frame(kinds.GOAWAY, encode_body(Goaway(reason))))
         self._maybe_end()
 
@@ -227,19 +248,16 @@ class Link(asyncio.Protocol):
             self._end()
 
     def _end(self) -> None:
-        """Write what is owed, half-close where the transport can, and close for good a little later."""
-        self._flush()
+        """Send what is owed, then close. Requests that are still at work have lost their asker."""
         self._ending = True
-        transport = self._transport
-        if transport is None or transport.is_closing():
-            return
+        for request in list(self._requests.values()):
+            if request.withdraw is not None:
+                request.withdraw()
+        self._requests.clear()
         if self._timer is not None:
             self._timer.cancel()
-        if not transport.can_write_eof():
-            transport.close()  # TLS says goodbye itself, after what is buffered.
-            return
-        transport.write_eof()
-        self._timer = self._loop.call_later(DRAIN_S, transport.close)
+        if self._output is not None:
+            self._output.finish()
 
     # ---- frames
 
@@ -250,7 +268,7 @@ class Link(asyncio.Protocol):
                 frame, Refusal(Status.DENIED, f"principal {frame.principal} is not bound", not_executed=True)
             )
             return
-        if self._connection.state is not State.OPEN:
+        if self._leaving:
             self._refuse_frame(frame, Refusal(Status.GOING_AWAY, "the node is shutting down", not_executed=True))
             return
         if len(self._requests) >= self._max_in_flight:
@@ -281,15 +299,18 @@ class Link(asyncio.Protocol):
         except RemoteProtocolError as error:
             self._refuse_hello(frame, error.status, error.detail)
             return
-        self._greet(frame, welcome)
+        self._greet(frame, welcome, hello.name)
 
-    def _greet(self, frame: Frame, welcome: Welcome) -> None:
+    def _greet(self, frame: Frame, welcome: Welcome, proxy_name: str) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        if not self.peer:
+            self.peer = proxy_name
         self._connection.sent(kinds.WELCOME)
         self._connection.agree(welcome.max_frame_bytes)
         self._max_in_flight = welcome.max_in_flight
+        self._max_frame_bytes = welcome.max_frame_bytes
         self._send(encode_frame(kinds.WELCOME, encode_body(welcome), request_id=frame.request_id))
 
     def _refuse_hello(self, frame: Frame, status: Status, detail: str) -> None:
@@ -299,7 +320,7 @@ class Link(asyncio.Protocol):
 
     def _bind(self, frame: Frame) -> None:
         try:
-            self._bindings.bind(decode_body(Bind, frame.body))
+            self._bindings.bind(decode_body(Bind, frame.body), self._identity)
         except Refusal as refusal:
             self._send(encode_failure(frame.request_id, refusal.status, refusal.detail))
         except BodyError as error:
@@ -354,16 +375,5 @@ class Link(asyncio.Protocol):
         )
 
     def _send(self, data: bytes) -> None:
-        self._out.append(data)
-        if not self._receiving and not self._flush_due:
-            self._flush_due = True
-            self._loop.call_soon(self._flush)
-
-    def _flush(self) -> None:
-        self._flush_due = False
-        if not self._out:
-            return
-        data = b"".join(self._out)
-        self._out.clear()
-        if self._transport is not None and data and not self._transport.is_closing():
-            self._transport.write(data)
+        if self._output is not None:
+            self._output.send(data, now=self._receiving)

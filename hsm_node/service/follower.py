@@ -1,15 +1,25 @@
 """Keeps the key table at the store's state, before each batch of requests."""
 
+import msgspec
+
 from hsm_daemon import logs
 from hsm_node.backends.base import Backend
 from hsm_node.core.key_table import Entry, KeyTable
 from hsm_node.core.keyring import Keyring
-from hsm_node.core.records import RecordError, open_record
+from hsm_node.core.node_states import NODE_STATE_FORMAT, NodeStateRecord, open_node_state
+from hsm_node.core.records import RecordError, format_of, open_record
 from hsm_node.core.refusal import Refusal
 from hsm_node.store.base import Row, Store, StoreError
 from hsm_wire.statuses import Status
 
 _log = logs.logger("hsm_node.follower")
+
+
+class NodeStateEntry(msgspec.Struct, frozen=True):
+    """A node's administrative state, and the revision that it has in the store."""
+
+    record: NodeStateRecord
+    revision: int
 
 
 class Follower:
@@ -23,6 +33,8 @@ class Follower:
         self._places: dict[bytes, tuple[int, bytes]] = {}
         self.refused: dict[bytes, str] = {}
         """Names of rows that are not authentic, and why."""
+        self.node_states: dict[str, NodeStateEntry] = {}
+        """Node -> what the operator wants of it; a node that is not here is ready."""
         self.applied_revision = 0
         self.current = True
         """Whether the last look into the store succeeded."""
@@ -32,7 +44,7 @@ class Follower:
         try:
             if self._store.changed():
                 for row in self._store.rows_after(self.applied_revision):
-                    self._apply(row)
+                    self._apply_any(row)
                     self.applied_revision = row.revision
         except StoreError as error:
             if self.current:
@@ -42,6 +54,14 @@ class Follower:
         if not self.current:
             self.current = True
             logs.event(_log, "warning", "the store can be read again", revision=self.applied_revision)
+
+    def doubt(self) -> None:
+        """Serve as stale until the next look into the store: the process stood still."""
+        self.current = False
+
+    def take_any(self, row: Row) -> None:
+        """Apply a row that the store has just returned, of whatever kind."""
+        self._apply_any(row)
 
     def take(self, row: Row) -> Entry:
         """Apply a row that the store has just returned to a create or change; return its entry."""
@@ -61,23 +81,39 @@ class Follower:
             raise self.damaged()
         return entry
 
+    def _apply_any(self, row: Row) -> None:
+        if format_of(row.data) != NODE_STATE_FORMAT:
+            self._apply(row)
+            return
+        try:
+            record = open_node_state(row.data, row.name, self._store.cluster_id, self._keyring)
+        except RecordError as error:
+            self._refuse(row, error)
+            return
+        self.refused.pop(row.name, None)
+        self.node_states[record.node] = NodeStateEntry(record, row.revision)
+
+    def _refuse(self, row: Row, error: RecordError) -> None:
+        """Note a row that is not authentic, and forget what it was before."""
+        self.refused[row.name] = str(error)
+        place = self._places.pop(row.name, None)
+        if place is not None:  # The older version in memory may allow what the newer one forbade.
+            self._table.remove(*place)
+            self._backend.forget(*place)
+        logs.event(
+            _log,
+            "error",
+            "a record of the store is refused",
+            name=row.name.hex(),
+            revision=row.revision,
+            reason=str(error),
+        )
+
     def _apply(self, row: Row) -> Entry | None:
         try:
             record = open_record(row.data, row.name, self._store.cluster_id, self._keyring)
         except RecordError as error:
-            self.refused[row.name] = str(error)
-            place = self._places.pop(row.name, None)
-            if place is not None:  # The older version in memory may allow what the newer one forbade.
-                self._table.remove(*place)
-                self._backend.forget(*place)
-            logs.event(
-                _log,
-                "error",
-                "a record of the store is refused",
-                name=row.name.hex(),
-                revision=row.revision,
-                reason=str(error),
-            )
+            self._refuse(row, error)
             return None
         self.refused.pop(row.name, None)
         self._places[row.name] = (record.partition, record.key_id)

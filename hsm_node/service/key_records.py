@@ -31,6 +31,7 @@ from hsm_wire.messages import (
     UpdateKey,
     encode_body,
 )
+from hsm_wire.opcodes import Opcode
 from hsm_wire.statuses import Status
 
 MAX_CHANGE_TRIES: Final = 8
@@ -76,13 +77,16 @@ class KeyRecords:
     def generate(self, request: Request, body: GenerateKey) -> bytes | None:
         """GENERATE_KEY."""
         key_type = check_new_key(body, self._backend.key_types)
-        return self._later(request, self._create(request, body, lambda: self._backend.generate(key_type)))
+        return self._later(
+            request, self._create(request, body, self._generation, lambda: self._backend.generate(key_type))
+        )
 
     def import_key(self, request: Request, body: ImportKey) -> bytes | None:
         """IMPORT_KEY."""
         key_type = check_new_key(body, self._backend.key_types)
         return self._later(
-            request, self._create(request, body, lambda: self._backend.import_key(key_type, body.material))
+            request,
+            self._create(request, body, self._writer, lambda: self._backend.import_key(key_type, body.material)),
         )
 
     def update(self, request: Request, body: UpdateKey) -> bytes | None:
@@ -110,13 +114,13 @@ class KeyRecords:
         return None
 
     async def _create(
-        self, request: Request, body: GenerateKey | ImportKey, make: Callable[[], WrappedKey]
+        self, request: Request, body: GenerateKey | ImportKey, pool: Pool, make: Callable[[], WrappedKey]
     ) -> tuple[Status, bytes]:
         partition = request.principal.partition
         digest = self._keyring.request_digest(partition, request.opcode, encode_body(body))
         entry = self._follower.lookup(partition, body.key_id)
         if entry is None:
-            made = await self._generation.run(request.deadline, make)
+            made = await pool.run(request.deadline, make)
             origin = Origin(self._store.cluster_id, self._store.epoch, partition, int(clock.now()))
             key_type = check_new_key(body, self._backend.key_types)
             sealed = seal_record(new_record(body, key_type, made, origin, digest), self._keyring)
@@ -156,7 +160,13 @@ class KeyRecords:
 
         A change that is sent again waits too: its first answer may have been lost while it waited.
         """
-        names = await self._writer.run(request.deadline, lambda: self._store.unconfirmed(entry.revision))
+        try:
+            names = await self._writer.run(request.deadline, lambda: self._store.unconfirmed(entry.revision))
+        except Refusal as refusal:  # The change itself has been made: never say that it was not.
+            raise Refusal(refusal.status, "changed, but it was not seen in time whether all nodes know") from None
         if names:
             return Status.OK_UNCONFIRMED, encode_body(Unconfirmed(names))
-        return Status.OK, EMPTY_BODY if entry.record.destroyed else entry.encoded_info
+        if request.opcode == Opcode.DESTROY_KEY:
+            return Status.OK, EMPTY_BODY
+        live_record(entry)  # Changed, and destroyed since: an update cannot answer with what is no more.
+        return Status.OK, entry.encoded_info

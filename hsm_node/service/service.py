@@ -8,6 +8,8 @@ import msgspec
 from hsm_daemon import clock
 from hsm_node.core.authorize import allow_operation
 from hsm_node.core.refusal import Refusal
+from hsm_node.service.administration import Administration
+from hsm_node.service.checks import Checks
 from hsm_node.service.failures import Failures
 from hsm_node.service.follower import Follower
 from hsm_node.service.general import General
@@ -22,7 +24,7 @@ from hsm_wire.statuses import Status
 Handler = Callable[[Request, Any], bytes | None]
 """Returns the body of the answer, or None where it answers later."""
 
-_KEYLESS: Final = frozenset({Opcode.INFO, Opcode.RANDOM})
+_KEYLESS: Final = frozenset({Opcode.INFO, Opcode.RANDOM, Opcode.CHECK})
 
 
 class _Row(msgspec.Struct, frozen=True):
@@ -35,13 +37,23 @@ class Service:
     """Everything that a node does for a request, between the connection and the keys."""
 
     def __init__(
-        self, follower: Follower, general: General, uses: KeyUses, records: KeyRecords, failures: Failures
+        self,
+        follower: Follower,
+        general: General,
+        uses: KeyUses,
+        records: KeyRecords,
+        checks: Checks,
+        administration: Administration,
+        failures: Failures,
     ) -> None:
         self._follower = follower
         self._failures = failures
         handlers: dict[Opcode, Handler] = {
             Opcode.INFO: general.info,
             Opcode.RANDOM: general.random,
+            Opcode.CHECK: checks.check,
+            Opcode.CLUSTER_STATE: administration.cluster_state,
+            Opcode.SET_NODE_STATE: administration.set_node_state,
             Opcode.GENERATE_KEY: records.generate,
             Opcode.IMPORT_KEY: records.import_key,
             Opcode.DESCRIBE_KEY: records.describe,
@@ -57,6 +69,15 @@ class Service:
             int(opcode): _Row(OPERATIONS[opcode], handler, opcode not in _KEYLESS)
             for opcode, handler in handlers.items()
         }
+
+    @property
+    def current(self) -> bool:
+        """Whether the keys are those of the store."""
+        return self._follower.current
+
+    def doubt(self) -> None:
+        """Serve as stale until the store was looked at: the process stood still."""
+        self._follower.doubt()
 
     def follow(self) -> None:
         """Bring the key table to the store's state: called after bytes arrived, before their requests are served."""
@@ -79,9 +100,9 @@ class Service:
             request.succeed(body)
 
     def _check_place(self, request: Request, operation: Operation) -> None:
-        if not request.principal.partition:
+        if not request.principal.partition and operation.work is not Work.ADMINISTER:
             raise Refusal(Status.DENIED, "an operator has no partition, and so no keys")
         if not self._follower.current:
-            if operation.work in (Work.CHANGE, Work.GENERATE):
+            if operation.work in (Work.CHANGE, Work.GENERATE, Work.ADMINISTER):
                 raise Refusal(Status.STORE_UNAVAILABLE, "this node cannot reach its store", not_executed=True)
             raise Refusal(Status.NOT_CURRENT, "this node cannot read its store", not_executed=True)

@@ -67,6 +67,9 @@ class SqliteStore:
         except sqlite3.Error as error:
             self._seen_version = -1  # What was not read must be read next time.
             raise StoreError(str(error)) from None
+        if not all(isinstance(name, bytes) and isinstance(data, bytes) for name, _, data in found):
+            self._seen_version = -1
+            raise StoreError("a row of the store has no bytes where bytes belong; restore it from a backup")
         return [Row(*row) for row in found]
 
     def create(self, name: bytes, data: bytes) -> Row:

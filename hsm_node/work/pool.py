@@ -114,6 +114,8 @@ class Pool:
             value = job.work()
         except Exception as raised:  # noqa: BLE001 - handed to the loop, which answers and logs it
             error = raised
+        except BaseException as raised:  # noqa: BLE001 - a panic of a library is none of Exception's, but an answer is owed
+            error = RuntimeError(f"the work ended with {type(raised).__name__}")
         seconds = clock.monotonic() - begun
         if not self._loop.is_closed():  # After a forced stop nobody waits for the end.
             self._loop.call_soon_threadsafe(self._ended, job, value, error, seconds)

@@ -157,16 +157,16 @@ class RunningNode:
 
     def __init__(self, folder: Path) -> None:
         from hsm_daemon.lifecycle import Lifecycle
+        from hsm_daemon.listening import bind
         from hsm_node.app import Node
         from hsm_node.config import load_node_config
         from hsm_node.keystore import Keystore
         from hsm_node.master_key import load_keyring
-        from hsm_node.net.acceptor import listen
         from hsm_node.store.sqlite import SqliteStore
 
         self.config, cluster = load_node_config(folder / "node.toml")
         ring = load_keyring(self.config.keystore.master_key.file)
-        self.bound: socket.socket = listen("127.0.0.1", 0)
+        self.bound: socket.socket = bind("127.0.0.1", 0, 5)
         self.address = self.bound.getsockname()[:2]
         self.store = SqliteStore(self.config.store.path, cluster.name, ring)
         self.keystore = Keystore(self.config, cluster, ring, self.store)

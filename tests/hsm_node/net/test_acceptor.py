@@ -1,17 +1,80 @@
+"""Who may connect, how many, and what happens to all of them when the loop stood still."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
-from hsm_daemon.errors import StartError
-from hsm_node.net.acceptor import listen
+from hsm_daemon import clock
+from hsm_node.net import acceptor
+from hsm_wire import kinds
+from hsm_wire.messages import Pong, Random, decode_body
+from hsm_wire.opcodes import Opcode
+from hsm_wire.statuses import Status
+
+Start = Callable[[], Any]
 
 
-def test_an_address_in_use_is_one_line_that_names_it() -> None:
-    first = listen("127.0.0.1", 0)
-    port = first.getsockname()[1]
-    with pytest.raises(StartError, match=f"127.0.0.1:{port}: Address already in use"):
-        listen("127.0.0.1", port)
-    first.close()
+async def test_a_connection_beyond_the_limit_is_closed_and_the_others_live(
+    start_node: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(acceptor, "MAX_LINKS", 1)
+    node = start_node()
+    first = await node.client()
+    extra = socket.create_connection(node.address, 5)
+    extra.setblocking(False)
+    loop = asyncio.get_running_loop()
+    with contextlib.suppress(ConnectionResetError):
+        assert await asyncio.wait_for(loop.sock_recv(extra, 1), 5) == b""
+    extra.close()
+    assert (await first.call(Opcode.RANDOM, Random(5))).status == Status.OK
 
 
-def test_an_address_of_another_host_is_one_line() -> None:
-    with pytest.raises(StartError, match="203.0.113.1"):
-        listen("203.0.113.1", 0)
+async def test_connections_that_come_and_go_leave_room(start_node: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(acceptor, "MAX_LINKS", 3)
+    node = start_node()
+    for _ in range(10):
+        client = await node.client()
+        client.writer.close()
+        while node.node._acceptor.links:
+            await asyncio.sleep(0.005)
+
+
+async def test_several_connections_of_one_proxy_are_one_proxy(start_node: Start) -> None:
+    node = start_node()
+    first, second = await node.client(), await node.client()
+    windows = []
+    for client in (first, second):
+        client.send(kinds.PING)
+        windows.append(decode_body(Pong, (await client.frame()).body).window)
+    assert windows == [256, 256]
+    assert node.node._acceptor.proxies == 1
+
+
+async def test_after_a_stall_nothing_that_was_sent_meanwhile_is_served(
+    start_node: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = start_node()
+    client = await node.client()
+    assert (await client.call(Opcode.RANDOM, Random(5))).status == Status.OK
+    real = clock.monotonic
+    monkeypatch.setattr(clock, "monotonic", lambda: real() + 0.7)
+    client.send(kinds.REQUEST, b"\x91\x05", request_id=77, principal=7, opcode=Opcode.RANDOM)
+    assert await client.ended()
+    assert node.node._acceptor.stalls == 1
+    again = await node.client()
+    assert (await again.call(Opcode.RANDOM, Random(5))).status == Status.OK
+    again.send(kinds.PING)
+    assert decode_body(Pong, (await again.frame()).body).state == "up"
+
+
+async def test_a_node_that_waits_for_its_own_end_says_goaway_once(start_node: Start) -> None:
+    node = start_node()
+    client = await node.client()
+    node.lifecycle.stopping.set()
+    assert (await client.frame()).kind == kinds.GOAWAY
+    client.send(kinds.GOAWAY)
+    assert await client.ended()

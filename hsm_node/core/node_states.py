@@ -1,0 +1,72 @@
+"""What the operator wants of a node (ready, drain, maintain), as a record of the store (design.md section 6, rule 6).
+
+It is sealed like a key's record, under a format number of its own, in the same table and under the same revisions;
+so it is followed, compared and fenced like them.
+"""
+
+from typing import Final
+
+import msgspec
+
+from hsm_node.core.keyring import Keyring
+from hsm_node.core.records import KEPT_CHANGES, RecordError, open_envelope, seal_envelope
+
+NODE_STATE_FORMAT: Final = 2
+READY: Final = "ready"
+STATES: Final = (READY, "drain", "maintain")
+_MAC_PREFIX: Final = b"redoubt node state\x01"
+
+
+class NodeStateRecord(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True):
+    """The administrative state of one node."""
+
+    cluster_id: bytes
+    node: str
+    state: str
+    version: int
+    """Counts changes, from 1."""
+    epoch: int
+    changes: tuple[bytes, ...]
+    """Marks of the last changes, the newest last."""
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(NodeStateRecord)
+
+
+def seal_node_state(record: NodeStateRecord, keyring: Keyring) -> bytes:
+    """Return the bytes to store."""
+    return seal_envelope(NODE_STATE_FORMAT, _MAC_PREFIX, _encoder.encode(record), keyring)
+
+
+def open_node_state(data: bytes, name: bytes, cluster_id: bytes, keyring: Keyring) -> NodeStateRecord:
+    """Return the record that the store has under `name`.
+
+    Raises:
+        RecordError: it was changed, moved, or belongs to another cluster.
+    """
+    body = open_envelope(NODE_STATE_FORMAT, _MAC_PREFIX, data, keyring)
+    try:
+        record = _decoder.decode(body)
+    except msgspec.DecodeError:
+        raise RecordError("its fields are not those of a node's state") from None
+    if record.cluster_id != cluster_id:
+        raise RecordError("it belongs to another cluster")
+    if keyring.node_name(record.node) != name:
+        raise RecordError("it was moved here from another name")
+    return record
+
+
+def next_node_state(
+    before: NodeStateRecord | None, cluster_id: bytes, epoch: int, node: str, state: str, mark: bytes
+) -> NodeStateRecord:
+    """Return the record after a change."""
+    changes = () if before is None else before.changes
+    return NodeStateRecord(
+        cluster_id=cluster_id,
+        node=node,
+        state=state,
+        version=1 if before is None else before.version + 1,
+        epoch=epoch,
+        changes=(*changes, mark)[-KEPT_CHANGES:] if mark else changes,
+    )

@@ -1,0 +1,76 @@
+"""Operators say what they want of a node; every node hears of it through the store."""
+
+from collections.abc import Callable
+from typing import Any
+
+from hsm_wire import kinds
+from hsm_wire.administration import ClusterState, SetNodeState
+from hsm_wire.messages import Empty, Pong, decode_body
+from hsm_wire.opcodes import Opcode
+from hsm_wire.statuses import Status
+
+Start = Callable[[], Any]
+OPERATOR = 9
+
+
+async def operator_of(node: Any) -> Any:
+    client = await node.client()
+    client.bind(OPERATOR, "spiffe://dev/operator/op", 0, ("operate",))
+    return client
+
+
+async def set_state(client: Any, state: str, *, node: str = "node-1", operation_id: int = 5) -> Any:
+    return await client.call(
+        Opcode.SET_NODE_STATE, SetNodeState(node, state), principal=OPERATOR, operation_id=operation_id
+    )
+
+
+async def reported(client: Any) -> str:
+    client.send(kinds.PING)
+    return decode_body(Pong, (await client.frame()).body).administrative_state
+
+
+async def test_a_state_reaches_pong_of_every_node_and_survives_a_restart(start_node: Start) -> None:
+    first, second = start_node(), start_node()
+    operator, other = await operator_of(first), await second.client()
+    assert await reported(operator) == "ready"
+    answer = await set_state(operator, "maintain")
+    assert decode_body(ClusterState, answer.body).nodes[0].administrative_state == "maintain"
+    assert await reported(operator) == "maintain"
+    assert await reported(other) == "maintain"
+    third = await start_node().client()
+    assert await reported(third) == "maintain"
+    assert (
+        decode_body(ClusterState, (await operator.call(Opcode.CLUSTER_STATE, Empty(), principal=OPERATOR)).body)
+        .nodes[0]
+        .administrative_state
+        == "maintain"
+    )
+
+
+async def test_a_change_sent_twice_happens_once_and_not_over_a_later_one(start_node: Start) -> None:
+    operator = await operator_of(start_node())
+    for state, operation_id in (("drain", 1), ("ready", 2), ("drain", 1)):
+        assert (await set_state(operator, state, operation_id=operation_id)).status == Status.OK
+    assert await reported(operator) == "ready"
+
+
+async def test_only_operators_may_and_only_what_makes_sense(start_node: Start) -> None:
+    operator = await operator_of(start_node())
+    assert (await operator.call(Opcode.SET_NODE_STATE, SetNodeState("node-1", "drain"))).status == Status.DENIED
+    assert (await operator.call(Opcode.CLUSTER_STATE, Empty())).status == Status.DENIED
+    assert (await set_state(operator, "asleep")).status == Status.BAD_REQUEST
+    assert (await set_state(operator, "drain", node="node-9")).status == Status.BAD_REQUEST
+    assert await reported(operator) == "ready"
+
+
+async def test_a_record_of_a_state_that_is_not_authentic_is_refused(start_node: Start) -> None:
+    node = start_node()
+    operator = await operator_of(node)
+    assert (await set_state(operator, "drain")).status == Status.OK
+    entry = node.keystore.follower.node_states["node-1"]
+    name = node.keystore.administration._keyring.node_name("node-1")
+    node.store.change(name, entry.revision, b"\x93\x02\xc4\x01x\xc4\x01y")
+    node.store._seen_version = -1
+    assert await reported(operator) == "drain"
+    assert name in node.keystore.follower.refused
