@@ -142,3 +142,61 @@ async def test_a_disabled_key_serves_no_more_until_it_is_enabled(proxy, configur
         await key.destroy()
         with pytest.raises(KeyNotFound):
             await key.describe()
+
+
+async def test_what_may_have_run_is_sent_again_too_since_all_is_safe_to_send_twice(proxy, configured):
+    proxy.script.append((Status.UNAVAILABLE, m.Failure("")))
+    async with connect(configured(proxy)) as hsm:
+        await hsm.random(8)
+    first, second = proxy.requests
+    assert first.operation_id == second.operation_id
+
+
+async def test_a_timeout_answer_is_the_callers_to_decide_on(proxy, configured):
+    proxy.script.append((Status.TIMEOUT, m.Failure("the node was slow")))
+    async with connect(configured(proxy)) as hsm:
+        with pytest.raises(Timeout, match="slow"):
+            await hsm.random(8)
+    assert len(proxy.requests) == 1
+
+
+async def test_a_request_on_a_silent_connection_moves_to_another_proxy(proxy, configured):
+    other = await FakeProxy(proxy.keystore).start()
+    for each in (proxy, other):
+        each.script.append(MUTE)
+    try:
+        async with connect(configured(proxy, other), timeout_s=20) as hsm:
+            assert len(await hsm.random(8)) == 8
+        assert {request.operation_id for request in proxy.requests} == {
+            request.operation_id for request in other.requests
+        }
+    finally:
+        await other.stop()
+
+
+async def test_a_cancelled_caller_sends_cancel(proxy, configured):
+    proxy.script.append(MUTE)
+    async with connect(configured(proxy)) as hsm:
+        waiting = asyncio.ensure_future(hsm.random(8))
+        while not proxy.requests:
+            await asyncio.sleep(0.001)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        while not proxy.cancelled:
+            await asyncio.sleep(0.001)
+
+
+async def test_a_thousand_connections_of_one_process_come_back_after_their_proxys_restart(proxy, configured):
+    clients = [connect(configured(proxy), pool_size=1, timeout_s=30) for _ in range(200)]
+    clients.append(connect(configured(proxy), pool_size=800, timeout_s=30))
+    await asyncio.gather(*(client.open() for client in clients))
+    try:
+        while len(proxy.connections) < 1000:
+            await asyncio.sleep(0.01)
+        await proxy.stop()
+        waiting = [asyncio.ensure_future(client.random(8)) for client in clients]
+        await proxy.start()
+        assert all(len(data) == 8 for data in await asyncio.gather(*waiting))
+    finally:
+        await asyncio.gather(*(client.close() for client in clients))

@@ -5,6 +5,7 @@ from random import Random
 
 from fake_cluster import FakeProxy
 
+from hsm_client.config import ClientConfig, ProxyAddress
 from hsm_client.pool import Pool
 
 
@@ -22,3 +23,38 @@ async def test_the_slots_spread_over_the_proxies_and_the_avoided_connection_is_t
     finally:
         await pool.close()
         await other.stop()
+
+
+async def test_a_slot_lives_on_past_a_host_name_that_is_none(proxy, configured):
+    config = ClientConfig((ProxyAddress("a..b", 1), *configured(proxy).proxies), None)
+    for seed in range(4):
+        pool = Pool(config, 1, Random(seed))
+        pool.start()
+        try:
+            found = await pool.acquire(asyncio.get_running_loop().time() + 5)
+            assert found.address.port == proxy.port
+        finally:
+            await pool.close()
+
+
+async def test_a_slot_moves_at_once_to_a_proxy_that_no_other_slot_uses(proxy, configured):
+    others = [await FakeProxy(proxy.keystore).start() for _ in range(2)]
+    pool = Pool(configured(proxy, *others), 2, Random(1))
+    pool.start()
+    loop = asyncio.get_running_loop()
+    try:
+        while len(pool.file_numbers()) < 2:
+            await asyncio.sleep(0.001)
+        lost = await pool.acquire(loop.time() + 5)
+        stays = await pool.acquire(loop.time() + 5, avoid=lost)
+        lost.abort()
+        while True:
+            found = await pool.acquire(loop.time() + 5, avoid=stays)
+            if found is not stays:
+                break
+            await asyncio.sleep(0.001)
+        assert found.address not in (lost.address, stays.address)
+    finally:
+        await pool.close()
+        for other in others:
+            await other.stop()
