@@ -14,6 +14,7 @@ enum {
     LENGTH_FIELD_BYTES = 4,
     MIN_LENGTH = HEADER_BYTES - LENGTH_FIELD_BYTES,
     MAX_FRAME_BYTES = 1 << 20, /* of the length field; the protocol's default */
+    DEFAULT_MAX_IN_FLIGHT = 256, /* of a client's connection; the protocol's default */
     LINK_MAX_IN_FLIGHT = 8192,
     PROTOCOL_VERSION = 1,
 };

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from bench.native import Tools
+from hsm_wire.limits import DEFAULT_MAX_IN_FLIGHT
+from hsm_wire.messages import Hello, decode_body
 
 HEADER = struct.Struct(">IBBHIIIHHQ")
 HELLO, WELCOME, REQUEST, RESPONSE, PING, PONG = 1, 2, 3, 4, 5, 6
@@ -38,6 +40,7 @@ class Server:
         self.behave = behave
         self.welcome = b"\x94\x01\xce\x00\x10\x00\x00\xcd" + max_in_flight.to_bytes(2, "big") + b"\xa1x"
         self.kinds: list[int] = []
+        self.hellos: list[bytes] = []
         self.requests: list[bytes] = []
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port = self._listener.getsockname()[1]
@@ -61,6 +64,7 @@ class Server:
                 got = head + stream.read(int.from_bytes(head, "big"))
                 self.kinds.append(got[5])
                 if got[5] == HELLO:
+                    self.hellos.append(got)
                     connection.sendall(frame(WELCOME, self.welcome))
                 elif got[5] == REQUEST:
                     self.requests.append(got)
@@ -159,6 +163,12 @@ def test_many_answers_in_one_piece_and_out_of_order_are_all_taken(start, tools) 
         result = measured(start, tools, server, "--connections", "1", "--in-flight", "8")
     assert result["errors"] == 0
     assert result["requests"] == len(server.requests) > 8
+
+
+def test_hello_asks_for_the_usual_room_so_that_no_client_is_at_its_limit(start, tools) -> None:
+    with serving(echo) as server:
+        measured(start, tools, server, "--connections", "1", "--in-flight", "1")
+    assert decode_body(Hello, server.hellos[0][32:]).max_in_flight == DEFAULT_MAX_IN_FLIGHT
 
 
 def test_an_answer_under_another_id_is_an_error_and_ends_the_connection(start, tools) -> None:
