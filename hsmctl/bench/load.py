@@ -194,7 +194,7 @@ class Load:
         if frame.status == Status.OK:
             return None, False
         known = maybe_status(frame.status)
-        return known.name if known is not None else f"{frame.status:#06x}", retry.may_resend(frame.status, frame.flags)
+        return known.name if known is not None else f"{frame.status:#06x}", retry.may_resend(frame.status)
 
 
 class _Ticker:
