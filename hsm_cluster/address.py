@@ -30,6 +30,10 @@ class Address:
             raise ValueError(f"{text!r} is ambiguous; write an IPv6 address as [address]:port")
         if not host or len(host) > MAX_HOST_CHARACTERS or any(c.isspace() or not c.isprintable() for c in host):
             raise ValueError(f"{text!r} has no usable host; write host:port")
+        try:
+            host.encode("idna")  # as the resolver will: "a..b" must not wait until somebody connects
+        except UnicodeError:
+            raise ValueError(f"{text!r} has no usable host; write a name that the DNS allows") from None
         if not (port.isascii() and port.isdigit() and len(port) <= 5 and int(port) <= MAX_PORT):
             raise ValueError(f"{text!r} has no usable port; use a number from 0 to {MAX_PORT}")
         return cls(host, int(port))

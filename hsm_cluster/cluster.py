@@ -82,8 +82,14 @@ def _principals(topology: Topology) -> dict[str, Principal]:
         for partition in topology.partitions
         for grant in partition.clients
     ]
-    operators = [Principal(grant.identity, OPERATORS_PARTITION, OPERATOR_ROLES) for grant in topology.operators]
-    return {principal.identity: principal for principal in (*clients, *operators)}
+    found = {principal.identity: principal for principal in clients}
+    for grant in topology.operators:
+        client = found.get(grant.identity)
+        partition, roles = (
+            (OPERATORS_PARTITION, frozenset[str]()) if client is None else (client.partition, client.roles)
+        )
+        found[grant.identity] = Principal(grant.identity, partition, roles | OPERATOR_ROLES)
+    return found
 
 
 def _hash(topology: Topology) -> str:

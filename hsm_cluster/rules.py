@@ -83,10 +83,13 @@ def _identities(topology: Topology) -> Iterator[str]:
             if not grant.roles:
                 yield f"partition {partition.name!r}: {grant.identity!r} has no role: add one of {_list(CLIENT_ROLES)}"
     for grant in topology.operators:
-        yield from _grant(grant, "operators", f"spiffe://{name}/operator/", OPERATOR_ROLES)
-    everyone = [grant.identity for partition in topology.partitions for grant in partition.clients]
-    for identity in _twice([*everyone, *(grant.identity for grant in topology.operators)]):
+        # A client may be an operator as well: it keeps its partition.
+        kind = "client" if grant.identity.startswith(f"spiffe://{name}/client/") else "operator"
+        yield from _grant(grant, "operators", f"spiffe://{name}/{kind}/", OPERATOR_ROLES)
+    for identity in _twice(grant.identity for partition in topology.partitions for grant in partition.clients):
         yield f"identity {identity!r} is there twice: an identity belongs to one partition"
+    for identity in _twice(grant.identity for grant in topology.operators):
+        yield f"operator {identity!r} is there twice: remove one"
 
 
 def _grant(grant: Grant, place: str, prefix: str, roles: frozenset[str]) -> Iterator[str]:

@@ -14,6 +14,7 @@ from hsmctl.commands.csr import csr
 from hsmctl.commands.data import decrypt, encrypt
 from hsmctl.commands.dev import dev
 from hsmctl.commands.key import key
+from hsmctl.commands.node import node
 from hsmctl.commands.random import random
 from hsmctl.commands.selftest import selftest
 from hsmctl.commands.signing import sign, verify
@@ -76,7 +77,22 @@ def main(config: str | None, proxy: str | None, as_json: bool) -> None:
     """
 
 
-for _command in (bench, cert, completion, csr, decrypt, dev, encrypt, key, random, selftest, sign, status, verify):
+for _command in (
+    bench,
+    cert,
+    completion,
+    csr,
+    decrypt,
+    dev,
+    encrypt,
+    key,
+    node,
+    random,
+    selftest,
+    sign,
+    status,
+    verify,
+):
     main.add_command(_command)
 
 if __name__ == "__main__":

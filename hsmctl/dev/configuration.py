@@ -9,7 +9,7 @@ _quoted = json.dumps
 
 
 def cluster_toml(plan: Plan) -> str:
-    """Return the topology: one site, the nodes, one partition, one operator."""
+    """Return the topology: one site, the nodes, one partition; its client has all roles, so it operates too."""
     nodes = "".join(
         f'\n[[nodes]]\nname = "{node.name}"\nsite = "{SITE}"\nweight = 1\n'
         f'paths = [{{ uplink = "loopback", address = "{node.address}" }}]\n'
@@ -22,6 +22,7 @@ def cluster_toml(plan: Plan) -> str:
         f'\n[[partitions]]\nid = 1\nname = "dev"\n'
         f'clients = [{{ identity = "{CLIENT_IDENTITY}", roles = ["use", "manage", "audit"] }}]\n'
         f'\n[[operators]]\nidentity = "{OPERATOR_IDENTITY}"\n'
+        f'\n[[operators]]\nidentity = "{CLIENT_IDENTITY}"\n'
     )
 
 

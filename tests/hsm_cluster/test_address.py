@@ -14,7 +14,9 @@ def test_an_address_is_written_as_it_was_read(text: str) -> None:
     assert address != text
 
 
-@pytest.mark.parametrize("text", ["host", "::1:2420", ":1", "h:", "h:65536", "h:-1", "h:١", "h h:1", "h\n:1", "[]:1"])
+@pytest.mark.parametrize(
+    "text", ["host", "::1:2420", ":1", "h:", "h:65536", "h:-1", "h:١", "h h:1", "h\n:1", "[]:1", "a..b:1"]
+)
 def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"has no|ambiguous"):
         Address.parse(text)

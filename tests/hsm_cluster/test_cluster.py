@@ -56,3 +56,10 @@ def test_violations_are_one_line_with_the_file(tmp_path: Path, economy: str) -> 
     assert "weight 0" in line
     assert "risk zone" in line
     assert "\n" not in line
+
+
+def test_a_client_may_be_an_operator_and_keeps_its_partition(tmp_path: Path, economy: str) -> None:
+    text = f'{economy}\n[[operators]]\nidentity = "spiffe://payments/client/issuer"\n'
+    both = load_cluster(write(tmp_path, text)).principal_of("spiffe://payments/client/issuer")
+    assert both is not None
+    assert (both.partition, both.roles) == (1, {"use", "manage", "operate"})

@@ -35,7 +35,7 @@ def test_a_good_file_breaks_no_rule(economy: str) -> None:
         ('[{ uplink = "isp-a", address = "192.0.2.12:2420" }]', "[]", "node 'dr-1' has no path"),
         ("payments/client/issuer", "other/client/issuer", "must be spiffe://payments/client/NAME"),
         ("payments/client/issuer", "payments/client/a/b", "must be spiffe://payments/client/NAME"),
-        ("payments/operator/olga", "payments/client/olga", "must be spiffe://payments/operator/NAME"),
+        ("payments/operator/olga", "payments/proxy/olga", "must be spiffe://payments/operator/NAME"),
         ('["use", "manage"]', '["operate"]', "unknown role 'operate'"),
         ('["use", "manage"]', "[]", "has no role"),
         ('role = "disaster-recovery"\n', "", "no disaster-recovery site"),

@@ -21,7 +21,7 @@ def test_the_cluster_file_is_valid_and_gives_the_client_all_roles(plan: Plan, tm
     cluster = load_cluster(tmp_path / "cluster.toml")
     principal = cluster.principal_of(CLIENT_IDENTITY)
     assert principal is not None
-    assert principal.roles == {"use", "manage", "audit"}
+    assert principal.roles == {"use", "manage", "audit", "operate"}
     assert [str(node.paths[0].address) for node in cluster.nodes] == [node.address for node in plan.nodes]
 
 

@@ -1,0 +1,55 @@
+"""hsmctl node: what the operator wants of a node."""
+
+import click
+
+from hsm_wire.administration import ClusterState, SetNodeState
+from hsm_wire.opcodes import Opcode
+from hsmctl.session import Session, cluster_options
+
+
+@click.group()
+def node() -> None:
+    """Take nodes out of service and back; the wish is kept in the store, so it survives restarts.
+
+    Example: hsmctl node drain node-1
+    """
+
+
+def _set(session: Session, name: str, state: str, done: str) -> None:
+    with session.cluster() as cluster:
+        result = cluster.request(Opcode.SET_NODE_STATE, SetNodeState(name, state), ClusterState)
+    nodes = {found.node: found.administrative_state for found in result.nodes}
+    session.out.result({"node": name, "administrative_state": nodes[name]}, f"{name}: {done}")
+
+
+@node.command()
+@click.argument("name")
+@cluster_options
+def drain(session: Session, name: str) -> None:
+    """Give node NAME no new requests; what it has is finished.
+
+    Example: hsmctl node drain node-1
+    """
+    _set(session, name, "drain", "gets no new requests; `hsmctl node enable` brings it back")
+
+
+@node.command()
+@click.argument("name")
+@cluster_options
+def maintain(session: Session, name: str) -> None:
+    """The same as drain, and says that somebody works on node NAME.
+
+    Example: hsmctl node maintain node-1
+    """
+    _set(session, name, "maintain", "is under maintenance and gets no requests; `hsmctl node enable` brings it back")
+
+
+@node.command()
+@click.argument("name")
+@cluster_options
+def enable(session: Session, name: str) -> None:
+    """Let node NAME serve again.
+
+    Example: hsmctl node enable node-1
+    """
+    _set(session, name, "ready", "serves again, slowly at first")
