@@ -6,15 +6,19 @@ the kernel's promise survives exec and needs neither. It has a session of its ow
 reaches only `hsmctl dev`, which then stops all in order.
 """
 
+import ctypes
 import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 LOG_TAIL_BYTES = 4096
 """As much of a log's end as is looked at for the reason of a failed start."""
 
+POLL_INTERVAL_S = 0.02
+_PR_SET_CHILD_SUBREAPER = 36
 _DIE_WITH_PARENT = """\
 import ctypes, os, sys
 ctypes.CDLL(None).prctl(1, 9)
@@ -33,15 +37,19 @@ class Daemon:
         self._log = log
         self._environment = {**os.environ, **({"HSM_EVENT_LOOP": event_loop} if event_loop else {})}
         self._process: subprocess.Popen[bytes] | None = None
+        self._successor = 0
         self._log_start = 0
 
     @property
     def pid(self) -> int:
         """Process id, 0 before the start."""
+        if self._successor:
+            return self._successor
         return self._process.pid if self._process is not None else 0
 
     def start(self) -> None:
         """Start the process. Only from the main thread: the kernel's promise is tied to the thread that forked."""
+        self._successor = 0
         with self._log.open("ab") as log:
             self._log_start = log.tell()
             self._process = subprocess.Popen(
@@ -54,8 +62,24 @@ class Daemon:
             )
 
     def running(self) -> bool:
-        """Whether the process lives."""
-        return self._process is not None and self._process.poll() is None
+        """Whether the process lives, or the one that it handed over to."""
+        if self._process is not None and self._process.poll() is None:
+            return True
+        return self._successor != 0 and _runs(self._successor)
+
+    def handed_over(self) -> bool:
+        """Whether the process ended in order, so that it may have left a successor (a hot restart)."""
+        return self._process is not None and self._process.poll() == 0 and not self._successor
+
+    def adopt(self, pid: int) -> bool:
+        """Take the successor for the daemon; False where that process does not live.
+
+        It became a child of `hsmctl dev` when its parent ended (PR_SET_CHILD_SUBREAPER), and is of its group still.
+        """
+        if not _runs(pid):
+            return False
+        self._successor = pid
+        return True
 
     def how_it_ended(self) -> str:
         """Return how the process ended, empty while it runs or before its start."""
@@ -72,6 +96,9 @@ class Daemon:
         """Wait for the end; kill what does not end in time."""
         if self._process is None:
             return
+        if self._successor:
+            self._wait_successor(max(timeout_s, 0))
+            return
         try:
             self._process.wait(max(timeout_s, 0))
         except subprocess.TimeoutExpired:
@@ -82,11 +109,33 @@ class Daemon:
         """Return why it ended: the last line that it wrote since its start, else how it ended."""
         return last_line(self._log, self._log_start) or self.how_it_ended()
 
+    def _wait_successor(self, timeout_s: float) -> None:
+        deadline = time.monotonic() + timeout_s
+        while _runs(self._successor) and time.monotonic() < deadline:
+            time.sleep(POLL_INTERVAL_S)
+        while _runs(self._successor):
+            self._signal(signal.SIGKILL)
+            time.sleep(POLL_INTERVAL_S)
+
     def _signal(self, number: signal.Signals) -> None:
-        if self._process is None or self._process.poll() is not None:
+        if self._process is None or not self.running():
             return
         # The group is the daemon's own session: nothing else of the user's is in it.
         os.killpg(self._process.pid, number)
+
+
+def keep_orphans() -> None:
+    """Become the parent of what our daemons leave behind: a hot restart's new process must end with us too."""
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def _runs(pid: int) -> bool:
+    """Whether that process lives; one of our children that has ended is reaped."""
+    try:
+        ended, _ = os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        return Path(f"/proc/{pid}").exists()
+    return ended == 0
 
 
 def last_line(log: Path, start: int) -> str:

@@ -11,7 +11,7 @@ from types import FrameType
 from typing import Final
 
 from hsmctl.dev import readiness
-from hsmctl.dev.daemon import Daemon
+from hsmctl.dev.daemon import Daemon, keep_orphans
 from hsmctl.dev.folder import Folder
 from hsmctl.dev.manifest import Entry, Manifest
 from hsmctl.dev.plan import SITE, Member, Plan
@@ -44,6 +44,7 @@ class Supervisor:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._on_signal)
         self._folder.take()
+        keep_orphans()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -118,10 +119,20 @@ class Supervisor:
         for name, daemon in self._daemons.items():
             if daemon.running():
                 self._seen_running.add(name)
+            elif name in self._seen_running and self._adopted(name, daemon):
+                self._publish()
             elif name in self._seen_running:
                 self._seen_running.discard(name)
                 start = f"hsmctl dev start {name} --dir {self._where}"
                 _tell(note, f"{name} ended ({daemon.how_it_ended()}); `{start}` starts it again")
+
+    def _adopted(self, name: str, daemon: Daemon) -> bool:
+        """Whether the daemon handed over to a successor (a proxy's hot restart), which is ours from now on."""
+        if not daemon.handed_over():
+            return False
+        [member] = [member for member in self._plan.members if member.name == name]
+        pid = readiness.status(member.admin).get("pid")
+        return isinstance(pid, int) and pid > 0 and pid != daemon.pid and daemon.adopt(pid)
 
     def _serve_requests(self, note: Callable[[str], None]) -> None:
         for name in self._folder.take_requests():

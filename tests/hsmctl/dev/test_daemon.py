@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from dev_processes import alive, end, wait_until
 
-from hsmctl.dev.daemon import LOG_TAIL_BYTES, Daemon, last_line
+from hsmctl.dev.daemon import LOG_TAIL_BYTES, Daemon, keep_orphans, last_line
 
 PARENT = """
 import sys, time
@@ -160,3 +160,31 @@ def test_the_last_line_of_a_huge_or_missing_log(tmp_path: Path) -> None:
     assert last_line(log, 0) == "\ufffd last "
     assert last_line(log, log.stat().st_size) == ""
     assert time.monotonic() - begin < 1
+
+
+HANDS_OVER = """
+import os, subprocess, sys, time
+if "successor" in sys.argv:
+    print("begun", flush=True)
+    time.sleep(60)
+child = subprocess.Popen([sys.executable, __file__, "successor"])
+print(f"successor={child.pid}", flush=True)
+time.sleep(0.5)
+"""
+
+
+def test_a_successor_is_the_daemon_from_then_on(make_daemon: MakeDaemon, tmp_path: Path) -> None:
+    keep_orphans()
+    daemon = make_daemon(HANDS_OVER)
+    daemon.start()
+    old = daemon.pid
+    wait_until(lambda: not daemon.running(), "the old process ends")
+    assert daemon.handed_over()
+    pid = int((tmp_path / "log").read_text().split("successor=")[1].split()[0])
+    assert not daemon.adopt(old)
+    assert daemon.adopt(pid)
+    assert (daemon.pid, daemon.running()) == (pid, True)
+    daemon.ask_to_stop()
+    daemon.wait_stopped(5)
+    assert not daemon.running()
+    assert not alive(pid)
