@@ -234,9 +234,7 @@ def _largest_window(told: list[Told], at: float, grace_s: float) -> int | None:
     """Return the largest window that the peer may believe in; None before it was told any."""
     before = [each for each in told if each.at <= at - grace_s]
     recent = [each for each in told if at - grace_s < each.at <= at]
-    # Each connection tells for itself: the peer may still believe what any of them said last.
-    newest = {each.connection: each for each in sorted(before, key=lambda each: each.at)}
-    believed = [max(newest.values(), key=lambda each: each.at)] if newest else []
+    believed = [max(before, key=lambda each: each.at)] if before else []
     return max((each.window for each in (*believed, *recent)), default=None)
 
 

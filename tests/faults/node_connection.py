@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import ssl
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 from fault_listener import reset
@@ -53,10 +53,9 @@ class NodeConnection(asyncio.Protocol):
     # Events of the transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass of it
         self.node.connections[self.number] = self
-        self.peer = _tls_identity(transport)
+        self.peer = _tls_identity(self.transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.mute = True
