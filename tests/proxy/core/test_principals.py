@@ -44,3 +44,14 @@ def test_the_last_connection_to_go_ends_the_number_where_it_was_announced(world)
     assert decode_body(Unbind, frame.body) == Unbind(bound.number)
     assert world.peers[world.nodes[1]].frames == []
     assert principals.join("a", 1, ["use"]).number == bound.number + 1
+
+
+def test_connections_of_one_identity_are_counted_over_its_certificates(world):
+    principals = Principals()
+    first = principals.join("a", 1, ["use"], b"1")
+    second = principals.join("a", 1, ["use"], b"2")
+    principals.join("b", 1, ["use"])
+    assert (principals.users("a"), principals.users("b"), principals.users("c")) == (2, 1, 0)
+    principals.leave(first, world.table.links)
+    principals.leave(second, world.table.links)
+    assert (principals.users("a"), first.roles) == (0, frozenset({"use"}))
