@@ -16,6 +16,7 @@ import argparse
 import asyncio
 import ssl
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ class NodeCommands:
 
     def __init__(self, node: FaultyNode) -> None:
         self._node = node
-        self.table = {
+        self.table: dict[str, Callable[..., Any]] = {
             "arm": self._arm,
             "set": node.set,
             "clear": node.clear,

@@ -164,9 +164,9 @@ def _not_executed_is_true(history: History, bounds: Bounds) -> Iterator[str]:
         if execution.answered_at is not None and (execution.status or 0) >> 8 == OK_CLASS:
             done.setdefault(execution.operation_id, execution)
     for each in history.answered:
-        execution = done.get(each.operation_id) if each.not_executed else None
-        if execution is not None and execution.received_at < each.at:
-            yield f"{_name(each.operation_id)} was called not executed, and {execution.node} did it"
+        source = done.get(each.operation_id) if each.not_executed else None
+        if source is not None and source.received_at < each.at:
+            yield f"{_name(each.operation_id)} was called not executed, and {source.node} did it"
 
 
 def _no_key_lost(history: History, bounds: Bounds) -> Iterator[str]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 GAP_S = 0.02  # between half an answer and the end: the peer has read the half by then
 _ID_BIT = 0x4000_0000  # no sender counts that far in a test
 _Options = dict[str, Any]
-_Run = Callable[["NodeConnection", "Exchange", _Options], None]
+_Run = Callable[["NodeConnection", Any, _Options], None]
 
 
 class Action(msgspec.Struct, frozen=True):

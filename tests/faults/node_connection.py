@@ -314,5 +314,5 @@ def _tls_identity(transport: asyncio.Transport) -> str:
     connection = transport.get_extra_info("ssl_object")
     if not isinstance(connection, ssl.SSLObject):
         return ""
-    names = (connection.getpeercert() or {}).get("subjectAltName", ())
+    names: Any = (connection.getpeercert() or {}).get("subjectAltName", ())
     return next((str(value) for kind, value in names if kind == "URI"), "")

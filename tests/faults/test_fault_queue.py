@@ -1,9 +1,16 @@
 """Which frame meets which fault."""
 
+from typing import Any
+
 import pytest
 from fault_queue import FaultError, FaultQueue, Occasion, fault
 
-KNOWN = {"pass": {}, "drop": {}, "latency": {"ms": 50.0, "jitter_ms": 0.0}, "status": {"status": "DEVICE_ERROR"}}
+KNOWN: dict[str, dict[str, Any]] = {
+    "pass": {},
+    "drop": {},
+    "latency": {"ms": 50.0, "jitter_ms": 0.0},
+    "status": {"status": "DEVICE_ERROR"},
+}
 
 
 def sign(connection: int = 1, key_id: str = "", peer: str = "") -> Occasion:
