@@ -21,6 +21,8 @@ from hsm_node.work.pool import Pool
 
 GENERATION_THREADS: Final = 1
 """RSA generation takes a whole core for seconds; one leaves the others to signatures."""
+GENERATION_NICE: Final = 10
+"""Steps by which generations yield to signatures where cores are short."""
 MAX_WAITING_SESSIONS: Final = 4096
 """Dear operations that wait: about two seconds of RSA-2048 signatures on one core."""
 MAX_WAITING_GENERATIONS: Final = 256
@@ -39,7 +41,7 @@ class Keystore:
         self.window = Window(config.sessions)
         self.failures = Failures()
         self.sessions = Pool("session", config.sessions, MAX_WAITING_SESSIONS, self.window.served)
-        self.generation = Pool("generation", GENERATION_THREADS, MAX_WAITING_GENERATIONS)
+        self.generation = Pool("generation", GENERATION_THREADS, MAX_WAITING_GENERATIONS, nice=GENERATION_NICE)
         self.writer = Pool("store", 1, MAX_WAITING_CHANGES)
         backend = SoftwareBackend(keyring)
         self.follower = Follower(store, self.table, keyring, backend)
@@ -64,6 +66,7 @@ class Keystore:
                 backend,
                 store,
                 generation=self.generation,
+                sessions=self.sessions,
                 writer=self.writer,
                 failures=self.failures,
             ),

@@ -127,13 +127,15 @@ def encode_failure(
     opcode: int = 0,
     operation_id: int = 0,
     not_executed: bool = False,
+    stale: bool = False,
     retry_after_ms: int = 0,
 ) -> bytes:
     """Return a RESPONSE that says what failed."""
+    flags = kinds.Flag.NOT_EXECUTED * not_executed | kinds.Flag.STALE * stale
     return encode_frame(
         kinds.RESPONSE,
         encode_body(Failure(detail[: limits.MAX_DETAIL_CHARACTERS], retry_after_ms)),
-        flags=int(kinds.Flag.NOT_EXECUTED) if not_executed else 0,
+        flags=flags,
         request_id=request_id,
         opcode=opcode,
         status=int(status),

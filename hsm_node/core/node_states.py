@@ -58,15 +58,33 @@ def open_node_state(data: bytes, name: bytes, cluster_id: bytes, keyring: Keyrin
 
 
 def next_node_state(
-    before: NodeStateRecord | None, cluster_id: bytes, epoch: int, node: str, state: str, mark: bytes
+    before: NodeStateRecord | None,
+    cluster_id: bytes,
+    epoch: int,
+    node: str,
+    state: str,
+    mark: bytes,
+    *,
+    after_version: int = 0,
 ) -> NodeStateRecord:
-    """Return the record after a change."""
+    """Return the record after a change.
+
+    Args:
+        before: the last authentic record that is known.
+        cluster_id: of the store.
+        epoch: of the store.
+        node: whose state.
+        state: the new one.
+        mark: of the change.
+        after_version: of a damaged row that is replaced: its revision. Its version cannot be read, but a record's
+            version is never above its revision, so no node takes the new record for an earlier one.
+    """
     changes = () if before is None else before.changes
     return NodeStateRecord(
         cluster_id=cluster_id,
         node=node,
         state=state,
-        version=1 if before is None else before.version + 1,
+        version=max(0 if before is None else before.version, after_version) + 1,
         epoch=epoch,
         changes=(*changes, mark)[-KEPT_CHANGES:] if mark else changes,
     )

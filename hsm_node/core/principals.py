@@ -41,8 +41,17 @@ class Bindings:
         """Take a BIND of the proxy `peer` (empty without TLS); a number bound again means the new identity.
 
         Raises:
-            Refusal: the identity is not of this cluster, has a role that is not for it, or there are too many.
+            Refusal: the identity is not of this cluster, has a role that is not for it, or there are too many. The
+                number then means nobody: requests under it must not be served for who had it before.
         """
+        try:
+            self._check(bind, peer)
+        except Refusal:
+            self.unbind(bind.number)
+            raise
+        self._by_number[bind.number] = Principal(bind.identity, bind.partition, frozenset(bind.roles), bind.not_after)
+
+    def _check(self, bind: Bind, peer: str) -> None:
         if not bind.identity.startswith(self._prefix):
             raise Refusal(Status.DENIED, f"BIND {bind.number}: the identity is not of this cluster")
         if bind.identity.startswith(self._proxies) != (Role.CHECK in bind.roles):
@@ -51,7 +60,6 @@ class Bindings:
             raise Refusal(Status.DENIED, f"BIND {bind.number}: a proxy checks as itself, and in no partition")
         if len(self._by_number) >= self.limit and bind.number not in self._by_number:
             raise Refusal(Status.OVERLOADED, f"BIND {bind.number}: {self.limit} principals are bound; UNBIND some")
-        self._by_number[bind.number] = Principal(bind.identity, bind.partition, frozenset(bind.roles), bind.not_after)
 
     def unbind(self, number: int) -> None:
         """Forget a number; one that is not bound is forgotten already."""

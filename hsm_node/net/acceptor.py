@@ -59,7 +59,8 @@ class Acceptor:
         self.follow = service.follow
         self._service = service
         self._name = name
-        self._configuration_hash = configuration_hash
+        self.configuration_hash = configuration_hash
+        """Of the cluster file in use."""
         self._tls = tls
         self._empty = asyncio.Event()
         self._empty.set()
@@ -68,6 +69,10 @@ class Acceptor:
         self._accepting: Accepting | None = None
         self.stalls = 0
         """Times that the loop stood still for longer than STALL_LIMIT_S."""
+        self.last_stall_s = 0.0
+        """For how long it did the last time."""
+        self.stale_answers = 0
+        """Answers that were marked stale."""
 
     def start(self, bound: socket.socket, context: ssl.SSLContext | None) -> None:
         """Take connections on a bound socket."""
@@ -94,9 +99,11 @@ class Acceptor:
         return self._guard.beat_every_s
 
     def beat(self) -> None:
-        """Note that the loop turns."""
+        """Note that the loop turns; look whether a store that could not be read can be read again."""
         self.stalled()
         self._guard.beat(clock.monotonic())
+        if not self._service.current:
+            self._service.follow()
 
     async def stop(self, limit_s: float) -> None:
         """Send all proxies away, let them have their answers, and drop who is left after that time."""
@@ -132,9 +139,11 @@ class Acceptor:
         if not pause:
             return False
         self.stalls += 1
+        self.last_stall_s = pause
         self._guard.beat(clock.monotonic())
         logs.event(_log, "warning", "the loop stood still; all proxies are dropped", seconds=round(pause, 3))
         self._service.doubt()
+        self._service.follow()  # Where the store answers, the doubt is over at once.
         for link in list(self.links):
             link.abort()
         return True
@@ -163,13 +172,17 @@ class Acceptor:
 
     def welcome(self, hello: Hello) -> tuple[str, str]:
         """Return this node's name and configuration hash; a proxy with another configuration is only reported."""
-        if hello.configuration_hash and hello.configuration_hash != self._configuration_hash:
+        if hello.configuration_hash and hello.configuration_hash != self.configuration_hash:
             logs.event(_log, "warning", "a proxy has another cluster configuration", proxy=hello.name)
-        return f"{SOFTWARE} {self._name}", self._configuration_hash
+        return f"{SOFTWARE} {self._name}", self.configuration_hash
 
     def serve(self, request: Request) -> None:
         """Serve a request."""
         self._service.serve(request)
+
+    def answered_stale(self) -> None:
+        """Count an answer that is marked stale."""
+        self.stale_answers += 1
 
     def closed(self, link: Link) -> None:
         """Forget a link."""

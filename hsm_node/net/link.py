@@ -8,65 +8,25 @@ was sent meanwhile is served: the proxy has given it to another node long ago.
 
 import asyncio
 from collections.abc import Callable
-from typing import Final, Protocol, cast
+from typing import Final, cast
 
 from hsm_daemon import clock
 from hsm_node.core.principals import Bindings
 from hsm_node.core.refusal import Refusal
+from hsm_node.net import greeting
+from hsm_node.net.host import Host
 from hsm_node.net.output import Output
 from hsm_node.service.request import Request
 from hsm_wire import kinds, limits
-from hsm_wire.connection import Connection, agree_on, encode_failure
-from hsm_wire.errors import BodyError, LocalProtocolError, RemoteProtocolError
+from hsm_wire.connection import Connection, encode_failure
+from hsm_wire.errors import BodyError, LocalProtocolError
 from hsm_wire.frames import Frame, encode_frame
-from hsm_wire.messages import Bind, Goaway, Hello, Unbind, Welcome, decode_body, encode_body
+from hsm_wire.messages import Bind, Goaway, Unbind, decode_body, encode_body
 from hsm_wire.operations import OPERATIONS
 from hsm_wire.states import End, State
 from hsm_wire.statuses import Status
 
 STALE: Final = int(kinds.Flag.STALE)
-
-
-class Host(Protocol):
-    """What a link needs of the node around it."""
-
-    @property
-    def cluster(self) -> str: ...
-
-    @property
-    def max_frame_bytes(self) -> int: ...
-
-    @property
-    def current(self) -> bool:
-        """Whether the keys are those of the store; otherwise answers are marked stale."""
-
-    def stalled(self) -> bool:
-        """Say whether the loop stood still until now; then every connection has been dropped."""
-
-    def admit(self, link: "Link", transport: asyncio.BaseTransport) -> str | None:
-        """Take the connection: return who the peer is, None if there is no room. Raises Refusal where its HELLO is
-        to be answered with that."""
-
-    def welcome(self, hello: Hello) -> tuple[str, str]:
-        """Return this node's name and configuration hash."""
-
-    def follow(self) -> None:
-        """Bring the keys to the store's state."""
-
-    def serve(self, request: Request) -> None:
-        """Serve a request."""
-
-    def served(self, requests: int, seconds: float) -> None:
-        """Note that a batch was served on the loop."""
-
-    def answered(self, opcode: int, status: int) -> None:
-        """Count an answer."""
-
-    def pong(self) -> bytes:
-        """Return the body of a PONG."""
-
-    def closed(self, link: "Link") -> None:
-        """Forget a link."""
 
 
 class Link(asyncio.Protocol):
@@ -205,7 +165,7 @@ class Link(asyncio.Protocol):
                 request_id=request.request_id,
                 opcode=request.opcode,
                 status=status,
-                flags=0 if self._host.current else STALE,
+                flags=STALE if self._stale() else 0,
                 operation_id=request.operation_id,
             )
         )
@@ -286,51 +246,39 @@ class Link(asyncio.Protocol):
         self._host.serve(request)
 
     def _hello(self, frame: Frame) -> None:
-        if self._refusal is not None:
-            self._refuse_hello(frame, self._refusal.status, self._refusal.detail)
-            return
         try:
-            hello = decode_body(Hello, frame.body)
-            name, configuration_hash = self._host.welcome(hello)
-            welcome = agree_on(hello, self._host.max_frame_bytes, limits.LINK_MAX_IN_FLIGHT, name, configuration_hash)
-        except BodyError as error:
-            self._refuse_hello(frame, Status.BAD_REQUEST, str(error))
+            if self._refusal is not None:
+                raise self._refusal
+            proxy, welcome = greeting.answer(frame.body, self._host)
+        except Refusal as refusal:
+            self._connection.sent(kinds.RESPONSE)
+            self._send_refusal(frame.request_id, refusal)
+            self._end()
             return
-        except RemoteProtocolError as error:
-            self._refuse_hello(frame, error.status, error.detail)
-            return
-        self._greet(frame, welcome, hello.name)
-
-    def _greet(self, frame: Frame, welcome: Welcome, proxy_name: str) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         if not self.peer:
-            self.peer = proxy_name
+            self.peer = proxy
         self._connection.sent(kinds.WELCOME)
         self._connection.agree(welcome.max_frame_bytes)
         self._max_in_flight = welcome.max_in_flight
         self._max_frame_bytes = welcome.max_frame_bytes
         self._send(encode_frame(kinds.WELCOME, encode_body(welcome), request_id=frame.request_id))
 
-    def _refuse_hello(self, frame: Frame, status: Status, detail: str) -> None:
-        self._connection.sent(kinds.RESPONSE)
-        self._send(encode_failure(frame.request_id, status, detail))
-        self._end()
-
     def _bind(self, frame: Frame) -> None:
         try:
             self._bindings.bind(decode_body(Bind, frame.body), self._identity)
         except Refusal as refusal:
-            self._send(encode_failure(frame.request_id, refusal.status, refusal.detail))
+            self._send_refusal(frame.request_id, refusal)
         except BodyError as error:
-            self._send(encode_failure(frame.request_id, Status.BAD_REQUEST, str(error)))
+            self._send_refusal(frame.request_id, Refusal(Status.BAD_REQUEST, str(error)))
 
     def _unbind(self, frame: Frame) -> None:
         try:
             self._bindings.unbind(decode_body(Unbind, frame.body).number)
         except BodyError as error:
-            self._send(encode_failure(frame.request_id, Status.BAD_REQUEST, str(error)))
+            self._send_refusal(frame.request_id, Refusal(Status.BAD_REQUEST, str(error)))
 
     def _ping(self, frame: Frame) -> None:
         self._send(encode_frame(kinds.PONG, self._host.pong(), request_id=frame.request_id))
@@ -348,31 +296,32 @@ class Link(asyncio.Protocol):
     def _refuse_frame(self, frame: Frame, refusal: Refusal) -> None:
         """Answer a request that is not taken at all."""
         self._host.answered(frame.opcode, int(refusal.status))
-        self._connection.answered(frame.request_id)
-        self._send(
-            encode_failure(
-                frame.request_id,
-                refusal.status,
-                refusal.detail,
-                opcode=frame.opcode,
-                operation_id=frame.operation_id,
-                not_executed=refusal.not_executed,
-            )
-        )
+        self._send_failure(frame, refusal)
 
-    def _send_failure(self, request: Request, refusal: Refusal) -> None:
-        self._connection.answered(request.request_id)
+    def _send_failure(self, asked: Frame | Request, refusal: Refusal) -> None:
+        self._connection.answered(asked.request_id)
+        self._send_refusal(asked.request_id, refusal, asked.opcode, asked.operation_id)
+
+    def _send_refusal(self, request_id: int, refusal: Refusal, opcode: int = 0, operation_id: int = 0) -> None:
         self._send(
             encode_failure(
-                request.request_id,
+                request_id,
                 refusal.status,
                 refusal.detail,
-                opcode=request.opcode,
-                operation_id=request.operation_id,
+                opcode=opcode,
+                operation_id=operation_id,
                 not_executed=refusal.not_executed,
+                stale=self._stale(),
                 retry_after_ms=refusal.retry_after_ms,
             )
         )
+
+    def _stale(self) -> bool:
+        """Whether the answer that is being made is to be marked; it is counted then."""
+        if self._host.current:
+            return False
+        self._host.answered_stale()
+        return True
 
     def _send(self, data: bytes) -> None:
         if self._output is not None:

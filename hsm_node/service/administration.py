@@ -11,7 +11,7 @@ from hsm_node.core.refusal import Refusal
 from hsm_node.service.failures import Failures
 from hsm_node.service.follower import Follower
 from hsm_node.service.request import Request
-from hsm_node.store.base import Store
+from hsm_node.store.base import Row, Store
 from hsm_node.work.pool import Pool
 from hsm_wire.administration import ClusterState, NodeState, SetNodeState
 from hsm_wire.messages import Empty, encode_body
@@ -78,24 +78,35 @@ class Administration:
             before = None if found is None else found.record
             if before is not None and mark and mark in before.changes:
                 return
+            # A damaged row is replaced at its own revision, whatever this node knew before.
+            refused = self._follower.refused.get(name)
+            damaged = 0 if refused is None else refused.revision
             after = next_node_state(
-                before, self._store.cluster_id, self._store.epoch, body.node, body.administrative_state, mark
+                before,
+                self._store.cluster_id,
+                self._store.epoch,
+                body.node,
+                body.administrative_state,
+                mark,
+                after_version=damaged,
             )
-            sealed = seal_node_state(after, self._keyring)
-            if found is None:
-                row = await self._writer.run(request.deadline, partial(self._store.create, name, sealed))
-                self._follower.take_any(row)
-                if row.data == sealed:
-                    return
-            else:
-                changed = await self._writer.run(
-                    request.deadline, partial(self._store.change, name, found.revision, sealed)
-                )
-                if changed is not None:
-                    self._follower.take_any(changed)
-                    return
+            revision = max(0 if found is None else found.revision, damaged)
+            if await self._write(request, name, revision, seal_node_state(after, self._keyring)):
+                return
             self._follower.follow()
         raise Refusal(Status.OVERLOADED, "the node's state is being changed by too many at once", not_executed=True)
+
+    async def _write(self, request: Request, name: bytes, revision: int, sealed: bytes) -> bool:
+        """Store a state over that revision (0: there is none yet); False where another change was faster."""
+        row: Row | None
+        if revision:
+            row = await self._writer.run(request.deadline, partial(self._store.change, name, revision, sealed))
+        else:
+            row = await self._writer.run(request.deadline, partial(self._store.create, name, sealed))
+        if row is None:
+            return False
+        self._follower.take_any(row)
+        return row.data == sealed
 
     def _answer(self) -> bytes:
         epoch = self._store.epoch

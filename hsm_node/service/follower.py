@@ -22,6 +22,13 @@ class NodeStateEntry(msgspec.Struct, frozen=True):
     revision: int
 
 
+class RefusedRow(msgspec.Struct, frozen=True):
+    """A row that is not authentic, and the revision under which an operator's change may replace it."""
+
+    reason: str
+    revision: int
+
+
 class Follower:
     """Applies what is newer in the store. A record that is not authentic is refused, counted and named in the log."""
 
@@ -31,8 +38,8 @@ class Follower:
         self._keyring = keyring
         self._backend = backend
         self._places: dict[bytes, tuple[int, bytes]] = {}
-        self.refused: dict[bytes, str] = {}
-        """Names of rows that are not authentic, and why."""
+        self.refused: dict[bytes, RefusedRow] = {}
+        """Names of rows that are not authentic."""
         self.node_states: dict[str, NodeStateEntry] = {}
         """Node -> what the operator wants of it; a node that is not here is ready."""
         self.applied_revision = 0
@@ -90,12 +97,23 @@ class Follower:
         except RecordError as error:
             self._refuse(row, error)
             return
+        known = self.node_states.get(record.node)
+        if self._is_late(row) or (known is not None and row.revision < known.revision):
+            return
+        if known is not None and record.version < known.record.version:
+            self._refuse(row, RecordError("it is an earlier version than one that was followed"))
+            return
         self.refused.pop(row.name, None)
         self.node_states[record.node] = NodeStateEntry(record, row.revision)
 
+    def _is_late(self, row: Row) -> bool:
+        """Whether a newer row of that name was refused: what a thread brings late does not make up for it."""
+        refused = self.refused.get(row.name)
+        return refused is not None and row.revision < refused.revision
+
     def _refuse(self, row: Row, error: RecordError) -> None:
-        """Note a row that is not authentic, and forget what it was before."""
-        self.refused[row.name] = str(error)
+        """Note a row that is not authentic, and forget the key that it was before."""
+        self.refused[row.name] = RefusedRow(str(error), row.revision)
         place = self._places.pop(row.name, None)
         if place is not None:  # The older version in memory may allow what the newer one forbade.
             self._table.remove(*place)
@@ -114,6 +132,8 @@ class Follower:
             record = open_record(row.data, row.name, self._store.cluster_id, self._keyring)
         except RecordError as error:
             self._refuse(row, error)
+            return None
+        if self._is_late(row):
             return None
         self.refused.pop(row.name, None)
         self._places[row.name] = (record.partition, record.key_id)

@@ -50,6 +50,7 @@ class KeyRecords:
         store: Store,
         *,
         generation: Pool,
+        sessions: Pool,
         writer: Pool,
         failures: Failures,
     ) -> None:
@@ -59,6 +60,7 @@ class KeyRecords:
         self._backend = backend
         self._store = store
         self._generation = generation
+        self._sessions = sessions
         self._writer = writer
         self._failures = failures
 
@@ -86,7 +88,8 @@ class KeyRecords:
         key_type = check_new_key(body, self._backend.key_types)
         return self._later(
             request,
-            self._create(request, body, self._writer, lambda: self._backend.import_key(key_type, body.material)),
+            # Loading a long RSA key takes as long as hundreds of signatures: not where store transactions wait.
+            self._create(request, body, self._sessions, lambda: self._backend.import_key(key_type, body.material)),
         )
 
     def update(self, request: Request, body: UpdateKey) -> bytes | None:
@@ -120,7 +123,7 @@ class KeyRecords:
         digest = self._keyring.request_digest(partition, request.opcode, encode_body(body))
         entry = self._follower.lookup(partition, body.key_id)
         if entry is None:
-            made = await pool.run(request.deadline, make)
+            made = await pool.run(request.deadline, make, measured=False)
             origin = Origin(self._store.cluster_id, self._store.epoch, partition, int(clock.now()))
             key_type = check_new_key(body, self._backend.key_types)
             sealed = seal_record(new_record(body, key_type, made, origin, digest), self._keyring)

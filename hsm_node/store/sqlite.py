@@ -10,6 +10,7 @@ Two connections: the reader is used on the event loop and never writes, the writ
 """
 
 import sqlite3
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TypeVar
@@ -47,6 +48,8 @@ class SqliteStore:
         self.cluster_id = row.cluster_id
         self.epoch = row.epoch
         self._seen_version = -1
+        self._writing = threading.Lock()
+        """Held by a transaction: `close` on the loop must not pull the file away from under the writer's thread."""
 
     def changed(self) -> bool:
         try:
@@ -83,7 +86,8 @@ class SqliteStore:
         return []
 
     def close(self) -> None:
-        self._writer.close()
+        with self._writing:  # At most one transaction long: nothing is begun on what is closed.
+            self._writer.close()
         self._reader.close()
 
     def _create(self, name: bytes, data: bytes) -> Row:
@@ -107,15 +111,16 @@ class SqliteStore:
         return int(self._writer.execute("SELECT revision FROM cluster").fetchone()[0])
 
     def _transaction(self, work: Callable[[], T]) -> T:
-        try:
-            self._writer.execute("BEGIN IMMEDIATE")
+        with self._writing:
             try:
-                result = work()
-                self._writer.execute("COMMIT")
-            except BaseException:
-                if self._writer.in_transaction:
-                    self._writer.execute("ROLLBACK")
-                raise
-        except sqlite3.Error as error:
-            raise StoreError(str(error)) from None
+                self._writer.execute("BEGIN IMMEDIATE")
+                try:
+                    result = work()
+                    self._writer.execute("COMMIT")
+                except BaseException:
+                    if self._writer.in_transaction:
+                        self._writer.execute("ROLLBACK")
+                    raise
+            except sqlite3.Error as error:
+                raise StoreError(str(error)) from None
         return result

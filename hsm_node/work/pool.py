@@ -1,8 +1,13 @@
 """A bounded queue before a few threads; everything but the work itself happens on the event loop."""
 
 import asyncio
+import contextlib
+import math
+import os
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Final, Generic, TypeVar
 
 from hsm_daemon import clock
@@ -19,7 +24,7 @@ T = TypeVar("T")
 class Job(Generic[T]):
     """Work for a thread, and who hears of its end, on the loop: exactly one of `result` and `failure`, once."""
 
-    __slots__ = ("deadline", "failure", "result", "work")
+    __slots__ = ("deadline", "failure", "measured", "result", "work")
 
     def __init__(
         self,
@@ -27,8 +32,12 @@ class Job(Generic[T]):
         work: Callable[[], T],
         result: Callable[[T], None],
         failure: Callable[[Exception], None],
+        *,
+        measured: bool = True,
     ) -> None:
         self.deadline = deadline
+        self.measured = measured
+        """Whether the time that it takes says something about the pool's usual work."""
         self.work = work
         self.result = result
         self.failure = failure
@@ -38,11 +47,28 @@ class Pool:
     """Threads for one kind of work."""
 
     def __init__(
-        self, name: str, workers: int, max_waiting: int, served: Callable[[float], None] | None = None
+        self,
+        name: str,
+        workers: int,
+        max_waiting: int,
+        served: Callable[[float], None] | None = None,
+        *,
+        nice: int = 0,
     ) -> None:
-        """`served` hears how many seconds each job took in its thread."""
+        """Start no thread yet.
+
+        Args:
+            name: of the threads.
+            workers: how many there are at most.
+            max_waiting: jobs that may wait for one.
+            served: hears how many seconds each measured job took in its thread.
+            nice: how much lower than the process's the threads' priority is.
+        """
         self._queue: WorkQueue[Job[object]] = WorkQueue(workers, max_waiting)
-        self._executor = ThreadPoolExecutor(workers, thread_name_prefix=name)
+        self._executor = ThreadPoolExecutor(
+            workers, thread_name_prefix=name, initializer=partial(_be_nice, nice) if nice else None
+        )
+        self._closed = False
         self._loop = asyncio.get_running_loop()
         self._served = served
         self.expired = 0
@@ -62,12 +88,14 @@ class Pool:
         """Queue a job.
 
         Raises:
-            Refusal: the queue is full.
+            Refusal: the queue is full, or the node is stopping.
         """
+        if self._closed:
+            raise _stopping()
         self._queue.offer(job)  # type: ignore[arg-type]  # the queue never looks into a job's result
         self._start()
 
-    async def run(self, deadline: float, work: Callable[[], T]) -> T:
+    async def run(self, deadline: float, work: Callable[[], T], *, measured: bool = True) -> T:
         """Run the work in a thread and return what it returns; raises what it raises, or the queue's refusal."""
         future: asyncio.Future[T] = self._loop.create_future()
 
@@ -79,7 +107,7 @@ class Pool:
             if not future.done():
                 future.set_exception(error)
 
-        self.submit(Job(deadline, work, result, failure))
+        self.submit(Job(deadline, work, result, failure, measured=measured))
         return await future
 
     def withdraw(self, job: Job[T]) -> bool:
@@ -91,8 +119,11 @@ class Pool:
         self._fail(self._queue.expire(clock.monotonic()))
 
     def close(self) -> None:
-        """Let the threads end after what they are doing."""
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        """Let the threads end after what they are doing; what still waits is refused."""
+        self._closed = True
+        self._executor.shutdown(wait=False)  # What was handed to it has a thread, and an end that somebody waits for.
+        for job in self._queue.expire(math.inf):
+            job.failure(_stopping())
 
     def _start(self) -> None:
         started, expired = self._queue.start(clock.monotonic())
@@ -122,10 +153,22 @@ class Pool:
 
     def _ended(self, job: Job[object], value: object, error: Exception | None, seconds: float) -> None:
         self._queue.finish()
-        self._start()
-        if self._served is not None:
+        if not self._closed:
+            self._start()
+        if self._served is not None and job.measured:
             self._served(seconds)
         if error is None:
             job.result(value)
         else:
             job.failure(error)
+
+
+def _be_nice(steps: int) -> None:
+    """In a new thread: lower its priority, where the system gives threads one of their own (Linux)."""
+    thread = threading.get_native_id()
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + steps)
+
+
+def _stopping() -> Refusal:
+    return Refusal(Status.GOING_AWAY, "the node is shutting down", not_executed=True)

@@ -251,6 +251,14 @@ def test_a_failure_carries_all_that_the_caller_needs() -> None:
     assert decode_body(Failure, frame.body) == Failure("x" * limits.MAX_DETAIL_CHARACTERS, 50)
 
 
+@pytest.mark.parametrize("not_executed", [False, True])
+@pytest.mark.parametrize("stale", [False, True])
+def test_a_failure_carries_both_flags_each_for_itself(not_executed: bool, stale: bool) -> None:
+    raw = encode_failure(7, Status.NOT_CURRENT, "", not_executed=not_executed, stale=stale)
+    flags = FrameSplitter(1 << 20).split(raw)[0].flags
+    assert (bool(flags & Flag.NOT_EXECUTED), bool(flags & Flag.STALE)) == (not_executed, stale)
+
+
 def test_welcome_is_the_smaller_of_both_wishes() -> None:
     hello = Hello(1, 3, 100_000, 500, "peer")
     assert agree_on(hello, 1 << 20, 256, "me", "hash") == Welcome(1, 100_000, 256, "me", "hash")

@@ -46,3 +46,9 @@ def test_a_state_moved_changed_or_of_another_cluster_is_refused(keyring: Keyring
     envelope[1] = envelope[1].replace(b"drain", b"ready")
     with pytest.raises(RecordError, match="was changed"):
         open_node_state(msgspec.msgpack.encode(envelope), name, CLUSTER, keyring)
+
+
+def test_what_replaces_a_damaged_row_is_later_than_any_version_that_it_can_have_had() -> None:
+    first = next_node_state(None, b"c" * 16, 1, "node-1", "drain", b"", after_version=7)
+    assert first.version == 8
+    assert next_node_state(first, b"c" * 16, 1, "node-1", "ready", b"", after_version=3).version == 9

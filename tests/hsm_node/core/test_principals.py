@@ -67,3 +67,11 @@ def test_nobody_else_checks_and_a_proxy_does_nothing_else(wrong: Bind) -> None:
     with pytest.raises(Refusal) as refused:
         Bindings("dev").bind(wrong, OWN)
     assert refused.value.status is Status.DENIED
+
+
+def test_a_refused_bind_leaves_the_number_with_nobody() -> None:
+    bindings = Bindings("dev")
+    bindings.bind(bind(1), "")
+    with pytest.raises(Refusal):
+        bindings.bind(bind(1, "spiffe://other/client/b"), "")
+    assert bindings.principal(1) is None

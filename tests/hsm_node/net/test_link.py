@@ -1,3 +1,4 @@
+import asyncio
 import os
 from collections.abc import Callable
 from typing import Any
@@ -5,7 +6,9 @@ from typing import Any
 import pytest
 
 from hsm_wire import kinds
-from hsm_wire.messages import Empty, Pong, Random, decode_body
+from hsm_wire.frames import encode_frame
+from hsm_wire.kinds import Flag
+from hsm_wire.messages import DescribeKey, Empty, GenerateKey, Pong, Random, decode_body, encode_body
 from hsm_wire.opcodes import Opcode
 from hsm_wire.statuses import Status
 
@@ -59,8 +62,6 @@ async def test_unknown_operations_are_refused(start_node: Start) -> None:
 
 
 async def test_more_in_flight_than_agreed_is_overloaded_not_executed(start_node: Start) -> None:
-    from hsm_wire.messages import GenerateKey
-
     client = await start_node().client()
     for _ in range(110):
         client.request(Opcode.GENERATE_KEY, GenerateKey(os.urandom(16), "aes-128"))
@@ -75,4 +76,40 @@ async def test_goaway_refuses_what_is_new_and_then_ends(start_node: Start) -> No
     client = await node.client()
     node.lifecycle.stopping.set()
     assert (await client.frame()).kind == kinds.GOAWAY
+    assert await client.ended()
+
+
+async def test_a_cut_frame_does_not_end_the_link(start_node: Start) -> None:
+    client = await start_node().client()
+    raw = encode_frame(
+        kinds.REQUEST, encode_body(Random(5)), request_id=1, principal=7, opcode=Opcode.RANDOM, operation_id=5
+    )
+    client.writer.write(raw[:20])
+    await client.writer.drain()
+    await asyncio.sleep(0.05)  # two reads of the node
+    client.writer.write(raw[20:])
+    assert (await client.frame()).status == Status.OK
+
+
+async def test_every_answer_of_a_stale_node_says_so(start_node: Start) -> None:
+    node = start_node()
+    client = await node.client()
+    node.store.close()
+    for opcode, body, fields in (
+        (Opcode.RANDOM, Random(5), {}),  # a result
+        (Opcode.DESCRIBE_KEY, DescribeKey(os.urandom(16)), {}),  # a refusal of the service
+        (Opcode.RANDOM, Random(5), {"principal": 8}),  # a refusal of the link
+    ):
+        frame = await client.call(opcode, body, **fields)
+        assert frame.flags & Flag.STALE, frame
+    assert node.node._acceptor.stale_answers == 3
+
+
+async def test_a_refused_bind_takes_no_request_out_of_flight(start_node: Start) -> None:
+    client = await start_node().client()
+    generated = client.request(Opcode.GENERATE_KEY, GenerateKey(os.urandom(16), "ec-p256"))
+    client.send(kinds.BIND, b"\x91", request_id=generated)
+    client.request(Opcode.RANDOM, Random(5), request_id=generated)
+    statuses = {(await client.frame()).status for _ in range(2)}
+    assert statuses == {Status.BAD_REQUEST, Status.DUPLICATE_ID}
     assert await client.ended()

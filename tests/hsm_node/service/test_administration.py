@@ -1,11 +1,14 @@
 """Operators say what they want of a node; every node hears of it through the store."""
 
+import sqlite3
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from hsm_wire import kinds
 from hsm_wire.administration import ClusterState, SetNodeState
-from hsm_wire.messages import Empty, Pong, decode_body
+from hsm_wire.messages import Empty, FindKeys, Pong, decode_body
 from hsm_wire.opcodes import Opcode
 from hsm_wire.statuses import Status
 
@@ -74,3 +77,37 @@ async def test_a_record_of_a_state_that_is_not_authentic_is_refused(start_node: 
     node.store._seen_version = -1
     assert await reported(operator) == "drain"
     assert name in node.keystore.follower.refused
+
+
+async def test_an_operator_may_be_a_client_too(start_node: Start) -> None:
+    both = await start_node().client()
+    both.bind(OPERATOR, "spiffe://dev/client/x", 1, ("use", "operate"))
+    assert (await set_state(both, "drain")).status == Status.OK
+    assert (await both.call(Opcode.FIND_KEYS, FindKeys(), principal=OPERATOR)).status == Status.OK
+
+
+def damage_the_only_row(node: Any) -> None:
+    connection = sqlite3.connect(node.config.store.path)
+    with connection:
+        (data,) = connection.execute("SELECT data FROM records").fetchone()
+        damaged = data[:-1] + bytes([data[-1] ^ 1])
+        connection.execute("UPDATE records SET data = ?, revision = revision + 1", (damaged,))
+        connection.execute("UPDATE cluster SET revision = revision + 1")
+    connection.close()
+
+
+@pytest.mark.parametrize("knows_more", [False, True])
+async def test_a_damaged_state_is_set_again_and_every_node_takes_the_new_one(
+    start_node: Start, knows_more: bool
+) -> None:
+    old = start_node()
+    operator, witness = await operator_of(old), await start_node().client()
+    for state, operation_id in (("drain", 1), ("maintain", 2), ("drain", 3)):
+        assert (await set_state(operator, state, operation_id=operation_id)).status == Status.OK
+    assert await reported(witness) == "drain"
+    damage_the_only_row(old)
+    setter = operator if knows_more else await operator_of(start_node())
+    assert (await set_state(setter, "maintain", operation_id=4)).status == Status.OK
+    for client in (operator, witness, setter):
+        assert await reported(client) == "maintain"
+    assert not old.keystore.follower.refused

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -89,3 +90,31 @@ async def test_a_destroyed_key_serves_no_request_that_follows_and_never_comes_ba
         assert decode_body(FindKeysResult, found.body).keys == []
     other = await one.call(Opcode.GENERATE_KEY, GenerateKey(key_id, "ec-p384"))
     assert other.status == Status.KEY_EXISTS
+
+
+async def test_an_import_waits_neither_behind_generations_nor_behind_the_store_nor_counts_as_a_signature(
+    start_node: Start,
+) -> None:
+    node = start_node()
+    client = await node.client()
+    gate = threading.Event()
+    blocked = [asyncio.ensure_future(node.keystore.generation.run(1e12, gate.wait))]
+    made = threading.Event()
+    real = node.keystore.service._rows[Opcode.IMPORT_KEY].handler.__self__._backend
+
+    class Backend:
+        key_types = real.key_types
+
+        def import_key(self, key_type: Any, material: bytes) -> Any:
+            made.set()
+            assert threading.current_thread().name.startswith("session")
+            return real.import_key(key_type, material)
+
+    node.keystore.service._rows[Opcode.IMPORT_KEY].handler.__self__._backend = Backend()
+    blocked.append(asyncio.ensure_future(node.keystore.writer.run(1e12, gate.wait)))
+    client.request(Opcode.IMPORT_KEY, ImportKey(os.urandom(16), "hmac-256", b"m" * 32))
+    await asyncio.wait_for(asyncio.to_thread(made.wait), 10)
+    gate.set()
+    assert (await client.frame()).status == Status.OK
+    assert await asyncio.gather(*blocked) == [True, True]
+    assert node.keystore.window.mean_service_s == 0.0

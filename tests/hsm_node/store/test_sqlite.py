@@ -1,3 +1,4 @@
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
@@ -79,3 +80,23 @@ def test_a_closed_store_says_that_it_cannot_be_reached(tmp_path: Path, keyring: 
     for use in (store.changed, lambda: store.rows_after(0), lambda: store.create(b"n", b"1")):
         with pytest.raises(StoreError):
             use()
+
+
+def test_a_store_that_is_closed_amid_changes_ends_them_in_order(tmp_path: Path, keyring: Keyring) -> None:
+    store = SqliteStore(tmp_path / "closed.db", "dev", keyring)
+    made: list[Row] = []
+
+    def create() -> None:
+        with contextlib.suppress(StoreError):
+            made.extend(store.create(number.to_bytes(4, "big"), b"d") for number in range(100_000))
+
+    writer = Thread(target=create)
+    writer.start()
+    while not made:
+        writer.join(0.001)
+    store.close()
+    writer.join(10)
+    assert not writer.is_alive()
+    again = SqliteStore(tmp_path / "closed.db", "dev", keyring)
+    assert again.rows_after(0) == made
+    again.close()

@@ -1,4 +1,5 @@
 import asyncio
+import os
 import threading
 from collections.abc import AsyncIterator
 
@@ -61,3 +62,38 @@ async def test_service_times_are_reported() -> None:
     await pool.run(LATER, lambda: None)
     pool.close()
     assert len(seen) == 1
+
+
+async def test_what_is_not_measured_is_not_reported() -> None:
+    seen: list[float] = []
+    pool = Pool("test", 1, 2, seen.append)
+    await pool.run(LATER, lambda: None, measured=False)
+    pool.close()
+    assert seen == []
+
+
+async def test_threads_can_be_nicer_than_the_process() -> None:
+    pool = Pool("test", 1, 2, nice=10)
+
+    def priority() -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    ours = priority()
+    assert await pool.run(LATER, priority) == min(19, ours + 10)
+    assert priority() == ours
+    pool.close()
+
+
+async def test_a_pool_that_closes_ends_what_it_has_begun_and_refuses_the_rest() -> None:
+    pool = Pool("test", 1, 2)
+    gate = threading.Event()
+    begun = asyncio.ensure_future(pool.run(LATER, gate.wait))
+    waiting = asyncio.ensure_future(pool.run(LATER, lambda: None))
+    await asyncio.sleep(0)
+    pool.close()
+    for work in (waiting, pool.run(LATER, lambda: None)):
+        with pytest.raises(Refusal) as refused:
+            await work
+        assert (refused.value.status, refused.value.not_executed) == (Status.GOING_AWAY, True)
+    gate.set()
+    assert await begun
