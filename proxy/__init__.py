@@ -3,6 +3,7 @@
 cli      the command line              app      puts the parts together, starts and stops them
 config   proxy.toml -> frozen settings status   the cluster as this proxy sees it
 metrics  counters -> Prometheus        net      sockets, TLS, timers: does what core decided
+process  signals, hot restart          reconfiguration   what SIGHUP changes
 core     every decision: no I/O, no clock, no chance of its own
 
 A request comes in at `net.client_protocol`, `core.dispatcher` gives it a node and a number on that node's link,

@@ -3,16 +3,15 @@
 import asyncio
 import os
 import random
-import ssl
+import socket
 from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
+from types import MappingProxyType
+from typing import Final
 
-from hsm_cluster.topology import Node as TopologyNode
-from hsm_daemon import clock, logs
+from hsm_daemon import clock, listening, logs
 from hsm_daemon.admin import AdminAnswer, AdminServer
 from hsm_daemon.errors import StartError
-from hsm_daemon.lifecycle import Lifecycle
-from hsm_daemon.tls import client_context, identity_of, server_context
 from hsm_wire.frames import Frame
 from hsm_wire.operations import Role
 from proxy.config import ProxyConfig
@@ -21,14 +20,19 @@ from proxy.core.counters import Counters
 from proxy.core.dispatcher import Dispatcher
 from proxy.core.node_table import Node, NodeTable
 from proxy.core.principals import Principals
+from proxy.core.silence import links_of
 from proxy.core.supervisor import Supervisor
-from proxy.metrics import CONTENT_TYPE, ProxyCollector, exposition
+from proxy.metrics import CONTENT_TYPE, Figures, ProxyCollector, exposition
 from proxy.net.link_keeper import LinkKeeper
-from proxy.net.listener import Listener
+from proxy.net.listener import BACKLOG, Listener
 from proxy.net.notary import EcdsaNotary
 from proxy.net.ticker import Ticker
 from proxy.net.write_gate import FlushTurn
+from proxy.reconfiguration import Reconfiguration, load, load_certificates, merged, node_of
 from proxy.status import StatusReporter
+
+ROTATION_LOOK_S: Final = 0.02
+NOTHING: Final[Mapping[str, socket.socket]] = MappingProxyType({})
 
 _log = logs.logger("proxy")
 
@@ -41,29 +45,19 @@ def software_name() -> str:
         return "hsm-proxy (not installed)"
 
 
-def node_of(node: TopologyNode) -> Node:
-    """Return a node of the cluster's topology as the core keeps it."""
-    return Node(node.name, node.site, node.weight, [(path.uplink, str(path.address)) for path in node.paths])
-
-
-def own_identity(config: ProxyConfig) -> str:
-    """Return who this proxy is to the nodes: what its certificate says; without TLS what its name makes it."""
-    if config.tls is not None:
-        found = identity_of(ssl.PEM_cert_to_DER_cert(config.tls.certificate.read_text("ascii")))
-        if found is not None:
-            return found.identity
-    return f"spiffe://{config.cluster.name}/proxy/{config.file.name}"
-
-
 class ProxyApp:
     """One proxy. It needs a running loop."""
 
-    def __init__(self, config: ProxyConfig) -> None:
+    def __init__(self, config: ProxyConfig, inherited: Mapping[str, socket.socket] = NOTHING) -> None:
         self.config = config
+        self._inherited = inherited
         file = config.file
         now = clock.monotonic()
         chance = random.Random()  # the balancer's draw is no secret
         cluster = config.cluster
+        self._certificates = load_certificates(config.tls)
+        self._reload_successful = True
+        self._reloaded_at = clock.now()
         self.settings = file.settings()
         self.table = NodeTable(map(node_of, cluster.nodes), self.settings, now)
         software = software_name()
@@ -72,11 +66,11 @@ class ProxyApp:
         )
         balancer = Balancer(self.table, chance)
         self.dispatcher = Dispatcher(self.table, balancer, self.settings, Counters(), now, self._status_answer)
-        self._collector = ProxyCollector(self.dispatcher, software, cluster.configuration_hash)
+        self._collector = ProxyCollector(self.dispatcher, software, self._figures)
         loop = asyncio.get_running_loop()
         turn = FlushTurn(loop)
-        self._server_context = server_context(config.tls) if config.tls else None
         principals = Principals()
+        certificates = self._certificates
         self.listener = Listener(
             cluster=cluster,
             dispatcher=self.dispatcher,
@@ -94,48 +88,60 @@ class ProxyApp:
             settings=self.settings,
             turn=turn,
             name=f"{software} {file.name}",
-            context=client_context(config.tls) if config.tls else None,
+            context=certificates.client if certificates else None,
             report=self.listener.pong,
         )
-        own = principals.join(own_identity(config), 0, [Role.CHECK])
+        # Who this proxy is to the nodes: what its certificate says; without TLS what its name makes it.
+        identity = certificates.identity if certificates else None
+        own = principals.join(identity or f"spiffe://{cluster.name}/proxy/{file.name}", 0, [Role.CHECK])
         self.supervisor = Supervisor(self.dispatcher, self.settings, chance, self.keeper, EcdsaNotary(), own, now)
         self.keeper.supervisor = self.supervisor
         self._ticker = Ticker(loop, self.keeper.tick, self.dispatcher.tick, self.listener.tick)
-        admin = config.file.admin
         self._admin = AdminServer(
-            admin.host, admin.port, self._routes(), tls=None if admin.is_loopback else self._server_context
+            file.admin.host,
+            file.admin.port,
+            self._routes(),
+            tls=certificates.server if certificates and not file.admin.is_loopback else None,
+            sock=inherited.get("admin"),
         )
-        self.address = str(config.file.listen)
-        self.admin_address = str(config.file.admin)
+        self.address = str(file.listen)
+        self.admin_address = str(file.admin)
 
-    async def start(self) -> None:
-        """Listen, and begin to look for nodes.
+    async def start(self, *, rotation_s: float = 0.0, stopping: asyncio.Event | None = None) -> None:
+        """Begin to look for nodes, wait so long for the first one (or until `stopping`), and take clients.
 
         Raises:
             StartError: an address is in use or cannot be bound.
         """
-        config = self.config
-        try:
-            host, port = await self.listener.start(
-                config.file.listen.host, config.file.listen.port, self._server_context
-            )
-        except OSError as error:
-            reason = f"cannot listen on {config.file.listen}: {error.strerror or error}"
-            raise StartError(f"{reason}; choose another listen address in proxy.toml") from None
-        self.address = _joined(host, port)
-        try:
-            admin_host, admin_port = await self._admin.start()
-        except StartError:
-            self.listener.stop_accepting()
-            raise
-        self.admin_address = _joined(admin_host, admin_port)
+        listen = self.config.file.listen
+        sock = listening.take(self._inherited, "client", listen.host, listen.port, BACKLOG)
         self._ticker.start()
+        stopping = stopping or asyncio.Event()
+        until = clock.monotonic() + rotation_s
+        # ASYNC110: the core, which knows, has no events.
+        while not (self.table.rotation or clock.monotonic() >= until or stopping.is_set()):  # noqa: ASYNC110
+            await asyncio.sleep(ROTATION_LOOK_S)
+        try:
+            self.admin_address = listening.joined(*await self._admin.start())
+        except StartError:
+            sock.close()
+            self._ticker.stop()
+            self.keeper.stop()
+            raise
+        self.listener.start(sock, self._certificates.server if self._certificates else None)
+        self.address = listening.joined(*listening.address_of(sock))
 
-    async def stop(self) -> None:
-        """Say GOAWAY, finish what is in flight within the limit, end."""
+    async def stop(self, *, superseded: bool = False) -> None:
+        """Say GOAWAY, finish what is in flight within the limit, end.
+
+        Args:
+            superseded: a successor serves on the same addresses: whoever asks there is to reach that one.
+        """
         listener = self.listener
         listener.stop_accepting()
         listener.go_away("this proxy is shutting down")
+        if superseded:
+            await self._admin.stop()
         if not await listener.emptied(self.settings.limits.shutdown_s):
             logs.event(_log, "warning", "clients dropped", count=len(listener.clients), reason="shutdown_s is over")
             listener.abort_all()
@@ -143,6 +149,64 @@ class ProxyApp:
         await self._admin.stop()
         await asyncio.sleep(0)  # connections that were dropped hear of it before the beat stops
         self._ticker.stop()
+
+    def reload(self) -> None:
+        """Read the configuration anew and apply it; whatever is wrong with it, nothing changes.
+
+        Raises:
+            ConfigurationError: proxy.toml or cluster.toml is wrong.
+            StartError: a certificate is.
+        """
+        self._reload_successful = False
+        identity = self._certificates.identity if self._certificates else None
+        new = load(self.config.path, self.config, identity)
+        if self.dispatcher.leaving:
+            raise StartError("this proxy is stopping")
+        self._apply(new, clock.monotonic())
+        self._reload_successful = True
+        self._reloaded_at = clock.now()
+        if new.restart_for:
+            what = "the old values stay until a hot restart (SIGUSR2) or a restart"
+            logs.event(_log, "warning", "settings need a restart", settings=", ".join(new.restart_for), what=what)
+
+    def listeners(self) -> dict[str, socket.socket]:
+        """Return the listening sockets by name, for a successor."""
+        named = {"client": self.listener.sock, "admin": self._admin.listener}
+        return {name: sock for name, sock in named.items() if sock is not None}
+
+    def _apply(self, new: Reconfiguration, now: float) -> None:
+        config = new.config
+        file = config.file
+        shared = self.settings
+        shared.limits, shared.retry, shared.health, shared.ejection = (
+            file.limits, file.retry, file.health, file.ejection
+        )  # fmt: skip
+        if new.certificates is not None:
+            self._certificates = new.certificates
+            self.listener.replace_context(new.certificates.server)
+            self._admin.replace_context(new.certificates.server)
+            self.keeper.context = new.certificates.client
+        self.config = config
+        self.keeper.configuration_hash = config.cluster.configuration_hash
+        known = len(self.table.nodes)
+        gone = self._replace_nodes(now)
+        added = len(self.table.nodes) - known + len(gone)
+        sent_away = self.listener.reconfigured(config.cluster, None if config.tls else file.tls_off_identity)
+        logs.event(
+            _log, "info", "configuration loaded", hash=config.cluster.configuration_hash, nodes_added=added,
+            nodes_removed=len(gone), clients_sent_away=sent_away,
+        )  # fmt: skip
+
+    def _replace_nodes(self, now: float) -> list[Node]:
+        gone = self.table.replace(merged(self.table.nodes, self.config.cluster.nodes), now)
+        for node in gone:
+            for link in links_of(node):
+                link.leaving = True  # its end is our wish: no request in flight there is to blame for it
+        self.supervisor.reconfigured(gone, now)
+        for node in self.table.nodes:
+            self.table.judge(node, now, reason=node.reason)  # the order of its paths may be another one
+        self.keeper.log_changes()
+        return gone
 
     @property
     def ready(self) -> bool:
@@ -158,8 +222,21 @@ class ProxyApp:
             "/status": self._status,
         }
 
+    def _figures(self) -> Figures:
+        listener = self.listener
+        return Figures(
+            configuration_hash=self.config.cluster.configuration_hash,
+            clients=len(listener.clients),
+            handshaking=listener.handshaking,
+            handshakes_failed=listener.handshakes_failed,
+            connections_refused=listener.refused,
+            stalls=self.supervisor.stalls,
+            reload_successful=self._reload_successful,
+            reloaded_at=self._reloaded_at,
+            certificate_not_after=self._certificates.not_after if self._certificates else None,
+        )
+
     def _metrics(self) -> AdminAnswer:
-        self._collector.clients = len(self.listener.clients)
         return AdminAnswer(200, CONTENT_TYPE, exposition(self._collector))
 
     def _front_page(self) -> AdminAnswer:
@@ -188,27 +265,10 @@ class ProxyApp:
             requests=counters.requests,
             failovers=counters.failovers,
             address=self.address,
+            pid=os.getpid(),
         )
         return AdminAnswer(200, "application/json", page)
 
 
 def _text(status: int, text: str) -> AdminAnswer:
     return AdminAnswer(status, "text/plain; charset=utf-8", f"{text}\n".encode())
-
-
-def _joined(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-async def run_proxy(config: ProxyConfig, lifecycle: Lifecycle) -> None:
-    """Run a proxy until it is told to stop."""
-    app = ProxyApp(config)
-    await app.start()
-    nodes = len(app.table.nodes)
-    logs.event(_log, "info", "ready", address=app.address, admin=app.admin_address, name=config.file.name, nodes=nodes)
-    lifecycle.ready(f"listening on {app.address}")
-    try:
-        await lifecycle.stopping.wait()
-    finally:
-        await app.stop()
-    logs.event(_log, "info", "stopped")

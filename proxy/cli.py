@@ -9,15 +9,20 @@ import click
 from hsm_cluster.errors import ConfigurationError
 from hsm_daemon import exit_codes, lifecycle, logs
 from hsm_daemon.errors import StartError
-from proxy.app import run_proxy
 from proxy.config import load_config
+from proxy.process import run_proxy
+from proxy.reconfiguration import load_certificates
 
 
 @click.command()
 @click.option(
     "--config", "path", required=True, type=click.Path(path_type=Path), help="The proxy's settings, a proxy.toml."
 )
-@click.option("--check", is_flag=True, help="Check the settings, print them with all defaults as JSON, and end.")
+@click.option(
+    "--check",
+    is_flag=True,
+    help="Check the settings and the certificates, print them with all defaults as JSON, and end.",
+)
 @click.version_option(package_name="redoubt")
 def main(path: Path, check: bool) -> None:
     """Give each request of a client to one random HSM node, and to another one when that node is lost.
@@ -28,6 +33,7 @@ def main(path: Path, check: bool) -> None:
     try:
         config = load_config(path)
         if check:
+            load_certificates(config.tls)
             click.echo(json.dumps(config.effective(), indent=2))
             return
         code = lifecycle.run(lambda life: run_proxy(config, life), config.file.event_loop)

@@ -50,6 +50,8 @@ class ProxyConfig(msgspec.Struct, frozen=True):
     cluster: Cluster
     tls: TlsFiles | None
     """None: TLS is off, and every client is `tls_off_identity`."""
+    path: Path
+    """Where it was read from, and is read again at SIGHUP."""
 
     def effective(self) -> dict[str, Any]:
         """Return every setting with its value, for `--check`. Key files are named, not read."""
@@ -80,7 +82,7 @@ def load_config(path: Path) -> ProxyConfig:
             raise ConfigurationError(f'{path}: tls_off_identity goes with tls = "off" only; remove it')
     else:
         _check_tls_off(path, file, cluster)
-    return ProxyConfig(file, cluster, tls)
+    return ProxyConfig(file, cluster, tls, path)
 
 
 def _check_tls_off(path: Path, file: ProxyFile, cluster: Cluster) -> None:

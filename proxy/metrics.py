@@ -1,6 +1,7 @@
 """Plain counters -> Prometheus text, only when somebody asks. The hot path knows nothing of it."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily
@@ -18,26 +19,39 @@ CONTENT_TYPE = CONTENT_TYPE_LATEST
 _CLASS_NAMES = {int(row): row.name.lower() for row in StatusClass}
 
 
+class Figures(NamedTuple):
+    """What the core does not know."""
+
+    configuration_hash: str
+    clients: int = 0
+    handshaking: int = 0
+    handshakes_failed: int = 0
+    connections_refused: int = 0
+    stalls: int = 0
+    reload_successful: bool = True
+    reloaded_at: float = 0.0
+    """When the configuration in use was loaded, and
+    `certificate_not_after`: when the own certificate expires (None: no TLS); seconds since 1970."""
+    certificate_not_after: int | None = None
+
+
 class ProxyCollector(Collector):
     """Reads the counters at the moment of a scrape."""
 
-    def __init__(self, dispatcher: Dispatcher, software: str, configuration_hash: str) -> None:
+    def __init__(self, dispatcher: Dispatcher, software: str, figures: Callable[[], Figures]) -> None:
         self._dispatcher = dispatcher
         self._software = software
-        self._configuration_hash = configuration_hash
-        self.clients = 0
+        self._figures = figures
 
     def collect(self) -> Iterator[Metric]:
         """Yield all families."""
         dispatcher = self._dispatcher
+        figures = self._figures()
         yield from _node_families(dispatcher.table.nodes, dispatcher.table.rotation)
         yield from _request_families(dispatcher.counters)
         yield _gauge("hsm_proxy_queue_requests", "Requests that wait for a node.", dispatcher.waiting)
         yield _gauge("hsm_proxy_queue_bytes", "Bytes of the requests in the fair queue.", dispatcher.queue.bytes)
-        yield _gauge("hsm_proxy_clients", "Connections of clients.", self.clients)
-        yield InfoMetricFamily(
-            "hsm_proxy_configuration", "The cluster configuration in use.", {"hash": self._configuration_hash}
-        )
+        yield from _shell_families(figures)
         yield InfoMetricFamily("hsm_proxy_build", "The software.", {"version": self._software})
 
 
@@ -105,6 +119,36 @@ def _request_families(counters: Counters) -> Iterator[Metric]:
         ("clients_closed_unread", "Connections of clients that did not read.", counters.clients_closed_unread),
     ):
         yield CounterMetricFamily(f"hsm_proxy_{name}", text, value=value)
+
+
+def _shell_families(figures: Figures) -> Iterator[Metric]:
+    yield _gauge("hsm_proxy_clients", "Connections of clients.", figures.clients)
+    yield _gauge("hsm_proxy_handshakes_in_progress", "TLS handshakes of clients going on.", figures.handshaking)
+    for name, text, value in (
+        ("handshakes_failed", "TLS handshakes of clients that failed.", figures.handshakes_failed),
+        ("connections_refused", "Connections closed unheard: limit clients.", figures.connections_refused),
+        ("stalls", "Times that the proxy itself stood still.", figures.stalls),
+    ):
+        yield CounterMetricFamily(f"hsm_proxy_{name}", text, value=value)
+    yield InfoMetricFamily(
+        "hsm_proxy_configuration", "The cluster configuration in use.", {"hash": figures.configuration_hash}
+    )
+    yield _gauge(
+        "hsm_proxy_configuration_last_reload_successful",
+        "0 when the last reload found a fault and changed nothing.",
+        int(figures.reload_successful),
+    )
+    yield _gauge(
+        "hsm_proxy_configuration_last_reload_seconds",
+        "When the configuration in use was loaded, since 1970.",
+        figures.reloaded_at,
+    )
+    if figures.certificate_not_after is not None:
+        yield _gauge(
+            "hsm_proxy_certificate_not_after_seconds",
+            "When this proxy's certificate expires, since 1970.",
+            figures.certificate_not_after,
+        )
 
 
 def _histogram(counters: Counters) -> Metric:

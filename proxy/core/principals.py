@@ -3,6 +3,7 @@
 Numbers are counted up and not used again, so a late request of one identity can never be taken for another's.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 
 import msgspec
@@ -16,12 +17,13 @@ from proxy.core.parties import Link
 class Bound:
     """An identity with its number; shared by all connections of that identity."""
 
-    __slots__ = ("bind_frame", "identity", "number", "partition", "users")
+    __slots__ = ("bind_frame", "identity", "number", "partition", "roles", "users")
 
     def __init__(self, bind: Bind) -> None:
         self.identity = bind.identity
         self.number = bind.number
         self.partition = bind.partition
+        self.roles = frozenset(bind.roles)
         self.bind_frame = encode_frame(kinds.BIND, encode_body(bind))
         self.users = 0
 
@@ -37,11 +39,12 @@ class _Key(msgspec.Struct, frozen=True):
 class Principals:
     """All identities that have a connection."""
 
-    __slots__ = ("_bound", "_keys", "_next")
+    __slots__ = ("_bound", "_keys", "_next", "_users")
 
     def __init__(self) -> None:
         self._bound: dict[_Key, Bound] = {}
         self._keys: dict[int, _Key] = {}
+        self._users: Counter[str] = Counter()
         self._next = 1
 
     def __len__(self) -> int:
@@ -59,11 +62,19 @@ class Principals:
             self._keys[bound.number] = key
             self._next += 1
         bound.users += 1
+        self._users[identity] += 1
         return bound
+
+    def users(self, identity: str) -> int:
+        """Return how many connections an identity has, whatever the certificates that it shows."""
+        return self._users[identity]
 
     def leave(self, bound: Bound, links: Iterable[Link]) -> None:
         """Note that a connection has gone; the last one ends the number on every link."""
         bound.users -= 1
+        self._users[bound.identity] -= 1
+        if not self._users[bound.identity]:
+            del self._users[bound.identity]
         if bound.users:
             return
         del self._bound[self._keys.pop(bound.number)]

@@ -11,6 +11,7 @@ from hsm_wire.frames import Frame, encode_frame
 from hsm_wire.messages import Goaway, Hello, Pong, decode_body, encode_body
 from hsm_wire.states import End, State
 from hsm_wire.statuses import Status
+from proxy.core.answers import refusal
 from proxy.core.parties import Client
 from proxy.net.write_gate import WriteGate
 
@@ -24,6 +25,7 @@ class ClientProtocol(asyncio.Protocol):
     __slots__ = (
         "_closing",
         "_connection",
+        "_ended",
         "_gate",
         "_listener",
         "_transport",
@@ -39,6 +41,8 @@ class ClientProtocol(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._gate: WriteGate | None = None
         self._closing = False
+        self._ended = False
+        """The client has shut down its sending side."""
         self._unread_since = 0.0
         """Since when it leaves more unread than `client_pause_bytes`; 0 = it does not."""
         self.client: Client | None = None
@@ -70,7 +74,8 @@ class ClientProtocol(asyncio.Protocol):
             request = self._listener.dispatcher.request
             for frame in frames:
                 client = self.client
-                if frame.kind == kinds.REQUEST and client is not None:  # after `close` too: the gate drops the answer
+                # After `close` too: the gate drops the answer.
+                if frame.kind == kinds.REQUEST and client is not None and not client.leaving:
                     request(client, frame, now)
                 else:
                     self._control(frame, now)
@@ -96,12 +101,17 @@ class ClientProtocol(asyncio.Protocol):
         return now - self._unread_since if self._unread_since else 0.0
 
     def eof_received(self) -> bool:
-        """Stay half-open for a client that said GOAWAY and is owed answers; without GOAWAY an end is an end."""
+        """Stay half-open while answers are owed, GOAWAY or not; TLS has no half-close, there an end is an end."""
         transport = self._transport
-        client = self.client
-        if client is None or transport is None or not client.leaving or not client.in_flight:
+        if transport is None or self._gate is None:
             return False
-        return transport.can_write_eof()
+        self._gate.flush()  # answers of this very turn: what is collected when the transport closes is lost
+        client = self.client
+        if self._closing or client is None or not client.in_flight or not transport.can_write_eof():
+            return False
+        self._ended = True
+        client.leaving = True
+        return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the client."""
@@ -114,9 +124,11 @@ class ClientProtocol(asyncio.Protocol):
         if self._closing or self._gate is None:
             return
         client = self.client
-        if client is None or self._connection.state not in (State.OPEN, State.CLIENT_LEAVING):
-            self.close()
+        if client is None:
+            self.refuse(Status.GOING_AWAY, reason)
             return
+        if self._connection.state not in (State.OPEN, State.CLIENT_LEAVING):
+            return  # it was told already, and ends with its last answer
         self._connection.sent(kinds.GOAWAY)
         self._gate.write(encode_frame(kinds.GOAWAY, encode_body(Goaway(reason))))
         client.leaving = True
@@ -151,6 +163,8 @@ class ClientProtocol(asyncio.Protocol):
             self._hello(frame)
         elif client is None or self._gate is None:
             return
+        elif frame.kind == kinds.REQUEST:
+            self._too_late(client, frame)
         elif frame.kind == kinds.PING:
             pong = encode_body(self._listener.pong())
             self._gate.write(encode_frame(kinds.PONG, pong, request_id=frame.request_id))
@@ -161,10 +175,21 @@ class ClientProtocol(asyncio.Protocol):
             if not client.in_flight:
                 self._drained()
 
+    def _too_late(self, client: Client, frame: Frame) -> None:
+        """Refuse a request that crossed our GOAWAY."""
+        counters = self._listener.dispatcher.counters
+        counters.requests += 1
+        counters.answered(frame.opcode, int(Status.GOING_AWAY), 0.0)
+        client.wire_ids.discard(frame.request_id)
+        client.sink(refusal(frame, Status.GOING_AWAY, "this connection is closing; use another one"))
+
     def _hello(self, frame: Frame) -> None:
         listener = self._listener
         assert self._transport is not None
         assert self._gate is not None
+        if listener.dispatcher.leaving:
+            self.refuse(Status.GOING_AWAY, "this proxy is shutting down; use another one")
+            return
         try:
             hello = decode_body(Hello, frame.body)
             welcome = agree_on(
@@ -184,7 +209,7 @@ class ClientProtocol(asyncio.Protocol):
         if principal is None:
             self.refuse(Status.DENIED, "this certificate's identity is not a client of this cluster")
             return
-        if principal.users > listener.settings.limits.identity_clients:
+        if listener.users(principal) > listener.settings.limits.identity_clients:
             listener.release(principal)
             self.refuse(
                 Status.OVERLOADED, f"this identity has its {listener.settings.limits.identity_clients} connections"
@@ -223,7 +248,10 @@ class ClientProtocol(asyncio.Protocol):
             return  # a request crossed our GOAWAY; its answer calls `_drained` again
         self._closing = True
         self._listener.closing(self)
-        self._gate.finish()
+        if self._ended:
+            self._gate.close()  # nothing more comes that would have to be read
+        else:
+            self._gate.finish()
 
     def _pause(self, client: Client) -> None:
         """Read nothing more of a client that is at its limit, until its next answer."""
@@ -236,7 +264,7 @@ class ClientProtocol(asyncio.Protocol):
         client = self.client
         if client is not None and len(client.in_flight) < client.max_in_flight:
             client.paused = False
-        held = self._unread_since or (client is not None and client.paused)
+        held = self._ended or self._unread_since or (client is not None and client.paused)
         if not held and self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 import ssl
 from collections.abc import Callable
 
@@ -24,8 +25,13 @@ _log = logs.logger("proxy.nodes")
 def fault_words(error: OSError) -> str:
     """Return what went wrong in words. Reasons reach clients in STATUS: addresses and numbers stay in the log."""
     if isinstance(error, ssl.SSLError):
-        return f"TLS failed: {error.reason or 'the handshake broke'}"
-    return os.strerror(error.errno) if error.errno else str(error)
+        return f"TLS failed: {getattr(error, 'reason', None) or 'the handshake broke'}"
+    if isinstance(error, socket.gaierror):
+        return error.strerror or "its host name cannot be resolved"
+    if error.errno:
+        return os.strerror(error.errno)
+    # Several addresses, none of which answered: the loop's text lists them.
+    return "no address of its host can be reached" if type(error) is OSError else str(error)
 
 
 class LinkKeeper:
@@ -142,19 +148,26 @@ class LinkKeeper:
     async def _connect(self, path: PathEntry, *, bulk: bool) -> None:
         """Connect to a path until its WELCOME, once."""
         connection: NodeLink | None = None
-        limit_s = self.settings.limits.connect_s
         try:
-            async with asyncio.timeout(limit_s):
+            async with asyncio.timeout(self.settings.limits.connect_s):
                 connection = await self._open(path, bulk=bulk)
                 await asyncio.shield(connection.opened)
-        except (OSError, TimeoutError, ssl.SSLError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the path must be tried again
             if connection is not None:
                 connection.abort("it was too slow")
                 if connection.link is not None:
                     return  # greeted, and ended since: that was told
-            timed_out = isinstance(error, TimeoutError) and not str(error)
-            reason = f"no WELCOME within {limit_s} s" if timed_out else fault_words(error)
+            reason = self._why(error, path)
             self._unreachable(path, f"cannot connect: {reason}", clock.monotonic(), bulk=bulk)
+
+    def _why(self, error: Exception, path: PathEntry) -> str:
+        """Return the reason in words; what nobody thought of goes to the log as it is."""
+        if isinstance(error, TimeoutError) and not str(error):
+            return f"no WELCOME within {self.settings.limits.connect_s:g} s"
+        if isinstance(error, OSError):
+            return fault_words(error)
+        _log.error("connecting failed", exc_info=error, extra={"fields": {"node": path.node.name}})
+        return f"its address cannot be used ({type(error).__name__})"
 
     async def _open(self, path: PathEntry, *, bulk: bool) -> NodeLink:
         address = Address.parse(path.address)

@@ -1,11 +1,15 @@
 """Accepts clients, says who they are, and bounds their number and their time."""
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Callable
 
 from hsm_cluster.cluster import Cluster
 from hsm_daemon import clock, logs
+from hsm_daemon.accepting import Acceptor
+from hsm_daemon.log_limit import LimitedLog
+from hsm_daemon.pace import Pace
 from hsm_daemon.tls import PeerIdentity, peer_identity
 from hsm_wire.messages import Pong
 from proxy.core.dispatcher import Dispatcher
@@ -15,6 +19,8 @@ from proxy.net.client_protocol import ClientProtocol, proxy_pong
 from proxy.net.write_gate import FlushTurn
 
 _log = logs.logger("proxy.clients")
+_refusals = LimitedLog(_log, 10)
+"""Lines that anybody who can connect causes."""
 BACKLOG = 1024
 """Connections that the system holds until they are accepted."""
 LOOK_S = 0.5
@@ -52,32 +58,63 @@ class Listener:
         self._limited: dict[ClientProtocol, float] = {}
         """Connections that have to do something by that time: say HELLO, or end."""
         self._look_at = 0.0
-        self._server: asyncio.Server | None = None
+        self._acceptor: Acceptor | None = None
+        self.refused = 0
+        """Connections that were closed unheard because there are `clients` of them."""
         self._empty = asyncio.Event()
         self._empty.set()
 
-    async def start(self, host: str, port: int, context: ssl.SSLContext | None) -> tuple[str, int]:
-        """Listen; return the address that was bound.
-
-        Raises:
-            OSError: the address cannot be bound.
-        """
-        self._server = await asyncio.get_running_loop().create_server(
+    def start(self, sock: socket.socket, context: ssl.SSLContext | None) -> None:
+        """Accept clients on a socket that listens; `stop_accepting` closes it."""
+        limits = self.settings.limits
+        self._acceptor = Acceptor(
             lambda: ClientProtocol(self),
-            host,
-            port,
-            ssl=context,
-            ssl_handshake_timeout=self.settings.limits.handshake_s if context else None,
-            ssl_shutdown_timeout=self.settings.limits.closing_s if context else None,
-            backlog=BACKLOG,
+            Pace(limits.handshakes_per_s, limits.handshakes_burst, limits.handshakes_at_once),
+            context=context,
+            handshake_s=limits.handshake_s,
+            closing_s=limits.closing_s,
+            room=self._has_room,
+            refused=self._refused,
         )
-        name = self._server.sockets[0].getsockname()
-        return name[0], name[1]
+        self._acceptor.start(sock)
+
+    @property
+    def handshaking(self) -> int:
+        """Connections that were accepted and have not ended their handshake."""
+        return 0 if self._acceptor is None else self._acceptor.handshaking
+
+    @property
+    def handshakes_failed(self) -> int:
+        """Handshakes that ended without a connection."""
+        return 0 if self._acceptor is None else self._acceptor.handshakes_failed
+
+    def replace_context(self, context: ssl.SSLContext) -> None:
+        """Use new certificates for new connections; without TLS from the start there is nothing to replace."""
+        if self._acceptor is not None and self._acceptor.context is not None:
+            self._acceptor.context = context
+
+    @property
+    def sock(self) -> socket.socket | None:
+        """The listening socket, for a handover."""
+        return None if self._acceptor is None else self._acceptor.listener
+
+    def reconfigured(self, cluster: Cluster, identity_without_tls: str | None) -> int:
+        """Use that cluster's grants; send away who has other ones now, and return how many these are.
+
+        They come back under their new partition and roles, or are refused.
+        """
+        self._cluster = cluster
+        self.configuration_hash = cluster.configuration_hash
+        self._identity_without_tls = identity_without_tls
+        changed = [protocol for protocol in self.clients if not self._as_granted(protocol)]
+        for protocol in changed:
+            protocol.go_away("the configuration of this identity has changed; connect again")
+        return len(changed)
 
     def stop_accepting(self) -> None:
-        """Take no new connections."""
-        if self._server is not None:
-            self._server.close()
+        """Take no new connections; handshakes go on, and are then refused with a reason."""
+        if self._acceptor is not None:
+            self._acceptor.stop(close=True)
 
     def go_away(self, reason: str) -> None:
         """Say GOAWAY to every client."""
@@ -86,9 +123,11 @@ class Listener:
             protocol.go_away(reason)
 
     async def emptied(self, timeout_s: float) -> bool:
-        """Wait until no connection is left; False when the time is over first."""
+        """Wait until no connection is left, nor one to be; False when the time is over first."""
         try:
             async with asyncio.timeout(timeout_s):
+                if self._acceptor is not None:
+                    await self._acceptor.settled()
                 await self._empty.wait()
         except TimeoutError:
             return False
@@ -96,6 +135,8 @@ class Listener:
 
     def abort_all(self) -> None:
         """Drop every connection that is left."""
+        if self._acceptor is not None:
+            self._acceptor.abort()
         for protocol in list(self.clients):
             protocol.abort()
 
@@ -113,14 +154,14 @@ class Listener:
     # ---- called by connections ------------------------------------------------------------------------------------
 
     def joined(self, protocol: ClientProtocol) -> bool:
-        """Note a new connection; False when there are too many."""
+        """Note a new connection; False when there are too many (SIGHUP may have lowered the limit meanwhile)."""
         full = len(self.clients) >= self.settings.limits.clients
         self.clients.add(protocol)
         self._empty.clear()
         self._limited[protocol] = clock.monotonic() + self.settings.limits.hello_s
         if full:
             self.dispatcher.counters.clients_refused += 1
-            logs.event(_log, "warning", "client refused", peer=protocol.peer, reason="too many connections")
+            _refusals.event("warning", "client refused", peer=protocol.peer, reason="too many connections")
         return not full
 
     def greeted(self, protocol: ClientProtocol) -> None:
@@ -153,7 +194,7 @@ class Listener:
         principal = self._cluster.principal_of(identity) if identity.startswith(self._prefixes) else None
         if principal is None:
             self.dispatcher.counters.clients_refused += 1
-            logs.event(_log, "warning", "client refused", peer=peer, identity=identity, reason="unknown identity")
+            _refusals.event("warning", "client refused", peer=peer, identity=identity, reason="unknown identity")
             return None
         return self._principals.join(
             principal.identity,
@@ -162,6 +203,10 @@ class Listener:
             found.certificate_sha256 if found is not None else b"",
             found.not_after if found is not None else 0,
         )
+
+    def users(self, principal: Bound) -> int:
+        """Return how many connections that identity has."""
+        return self._principals.users(principal.identity)
 
     def release(self, principal: Bound) -> None:
         """Take back what `admit` gave."""
@@ -190,6 +235,29 @@ class Listener:
         return proxy_pong(self._boot_id, dispatcher.waiting, self.settings.limits.client_in_flight, completed)
 
     # ---- inside ---------------------------------------------------------------------------------------------------
+
+    def _as_granted(self, protocol: ClientProtocol) -> bool:
+        """Say whether a client is bound to what the cluster grants it."""
+        if protocol.client is None:
+            return True  # it has not said HELLO, and will be looked up then
+        bound = protocol.client.principal
+        without = self._identity_without_tls
+        granted = self._cluster.principal_of(bound.identity)
+        return (
+            granted is not None
+            and without in (None, bound.identity)
+            and (granted.partition, granted.roles) == (bound.partition, bound.roles)
+        )
+
+    def _has_room(self) -> bool:
+        return len(self.clients) + self.handshaking < self.settings.limits.clients
+
+    def _refused(self, reason: str) -> None:
+        """Count and log a connection that was closed at once."""
+        self.refused += 1
+        self.dispatcher.counters.clients_refused += 1
+        limit = f"{reason}: {self.settings.limits.clients} (clients)"
+        _refusals.event("warning", "client refused", reason=limit)
 
     def _look(self, now: float) -> None:
         """Close clients that do not read; send away those that ask for nothing."""

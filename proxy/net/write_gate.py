@@ -9,6 +9,10 @@ So `write` only stores; flushing happens in a callback of its own, and checks `i
 import asyncio
 from collections.abc import Callable
 
+from hsm_daemon import logs
+
+_log = logs.logger("proxy.writes")
+
 
 class FlushTurn:
     """The gates that have something to write in this turn of the loop."""
@@ -28,7 +32,11 @@ class FlushTurn:
     def _flush(self) -> None:
         dirty, self._dirty = self._dirty, []
         for gate in dirty:
-            gate.flush()
+            try:
+                gate.flush()
+            except Exception:  # noqa: BLE001 - one connection's trouble must not leave the others' answers unsent
+                _log.exception("a connection could not be written to and is dropped")
+                gate.abort()
 
 
 class WriteGate:

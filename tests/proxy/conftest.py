@@ -15,7 +15,7 @@ from proxy_stage import Stage
 def pytest_asyncio_loop_factories(config, item):
     """Net tests run on both event loops."""
     del config
-    if "net" in item.path.parts or item.path.name == "test_app.py":
+    if "net" in item.path.parts or item.path.name in ("test_app.py", "test_reconfiguration.py"):
         return {"asyncio": asyncio.SelectorEventLoop, "uvloop": uvloop.new_event_loop}
     return {"asyncio": asyncio.SelectorEventLoop}
 

@@ -1,7 +1,9 @@
 """A proxy in the test's own loop, fake nodes behind it and raw clients before it."""
 
 import asyncio
+import socket
 import ssl
+import struct
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
@@ -100,6 +102,12 @@ class RawClient:
     async def frames(self, count):
         return [await self.frame() for _ in range(count)]
 
+    def reset(self):
+        """Die: no half-close, but a reset."""
+        sock = self.writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.writer.transport.abort()
+
     async def close(self):
         self.writer.transport.abort()
         await asyncio.sleep(0)
@@ -125,15 +133,17 @@ class Stage:
 
     async def start(self, nodes=3, settings=FAST, *, rotation=None, node_identity="spiffe://t/node/{}"):
         for number in range(1, nodes + 1):
-            node = FakeNode(f"node-{number}")
-            self.nodes.append(node)
-            context = None
-            if self.tls:
-                context = server_context(self.certificate(node.name, node_identity.format(node.name)))
-            await node.start(context)
+            await self.add_node(f"node-{number}", node_identity)
         self.app = ProxyApp(load_config(self.write(settings)))
         await self.app.start()
         await self.until(lambda: len(self.app.table.rotation) == (nodes if rotation is None else rotation))
+
+    async def add_node(self, name, node_identity="spiffe://t/node/{}"):
+        node = FakeNode(name)
+        self.nodes.append(node)
+        context = server_context(self.certificate(name, node_identity.format(name))) if self.tls else None
+        await node.start(context)
+        return node
 
     def write(self, settings=FAST):
         tables = "".join(

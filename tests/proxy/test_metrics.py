@@ -9,10 +9,12 @@ from proxy.core.counters import Counters
 from proxy.core.dispatcher import Dispatcher
 from proxy.core.node_table import OPERATIONAL_STATES, Node, NodeTable
 from proxy.core.settings import Settings
-from proxy.metrics import ProxyCollector, exposition
+from proxy.metrics import Figures, ProxyCollector, exposition
+
+FIGURES = Figures("abc", 1, 2, 3, 4, 5, reload_successful=False, reloaded_at=1e9, certificate_not_after=2_000_000_000)
 
 
-def samples():
+def samples(figures=FIGURES):
     table = NodeTable([Node("n", "s", 1, [("a", "h:1")])], Settings(), 0.0)
     counters = Counters()
     dispatcher = Dispatcher(table, Balancer(table, random.Random(1)), Settings(), counters, 0.0, lambda f, now: b"")
@@ -20,7 +22,7 @@ def samples():
     counters.failovers = 3
     counters.answered(0x0201, 0, 0.0007)
     counters.answered(0x9999, 0x0102, 99.0)
-    text = exposition(ProxyCollector(dispatcher, "hsm-proxy 1", "abc")).decode()
+    text = exposition(ProxyCollector(dispatcher, "hsm-proxy 1", lambda: figures)).decode()
     return {
         (sample.name, *sorted(sample.labels.items())): sample.value
         for family in text_string_to_metric_families(text)
@@ -50,3 +52,22 @@ def test_the_histogram_adds_up():
     assert found[f"{name}_bucket", ("le", "0.0005")] == 0
     assert found[f"{name}_bucket", ("le", "0.001")] == 1
     assert found[f"{name}_bucket", ("le", "+Inf")] == found[f"{name}_count",] == 2
+
+
+def test_what_the_shell_counts_is_there_too():
+    found = samples()
+    for name, value in {
+        "clients": 1,
+        "handshakes_in_progress": 2,
+        "handshakes_failed_total": 3,
+        "connections_refused_total": 4,
+        "stalls_total": 5,
+        "configuration_last_reload_successful": 0,
+        "configuration_last_reload_seconds": 1e9,
+        "certificate_not_after_seconds": 2e9,
+    }.items():
+        assert found[f"hsm_proxy_{name}",] == value
+
+
+def test_without_tls_no_certificate_expires():
+    assert not any("certificate" in name for name, *_ in samples(Figures("abc")))

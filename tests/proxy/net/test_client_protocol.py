@@ -1,8 +1,13 @@
 """What a client may do wrong: each has an answer that says so, and no effect on another client."""
 
-import pytest
+import asyncio
 
+import pytest
+from proxy_stage import FAST
+
+from hsm_daemon import clock
 from hsm_wire import kinds
+from hsm_wire.frames import encode_frame
 from hsm_wire.messages import Hello, Pong, Welcome, decode_body, encode_body
 from hsm_wire.statuses import Status
 
@@ -101,12 +106,126 @@ async def test_a_client_gone_before_its_answer_harms_nobody(stage):
         stays.ask(request_id)
     await stage.until(lambda: len(node.requests) == 38)
     links = set(node.links)
-    await gone.close()
+    gone.reset()
     await stage.until(lambda: len(stage.app.listener.clients) == 1)
     node.release()
     assert all(frame.status == 0 for frame in await stays.frames(19))
     assert links <= node.links
     assert stage.app.dispatcher.counters.late_answers == 19
+
+
+@pytest.mark.parametrize("goaway", [True, False])
+async def test_a_client_that_half_closes_gets_what_it_is_owed(stage, goaway):
+    await stage.start(nodes=1)
+    stage.nodes[0].holding = True
+    client = await stage.connect()
+    client.ask(1)
+    client.ask(2)
+    if goaway:
+        client.send(kinds.GOAWAY)
+    client.writer.write_eof()
+    await stage.until(lambda: len(stage.nodes[0].requests) == 2)
+    await asyncio.sleep(0.05)
+    stage.nodes[0].release()
+    assert sorted(frame.request_id for frame in await client.frames(2)) == [1, 2]
+    assert await client.frame() is None
+    await stage.until(lambda: not stage.app.listener.clients)
+
+
+@pytest.mark.parametrize("goaway", [True, False])
+@pytest.mark.parametrize("tls", [True, False])
+async def test_an_answer_and_the_client_s_end_in_one_turn_lose_nothing(stage, tls, goaway):
+    if tls:
+        stage.with_tls()
+    await stage.start(nodes=1)
+    client = await stage.connect(stage.certificate("a", "spiffe://t/client/a") if tls else None)
+    (protocol,) = stage.app.listener.clients
+    protocol.client.leaving = goaway
+    protocol.client.sink(encode_frame(kinds.PONG, b"", request_id=7))
+    assert protocol.eof_received() is False
+    protocol.client.sink(encode_frame(kinds.PONG, b"", request_id=8))
+    protocol.close()
+    assert [frame.request_id for frame in await client.frames(2)] == [7, 8]
+
+
+async def test_a_half_closed_client_that_reads_late_gets_all_of_it(stage):
+    await stage.start(nodes=1, settings=FAST + "client_pause_bytes = 65536\n")
+    stage.nodes[0].holding = True
+    client = await stage.connect()
+    client.ask(1)
+    await stage.until(lambda: stage.nodes[0].requests)
+    (protocol,) = stage.app.listener.clients
+    client.writer.transport.pause_reading()
+    client.writer.write_eof()
+    await stage.until(lambda: protocol.client.leaving)
+    for _ in range(100):
+        protocol.client.sink(encode_frame(kinds.PONG, bytes(65536)))
+    await stage.until(lambda: protocol.unread_for(clock.monotonic()))
+    client.writer.transport.resume_reading()
+    assert all(frame.kind == kinds.PONG for frame in await client.frames(100))
+    stage.nodes[0].release()
+    assert (await client.frame()).request_id == 1
+    assert await client.frame() is None
+
+
+async def test_a_hello_while_the_proxy_shuts_down_is_refused_and_delays_nothing(stage):
+    await stage.start(nodes=1)
+    client = await stage.connect(hello=False)
+    busy = await stage.connect()
+    stage.nodes[0].holding = True
+    busy.ask(1)
+    await stage.until(lambda: len(stage.app.listener.clients) == 2 and stage.nodes[0].requests)
+    stage.app.dispatcher.leaving = True  # between the connection and its HELLO
+    client.hello()
+    assert await refused(client) is Status.GOING_AWAY
+    stage.nodes[0].release()
+    assert (await busy.frame()).status == 0
+
+
+async def test_a_connection_without_hello_is_told_that_the_proxy_shuts_down(stage):
+    await stage.start(nodes=1)
+    client = await stage.connect(hello=False)
+    await stage.until(lambda: stage.app.listener.clients)
+    stage.app.listener.go_away("over")
+    assert await refused(client) is Status.GOING_AWAY
+
+
+async def test_a_request_that_crosses_goaway_is_refused_and_the_one_before_it_answered(stage):
+    await stage.start(nodes=1)
+    stage.nodes[0].holding = True
+    client = await stage.connect()
+    client.ask(1)
+    await stage.until(lambda: stage.nodes[0].requests)
+    (protocol,) = stage.app.listener.clients
+    protocol.go_away("this connection only")
+    assert (await client.frame()).kind == kinds.GOAWAY
+    client.ask(2)
+    late = await client.frame()
+    assert (late.request_id, late.status, late.flags) == (2, Status.GOING_AWAY, kinds.Flag.NOT_EXECUTED)
+    stage.nodes[0].release()
+    assert (await client.frame()).request_id == 1
+    assert await client.frame() is None
+    assert len(stage.nodes[0].requests) == 1
+
+
+async def test_a_client_at_its_limit_is_not_read_until_it_has_an_answer(stage):
+    await stage.start(nodes=1)
+    node = stage.nodes[0]
+    node.holding = True
+    client = await stage.connect(max_in_flight=2)
+    client.ask(1)
+    client.ask(2)
+    await stage.until(lambda: len(node.requests) == 2)
+    (protocol,) = stage.app.listener.clients
+    assert protocol.client.paused
+    client.ask(3)
+    await asyncio.sleep(0.1)
+    assert len(node.requests) == 2
+    node.release()
+    assert sorted(frame.request_id for frame in await client.frames(2)) == [1, 2]
+    await stage.until(lambda: len(node.requests) == 3)
+    node.release()
+    assert ((await client.frame()).status, protocol.client.paused) == (0, False)
 
 
 async def test_a_client_that_says_goaway_gets_its_answers_and_the_end(stage):
@@ -134,8 +253,6 @@ async def test_cancel_reaches_the_node(stage):
 
 
 async def test_a_client_that_does_not_read_its_answers_is_closed(stage):
-    from proxy_stage import FAST
-
     await stage.start(nodes=1, settings=FAST + "client_unread_bytes = 65536\n")
     stage.nodes[0].window = 256
     client = await stage.connect(max_in_flight=256)

@@ -1,5 +1,12 @@
 """Connections to nodes: found again after a loss, refused when the node is another one."""
 
+import socket
+import ssl
+
+import pytest
+
+from proxy.net.link_keeper import fault_words
+
 
 async def test_a_node_under_another_name_is_never_used(stage):
     stage.with_tls()
@@ -23,6 +30,33 @@ async def test_a_node_that_cannot_be_reached_says_why(stage):
     await stage.start(nodes=1)
     await stage.nodes[0].stop()
     await stage.until(lambda: "cannot connect" in stage.app.table.nodes[0].reason)
+
+
+def test_reasons_are_words_without_addresses():
+    words = {
+        socket.gaierror(socket.EAI_NONAME, "Name or service not known"): "Name or service not known",
+        ConnectionRefusedError(111, "Connect call failed ('192.0.2.1', 1)"): "Connection refused",
+        OSError("Multiple exceptions: [Errno 111] ('192.0.2.1', 1)"): "no address of its host can be reached",
+        ConnectionError("the node closed the connection"): "the node closed the connection",
+        ssl.SSLError(1, "x"): "TLS failed: the handshake broke",
+    }
+    assert {error: fault_words(error) for error in words} == words
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 70])
+async def test_a_host_that_cannot_be_looked_up_is_tried_again_and_says_why(stage, host):
+    await stage.start(nodes=1)
+    (path,) = stage.app.table.nodes[0].paths
+    path.address = f"{host}:2420"
+    tried = []
+    open_, stage.app.keeper._open = (
+        stage.app.keeper._open,
+        lambda *args, **more: tried.append(1) or open_(*args, **more),
+    )
+    await stage.nodes[0].stop()
+    await stage.until(lambda: len(tried) >= 3)
+    assert path.reason.startswith("cannot connect: ")
+    assert "Unknown error" not in path.reason
 
 
 async def test_a_node_with_another_cluster_file_is_named_in_the_log(stage, caplog):

@@ -1,13 +1,20 @@
 """Who is let in, how many, and for how long without a word."""
 
+import asyncio
 import ssl
 
+import msgspec
 import pytest
-from proxy_stage import Authority
+from fake_transport import FakeTransport
+from proxy_stage import FAST, Authority
 
+from hsm_daemon import clock
+from hsm_daemon.tls import peer_identity, server_context
 from hsm_wire import kinds
+from hsm_wire.frames import FrameSplitter, encode_frame
 from hsm_wire.messages import Failure, decode_body
 from hsm_wire.statuses import Status
+from proxy.net.client_protocol import ClientProtocol
 
 
 @pytest.mark.parametrize("identity", ["spiffe://t/client/a", "spiffe://t/operator/o"])
@@ -61,11 +68,132 @@ async def test_a_connection_without_hello_is_closed(stage):
     assert await client.frame() is None
 
 
-async def test_too_many_connections_are_refused_with_an_answer(stage):
+async def test_connections_above_the_limit_are_closed_unheard_and_counted(stage):
     await stage.start(nodes=1)
-    for _ in range(20):
-        await stage.connect()
+    clients = [await stage.connect() for _ in range(20)]
+    refused = await stage.connect(hello=False)
+    assert await refused.frame() is None
+    counters = stage.app.dispatcher.counters
+    assert (stage.app.listener.refused, counters.clients_refused) == (1, 1)
+    text = (await stage.get("/metrics"))[1].decode()
+    assert "hsm_proxy_connections_refused_total 1.0" in text
+    await clients[0].close()
+    await stage.until(lambda: len(stage.app.listener.clients) == 19)
+    await stage.connect()
+
+
+async def test_a_connection_above_a_limit_that_was_lowered_meanwhile_has_an_answer(stage):
+    stage.with_tls()
+    await stage.start(nodes=1)
+    protocol = ClientProtocol(stage.app.listener)
+    limits = stage.app.settings.limits
+    transport = FakeTransport()
+    stage.app.settings.limits = msgspec.structs.replace(limits, clients=1)
+    await stage.connect(stage.certificate("a", "spiffe://t/client/a"))
+    protocol.connection_made(transport)
+    (frame,) = FrameSplitter(1 << 20).split(b"".join(transport.written))
+    assert frame.status == Status.OVERLOADED
+    assert transport.closed
+    protocol.connection_lost(None)
+
+
+async def test_failed_handshakes_are_counted(stage, tmp_path):
+    stage.with_tls()
+    await stage.start(nodes=1)
     client = await stage.connect(hello=False)
-    frame = await client.frame()
-    assert (frame.kind, frame.status) == (kinds.RESPONSE, Status.OVERLOADED)
+    client.hello()
     assert await client.frame() is None
+    await stage.until(lambda: stage.app.listener.handshakes_failed == 1)
+    assert "hsm_proxy_handshakes_failed_total 1.0" in (await stage.get("/metrics"))[1].decode()
+
+
+async def test_handshakes_keep_to_the_pace_and_all_are_served(stage):
+    stage.with_tls()
+    await stage.start(nodes=1, settings=FAST + "handshakes_per_s = 100\nhandshakes_burst = 1\nhandshakes_at_once = 2\n")
+    files = stage.certificate("a", "spiffe://t/client/a")
+    began = clock.monotonic()
+    clients = await asyncio.gather(*(stage.connect(files) for _ in range(11)))
+    assert clock.monotonic() - began >= 0.09
+    for client in clients:
+        client.ask(1)
+        assert (await client.frame()).status == 0
+
+
+async def test_one_identity_has_so_many_connections_whatever_its_certificates(stage):
+    stage.with_tls()
+    await stage.start(nodes=1, settings=FAST + "identity_clients = 2\n")
+    first, second = (stage.certificate(name, "spiffe://t/client/a") for name in "ab")
+    kept = [await stage.connect(first), await stage.connect(second)]
+    refused = await stage.connect(second, hello=False)
+    refused.hello()
+    assert (await refused.frame()).status == Status.OVERLOADED
+    assert await refused.frame() is None
+    operator = await stage.connect(stage.certificate("o", "spiffe://t/operator/o"))
+    operator.ask(1)
+    assert (await operator.frame()).status == 0
+    await kept[0].close()
+    await stage.until(lambda: len(stage.app.listener.clients) == 2)
+    await stage.connect(second)
+
+
+async def test_a_client_that_asks_for_nothing_is_sent_away_and_one_that_is_owed_an_answer_is_not(stage):
+    await stage.start(nodes=1, settings=FAST + "idle_s = 0.3\n")
+    stage.nodes[0].holding = True
+    idle, owed = await stage.connect(), await stage.connect()
+    owed.ask(1)
+    assert (await idle.frame()).kind == kinds.GOAWAY
+    assert await idle.frame() is None
+    await stage.until(lambda: len(stage.app.listener.clients) == 1)
+    stage.nodes[0].release()
+    assert (await owed.frame()).request_id == 1
+    assert stage.app.dispatcher.counters.clients_closed_idle == 1
+
+
+@pytest.mark.parametrize("tls", [False, True])
+async def test_a_client_that_leaves_answers_unread_for_too_long_is_closed(stage, tls):
+    if tls:
+        stage.with_tls()
+    await stage.start(nodes=1, settings=FAST + "client_unread_s = 0.3\nclient_pause_bytes = 65536\n")
+    client = await stage.connect(stage.certificate("a", "spiffe://t/client/a") if tls else None)
+    client.writer.transport.pause_reading()
+    (protocol,) = stage.app.listener.clients
+    await fill(protocol)
+    await stage.until(lambda: stage.app.dispatcher.counters.clients_closed_unread == 1)
+    await stage.until(lambda: not stage.app.listener.clients)
+
+
+async def test_a_client_that_reads_again_in_time_is_read_again(stage):
+    await stage.start(nodes=1, settings=FAST + "client_unread_s = 5\nclient_pause_bytes = 65536\n")
+    client = await stage.connect()
+    client.writer.transport.pause_reading()
+    (protocol,) = stage.app.listener.clients
+    await fill(protocol)
+    client.ask(1)
+    await asyncio.sleep(0.1)
+    assert not stage.nodes[0].requests, "a client that does not read is not read"
+    client.writer.transport.resume_reading()
+    frame = await client.frame()
+    while frame.kind == kinds.PONG:
+        frame = await client.frame()
+    assert (frame.request_id, frame.status) == (1, 0)
+
+
+async def fill(protocol):
+    """Send until what lies between both ends is full too, and nothing moves."""
+    async with asyncio.timeout(10):
+        while protocol.unread_for(clock.monotonic()) < 0.1:
+            if not protocol.unread_for(clock.monotonic()):
+                protocol.client.sink(encode_frame(kinds.PONG, bytes(65536)))
+            await asyncio.sleep(0.001)
+
+
+async def test_certificates_are_replaced_for_new_connections_and_old_ones_live_on(stage):
+    stage.with_tls()
+    await stage.start(nodes=1)
+    files = stage.certificate("a", "spiffe://t/client/a")
+    old = await stage.connect(files)
+    stage.app.listener.replace_context(server_context(stage.certificate("new", "spiffe://t/proxy/proxy-2")))
+    new = await stage.connect(files)
+    assert [peer_identity(client.writer.transport).identity[-1] for client in (old, new)] == ["1", "2"]
+    old.ask(1)
+    assert (await old.frame()).status == 0

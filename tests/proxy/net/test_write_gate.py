@@ -2,39 +2,9 @@
 
 import asyncio
 
+from fake_transport import FakeTransport
+
 from proxy.net.write_gate import FlushTurn, WriteGate
-
-
-class FakeTransport:
-    def __init__(self, *, eof=True):
-        self.written = []
-        self.closed = False
-        self.aborted = False
-        self.eof = False
-        self.waiting = 0
-        self._can_eof = eof
-
-    def is_closing(self):
-        return self.closed
-
-    def write(self, data):
-        assert not self.closed, "a write to a closing transport"
-        self.written.append(data)
-
-    def get_write_buffer_size(self):
-        return self.waiting
-
-    def can_write_eof(self):
-        return self._can_eof
-
-    def write_eof(self):
-        self.eof = True
-
-    def close(self):
-        self.closed = True
-
-    def abort(self):
-        self.closed = self.aborted = True
 
 
 def gate(transport, limit=100, overflow=lambda: None):
@@ -103,3 +73,18 @@ async def test_a_peer_gone_in_this_very_turn_is_no_exception():
     transport = Gone()
     gate(transport).finish()
     assert transport.aborted
+
+
+async def test_a_write_that_raises_costs_its_own_connection_only(caplog):
+    class Broken(FakeTransport):
+        def write(self, data):
+            raise RuntimeError("unexpected")
+
+    turn = FlushTurn(asyncio.get_running_loop())
+    transports = [FakeTransport(), Broken(), FakeTransport()]
+    for transport in transports:
+        WriteGate(transport, turn, 100, lambda: None).write(b"a")
+    await asyncio.sleep(0)
+    assert [transport.written for transport in transports] == [[b"a"], [], [b"a"]]
+    assert [transport.aborted for transport in transports] == [False, True, False]
+    assert "dropped" in caplog.text

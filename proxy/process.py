@@ -1,0 +1,62 @@
+"""A proxy as a process: the listeners that it inherits, the signals that it obeys, and its successor.
+
+SIGTERM, SIGINT   GOAWAY, finish what is in flight, end     SIGHUP   read the configuration anew
+SIGUSR2           hot restart: a new process of the program that is on disk now takes over the listeners
+"""
+
+import os
+import socket
+from collections.abc import Mapping
+from typing import Final
+
+from hsm_cluster.errors import ConfigurationError
+from hsm_daemon import handover, logs
+from hsm_daemon.errors import StartError
+from hsm_daemon.lifecycle import Lifecycle
+from hsm_daemon.tasks import spawn
+from proxy.app import ProxyApp
+from proxy.config import ProxyConfig
+
+SUCCESSOR_ROTATION_S: Final = 3.0
+"""How long a successor in a hot restart looks for a node before it serves without one, as the old one would have."""
+LISTENERS: Final = frozenset({"client", "admin"})
+"""Names of the sockets that may be inherited."""
+
+_log = logs.logger("proxy")
+
+
+async def run_proxy(config: ProxyConfig, lifecycle: Lifecycle) -> None:
+    """Run a proxy until it is told to stop, or a successor serves."""
+    succeeds = handover.VARIABLE in os.environ
+    app = ProxyApp(config, _for_us(handover.inherited()))
+    superseded = False
+
+    async def hand_over() -> None:
+        nonlocal superseded
+        # It makes this process leave and returns in the same step, so `stop` knows.
+        superseded = await handover.hand_over(lifecycle, app.listeners())
+
+    def upgrade() -> None:
+        spawn(hand_over(), "hot restart")
+
+    lifecycle.on_reload(app.reload, expected=(StartError, ConfigurationError))
+    await app.start(rotation_s=SUCCESSOR_ROTATION_S if succeeds else 0.0, stopping=lifecycle.stopping)
+    lifecycle.on_upgrade(upgrade)
+    nodes = len(app.table.nodes)
+    logs.event(_log, "info", "ready", address=app.address, admin=app.admin_address, name=config.file.name, nodes=nodes)
+    lifecycle.ready(f"listening on {app.address}")
+    handover.ready()
+    try:
+        await lifecycle.stopping.wait()
+    finally:
+        await app.stop(superseded=superseded)
+    logs.event(_log, "info", "stopped")
+
+
+def _for_us(inherited: Mapping[str, socket.socket]) -> dict[str, socket.socket]:
+    """Return the listeners that a proxy has a use for; close the others."""
+    for name in inherited.keys() - LISTENERS:
+        inherited[name].close()
+        what = "name it client or admin (FileDescriptorName=)"
+        logs.event(_log, "warning", "an inherited socket is not used", name=name, what=what)
+    return {name: sock for name, sock in inherited.items() if name in LISTENERS}
