@@ -59,11 +59,14 @@ class Failover:
         if lost and entries:
             node.errors_in_a_row += 1
             self.poison.node_lost(node, now)
+        accused = node.suspects > 0
         for entry in entries:
             if isinstance(entry, Request):
                 self._switch.detach(entry)
                 entry.may_have_run = True
-                self._lost(entry, node, now, lost=lost)
+                # A long request that was there all the time is not to blame while a suspect had just come.
+                beside = accused and entry.losses > 0 and entry.frame.opcode in LONG
+                self._lost(entry, node, now, lost=lost and not beside)
             elif isinstance(entry, Owed):
                 self._switch.settle(entry)
             else:
@@ -86,12 +89,11 @@ class Failover:
         assert link is not None, "an attempt has a link"
         node = link.node
         switch = self._switch
-        fair_at = switch.forgiven_at + switch.settings.retry.attempt_s
+        fair_at = switch.forgiven_at + switch.fair_s(request.frame.opcode)
         if now < fair_at:
             switch.wheel.file(request, min(request.deadline, fair_at))
             return
-        node.errors += 1
-        node.errors_in_a_row += 1
+        switch.charge(request)
         other = None if request.losses else self._balancer.maybe_node((*request.tried, node))
         if other is None or not self._budget.take():
             switch.wheel.file(request, min(request.deadline, now + _LOOK_AGAIN_S))
@@ -120,7 +122,8 @@ class Failover:
         """Send what waits here, as far as windows and budget allow."""
         misfits = 0
         suspects_at_once = self.poison.suspects_at_once(sum(1 for request in self.waiting if request.losses))
-        for request in list(self.waiting):
+        # What runs long goes last: it may wait for long, and what is behind it shall not.
+        for request in sorted(self.waiting, key=_runs_long):
             if request.held_until or request not in self.waiting:
                 continue
             node = self._untried(request, suspects_at_once)
@@ -142,6 +145,10 @@ class Failover:
                 self._switch.counters.poisoned += 1
                 detail = "two HSM nodes were lost while they worked on this request; do not send it again"
                 self._switch.fail(request, Status.POISON, detail, now)
+            elif request.attempts >= self._switch.settings.retry.attempts:
+                del self.waiting[request]
+                detail = f"{request.attempts} HSM nodes did not serve this request"
+                self._switch.fail(request, Status.UNAVAILABLE, detail, now)
             else:
                 request.losses = 1
 
@@ -210,5 +217,11 @@ class Failover:
         if not request.losses:
             return balancer.maybe_node(tried)
         sites = {node.site for node in request.tried}
+        if _runs_long(request):
+            suspects_at_once = 1  # it takes nobody's turn, so it may run beside its like: but not beside a suspect
         free = [node for node in self._table.rotation if node not in tried and node.suspects < suspects_at_once]
         return balancer.maybe_among(node for node in free if node.site not in sites) or balancer.maybe_among(free)
+
+
+def _runs_long(request: Request) -> bool:
+    return request.frame.opcode in LONG

@@ -9,7 +9,7 @@ from hsm_wire.frames import encode_frame, readdress_request
 from hsm_wire.limits import LENGTH_FIELD_BYTES
 from hsm_wire.operations import OPERATIONS, Work
 from hsm_wire.statuses import Status
-from proxy.core.answers import refusal
+from proxy.core.answers import NOT_EXECUTED, refusal
 from proxy.core.counters import Counters
 from proxy.core.deadlines import DeadlineWheel
 from proxy.core.node_table import Node
@@ -17,6 +17,8 @@ from proxy.core.parties import Owed, Request
 from proxy.core.settings import Settings
 
 NEVER: Final = float("inf")
+_FLAGS_LOW: Final = 7
+"""Where a frame has the low byte of its flags."""
 _CHANGES: Final = frozenset(number for number, row in OPERATIONS.items() if row.work in (Work.CHANGE, Work.ADMINISTER))
 LONG: Final = frozenset(number for number, row in OPERATIONS.items() if row.work is Work.GENERATE)
 """Operations that run long by nature, in a pool of their own: they have no attempt time, take no room in a node's
@@ -58,8 +60,8 @@ class Switch:
         in_flight[link_id] = request
         if frame.opcode not in LONG:
             node.in_flight += 1
-        if request.losses:
-            node.suspects += 1
+            if request.losses:
+                node.suspects += 1
         request.link = link
         request.link_id = link_id
         request.attempts += 1
@@ -71,11 +73,24 @@ class Switch:
 
     def attempt_s(self, request: Request) -> float:
         """Return how long a node has for this attempt before another one is asked too."""
-        retry = self.settings.retry
-        opcode = request.frame.opcode
-        if request.attempts >= retry.attempts or opcode in LONG:
+        exhausted = request.attempts >= self.settings.retry.attempts
+        return NEVER if exhausted else self.fair_s(request.frame.opcode)
+
+    def fair_s(self, opcode: int) -> float:
+        """Return how long a node may take for that operation before it is held against it."""
+        if opcode in LONG:
             return NEVER
+        retry = self.settings.retry
         return retry.change_attempt_s if opcode in _CHANGES else retry.attempt_s
+
+    @staticmethod
+    def charge(request: Request) -> None:
+        """Hold a time-out against the node that has the request: once, however often it is looked at."""
+        link = request.link
+        if link is not None and request.timed_out is not link:
+            request.timed_out = link
+            link.node.errors += 1
+            link.node.errors_in_a_row += 1
 
     def detach(self, request: Request) -> None:
         """Note that the request's link owes it no more: it was taken out of `in_flight`."""
@@ -84,8 +99,8 @@ class Switch:
         node = link.node
         if request.frame.opcode not in LONG:
             node.in_flight -= 1
-        if request.losses:
-            node.suspects -= 1
+            if request.losses:
+                node.suspects -= 1
         request.link = None
 
     def leave(self, request: Request, now: float, *, cancel: bool) -> None:
@@ -94,7 +109,7 @@ class Switch:
         assert link is not None, "only what was sent can be left"
         owed = Owed(request, link)
         link.in_flight[request.link_id] = owed
-        if request.losses:
+        if request.losses and request.frame.opcode not in LONG:
             link.node.suspects -= 1
         request.link = None
         self.wheel.file(owed, now + self.settings.limits.owed_answer_s)
@@ -122,6 +137,9 @@ class Switch:
     def finish(self, request: Request, raw: bytes, status: int, now: float) -> None:
         """Give the client its one answer."""
         self.abandon(request)
+        if request.may_have_run and raw[_FLAGS_LOW] & NOT_EXECUTED:
+            # The last node tells of itself only; another one had this request before.
+            raw = raw[:_FLAGS_LOW] + bytes((raw[_FLAGS_LOW] & ~NOT_EXECUTED,)) + raw[_FLAGS_LOW + 1 :]
         client = request.client
         client_id = request.client_id
         del client.in_flight[client_id]
