@@ -42,12 +42,13 @@ _DIGEST: Final = {length: ec.ECDSA(Prehashed(algorithm)) for length, algorithm i
 class EcKey(LoadedKey):
     """An EC private key."""
 
-    __slots__ = ("_bytes", "_private", "_public")
+    __slots__ = ("_bytes", "_private", "_public", "dear")
 
     def __init__(self, private: ec.EllipticCurvePrivateKey) -> None:
         self._private = private
         self._public = private.public_key()
         self._bytes = (private.curve.key_size + 7) // 8
+        self.dear = 0 if isinstance(private.curve, ec.SECP256R1) else int(Usage.VERIFY)
 
     def sign(self, mechanism: int, _parameters: Parameters | None, data: bytes) -> bytes:
         r, s = decode_dss_signature(self._private.sign(data, _algorithm(mechanism, data)))

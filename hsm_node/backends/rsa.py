@@ -50,7 +50,7 @@ class RsaKey(LoadedKey):
 
     __slots__ = ("_bytes", "_private", "_public")
 
-    dear = True
+    dear = int(Usage.SIGN | Usage.DECRYPT)
 
     def __init__(self, private: rsa.RSAPrivateKey) -> None:
         self._private = private

@@ -70,13 +70,11 @@ class Administration:
 
     async def _set(self, request: Request, body: SetNodeState) -> None:
         name = self._keyring.node_name(body.node)
-        mark = b""
-        if request.operation_id:
-            mark = self._keyring.change_mark(request.operation_id, request.opcode, encode_body(body))
+        mark = self._keyring.change_mark(request.operation_id, request.opcode, encode_body(body))
         for _ in range(MAX_CHANGE_TRIES):
             found = self._follower.node_states.get(body.node)
             before = None if found is None else found.record
-            if before is not None and mark and mark in before.changes:
+            if before is not None and mark in before.changes:
                 return
             # A damaged row is replaced at its own revision, whatever this node knew before.
             refused = self._follower.refused.get(name)

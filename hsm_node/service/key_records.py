@@ -141,12 +141,10 @@ class KeyRecords:
     ) -> tuple[Status, bytes]:
         partition = request.principal.partition
         name = self._keyring.name(partition, body.key_id)
-        mark = b""
-        if request.operation_id:
-            mark = self._keyring.change_mark(request.operation_id, request.opcode, encode_body(body))
+        mark = self._keyring.change_mark(request.operation_id, request.opcode, encode_body(body))
         for _ in range(MAX_CHANGE_TRIES):
             entry = self._follower.lookup(partition, body.key_id)
-            if entry is not None and mark and mark in entry.record.changes:
+            if entry is not None and mark in entry.record.changes:
                 return await self._confirmed(request, entry)
             record = live_record(entry)
             assert entry is not None  # live_record has refused None

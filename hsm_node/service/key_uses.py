@@ -1,11 +1,12 @@
 """SIGN, VERIFY, ENCRYPT, DECRYPT: cheap ones at once, dear ones in the sessions' pool."""
 
 from collections.abc import Callable
+from functools import partial
 
 import msgspec
 
 from hsm_daemon import clock
-from hsm_node.backends.base import Backend, LoadedKey
+from hsm_node.backends.base import LONG_DATA_BYTES, Backend, LoadedKey
 from hsm_node.core.authorize import allow_use, live_record, offered_mechanism
 from hsm_node.core.records import Record
 from hsm_node.core.refusal import Refusal
@@ -33,6 +34,7 @@ _NIL = b"\xc0"
 _CALLER_IV = int(PolicyFlag.CALLER_IV)
 # Plain members: attribute access on a Flag class costs as much as a dictionary chain.
 _SIGN, _VERIFY, _ENCRYPT, _DECRYPT = Usage.SIGN, Usage.VERIFY, Usage.ENCRYPT, Usage.DECRYPT
+_SIGN_BIT, _VERIFY_BIT, _ENCRYPT_BIT, _DECRYPT_BIT = int(_SIGN), int(_VERIFY), int(_ENCRYPT), int(_DECRYPT)
 
 
 class KeyUses:
@@ -47,32 +49,26 @@ class KeyUses:
     def sign(self, request: Request, body: Sign) -> bytes | None:
         """SIGN."""
         _, key, parameters = self._usable(request, body, _SIGN)
-        if key.dear:
-            mechanism, data = body.mechanism, body.data
-            self._later(request, lambda: encode_body(SignResult(key.sign(mechanism, parameters, data))))
-            return None
-        return encode_body(SignResult(key.sign(body.mechanism, parameters, body.data)))
+        work = partial(_sign, key, parameters, body)
+        return self._run(request, key.dear & _SIGN_BIT, len(body.data), work)
 
     def verify(self, request: Request, body: Verify) -> bytes | None:
         """VERIFY."""
         _, key, parameters = self._usable(request, body, _VERIFY)
-        key.verify(body.mechanism, parameters, body.data, body.signature)
-        return EMPTY_BODY
+        work = partial(_verify, key, parameters, body)
+        return self._run(request, key.dear & _VERIFY_BIT, len(body.data), work)
 
     def encrypt(self, request: Request, body: Encrypt) -> bytes | None:
         """ENCRYPT."""
         record, key, parameters = self._usable(request, body, _ENCRYPT)
-        caller_iv = bool(record.policy.flags & _CALLER_IV)
-        return encode_body(EncryptResult(*key.encrypt(body.mechanism, parameters, body.data, caller_iv=caller_iv)))
+        work = partial(_encrypt, key, parameters, body, bool(record.policy.flags & _CALLER_IV))
+        return self._run(request, key.dear & _ENCRYPT_BIT, len(body.data), work)
 
     def decrypt(self, request: Request, body: Decrypt) -> bytes | None:
         """DECRYPT."""
         _, key, parameters = self._usable(request, body, _DECRYPT)
-        if key.dear:
-            mechanism, data = body.mechanism, body.data
-            self._later(request, lambda: encode_body(DecryptResult(key.decrypt(mechanism, parameters, data))))
-            return None
-        return encode_body(DecryptResult(key.decrypt(body.mechanism, parameters, body.data)))
+        work = partial(_decrypt, key, parameters, body)
+        return self._run(request, key.dear & _DECRYPT_BIT, len(body.data), work)
 
     def _usable(
         self, request: Request, body: Sign | Verify | Encrypt | Decrypt, usage: Usage
@@ -84,10 +80,31 @@ class KeyUses:
         allow_use(record, mechanism, usage, clock.now())
         return record, self._backend.load(record), parameters
 
-    def _later(self, request: Request, work: Callable[[], bytes]) -> None:
+    def _run(self, request: Request, dear: int, data_bytes: int, work: Callable[[], bytes]) -> bytes | None:
+        """Do the work now, or have a session do it and answer."""
+        if not dear and data_bytes < LONG_DATA_BYTES:
+            return work()
         job = Job(request.deadline, work, request.succeed, lambda error: self._failures.answer(request, error))
         self._sessions.submit(job)
         request.withdraw = lambda: self._sessions.withdraw(job)
+        return None
+
+
+def _sign(key: LoadedKey, parameters: Parameters | None, body: Sign) -> bytes:
+    return encode_body(SignResult(key.sign(body.mechanism, parameters, body.data)))
+
+
+def _verify(key: LoadedKey, parameters: Parameters | None, body: Verify) -> bytes:
+    key.verify(body.mechanism, parameters, body.data, body.signature)
+    return EMPTY_BODY
+
+
+def _encrypt(key: LoadedKey, parameters: Parameters | None, body: Encrypt, caller_iv: bool) -> bytes:
+    return encode_body(EncryptResult(*key.encrypt(body.mechanism, parameters, body.data, caller_iv=caller_iv)))
+
+
+def _decrypt(key: LoadedKey, parameters: Parameters | None, body: Decrypt) -> bytes:
+    return encode_body(DecryptResult(key.decrypt(body.mechanism, parameters, body.data)))
 
 
 def _parameters(form: type[Parameters] | None, required: bool, raw: msgspec.Raw) -> Parameters | None:

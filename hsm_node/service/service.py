@@ -25,12 +25,15 @@ Handler = Callable[[Request, Any], bytes | None]
 """Returns the body of the answer, or None where it answers later."""
 
 _KEYLESS: Final = frozenset({Opcode.INFO, Opcode.RANDOM, Opcode.CHECK})
+_NAMED_BY_OPERATION_ID: Final = frozenset({Opcode.UPDATE_KEY, Opcode.DESTROY_KEY, Opcode.SET_NODE_STATE})
+"""Changes of what is there: sent again, they find themselves by the operation id. New keys are found by their own."""
 
 
 class _Row(msgspec.Struct, frozen=True):
     operation: Operation
     handler: Handler
     needs_store: bool
+    needs_operation_id: bool
 
 
 class Service:
@@ -66,7 +69,7 @@ class Service:
             Opcode.DECRYPT: uses.decrypt,
         }
         self._rows = {
-            int(opcode): _Row(OPERATIONS[opcode], handler, opcode not in _KEYLESS)
+            int(opcode): _Row(OPERATIONS[opcode], handler, opcode not in _KEYLESS, opcode in _NAMED_BY_OPERATION_ID)
             for opcode, handler in handlers.items()
         }
 
@@ -92,6 +95,8 @@ class Service:
             allow_operation(request.principal, row.operation, clock.now())
             if row.needs_store:
                 self._check_place(request, row.operation)
+            if row.needs_operation_id and not request.operation_id:
+                raise Refusal(Status.BAD_REQUEST, "an operation id is needed so that it is safe to send twice")
             body = row.handler(request, decode_body(row.operation.request, request.body))
         except Exception as error:  # noqa: BLE001 - each request has one answer, whatever happens
             self._failures.answer(request, error)

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from hsm_node.backends.base import LONG_DATA_BYTES
 from hsm_wire import mechanisms as ckm
 from hsm_wire.messages import (
     NIL_PARAMETERS as NIL,
@@ -95,3 +96,30 @@ async def test_a_cancelled_request_has_exactly_one_answer(start_node: Start) -> 
     assert sorted(answer.request_id for answer in answers) == ids
     assert {answer.status for answer in answers} <= {Status.OK, Status.CANCELLED}
     assert Status.CANCELLED in {answer.status for answer in answers}
+
+
+@pytest.mark.parametrize(
+    ("key_type", "data_bytes", "in_a_session"),
+    [
+        ("ec-p256", 128, (False, False)),
+        ("ec-p256", LONG_DATA_BYTES, (True, True)),
+        ("ec-p521", 128, (False, True)),
+        ("rsa-2048", 128, (True, False)),
+    ],
+)
+async def test_what_is_dear_runs_in_a_session_and_the_rest_on_the_loop(
+    start_node: Start, monkeypatch: pytest.MonkeyPatch, key_type: str, data_bytes: int, in_a_session: tuple[bool, bool]
+) -> None:
+    node = start_node()
+    client = await node.client()
+    mechanism = ckm.CKM_SHA256_RSA_PKCS if key_type == "rsa-2048" else ckm.CKM_ECDSA_SHA256
+    key, data = os.urandom(16), bytes(data_bytes)
+    await client.call(Opcode.GENERATE_KEY, GenerateKey(key, key_type))
+    jobs: list[object] = []
+    submit = node.keystore.sessions.submit
+    monkeypatch.setattr(node.keystore.sessions, "submit", lambda job: (jobs.append(job), submit(job)))
+    signed = await client.call(Opcode.SIGN, Sign(key, mechanism, NIL, data))
+    for_signing = len(jobs)
+    signature = decode_body(SignResult, signed.body).signature
+    assert (await client.call(Opcode.VERIFY, Verify(key, mechanism, NIL, data, signature))).status == Status.OK
+    assert (bool(for_signing), len(jobs) > for_signing) == in_a_session

@@ -2,7 +2,11 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from hsm_wire.messages import DescribeKey, Empty, GenerateKey
+import msgspec
+import pytest
+
+from hsm_wire.administration import SetNodeState
+from hsm_wire.messages import DescribeKey, DestroyKey, Empty, GenerateKey, UpdateKey
 from hsm_wire.opcodes import Opcode
 from hsm_wire.statuses import Status
 
@@ -22,3 +26,24 @@ async def test_roles_and_partitions_are_enforced_by_principal(start_node: Callab
     assert (await client.call(Opcode.DESCRIBE_KEY, DescribeKey(key), principal=10)).status == Status.DENIED
     assert (await client.call(Opcode.DESCRIBE_KEY, DescribeKey(key), principal=11)).status == Status.DENIED
     assert (await client.call(Opcode.INFO, Empty(), principal=10)).status == Status.OK
+
+
+@pytest.mark.parametrize(
+    ("opcode", "body"),
+    [
+        (Opcode.UPDATE_KEY, UpdateKey(b"k" * 16, enabled=False)),
+        (Opcode.DESTROY_KEY, DestroyKey(b"k" * 16)),
+        (Opcode.SET_NODE_STATE, SetNodeState("node-1", "drain")),
+    ],
+)
+async def test_a_change_without_an_operation_id_is_refused(
+    start_node: Callable[[], Any], text_of: Callable[[Any], str], opcode: Opcode, body: msgspec.Struct
+) -> None:
+    client = await start_node().client()
+    client.bind(9, "spiffe://dev/client/all", 1, ("manage", "operate"))
+    made = await client.call(Opcode.GENERATE_KEY, GenerateKey(b"k" * 16, "aes-128"), principal=9, operation_id=0)
+    assert made.status == Status.OK
+    refused = await client.call(opcode, body, principal=9, operation_id=0)
+    assert refused.status == Status.BAD_REQUEST
+    assert "operation id" in text_of(refused)
+    assert (await client.call(opcode, body, principal=9, operation_id=1)).status == Status.OK
