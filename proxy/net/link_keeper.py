@@ -64,6 +64,7 @@ class LinkKeeper:
         self._cluster_name = cluster_name
         self._identify = identify
         self._links: set[NodeLink] = set()
+        self._connecting: set[asyncio.Task[None]] = set()
         self._stopped = False
 
     def tick(self, now: float) -> None:
@@ -75,6 +76,8 @@ class LinkKeeper:
     def stop(self) -> None:
         """End all connections."""
         self._stopped = True
+        for task in list(self._connecting):
+            task.cancel()
         for link in list(self._links):
             link.close()
 
@@ -100,7 +103,9 @@ class LinkKeeper:
     def connect(self, path: PathEntry, *, bulk: bool) -> None:
         """Open a connection over that path."""
         kind = " bulk" if bulk else ""
-        spawn(self._connect(path, bulk=bulk), f"connect {path.node.name} {path.uplink}{kind}")
+        task = spawn(self._connect(path, bulk=bulk), f"connect {path.node.name} {path.uplink}{kind}")
+        self._connecting.add(task)
+        task.add_done_callback(self._connecting.discard)
 
     # ---- called by links ------------------------------------------------------------------------------------------
 
@@ -152,6 +157,10 @@ class LinkKeeper:
             async with asyncio.timeout(self.settings.limits.connect_s):
                 connection = await self._open(path, bulk=bulk)
                 await asyncio.shield(connection.opened)
+        except asyncio.CancelledError:
+            if connection is not None:
+                connection.abort("this proxy stops")
+            raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the path must be tried again
             if connection is not None:
                 connection.abort("it was too slow")

@@ -44,9 +44,9 @@ class FakeNode:
         if self._server is not None:
             self._server.close()
             self._server = None
-        for link in list(self.links):
-            link.transport.abort()
-        while self.links:
+        while self.links:  # one whose handshake goes on may still come
+            for link in list(self.links):
+                link.transport.abort()
             await asyncio.sleep(0.005)
 
     def release(self):
