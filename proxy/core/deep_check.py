@@ -123,6 +123,11 @@ class DeepCheck:
                 probe.node.in_flight -= 1
         return self._bad()
 
+    def forgive(self, now: float) -> None:
+        """Give an answer under way its whole time again: the proxy itself stood still."""
+        if self._probe is not None:
+            self._probe.sent_at = now
+
     def link_lost(self, link: Link) -> None:
         """Forget a question whose link is gone: that is no answer of the node's."""
         if link is self._link:

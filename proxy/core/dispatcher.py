@@ -229,9 +229,8 @@ class Dispatcher:
             return
         if link is not None:
             since = max(request.sent_at, self._switch.forgiven_at)
-            if request.frame.opcode not in LONG and now - since >= self.settings.retry.attempt_s:
-                link.node.errors += 1
-                link.node.errors_in_a_row += 1
+            if now - since >= self._switch.fair_s(request.frame.opcode):
+                self._switch.charge(request)
             self._switch.leave(request, now, cancel=True)
             request.may_have_run = True
             self._switch.fail(request, Status.TIMEOUT, "the time of the request ran out at a node", now)

@@ -24,6 +24,7 @@ BLOCKED: Final = "blocked"
 PROBING: Final = "probing"
 STALE: Final = "stale"
 READY: Final = "ready"
+MAINTAIN: Final = "maintain"
 OPERATIONAL_STATES: Final = (
     UP,
     DOWN,
@@ -36,7 +37,7 @@ OPERATIONAL_STATES: Final = (
     "standby",
     "fenced",
 )
-ADMINISTRATIVE_STATES: Final = (READY, "drain", "maintain")
+ADMINISTRATIVE_STATES: Final = (READY, "drain", MAINTAIN)
 
 
 class PathEntry:

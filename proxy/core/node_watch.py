@@ -12,7 +12,7 @@ from hsm_wire.messages import Pong
 from proxy.core.balancer import Chance
 from proxy.core.deep_check import DeepCheck, Notary, Verdict
 from proxy.core.dispatcher import Dispatcher
-from proxy.core.node_table import BLOCKED, EJECTED, PROBING, UP, Node, PathEntry
+from proxy.core.node_table import BLOCKED, EJECTED, MAINTAIN, PROBING, UP, Node, PathEntry
 from proxy.core.outliers import SAMPLE_S, Outlier
 from proxy.core.parties import Link, Probe
 from proxy.core.path_health import PathHealth, Step
@@ -69,6 +69,7 @@ class NodeWatch:
         self._sanction = Sanction(settings, chance)
         self._look_at = now
         self._ping_at = now
+        self._hurry_at = now
 
     # ---- from the clock -------------------------------------------------------------------------------------------
 
@@ -90,6 +91,8 @@ class NodeWatch:
 
     def forgive(self, now: float) -> None:
         """The proxy itself stood still: nothing that is missing was missed."""
+        self._deep.forgive(now)
+        self._progress.forgive()
         for watch in self.paths.values():
             watch.health.forgive(now)
 
@@ -101,6 +104,9 @@ class NodeWatch:
         link.heard = now
         if link.bulk:
             watch.bulk_opening = False
+            if not link.path.up:
+                link.close("its path went down meanwhile")
+                return
             link.path.bulk = link
             self._table.judge(self.node, now)
         else:
@@ -162,6 +168,7 @@ class NodeWatch:
             watch.health.lost(now)
             self._table.path_down(path, reason, now)
             if path.bulk is not None:
+                path.bulk.leaving = path.bulk.leaving or link.leaving
                 self.lose(path.bulk, reason, now)
         else:
             return
@@ -202,15 +209,22 @@ class NodeWatch:
         if link is None or link.leaving:
             return
         if node.sanction in (EJECTED, BLOCKED):
-            if hurry or now >= self._sanction.until:
+            if now >= (self._hurry_at if hurry else self._sanction.until):
+                self._hurry_at = now + health.fast_interval_s
                 self._table.impose(node, PROBING, f"probed after: {node.reason}", now)
                 deep.ask(node, link, self._settings, now)
             return
         if node.sanction == PROBING:  # the question was lost with its link
             deep.ask(node, link, self._settings, now)
-        elif health.deep_interval_s and node.reported == UP and now >= self._deep_due(now):
+        elif self._may_check and now >= self._deep_due(now):
             deep.next_at = now + health.deep_interval_s * (1.0 - health.jitter * self._chance.random())
             deep.ask(node, link, self._settings, now)
+
+    @property
+    def _may_check(self) -> bool:
+        """Whether deep checks are on, and mean something: what is in `maintain` is left alone."""
+        node = self.node
+        return self._settings.health.deep_interval_s > 0 and node.reported == UP and node.administrative != MAINTAIN
 
     def _deep_due(self, now: float) -> float:
         """Return when the next deep check is due: sooner while a request is overdue."""
@@ -233,7 +247,8 @@ class NodeWatch:
                 self._table.impose(node, "", "", now)
                 self._dispatcher.pump(now)
             else:
-                self._sanction.impose(now)
+                if self._table.rotation:  # while no node serves, ejection times are ignored and do not grow
+                    self._sanction.impose(now)
                 self._table.impose(node, EJECTED, "its probe failed", now)
         elif verdict is Verdict.WRONG:
             self._take_out(EJECTED, "a signature of its deep check is wrong", "wrong_signature", now)

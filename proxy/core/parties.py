@@ -149,6 +149,7 @@ class Request:
         "sent_at",
         "slot",
         "started",
+        "timed_out",
         "tried",
     )
 
@@ -172,6 +173,8 @@ class Request:
         """Abnormal losses of a node with this request in flight."""
         self.held_until = 0.0
         """Under a verdict (`poison`) until then; 0 = not."""
+        self.timed_out: Link | None = None
+        """The link whose node was charged with a time-out for it."""
         self.done = False
         """The client has its answer, or is gone."""
         self.slot: dict[Request | Owed, None] | None = None

@@ -27,6 +27,10 @@ class Progress:
         self._completed = -1
         self._since = 0.0
 
+    def forgive(self) -> None:
+        """Begin anew: the proxy itself stood still, and the next PONG may be from before that."""
+        self._completed = -1
+
     def stands_still(self, completed: int, oldest: float | None, settings: Settings, now: float) -> bool:
         """Note a PONG; say whether the node had work all the time since an earlier one and finished none of it."""
         if completed != self._completed or oldest is None or oldest > self._since:

@@ -48,13 +48,7 @@ class Supervisor:
 
     def tick(self, now: float) -> None:
         """Do what all checks ask for now."""
-        if now - self._ticked_at > STALL_S:
-            self.stalls += 1
-            forgive(self._table.links, now)
-            self._dispatcher.forgive(now)
-            for watch in self._watches.values():
-                watch.forgive(now)
-        self._ticked_at = now
+        self._wake(now)
         hurry = not self._table.rotation
         for watch in list(self._watches.values()):
             watch.tick(now, hurry=hurry)
@@ -78,7 +72,8 @@ class Supervisor:
             watch.not_opened(path, reason, now, bulk=bulk)
 
     def pong(self, link: Link, ping_id: int, pong: Pong, now: float) -> None:
-        """Take an answer to PING."""
+        """Take an answer to PING. After a stall what lies in the sockets may come before the clock's beat."""
+        self._wake(now)
         watch = self._watches.get(link.node)
         if watch is not None:
             watch.pong(link, ping_id, pong, now)
@@ -103,10 +98,21 @@ class Supervisor:
             watch = self._watches.pop(node)
             for path in node.paths:
                 if path.link is not None:
+                    path.link.leaving = True  # its requests move, and nobody is suspected of its end
                     watch.lose(path.link, "the node was taken out of the configuration", now)
         for node in self._table.nodes:
             if node not in self._watches:
                 self._watches[node] = self._watch(node, now)
+
+    def _wake(self, now: float) -> None:
+        """Note that the proxy runs; if it stood still until now, hold nothing of that time against anybody."""
+        if now - self._ticked_at > STALL_S:
+            self.stalls += 1
+            forgive(self._table.links, now)
+            self._dispatcher.forgive(now)
+            for watch in self._watches.values():
+                watch.forgive(now)
+        self._ticked_at = now
 
     def _watch(self, node: Node, now: float) -> NodeWatch:
         return NodeWatch(
