@@ -1,10 +1,12 @@
 # make run    the demonstration: a cluster on this machine, keys, certificates, signatures
 # make test   lint and all tests              make lint   the checks without the tests
+# make test-system  the table of faults at full length, with real nodes (half an hour)
+# make soak   200 clients under mixed faults for SECONDS=3600 (SIMULATION=1: simulation and fuzzers as well)
 # make bench  the proxy's cost beside other balancers (QUICK=1: under a minute)
 # make draw   the pictures of docs/architecture.md, from the code's imports
 # make lock   new lock files from pyproject.toml
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test lint format bench draw lock clean
+.PHONY: help setup setup-dev run test test-system soak lint format bench draw lock clean
 .DELETE_ON_ERROR:
 SHELL := /bin/sh
 
@@ -44,6 +46,14 @@ run: setup
 test: lint
 	@sh tools/system_components.sh test
 	@PYTHONPATH="$(CURDIR)/tools" $(BIN)/pytest -p no_skips -q -n $(WORKERS) $(ARGS)
+
+# One at a time: each has the machine for itself. REDOUBT_SCALE=0.1 shortens all, REDOUBT_SLACK=2 widens the bounds.
+test-system: setup-dev
+	@sh tools/system_components.sh test-system
+	@PYTHONPATH="$(CURDIR)/tools" $(BIN)/pytest -p no_skips -q -m system tests/system $(ARGS)
+
+soak: setup-dev
+	@$(BIN)/python tests/system/soak.py --seconds $(or $(SECONDS),3600) $(if $(SIMULATION),--simulation) $(ARGS)
 
 lint: setup-dev
 	@$(BIN)/ruff check --quiet .

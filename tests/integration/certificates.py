@@ -24,11 +24,12 @@ class Identity:
 
 
 class Authority:
-    """Issues certificates that live for an hour, into one folder."""
+    """Issues certificates that live for an hour (or `lifetime`), into one folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, lifetime: timedelta = timedelta(hours=1)) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
+        self.lifetime = lifetime
         self.path = folder / "ca.pem"
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test authority")])
@@ -71,6 +72,6 @@ class Authority:
             .public_key(public_key)
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - timedelta(minutes=5))
-            .not_valid_after(now + timedelta(hours=1))
+            .not_valid_after(now + self.lifetime)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
         )

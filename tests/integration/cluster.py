@@ -1,8 +1,9 @@
-"""A whole cluster on loopback, of real processes: certificates, configuration, three nodes, a proxy."""
+"""A whole cluster on loopback, of real processes: certificates, configuration, three nodes, one proxy or several."""
 
 import asyncio
 import secrets
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,45 +24,72 @@ class Cluster:
     """Nodes share one store file and one master key. Clients: `app` (all roles), `reader` (use), `other` (its own
     partition)."""
 
-    def __init__(self, folder: Path, event_loop: str, nodes: int = 3) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        event_loop: str,
+        nodes: int = 3,
+        *,
+        proxies: int = 1,
+        settings: str = "",
+        lifetime: timedelta = timedelta(hours=1),
+    ) -> None:
+        """Write all files; nothing is started.
+
+        Args:
+            settings: tables to append to every proxy.toml.
+            lifetime: of the certificates.
+        """
         self.folder = folder
         self.event_loop = event_loop
-        self.authority = Authority(folder / "tls")
+        self.settings = settings
+        self.authority = Authority(folder / "tls", lifetime)
         self.store = folder / "store.db"
         self.master_key = folder / "master.key"
         self.master_key.touch(mode=0o600)
         self.master_key.write_text(secrets.token_hex(32) + "\n")
         self.nodes = [self._program(f"node-{number}", "hsm_node.cli") for number in range(1, nodes + 1)]
-        self.proxy = self._program("proxy-1", "proxy.cli")
+        self.proxies = [self._program(f"proxy-{number}", "proxy.cli") for number in range(1, proxies + 1)]
         self.proxy_identity = self._identity("proxy", "proxy-1")
-        self._write_topology()
+        self.write_topology()
         for node in self.nodes:
             self.write_node(node)
-        self._write_proxy()
+        for proxy in self.proxies:
+            self._write_proxy(proxy)
         self.app = self._client("app")
         self.reader = self._client("reader")
         self.other = self._client("other")
         self.client_config = self.config_of("app")
 
+    @property
+    def proxy(self) -> Program:
+        """The first proxy."""
+        return self.proxies[0]
+
     def start(self) -> None:
         """Start everything and wait until all nodes are in rotation."""
-        for program in (*self.nodes, self.proxy):
+        for program in (*self.nodes, *self.proxies):
             program.start()
-        for program in (*self.nodes, self.proxy):
+        for program in (*self.nodes, *self.proxies):
             program.wait_ready()
         self.wait_in_rotation()
 
     def stop(self) -> None:
         """End everything, whatever state it is in."""
-        for program in (self.proxy, *self.nodes):
+        for program in (*self.proxies, *self.nodes):
             program.kill()
 
     def wait_in_rotation(self) -> None:
-        """Wait until the proxy sees every node up."""
-        wait_until(
-            lambda: all(node["state"] == "up" for node in self.proxy.status()["nodes"]),
-            lambda: f"all nodes in rotation; the proxy's log:\n{self.proxy.log()}",
-        )
+        """Wait until each proxy sees every node up."""
+        for proxy in self.proxies:
+            wait_until(
+                lambda proxy=proxy: all(state == "up" for state in self.states(proxy).values()),  # type: ignore[misc]
+                lambda proxy=proxy: f"all nodes in rotation; the proxy's log:\n{proxy.log()[-3000:]}",  # type: ignore[misc]
+            )
+
+    def states(self, proxy: Program | None = None) -> dict[str, str]:
+        """Return the nodes' operational states as a proxy (None: the first one) sees them."""
+        return {node["name"]: node["state"] for node in (proxy or self.proxy).status()["nodes"]}
 
     def node_requests(self) -> dict[str, int]:
         """Return how many requests each node answered, as the proxy counts."""
@@ -99,29 +127,37 @@ class Cluster:
 
     def _client(self, name: str) -> Identity:
         identity = self._identity("client", name)
+        addresses = ", ".join(f'"127.0.0.1:{proxy.port}"' for proxy in self.proxies)
         self.config_of(name).write_text(
-            f'proxies = ["127.0.0.1:{self.proxy.port}"]\nca = "{identity.ca}"\n'
+            f'proxies = [{addresses}]\nca = "{identity.ca}"\n'
             f'certificate = "{identity.certificate}"\nkey = "{identity.key}"\n'
         )
         return identity
 
-    def _write_proxy(self) -> None:
-        self.proxy.config.write_text(
-            f'cluster = "{self.folder / "cluster.toml"}"\nname = "proxy-1"\nsite = "local"\n'
-            f'listen = "127.0.0.1:{self.proxy.port}"\nadmin = "127.0.0.1:{self.proxy.admin_port}"\n'
-            f"tls = {self.proxy_identity.as_toml()}\n"
+    def _write_proxy(self, proxy: Program) -> None:
+        identity = self.proxy_identity if proxy is self.proxy else self._identity("proxy", proxy.name)
+        proxy.config.write_text(
+            f'cluster = "{self.folder / "cluster.toml"}"\nname = "{proxy.name}"\nsite = "local"\n'
+            f'listen = "127.0.0.1:{proxy.port}"\nadmin = "127.0.0.1:{proxy.admin_port}"\n'
+            f"tls = {identity.as_toml()}\n{self.settings}"
         )
 
-    def _write_topology(self) -> None:
-        nodes = "".join(
-            f'[[nodes]]\nname = "{node.name}"\nsite = "local"\nweight = 1\n'
-            f'paths = [{{ uplink = "loopback", address = "127.0.0.1:{node.port}" }}]\n'
-            for node in self.nodes
-        )
+    def write_topology(self, addresses: Mapping[str, Sequence[str]] | None = None) -> None:
+        """Write cluster.toml; `addresses` are those of a node that is reached otherwise than on its own port."""
+        reached = {node.name: [f"127.0.0.1:{node.port}"] for node in self.nodes} | dict(addresses or {})
+        uplinks = ["loopback", *(f"uplink-{number}" for number in range(2, 1 + max(map(len, reached.values()))))]
+        names = ", ".join(f'"{uplink}"' for uplink in uplinks)
+        nodes = ""
+        for name, paths in reached.items():
+            # The shortest decides: a node may have fewer paths than its site has uplinks.
+            pairs = zip(uplinks, paths, strict=False)
+            written = ", ".join(f'{{ uplink = "{uplink}", address = "{address}" }}' for uplink, address in pairs)
+            nodes += f'[[nodes]]\nname = "{name}"\nsite = "local"\nweight = 1\npaths = [{written}]\n'
         client = f"spiffe://{NAME}/client"
         (self.folder / "cluster.toml").write_text(
             f'[cluster]\nname = "{NAME}"\npackage = "sandbox"\n'
-            '[[sites]]\nname = "local"\nrisk_zone = "here"\nlatitude = 47.4\nlongitude = 8.5\nuplinks = ["loopback"]\n'
+            '[[sites]]\nname = "local"\nrisk_zone = "here"\nlatitude = 47.4\nlongitude = 8.5\n'
+            f"uplinks = [{names}]\n"
             f"{nodes}"
             f'[[partitions]]\nid = 1\nname = "first"\nclients = ['
             f'{{ identity = "{client}/app", roles = ["use", "manage"] }}, '
