@@ -3,22 +3,26 @@
 import asyncio
 import os
 import socket
+from pathlib import Path
 from typing import Any, Final
 
 from hsm_cluster.address import Address
 from hsm_cluster.cluster import Cluster
+from hsm_cluster.errors import ConfigurationError
 from hsm_daemon import listening, logs
-from hsm_daemon.admin import AdminAnswer, AdminServer
+from hsm_daemon.admin import AdminAnswer, AdminServer, Routes
 from hsm_daemon.errors import StartError
 from hsm_daemon.lifecycle import Lifecycle
 from hsm_daemon.tasks import spawn
-from hsm_daemon.tls import server_context
 from hsm_node.admin_pages import admin_routes
 from hsm_node.config import NodeConfig
+from hsm_node.core.node_states import STATES
 from hsm_node.keystore import Keystore
 from hsm_node.master_key import load_keyring
-from hsm_node.metrics import CONTENT_TYPE, Gauge, NodeMetrics, RequestCounts
+from hsm_node.metrics import CONTENT_TYPE, Gauge, Labels, NodeMetrics, RequestCounts
 from hsm_node.net.acceptor import LISTEN_BACKLOG, Acceptor
+from hsm_node.reconfiguration import Certificates, Reconfiguration, load, load_certificates
+from hsm_node.state_dir import StateDir
 from hsm_node.store.base import Store
 from hsm_node.store.sqlite import SqliteStore
 from hsm_node.work.pool import SWEEP_INTERVAL_S
@@ -31,17 +35,18 @@ BOOT_ID_BYTES: Final = 16
 _log = logs.logger("hsm_node")
 
 
-async def run_node(config: NodeConfig, cluster: Cluster, lifecycle: Lifecycle) -> None:
+async def run_node(config_file: Path, config: NodeConfig, cluster: Cluster, lifecycle: Lifecycle) -> None:
     """Serve until the first signal, then leave in order.
 
     Raises:
         StartError: it cannot start; nothing was written.
     """
-    files = config.tls_files
-    context = None if files is None else server_context(files)
+    certificates = load_certificates(config.tls_files)
     keyring = load_keyring(config.keystore.master_key.file)
-    if not config.admin.is_loopback and context is None:
+    if not config.admin.is_loopback and certificates is None:
         raise StartError(f"admin = {config.admin}: without TLS the admin pages are for loopback only; correct admin")
+    state = StateDir(config.state_dir)
+    state.check_present(config.store.path)
     bound = listening.bind(config.listen.host, config.listen.port, LISTEN_BACKLOG)
     try:
         store = SqliteStore(config.store.path, cluster.name, keyring)
@@ -49,8 +54,11 @@ async def run_node(config: NodeConfig, cluster: Cluster, lifecycle: Lifecycle) -
         bound.close()
         raise
     try:
-        node = Node(config, cluster, Keystore(config, cluster, keyring, store), store)
-        await node.serve(bound, context, lifecycle)
+        state.check(store.cluster_id, store.epoch)
+        state.keep(store.cluster_id, store.epoch)
+        node = Node(config, cluster, Keystore(config, cluster, keyring, store), store, certificates)
+        lifecycle.on_reload(lambda: node.reload(config_file), expected=(StartError, ConfigurationError))
+        await node.serve(bound, lifecycle)
     finally:
         bound.close()
         store.close()
@@ -59,15 +67,23 @@ async def run_node(config: NodeConfig, cluster: Cluster, lifecycle: Lifecycle) -
 class Node:
     """A running node: its sockets, its keystore, and what it says of itself."""
 
-    def __init__(self, config: NodeConfig, cluster: Cluster, keystore: Keystore, store: Store) -> None:
+    def __init__(
+        self,
+        config: NodeConfig,
+        cluster: Cluster,
+        keystore: Keystore,
+        store: Store,
+        certificates: Certificates | None = None,
+    ) -> None:
         self._config = config
+        self._cluster = cluster
+        self._certificates = certificates
+        self._reload_successful = True
         self._keystore = keystore
         self._store = store
         self._boot_id = os.urandom(BOOT_ID_BYTES)
         self._requests = RequestCounts()
         self._ready = False
-        # A node of the DR site holds every key and serves nobody until it is promoted.
-        self._standby = cluster.site(cluster.node(config.name).site).role == "disaster-recovery"
         self._acceptor = Acceptor(
             cluster.name,
             config.name,
@@ -78,15 +94,17 @@ class Node:
             served=self._served,
             pong=self._pong,
         )
-        self._metrics = NodeMetrics(self._requests, self._gauges(), cluster.configuration_hash)
+        self._metrics = NodeMetrics(self._requests, self._gauges(), self._labels)
+        context = None if certificates is None or config.admin.is_loopback else certificates.context
+        self._admin = AdminServer(config.admin.host, config.admin.port, self._routes(), context)
 
-    async def serve(self, bound: socket.socket, context: Any, lifecycle: Lifecycle) -> None:
+    async def serve(self, bound: socket.socket, lifecycle: Lifecycle) -> None:
         """Serve on a bound socket until the lifecycle says stop."""
-        admin = self._admin_server(context)
+        admin = self._admin
         sweeper = heart = None
         try:
             admin_host, admin_port = await admin.start()
-            self._acceptor.start(bound, context)
+            self._acceptor.start(bound, None if self._certificates is None else self._certificates.context)
             heart = spawn(self._beat(), "heartbeat")
             sweeper = spawn(self._sweep(), "sweep")
             host, port = bound.getsockname()[:2]
@@ -113,6 +131,31 @@ class Node:
             await admin.stop()
             self._keystore.close()
 
+    def reload(self, config_file: Path) -> None:
+        """Read the configuration anew and apply it; whatever is wrong with it, nothing changes.
+
+        Raises:
+            ConfigurationError: node.toml or cluster.toml is wrong.
+            StartError: a certificate is.
+        """
+        self._reload_successful = False
+        new = load(config_file, self._config, self._cluster)
+        self._apply(new)
+        self._reload_successful = True
+        logs.event(_log, "info", "configuration loaded", hash=new.cluster.configuration_hash)
+        if new.restart_for:
+            what = "the old values stay until a restart"
+            logs.event(_log, "warning", "settings need a restart", settings=", ".join(new.restart_for), what=what)
+
+    def _apply(self, new: Reconfiguration) -> None:
+        self._config, self._cluster = new.config, new.cluster
+        self._acceptor.configuration_hash = new.cluster.configuration_hash
+        self._keystore.nodes = [node.name for node in new.cluster.nodes]
+        if new.certificates is not None:
+            self._certificates = new.certificates
+            self._acceptor.replace_context(new.certificates.context)
+            self._admin.replace_context(new.certificates.context)
+
     async def _beat(self) -> None:
         while True:
             self._acceptor.beat()
@@ -123,14 +166,12 @@ class Node:
             await asyncio.sleep(SWEEP_INTERVAL_S)
             self._keystore.sweep()
 
-    def _admin_server(self, context: Any) -> AdminServer:
-        routes = admin_routes(
-            lambda: AdminAnswer(200, CONTENT_TYPE, self._metrics.page()),
-            self._status,
-            lambda: self._ready and self._keystore.follower.current,
-        )
-        admin = self._config.admin
-        return AdminServer(admin.host, admin.port, routes, None if admin.is_loopback else context)
+    def _routes(self) -> Routes:
+        return admin_routes(lambda: AdminAnswer(200, CONTENT_TYPE, self._metrics.page()), self._status, self._is_ready)
+
+    def _is_ready(self) -> bool:
+        self._keystore.follower.follow()  # Nobody may have asked for a key since the store went or came back.
+        return self._ready and self._keystore.follower.current
 
     def _served(self, requests: int, seconds: float) -> None:
         self._keystore.window.served(seconds / requests)
@@ -151,12 +192,16 @@ class Node:
                 epoch=self._store.epoch,
                 store_contact="current" if keystore.follower.current else "stale",
                 state=self._state(),
-                administrative_state=keystore.administration.state_of(self._config.name),
+                administrative_state=self._administrative_state(),
             )
         )
 
+    def _administrative_state(self) -> str:
+        return self._keystore.administration.state_of(self._config.name)
+
     def _state(self) -> str:
-        if self._standby:
+        # A node of the DR site holds every key and serves nobody until it is promoted.
+        if self._cluster.site(self._cluster.node(self._config.name).site).role == "disaster-recovery":
             return "standby"
         return "up" if self._keystore.follower.current else "stale"
 
@@ -166,7 +211,7 @@ class Node:
         return {
             "name": self._config.name,
             "state": self._state(),
-            "administrative_state": keystore.administration.state_of(self._config.name),
+            "administrative_state": self._administrative_state(),
             "boot_id": self._boot_id.hex(),
             "completed": self._requests.completed,
             "queue_depth": keystore.sessions.waiting,
@@ -176,9 +221,40 @@ class Node:
             "keys": keystore.table.live,
         }
 
+    def _labels(self) -> list[Labels]:
+        state = self._administrative_state()
+        return [
+            Labels("configuration", "The cluster configuration in use.", "hash", {self._cluster.configuration_hash: 1}),
+            Labels(
+                "administrative_state",
+                "1 for what the operator wants of this node.",
+                "state",
+                {name: int(name == state) for name in STATES},
+            ),
+        ]
+
     def _gauges(self) -> list[Gauge]:
         k = self._keystore
+        certificates = [
+            Gauge(
+                "certificate_not_after_seconds",
+                "When this node's certificate expires, since 1970.",
+                lambda: 0 if self._certificates is None else self._certificates.not_after,
+            )
+        ]
         return [
+            *(certificates if self._certificates else []),
+            Gauge(
+                "configuration_last_reload_successful",
+                "0 after a SIGHUP with a configuration that was refused.",
+                lambda: int(self._reload_successful),
+            ),
+            Gauge(
+                "last_stall_seconds",
+                "For how long the loop stood still the last time.",
+                lambda: self._acceptor.last_stall_s,
+            ),
+            Gauge("stale_answers", "Answers marked stale.", lambda: self._acceptor.stale_answers, counts=True),
             Gauge("keys", "Keys that are not destroyed.", lambda: k.table.live),
             Gauge("queue_depth", "Dear operations that wait for a session.", lambda: k.sessions.waiting),
             Gauge("sessions", "Threads for dear operations.", lambda: self._config.sessions),

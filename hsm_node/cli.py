@@ -9,11 +9,11 @@ import click
 from hsm_cluster.errors import ConfigurationError
 from hsm_daemon import exit_codes, lifecycle, logs
 from hsm_daemon.errors import StartError
-from hsm_daemon.tls import server_context
 from hsm_node import VERSION
 from hsm_node.app import run_node
 from hsm_node.config import load_node_config
 from hsm_node.master_key import load_keyring
+from hsm_node.reconfiguration import load_certificates
 
 
 @click.command()
@@ -30,13 +30,12 @@ def main(config_file: Path, *, check: bool) -> None:
     try:
         config, cluster = load_node_config(config_file)
         if check:
-            if config.tls_files is not None:
-                server_context(config.tls_files)
+            load_certificates(config.tls_files)
             load_keyring(config.keystore.master_key.file)
             click.echo(json.dumps(config.effective(), indent=2))
             sys.exit(exit_codes.OK)
         logs.configure("hsm-node")
-        code = lifecycle.run(lambda life: run_node(config, cluster, life), config.event_loop)
+        code = lifecycle.run(lambda life: run_node(config_file.absolute(), config, cluster, life), config.event_loop)
     except (ConfigurationError, StartError) as error:
         click.echo(f"hsm-node: {error}", err=True)
         sys.exit(exit_codes.CONFIGURATION)

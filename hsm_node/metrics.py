@@ -1,6 +1,7 @@
 """Plain integers on the way of a request; metric families only when somebody asks."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -43,13 +44,22 @@ class Gauge:
         """Whether it only grows."""
 
 
+class Labels(NamedTuple):
+    """One family, by the values of one label."""
+
+    name: str
+    text: str
+    label: str
+    values: dict[str, float]
+
+
 class NodeMetrics(Collector):
     """Makes the families `hsm_node_*`."""
 
-    def __init__(self, requests: RequestCounts, gauges: list[Gauge], configuration_hash: str) -> None:
+    def __init__(self, requests: RequestCounts, gauges: list[Gauge], labelled: Callable[[], Iterable[Labels]]) -> None:
         self._requests = requests
         self._gauges = gauges
-        self._configuration_hash = configuration_hash
+        self._labelled = labelled
         self._registry = CollectorRegistry()
         self._registry.register(self)
 
@@ -67,8 +77,8 @@ class NodeMetrics(Collector):
         for gauge in self._gauges:
             family = CounterMetricFamily if gauge.counts else GaugeMetricFamily
             yield family(f"hsm_node_{gauge.name}", gauge.text, value=gauge.read())
-        configuration = GaugeMetricFamily(
-            "hsm_node_configuration", "The cluster configuration in use.", labels=("hash",)
-        )
-        configuration.add_metric((self._configuration_hash,), 1)
-        yield configuration
+        for row in self._labelled():
+            by_label = GaugeMetricFamily(f"hsm_node_{row.name}", row.text, labels=(row.label,))
+            for label, value in row.values.items():
+                by_label.add_metric((label,), value)
+            yield by_label

@@ -3,17 +3,24 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
+from hsm_daemon.tls import TlsFiles
 from hsm_node.core.keyring import Keyring
 from hsm_node.core.records import Record
 from hsm_wire import kinds
 from hsm_wire.frames import Frame, FrameSplitter, encode_frame
 from hsm_wire.messages import Bind, Failure, Hello, Policy, decode_body, encode_body
 
+PEM = serialization.Encoding.PEM
 MASTER_KEY = bytes(range(32))
 CLIENT = "spiffe://dev/client/dev"
 CLUSTER_TOML = """
@@ -99,6 +106,39 @@ def node_folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+class Authority:
+    """Issues what a node with TLS needs."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        made = self._builder(self._key).add_extension(x509.BasicConstraints(True, 0), critical=True)
+        (folder / "ca.pem").write_bytes(made.sign(self._key, hashes.SHA256()).public_bytes(PEM))
+
+    def issue(self, identity: str, name: str, hours: int = 1) -> TlsFiles:
+        key = ec.generate_private_key(ec.SECP256R1())
+        uri = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(identity)])
+        made = self._builder(key, hours).add_extension(uri, critical=False).sign(self._key, hashes.SHA256())
+        files = TlsFiles(self.folder / "ca.pem", self.folder / f"{name}.pem", self.folder / f"{name}-key.pem")
+        files.certificate.write_bytes(made.public_bytes(PEM))
+        form, plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        files.key.touch(mode=0o600)
+        files.key.write_bytes(key.private_bytes(PEM, form, plain))
+        return files
+
+    def _builder(self, key: ec.EllipticCurvePrivateKey, hours: int = 1) -> x509.CertificateBuilder:
+        now, issuer = datetime.now(UTC), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test authority")])
+        subject = issuer if key is self._key else x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
+        builder = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key.public_key())
+        builder = builder.serial_number(x509.random_serial_number()).not_valid_before(now - timedelta(hours=1))
+        return builder.not_valid_after(now + timedelta(hours=hours))
+
+
+@pytest.fixture
+def authority(node_folder: Path) -> Authority:
+    return Authority(node_folder)
+
+
 class WireClient:
     """Speaks for a proxy: HELLO, BIND as principal 7, then requests."""
 
@@ -175,7 +215,7 @@ class RunningNode:
         self.clients: list[WireClient] = []
         self.ready = asyncio.Event()
         self.lifecycle.ready = lambda _text: self.ready.set()  # type: ignore[method-assign]  # no systemd here
-        self.task = asyncio.get_running_loop().create_task(self.node.serve(self.bound, None, self.lifecycle))
+        self.task = asyncio.get_running_loop().create_task(self.node.serve(self.bound, self.lifecycle))
 
     async def client(self, *, greet: bool = True) -> WireClient:
         await asyncio.wait_for(self.ready.wait(), 10)
@@ -194,6 +234,11 @@ class RunningNode:
         await asyncio.wait_for(self.task, 10)
         self.bound.close()
         self.store.close()
+
+
+@pytest.fixture
+def wire_client() -> type[WireClient]:
+    return WireClient
 
 
 @pytest.fixture

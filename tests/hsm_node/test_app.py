@@ -49,17 +49,46 @@ def test_a_node_of_the_disaster_recovery_site_says_that_it_stands_by(node_folder
         process.communicate(timeout=20)
 
 
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 def wrong_key(folder: Path) -> None:
-    first = subprocess.Popen([*COMMAND, folder / "node.toml"], cwd=ROOT, stderr=subprocess.PIPE, text=True)
-    assert first.stderr is not None
-    first.stderr.readline()
-    first.terminate()
-    first.communicate(timeout=20)
+    ran_before(folder)
     (folder / "master.key").write_text("11" * 32)
 
 
 def damaged(folder: Path) -> None:
     (folder / "store.db").write_bytes(b"x" * 5000)
+
+
+def ran_before(folder: Path) -> None:
+    first = subprocess.Popen([*COMMAND, folder / "node.toml"], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    assert first.stderr is not None
+    first.stderr.readline()
+    first.terminate()
+    first.communicate(timeout=20)
+
+
+def another_store(folder: Path) -> None:
+    ran_before(folder)
+    state = folder / "state" / "node-1"
+    kept = (state / "store.json").read_bytes()
+    (folder / "store.db").unlink()
+    (state / "store.json").unlink()
+    ran_before(folder)
+    (state / "store.json").write_bytes(kept)
+
+
+def older_epoch(folder: Path) -> None:
+    ran_before(folder)
+    file = folder / "state" / "node-1" / "store.json"
+    file.write_text(file.read_text().replace('"epoch":1', '"epoch":2'))
+
+
+def lost_store(folder: Path) -> None:
+    ran_before(folder)
+    (folder / "store.db").unlink()
 
 
 def no_certificate(folder: Path) -> None:
@@ -68,14 +97,22 @@ def no_certificate(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("harm", "said"), [(wrong_key, "master key"), (damaged, "damaged"), (no_certificate, "is missing")]
+    ("harm", "said"),
+    [
+        (wrong_key, "master key"),
+        (damaged, "damaged"),
+        (no_certificate, "is missing"),
+        (another_store, "cluster id"),
+        (older_epoch, "epoch 1, this node has seen 2"),
+        (lost_store, "store that this node used is missing"),
+    ],
 )
 def test_what_cannot_start_exits_2_with_one_line_and_writes_nothing(
     node_folder: Path, harm: Callable[[Path], None], said: str
 ) -> None:
     harm(node_folder)
-    before = {path.name: path.read_bytes() for path in node_folder.iterdir()}
+    before = contents(node_folder)
     done = subprocess.run([*COMMAND, node_folder / "node.toml"], cwd=ROOT, capture_output=True, text=True, timeout=20)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert said in done.stderr
-    assert {path.name: path.read_bytes() for path in node_folder.iterdir()} == before
+    assert contents(node_folder) == before

@@ -1,4 +1,4 @@
-from hsm_node.metrics import Gauge, NodeMetrics, RequestCounts
+from hsm_node.metrics import Gauge, Labels, NodeMetrics, RequestCounts
 from hsm_wire.opcodes import Opcode
 from hsm_wire.statuses import Status
 
@@ -9,10 +9,11 @@ def test_counts_become_families_and_unknown_opcodes_share_one_place() -> None:
     for opcode in (0x9999, 0x8888):
         counts.answered(opcode, Status.UNKNOWN_OPERATION)
     gauges = [Gauge("keys", "Keys.", lambda: 3), Gauge("expired", "Expired.", lambda: 4, counts=True)]
-    page = NodeMetrics(counts, gauges, "abc").page().decode()
+    page = NodeMetrics(counts, gauges, lambda: [Labels("state", "State.", "is", {"on": 1, "off": 0})]).page().decode()
     assert 'hsm_node_requests_total{operation="sign",status_class="ok"} 1.0' in page
     assert 'hsm_node_requests_total{operation="unknown",status_class="request"} 2.0' in page
     assert "hsm_node_keys 3.0" in page
     assert "hsm_node_expired_total 4.0" in page
-    assert 'hsm_node_configuration{hash="abc"} 1.0' in page
+    assert 'hsm_node_state{is="on"} 1.0' in page
+    assert 'hsm_node_state{is="off"} 0.0' in page
     assert counts.completed == 3

@@ -1,0 +1,123 @@
+"""What this host remembers of the store whatever becomes of it: its cluster id and the highest epoch (design.md,
+section 6, rule 5).
+
+Theory. A store that was restored from an old backup, or that a site which was given up comes back with, looks sound
+from inside. Only a memory outside of it can tell that the cluster has gone on without it.
+"""
+
+import contextlib
+import os
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from hsm_daemon.errors import StartError
+
+FILE_NAME: Final = "store.json"
+MAX_FILE_BYTES: Final = 4096
+"""More than it ever has."""
+
+
+class Seen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The file's content."""
+
+    cluster_id: str
+    """Hexadecimal."""
+    epoch: int
+
+
+class StateDir:
+    """A node's state directory."""
+
+    def __init__(self, path: Path) -> None:
+        """Read what is there, write nothing.
+
+        Raises:
+            StartError: the file is damaged or cannot be read.
+        """
+        self._path = path
+        self._file = path / FILE_NAME
+        self.seen = self._read()
+
+    def check_present(self, store: Path) -> None:
+        """Refuse to make a new store where one was used before.
+
+        Raises:
+            StartError: the store's file is missing.
+        """
+        if self.seen is not None and not store.exists():
+            raise StartError(
+                f"{store}: the store that this node used is missing; restore it from a backup, correct [store] path, "
+                f"or remove {self._file} to begin with an empty store"
+            )
+
+    def check(self, cluster_id: bytes, epoch: int) -> None:
+        """Refuse a store that is not the one that was used before, or that has not kept up with it.
+
+        Raises:
+            StartError: another cluster id, or a lower epoch.
+        """
+        if self.seen is None:
+            return
+        if self.seen.cluster_id != cluster_id.hex():
+            raise StartError(
+                f"the store has cluster id {cluster_id.hex()}, this node used {self.seen.cluster_id}; correct [store] "
+                f"path, or remove {self._file} if the node is to belong to this store"
+            )
+        if epoch < self.seen.epoch:
+            raise StartError(
+                f"the store has epoch {epoch}, this node has seen {self.seen.epoch}: the store is of before a "
+                f"promotion; restore a newer backup, or remove {self._file} if it is to be used all the same"
+            )
+
+    def keep(self, cluster_id: bytes, epoch: int) -> None:
+        """Remember a store that has passed `check`; a file is replaced whole or not at all.
+
+        Raises:
+            StartError: it cannot be written.
+        """
+        seen = Seen(cluster_id.hex(), epoch)
+        if seen == self.seen:
+            return
+        fresh = self._path / f".{FILE_NAME}.{os.getpid()}.new"
+        try:
+            self._path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _write(fresh, msgspec.json.encode(seen) + b"\n")
+            fresh.rename(self._file)
+            _sync_folder(self._path)
+        except OSError as error:
+            with contextlib.suppress(OSError):  # It may be what is wrong; that is said below.
+                fresh.unlink(missing_ok=True)
+            raise StartError(
+                f"{self._path}: state_dir cannot be written ({error.strerror}); check its rights"
+            ) from None
+        self.seen = seen
+
+    def _read(self) -> Seen | None:
+        try:
+            with self._file.open("rb") as file:
+                content = file.read(MAX_FILE_BYTES)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StartError(f"{self._file}: it cannot be read ({error.strerror}); check state_dir") from None
+        try:
+            return msgspec.json.decode(content, type=Seen)
+        except msgspec.DecodeError:
+            raise StartError(f"{self._file}: it is damaged; remove it if the store is the right one") from None
+
+
+def _write(path: Path, content: bytes) -> None:
+    with open(os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(path: Path) -> None:
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
