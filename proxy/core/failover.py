@@ -56,9 +56,9 @@ class Failover:
         entries = list(link.in_flight.values())
         link.in_flight.clear()
         lost = node_lost and abnormal
-        if lost and entries:
-            node.errors_in_a_row += 1
-            self.poison.node_lost(node, now)
+        if lost:
+            node.errors_in_a_row += 1 if entries else 0
+            self.poison.node_lost(node, now)  # an idle one too: it acquits who was with the others
         accused = node.suspects > 0
         for entry in entries:
             if isinstance(entry, Request):
