@@ -105,10 +105,10 @@ def _read(path: Path) -> _File:
         ) from None
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}; check the path and its rights") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path} is not TOML: {error}; correct it") from None
     except msgspec.ValidationError as error:
         raise ConfigurationError(f"{path}: {error}; correct it") from None
+    except (ValueError, RecursionError) as error:  # Also no UTF-8, a number of too many digits, a zero byte in `path`.
+        raise ConfigurationError(f"{path} is not TOML: {str(error) or 'nested too deeply'}; correct it") from None
 
 
 def _tls_files(file: _File, path: Path) -> TlsFiles | None:

@@ -49,6 +49,11 @@ class ClusterUnreachable(ClusterError):  # noqa: N818 - the contract's name
 class ConfigurationError(ClusterError):
     """A configuration or certificate file is missing or wrong."""
 
+    def __init__(self, detail: str, *, status: int = 0, operation_id: int = 0) -> None:
+        # Names and keys of the file are in it: what would break the line or steer a terminal is shown escaped.
+        line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in detail)
+        super().__init__(line, status=status, operation_id=operation_id)
+
 
 _BASES: dict[int, type[HsmError]] = {
     StatusClass.REQUEST: CallerError,

@@ -46,13 +46,15 @@ def _parse(path: Path) -> dict[str, Any]:
         raise ConfigurationError(f"{path}: no such file; create it or name another one") from None
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be read: {error.strerror}; check the path and its rights") from None
+    except ValueError:  # a zero byte
+        raise ConfigurationError(f"{path}: not a file name; correct it") from None
     if len(content) > MAX_FILE_BYTES:
         raise ConfigurationError(f"{path}: larger than {MAX_FILE_BYTES} bytes; this is not a configuration file")
     try:
         return tomllib.loads(content.decode())
     except UnicodeDecodeError:
         raise ConfigurationError(f"{path}: not UTF-8 text; save it as UTF-8") from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # Not TOMLDecodeError alone: a number may have too many digits.
         reason = str(error) or "nested too deeply"
         raise ConfigurationError(f"{path}: not valid TOML: {reason}; correct that place") from None
 

@@ -49,3 +49,20 @@ def test_a_missing_file_says_what_to_do(tmp_path):
 def test_what_is_no_address_is_refused(text):
     with pytest.raises(ConfigurationError):
         parse_address(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["a = " + "[" * 5000, "a = " + "9" * 5000, '"a\\nb" = 1', 'tls = "off"\nproxies = ["a\\nb:1"]']
+)
+def test_a_file_that_nobody_would_write_is_one_printable_line(tmp_path, text):
+    path = tmp_path / "client.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigurationError) as raised:
+        load_config(path, environment={})
+    assert str(raised.value).isprintable()
+
+
+def test_a_zero_byte_in_the_files_name_is_one_printable_line(tmp_path):
+    with pytest.raises(ConfigurationError) as raised:
+        load_config(tmp_path / "a\0b", environment={})
+    assert str(raised.value).isprintable()

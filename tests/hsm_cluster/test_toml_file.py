@@ -57,3 +57,15 @@ def test_unreadable_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "latin").write_bytes(b"\xff")
     with pytest.raises(ConfigurationError, match="not UTF-8"):
         load_toml(tmp_path / "latin", Form)
+
+
+def test_a_number_of_too_many_digits_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "x.toml"
+    path.write_text("a = " + "9" * 5000)
+    with pytest.raises(ConfigurationError, match="not valid TOML"):
+        load_toml(path, dict)
+
+
+def test_a_zero_byte_in_a_file_name_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"a\\x00b: not a file name"):
+        load_toml(tmp_path / "a\0b", dict)
