@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from hsm_node.core.keyring import Keyring
-from hsm_node.core.records import KEPT_CHANGES, RecordError, open_envelope, seal_envelope
+from hsm_node.core.records import KEPT_CHANGES, MALFORMED, RecordError, open_envelope, seal_envelope
 
 NODE_STATE_FORMAT: Final = 2
 READY: Final = "ready"
@@ -48,7 +48,7 @@ def open_node_state(data: bytes, name: bytes, cluster_id: bytes, keyring: Keyrin
     body = open_envelope(NODE_STATE_FORMAT, _MAC_PREFIX, data, keyring)
     try:
         record = _decoder.decode(body)
-    except msgspec.DecodeError:
+    except MALFORMED:
         raise RecordError("its fields are not those of a node's state") from None
     if record.cluster_id != cluster_id:
         raise RecordError("it belongs to another cluster")

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from hsm_node.core.keyring import Keyring
-from hsm_wire.messages import KeyInfo, Policy
+from hsm_wire.messages import U32, KeyInfo, Policy
 
 RECORD_FORMAT: Final = 1
 KEPT_CHANGES: Final = 8
@@ -29,7 +29,7 @@ class Record(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen
     """A key as the store has it."""
 
     cluster_id: bytes
-    partition: int
+    partition: U32
     key_id: bytes
     version: int
     """Counts changes, from 1."""
@@ -63,6 +63,9 @@ class _Envelope(msgspec.Struct, array_like=True, forbid_unknown_fields=True, fro
     mac: bytes
 
 
+MALFORMED: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What the decoder raises for bytes that are not the form that is asked for."""
+
 _encoder = msgspec.msgpack.Encoder()
 _record_decoder = msgspec.msgpack.Decoder(Record)
 _envelope_decoder = msgspec.msgpack.Decoder(_Envelope)
@@ -77,7 +80,7 @@ def format_of(data: bytes) -> int:
     """Return the number of the format, 0 for what is no envelope. Nothing is authenticated by this."""
     try:
         return _envelope_decoder.decode(data).format
-    except msgspec.DecodeError:
+    except MALFORMED:
         return 0
 
 
@@ -89,7 +92,7 @@ def open_envelope(number: int, prefix: bytes, data: bytes, keyring: Keyring) -> 
     """
     try:
         envelope = _envelope_decoder.decode(data)
-    except msgspec.DecodeError:
+    except MALFORMED:
         raise RecordError("it is not a record") from None
     if envelope.format != number:
         raise RecordError(f"its format {envelope.format} is unknown to this version")
@@ -112,7 +115,7 @@ def open_record(data: bytes, name: bytes, cluster_id: bytes, keyring: Keyring) -
     body = open_envelope(RECORD_FORMAT, _MAC_PREFIX, data, keyring)
     try:
         record = _record_decoder.decode(body)
-    except msgspec.DecodeError:
+    except MALFORMED:
         raise RecordError("its fields are not those of a record") from None
     if record.cluster_id != cluster_id:
         raise RecordError("it belongs to another cluster")

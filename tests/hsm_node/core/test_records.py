@@ -56,3 +56,18 @@ def test_key_info_and_repr_show_no_material(make_record: Make) -> None:
     record = make_record()
     assert key_info(record).label == "label"
     assert "wrapped" not in repr(record)
+
+
+@pytest.mark.parametrize("partition", [-1, 1 << 40])
+def test_an_authentic_record_of_an_impossible_partition_is_refused(
+    keyring: Keyring, make_record: Make, partition: int
+) -> None:
+    with pytest.raises(RecordError, match="fields"):
+        opened(seal_record(make_record(partition=partition), keyring), keyring)
+
+
+def test_an_authentic_record_with_text_that_is_not_utf8_is_refused(keyring: Keyring, make_record: Make) -> None:
+    body = msgspec.msgpack.encode(make_record()).replace(b"label", b"lab\xff\xff")
+    data = msgspec.msgpack.encode([1, body, keyring.mac(b"redoubt record\x01" + body)])
+    with pytest.raises(RecordError, match="fields"):
+        opened(data, keyring)
