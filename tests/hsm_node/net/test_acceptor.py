@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from hsm_daemon import clock
 from hsm_node.net import acceptor
+from hsm_node.store.base import StoreError
 from hsm_wire import kinds
 from hsm_wire.messages import Pong, Random, decode_body
 from hsm_wire.opcodes import Opcode
@@ -78,3 +80,40 @@ async def test_a_node_that_waits_for_its_own_end_says_goaway_once(start_node: St
     assert (await client.frame()).kind == kinds.GOAWAY
     client.send(kinds.GOAWAY)
     assert await client.ended()
+
+
+async def test_after_a_stall_nothing_unread_is_served_on_any_link_and_the_node_is_current_again(
+    start_node: Start,
+) -> None:
+    node = start_node()
+    clients = [await node.client() for _ in range(2)]
+    for client in clients:
+        await client.call(Opcode.RANDOM, Random(5))
+    for client in clients:
+        client.request(Opcode.RANDOM, Random(5))
+        await client.writer.drain()
+    time.sleep(0.7)  # noqa: ASYNC251 - the loop is to stand still
+    for client in clients:
+        with pytest.raises((EOFError, ConnectionError)):
+            await client.frame()
+    assert node.node._requests.completed == 2
+    assert node.node._acceptor.stalls == 1
+    assert node.node._acceptor.last_stall_s >= 0.7
+    assert node.keystore.follower.current
+    assert node.node._is_ready()
+
+
+async def test_a_store_that_answers_again_is_noticed_without_any_request(
+    start_node: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = start_node()
+    await node.client()
+
+    def fail() -> bool:
+        raise StoreError("away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(node.store, "changed", fail)
+        assert not node.node._is_ready()
+    while not node.keystore.follower.current:
+        await asyncio.sleep(0.01)

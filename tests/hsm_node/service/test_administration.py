@@ -111,3 +111,12 @@ async def test_a_damaged_state_is_set_again_and_every_node_takes_the_new_one(
     for client in (operator, witness, setter):
         assert await reported(client) == "maintain"
     assert not old.keystore.follower.refused
+
+
+async def test_the_state_is_a_metric_with_one_place_for_each(start_node: Start) -> None:
+    node = start_node()
+    operator = await operator_of(node)
+    await set_state(operator, "drain")
+    page = node.node._metrics.page().decode()
+    for state, value in (("ready", 0), ("drain", 1), ("maintain", 0)):
+        assert f'hsm_node_administrative_state{{state="{state}"}} {value}.0' in page
