@@ -1,8 +1,7 @@
 """Invariant: any bytes are, for any form, either refused with BodyError or a body whose encoding reads back as the
 same body; its repr shows no bytes of it; nothing else is raised.
 
-Input: one byte that chooses the form, the body. Run: `python tests/fuzz/fuzz_bodies.py CORPUS_FOLDER` (needs
-atheris; libFuzzer's options apply).
+Input: one byte that chooses the form, the body. Run: see `run.py`.
 """
 
 import sys
@@ -26,7 +25,7 @@ FORMS: list[type[msgspec.Struct]] = sorted(
 Decode = Callable[[type[msgspec.Struct], bytes], msgspec.Struct]
 
 
-def run_one(data: bytes, decode: Decode = decode_body) -> None:
+def one(data: bytes, decode: Decode = decode_body) -> None:
     """Check one input; `decode` is there for the negative control."""
     if not data:
         return
@@ -45,13 +44,7 @@ def run_one(data: bytes, decode: Decode = decode_body) -> None:
                 assert f"{name}=<{len(value)} bytes>" in text, f"{name} is shown"
 
 
-def main() -> None:
-    import atheris  # Only who fuzzes has it; the corpus is replayed without it.
-
-    atheris.instrument_all()
-    atheris.Setup(sys.argv, run_one)
-    atheris.Fuzz()
-
-
 if __name__ == "__main__":
-    main()
+    import run
+
+    run.inside("bodies", sys.argv[1:])

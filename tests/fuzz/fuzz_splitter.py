@@ -1,8 +1,7 @@
 """Invariant: any stream, in any cut, gives the same frames and the same fault; nothing is raised; nothing is held
 but one incomplete frame below the maximum; and the frames are the stream, unchanged.
 
-Input: one byte of options, one byte that sizes the pieces, the stream. Run: `python tests/fuzz/fuzz_splitter.py
-CORPUS_FOLDER` (needs atheris; libFuzzer's options apply).
+Input: one byte of options, one byte that sizes the pieces, the stream. Run: see `run.py`.
 """
 
 import sys
@@ -44,7 +43,7 @@ def outcome(stream: bytes, step: int, options: int, make: Callable[..., Connecti
     return frames, seen, connection.state, connection.buffered, connection.answer_to_fault()
 
 
-def run_one(data: bytes, make: Callable[..., Connection] = Connection) -> None:
+def one(data: bytes, make: Callable[..., Connection] = Connection) -> None:
     """Check one input; `make` is there for the negative control."""
     if len(data) < 2:
         return
@@ -62,13 +61,7 @@ def run_one(data: bytes, make: Callable[..., Connection] = Connection) -> None:
         assert frame.status
 
 
-def main() -> None:
-    import atheris  # Only who fuzzes has it; the corpus is replayed without it.
-
-    atheris.instrument_all()
-    atheris.Setup(sys.argv, run_one)
-    atheris.Fuzz()
-
-
 if __name__ == "__main__":
-    main()
+    import run
+
+    run.inside("splitter", sys.argv[1:])
