@@ -145,6 +145,11 @@ class Program:
             process.wait()
             raise AssertionError(f"{self.name} did not end within {STOP_DEADLINE_S} s of {number.name}") from None
 
+    def reap(self) -> None:
+        """Forget the process if it has ended by itself, as after a hot restart."""
+        if self._process is not None:
+            self._process.poll()
+
     def log(self) -> str:
         """Return all that the program said."""
         return self.log_path.read_text() if self.log_path.exists() else ""

@@ -1,0 +1,88 @@
+"""Memory and open files of each process over a soak, and what is said of them at its end."""
+
+import statistics
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+
+from cluster import Cluster
+from process_table import Usage, usage_of
+from programs import Program
+from soak_faults import newest
+
+SAMPLE_S = 2.0
+SETTLED_S = 300.0
+"""Memory is compared with that after the first five minutes, each the median of a minute."""
+WINDOW_S = 60.0
+MAX_GROWTH = 1.05
+MAX_MORE_FILES = 8
+"""More open files than at the idle start that are no leak: connections that come and go with the last checks."""
+MIB = 1 << 20
+
+
+class UsageWatch:
+    """Samples in a thread."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._programs: list[Program] = [*cluster.nodes, *cluster.proxies]
+        self._spared = (cluster.nodes[0].name, cluster.proxies[0].name)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._main, name="usage")
+        self._began = 0.0
+        self._samples: dict[str, list[tuple[float, Usage]]] = defaultdict(list)
+        self._idle_files = self._open_files()
+
+    def start(self) -> None:
+        """Begin."""
+        self._began = time.monotonic()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Sample no more."""
+        self._stop.set()
+        self._thread.join()
+
+    def judge(self) -> Iterator[str]:
+        """Print what was seen, and yield what is wrong. The load has ended and its connections are closed."""
+        lasted = time.monotonic() - self._began
+        settled = min(SETTLED_S, lasted / 3)
+        window = min(WINDOW_S, lasted / 6)
+        files = self._open_files()
+        for program in self._programs:
+            name = program.name
+            early = self._median_bytes(name, settled, settled + window)
+            late = self._median_bytes(name, lasted - window, lasted)
+            growth = late / early if early else 1.0
+            lives = "lived through" if name in self._spared else "was restarted"
+            print(
+                f"  {name:8} {early / MIB:6.1f} MiB after {settled:.0f} s, {late / MIB:6.1f} MiB at the end "
+                f"({growth - 1:+.1%}, {lives}); open files {self._idle_files[name]} before, {files[name]} after"
+            )
+            # A process that was restarted is compared in its files only: its memory begins anew each time.
+            if name in self._spared and lasted >= 2 * SETTLED_S and growth > MAX_GROWTH:
+                yield f"{name} grew by {growth - 1:.1%}, more than {MAX_GROWTH - 1:.0%}"
+            if files[name] > self._idle_files[name] + MAX_MORE_FILES:
+                yield f"{name} has {files[name]} open files, and had {self._idle_files[name]} before the load"
+
+    def _main(self) -> None:
+        while not self._stop.wait(SAMPLE_S):
+            for program in self._programs:
+                usage = _usage(program)
+                if usage is not None:
+                    self._samples[program.name].append((time.monotonic() - self._began, usage))
+
+    def _median_bytes(self, name: str, since: float, until: float) -> float:
+        found = [usage.resident_bytes for at, usage in self._samples[name] if since <= at <= until]
+        return statistics.median(found) if found else 0.0
+
+    def _open_files(self) -> dict[str, int]:
+        found = {program.name: _usage(program) for program in self._programs}
+        return {name: usage.open_files if usage is not None else 0 for name, usage in found.items()}
+
+
+def _usage(program: Program) -> Usage | None:
+    try:
+        return usage_of(newest(program))
+    except IndexError:
+        return None  # It is dead at the moment.
