@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parent))
 
-from sim_engine import Violation
+from sim_engine import ViolationError
 from sim_run import Simulation, simulate
 
 from hsm_wire.statuses import maybe_status
@@ -33,7 +33,7 @@ def run_batch(seeds: list[int]) -> tuple[int, int, Counter[int], list[str]]:
     for seed in seeds:
         try:
             outcome = simulate(seed)
-        except Violation as violation:
+        except ViolationError as violation:
             failures.append(str(violation))
         else:
             requests += outcome.requests
@@ -86,7 +86,8 @@ class Total:
         elapsed = time.monotonic() - self.began
         names = {number: maybe_status(number) for number in self.statuses}
         told = ", ".join(
-            f"{status.name if status is not None else number} {self.statuses[number]}" for number, status in sorted(names.items())
+            f"{status.name if status is not None else number} {self.statuses[number]}"
+            for number, status in sorted(names.items())
         )
         print(
             f"{self.schedules} schedules, {len(self.failures)} failed, {self.requests} requests in {elapsed:.1f} s: "

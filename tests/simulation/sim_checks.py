@@ -8,7 +8,7 @@ count equal to what it counts; every request in exactly one place; nodes out of 
 from collections import deque
 from typing import TYPE_CHECKING
 
-from sim_engine import Violation
+from sim_engine import ViolationError
 
 from hsm_wire import kinds
 from hsm_wire.frames import Frame
@@ -119,7 +119,7 @@ class Checks:
 
     def violated(self, text: str) -> None:
         """Fail."""
-        raise Violation(f"at {self.engine.now:.3f} s: {text}")
+        raise ViolationError(f"at {self.engine.now:.3f} s: {text}")
 
     # ---- the clients' wire ----------------------------------------------------------------------------------------
 
@@ -149,9 +149,7 @@ class Checks:
         if self.engine.log is not None:
             self.engine.note(f"answer {record.token.hex()} {status:#06x} flags {raw[7]} to {record.client.name}")
         if raw[7] & _NOT_EXECUTED and record.executed:
-            self.violated(
-                f"request {record.token.hex()} is answered {status:#06x} `not executed`; a node had begun it"
-            )
+            self.violated(f"request {record.token.hex()} is answered {status:#06x} `not executed`; a node had begun it")
         late = now - self._due(record)
         if late > DEADLINE_SLACK_S:
             self.violated(f"request {record.token.hex()} is answered {late:.3f} s after its deadline")
@@ -169,6 +167,8 @@ class Checks:
                 self.violated(f"request {record.token.hex()} got what was made for another one")
             if not record.executed:
                 self.violated(f"request {record.token.hex()} got an OK that no node made")
+        if status == Status.CANCELLED and not record.cancelled:
+            self.violated(f"request {record.token.hex()} got CANCELLED; its client had not cancelled it")
         if self.single and status and self._must_succeed(record):
             self.violated(f"patient request {record.token.hex()} failed with {status:#06x} though one node was well")
 
@@ -182,7 +182,9 @@ class Checks:
         return max(record.arrived_at + timeout_s, self.proxy.stall_ended)
 
     def _must_succeed(self, record: Record) -> bool:
-        long_enough = record.timeout_ms == 0 or record.timeout_ms >= 4_000
+        # A change has its node for 5 s before another one is asked.
+        least_ms = 8_000 if record.opcode == Opcode.UPDATE_KEY else 4_000
+        long_enough = record.timeout_ms == 0 or record.timeout_ms >= least_ms
         ordinary = record.opcode not in LONG and not record.cancelled and not record.poison
         began = self.served_since is not None and record.arrived_at > self.served_since
         return long_enough and ordinary and began
@@ -224,6 +226,11 @@ class Checks:
             self.violated(f"a request is sent to {node.name}, which is {node.operational}/{node.administrative}")
         if now - self._due(record) > DEADLINE_SLACK_S:
             self.violated(f"request {token.hex()} is sent after its deadline")
+        self._sent(link, raw, record)
+
+    def _sent(self, link: Link, raw: bytes, record: Record) -> None:
+        """Check that what was sent is counted."""
+        node, token = link.node, record.token
         entry = link.in_flight.get(int.from_bytes(raw[8:12], "big"))
         if not isinstance(entry, Request) or entry.link is not link or entry.frame.raw[24:32] != token:
             self.violated(f"request {token.hex()} is sent and not noted in flight")
@@ -231,11 +238,11 @@ class Checks:
         if record.last_node is not node:
             if record.sends:
                 self.resends += 1
-            if opcode not in LONG and node.in_flight > node.window:
+            if record.opcode not in LONG and node.in_flight > node.window:
                 self.violated(f"{node.name} has {node.in_flight} in flight, its window is {node.window}")
         record.last_node = node
         record.sends += 1
-        attempts = proxy.settings.retry.attempts
+        attempts = self.proxy.settings.retry.attempts
         if entry.attempts > attempts or record.sends > attempts + MAX_MOVES:
             self.violated(f"request {token.hex()} is sent {record.sends} times, attempt {entry.attempts}")
 
@@ -264,7 +271,7 @@ class Checks:
         table = self.proxy.table
         for change in table.take_changes():
             self.engine.note(f"{change.node} {change.path} {change.before} -> {change.after}: {change.reason}")
-            if not change.path and change.after in _OUT:
+            if not change.path and change.after.partition("/")[0] in _OUT:
                 self.losses.append((now, change.node))
         rotation = table.rotation
         if rotation is not self._rotation:
@@ -345,7 +352,7 @@ class Checks:
                     continue
                 request = entry if isinstance(entry, Request) else entry.request
                 in_flight += request.frame.opcode not in LONG
-                suspects += request is entry and request.losses > 0
+                suspects += request is entry and request.losses > 0 and request.frame.opcode not in LONG
         if in_flight != node.in_flight:
             self.violated(f"{node.name} counts {node.in_flight} in flight; its links owe {in_flight}")
         if suspects != node.suspects:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 
-class Violation(AssertionError):
+class ViolationError(AssertionError):
     """An invariant does not hold."""
 
 
@@ -133,12 +133,19 @@ class Pipe:
         self._send(data, when)
 
     def release(self) -> None:
-        """Deliver what was held."""
+        """Deliver what was held, with the next retransmission."""
+        self._last = max(self._last, self._engine.now + 0.2 * self._engine.rng.random())
+        self._engine.at(self._last, self._replay)
+
+    def _replay(self) -> None:
+        """Deliver it now; what is on the way still comes after it."""
+        if self._way.cut:
+            self._way.hold(self)
+            return
         held, self._held = self._held, []
-        when = max(self._last, self._engine.now + 0.2 * self._engine.rng.random())
-        self._last = when
         for data in held:
-            self._send(data, when)
+            if self.open and (data is None or data):
+                self._deliver(data)
 
     def _arrival(self) -> float:
         self._last = max(self._last, self._engine.now + self._way.delay())
@@ -152,6 +159,7 @@ class Pipe:
             return
         if self._way.cut or self._held:
             self._held.append(data)
-            self._way.hold(self)
+            if self._way.cut:
+                self._way.hold(self)
         elif data is None or data:
             self._deliver(data)

@@ -36,9 +36,7 @@ class Faults:
         if flavour == "calm":
             return
         if flavour == "poison":
-            for _ in range(rng.randint(1, 2)):
-                self.engine.at(1.0 + rng.random(), self.poison)
-            self._watch_crashes()
+            self.engine.at(1.0 + rng.random(), self.poison)
             return
         victims = self.nodes[:1] if flavour == "single" else self.nodes
         for _ in range(rng.randint(1, 3 if flavour == "single" else 6)):
@@ -171,6 +169,11 @@ class Faults:
         node.echo_share = 0.3
         return self._setting(node, "echo_share", 0.0)
 
+    def swallow(self, node: SimNode) -> Mend:
+        """Loses some requests for ever, while the others are answered."""
+        node.swallow_share = 0.05
+        return self._setting(node, "swallow_share", 0.0)
+
     def small_window(self, node: SimNode) -> Mend:
         """Advertises a window of 0 or 1."""
         node.window_override = self.engine.rng.choice((0, 1))
@@ -242,7 +245,7 @@ class Faults:
             for each in self.nodes:
                 if not each.alive and not self._mends:
                     self.engine.after(0.3 + self.engine.rng.random(), each.restart)
-            if self.engine.now < self.end_s:
+            if self.engine.now < self.end_s + 20.0:  # it may wait for a node until its deadline
                 self.engine.after(0.2, look)
 
         look()
@@ -265,5 +268,6 @@ class Faults:
 ON_NODES = (
     "crash", "hang", "black_hole", "one_path", "one_direction", "slow", "latency", "mute", "block", "device_errors",
     "wrong_signature", "stale", "go_away", "administer", "echo", "small_window", "flap",
+    "swallow",
 )  # fmt: skip
 ELSEWHERE = ("all_dead", "proxy_stall", "clock_jump", "dropped_clients", "poison")

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from sim_engine import Pipe, Violation, Way
+from sim_engine import Pipe, ViolationError, Way
 
 from hsm_node.core.window import Window
 from hsm_wire import kinds
@@ -96,6 +96,7 @@ class SimNode:
         self.window_override: int | None = None
         self.echo_share = 0.0
         """Share of the answers that come twice, and once more under an id that nobody asked with."""
+        self.swallow_share = 0.0
         self.administrative = "ready"
         self.stale = 0
         self.leaving = False
@@ -106,6 +107,7 @@ class SimNode:
 
     def boot(self) -> None:
         """Start as a new process."""
+        self.booted_at = self.engine.now
         self.boot_id = self.engine.rng.randbytes(16)
         self._public_key = b"\x04" + hashlib.sha512(self.boot_id).digest()
         self._window = Window(self.sessions)
@@ -236,7 +238,7 @@ class SimNode:
                 if end not in self.ends:
                     return
         if end.connection.fault is not None:
-            raise Violation(f"the proxy broke the protocol to {self.name}: {end.connection.fault.detail}")
+            raise ViolationError(f"the proxy broke the protocol to {self.name}: {end.connection.fault.detail}")
 
     def _frame(self, end: NodeEnd, frame: Frame) -> None:
         kind = frame.kind
@@ -277,7 +279,7 @@ class SimNode:
 
     def _request(self, end: NodeEnd, frame: Frame) -> None:
         if frame.principal not in end.bound:
-            raise Violation(f"{self.name}: a request with a principal that BIND did not announce")
+            raise ViolationError(f"{self.name}: a request with a principal that BIND did not announce")
         job = Job(end, frame, self.engine.now + frame.timeout_ms / 1000)
         end.jobs[frame.request_id] = job
         if job.token:
@@ -286,6 +288,8 @@ class SimNode:
             self._answer(job, Status.GOING_AWAY, not_executed=True)
         elif self.not_current_share and job.token and self.engine.rng.random() < self.not_current_share:
             self._answer(job, Status.NOT_CURRENT, not_executed=True)
+        elif self.swallow_share and job.token and self.engine.rng.random() < self.swallow_share:
+            del end.jobs[frame.request_id]
         elif frame.opcode in LONG:
             self._generate(job)
         else:
@@ -351,19 +355,26 @@ class SimNode:
     def _answer(self, job: Job, status: Status, *, not_executed: bool = False) -> None:
         frame, end = job.frame, job.end
         if end.jobs.pop(frame.request_id, None) is None:
-            raise Violation(f"{self.name} answers twice: a fault of the simulation itself")
+            raise ViolationError(f"{self.name} answers twice: a fault of the simulation itself")
         end.connection.answered(frame.request_id)
         if end not in self.ends:
             self._maybe_leave()
             return
         if status:
             raw = encode_failure(
-                frame.request_id, status, "simulated", opcode=frame.opcode, operation_id=frame.operation_id,
+                frame.request_id,
+                status,
+                "simulated",
+                opcode=frame.opcode,
+                operation_id=frame.operation_id,
                 not_executed=not_executed,
             )
         else:
             raw = encode_frame(
-                kinds.RESPONSE, self._body(job), request_id=frame.request_id, opcode=frame.opcode,
+                kinds.RESPONSE,
+                self._body(job),
+                request_id=frame.request_id,
+                opcode=frame.opcode,
                 operation_id=frame.operation_id,
             )
         end.out.write(raw)

@@ -197,18 +197,23 @@ class NodeLink:
         for frame in self._connection.receive(data):
             if frame.kind == kinds.RESPONSE and link is not None and frame.request_id:
                 proxy.dispatcher.response(link, frame, now)
-            elif frame.kind == kinds.PONG:
-                if link is not None:
-                    proxy.supervisor.pong(link, frame.request_id, decode_body(Pong, frame.body), now)
-            elif frame.kind == kinds.WELCOME:
-                link = self._welcome(decode_body(Welcome, frame.body), now)
-            elif frame.kind == kinds.GOAWAY and link is not None:
-                proxy.supervisor.going_away(link, now)
+            else:
+                self._control(frame, now)
+                link = self.link
         if self._connection.fault is not None and self._open:
             self.abort("the node broke the protocol")
         proxy.checks.after_event(now)
 
-    def _welcome(self, welcome: Welcome, now: float) -> Link:
+    def _control(self, frame: Frame, now: float) -> None:
+        supervisor, link = self.proxy.supervisor, self.link
+        if frame.kind == kinds.WELCOME:
+            self._welcome(decode_body(Welcome, frame.body), now)
+        elif frame.kind == kinds.PONG and link is not None:
+            supervisor.pong(link, frame.request_id, decode_body(Pong, frame.body), now)
+        elif frame.kind == kinds.GOAWAY and link is not None:
+            supervisor.going_away(link, now)
+
+    def _welcome(self, welcome: Welcome, now: float) -> None:
         self._connection.agree(1 << 20)
         link = self.link = Link(
             self.path,
@@ -219,7 +224,6 @@ class NodeLink:
             close=self.abort,
         )
         self.proxy.supervisor.opened(link, now)
-        return link
 
     def sink(self, raw: bytes) -> None:
         """Take a frame of the core."""

@@ -5,7 +5,7 @@ from typing import Final
 import msgspec
 from sim_checks import Checks
 from sim_client import SimClient
-from sim_engine import Engine, Violation
+from sim_engine import Engine, ViolationError
 from sim_faults import Faults
 from sim_node import SimNode, SimPath
 from sim_proxy import SimProxy
@@ -61,7 +61,7 @@ class Simulation:
         """Run it.
 
         Raises:
-            Violation: an invariant does not hold.
+            ViolationError: an invariant does not hold.
         """
         engine = self.engine
         self.proxy.beat()
@@ -91,9 +91,11 @@ class Simulation:
         rng = self.engine.rng
         if self.flavour != "mixed":
             return Settings()
+        burst = rng.choice((1024, 1024, 20, 3))
+        poor = {"budget_share": 0.0, "budget_per_s": 2.0} if burst < 10 else {}
         return Settings(
             Limits(queue_requests=rng.choice((8192, 8192, 10, 40))),
-            RetrySettings(attempts=rng.choice((3, 3, 2, 1)), budget_burst=rng.choice((1024, 1024, 20, 3))),
+            RetrySettings(attempts=rng.choice((3, 3, 2, 1)), budget_burst=burst, **poor),
             HealthSettings(slow_start_s=rng.choice((10.0, 0.0)), deep_interval_s=rng.choice((10.0, 2.0, 0.0))),
         )
 
@@ -139,6 +141,8 @@ class Simulation:
         for node in table.nodes:
             if node in table.rotation or (node.sanction and not sanctioned):
                 continue
+            if self.engine.now < self.checks.nodes[node].booted_at + RETURN_S:
+                continue  # a poison request took it after the end of the faults
             until = self.proxy.supervisor._watches[node]._sanction.until
             if node.sanction and self.proxy.now < until + RETURN_S:
                 continue
@@ -173,12 +177,12 @@ def simulate(seed: int, *, keep_log: bool = False) -> Outcome:
     """Run one seed.
 
     Raises:
-        Violation: with the command that replays it.
+        ViolationError: with the command that replays it.
     """
     simulation = Simulation(seed, keep_log=keep_log)
     try:
         return simulation.run()
     except Exception as error:
         replay = f".venv/bin/python tests/simulation/run_simulation.py --seeds {seed} --log"
-        kind = "" if isinstance(error, Violation) else f"{type(error).__name__} in the core: "
-        raise Violation(f"seed {seed} ({simulation.flavour}): {kind}{error}; replay: {replay}") from error
+        kind = "" if isinstance(error, ViolationError) else f"{type(error).__name__} in the core: "
+        raise ViolationError(f"seed {seed} ({simulation.flavour}): {kind}{error}; replay: {replay}") from error
