@@ -57,3 +57,38 @@ def test_a_draw_at_the_very_end_of_the_range_is_the_last_node(world):
             return 1.0
 
     assert Balancer(world.table, End()).maybe_node() is world.nodes[-1]
+
+
+def test_the_draw_goes_by_the_share_of_the_moment_and_not_by_the_weight(make_world):
+    world = make_world(weights=(1, 1, 4))
+    world.nodes[0].slowness = 0.5
+    world.table.warm(world.now)
+    counts = draws(world, 30_000)
+    assert chi_square(counts, {"n0": 0.5, "n1": 1, "n2": 4}) < 13.82
+
+
+def test_a_node_that_starts_slowly_gets_a_tenth_of_another_s_requests(world):
+    world.now += 60
+    world.lose(world.nodes[0])
+    world.bring_up(world.nodes[0])
+    counts = draws(world, 30_000)
+    assert chi_square(counts, {"n0": 0.1, "n1": 1, "n2": 1}) < 13.82
+
+
+def test_shares_hold_among_the_nodes_that_are_left(world):
+    world.nodes[0].slowness = 0.25
+    world.table.warm(world.now)
+    world.nodes[1].in_flight = world.nodes[1].window
+    counts = draws(world, 30_000)
+    assert chi_square(counts, {"n0": 0.25, "n2": 1}) < 10.83
+
+
+def test_a_draw_among_given_nodes_keeps_their_shares_and_windows(world):
+    balancer = Balancer(world.table, random.Random(4))
+    world.nodes[0].slowness = 0.2
+    world.table.warm(world.now)
+    counts = Counter(balancer.maybe_among(world.nodes[:2]).name for _ in range(30_000))
+    assert chi_square(counts, {"n0": 0.2, "n1": 1}) < 10.83
+    world.nodes[0].in_flight = world.nodes[0].window
+    assert balancer.maybe_among(world.nodes[:1]) is None
+    assert balancer.maybe_among([]) is None

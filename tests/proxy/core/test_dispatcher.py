@@ -5,7 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hsm_wire import kinds
+from hsm_wire.frames import encode_frame
 from hsm_wire.statuses import Status
+from proxy.core.parties import Probe
 
 
 def statuses(peer):
@@ -367,3 +369,148 @@ def test_every_request_has_exactly_one_answer_whatever_happens(make_world_class,
         assert sorted(frame.request_id for frame in peer.frames) == list(range(1, history.asked[number] + 1))
         assert not client.in_flight
     assert all(node.in_flight == 0 for node in history.world.nodes)
+
+
+GENERATE = 0x0101
+
+
+def test_a_partition_has_a_bound_of_key_generations_of_its_own(make_world):
+    world = make_world(partition_generations=2)
+    one, peer = world.client("one")
+    another, _ = world.client("another")
+    third, third_peer = world.client("third")
+    third.principal.partition = 2
+    world.ask(one, 1, opcode=GENERATE)
+    world.ask(another, 1, opcode=GENERATE)
+    world.ask(one, 2, opcode=GENERATE)
+    (answer,) = peer.frames
+    assert (answer.request_id, answer.status) == (2, Status.OVERLOADED)
+    assert answer.flags & kinds.Flag.NOT_EXECUTED
+    world.ask(third, 1, opcode=GENERATE)
+    assert third_peer.frames == [], "another partition has its own"
+    world.ask(one, 3)
+    assert 3 in one.in_flight, "other work is not bound by it"
+    world.dispatcher.client_lost(another, world.now)
+    world.ask(one, 4, opcode=GENERATE)
+    assert 4 in one.in_flight
+
+
+def test_key_generations_take_no_room_from_ordinary_work(make_world):
+    world = make_world(window=1, weights=(1,))
+    client, peer = world.client()
+    for request_id in (1, 2, 3):
+        world.ask(client, request_id, opcode=GENERATE)
+    world.ask(client, 4)
+    assert world.dispatcher.waiting == 0
+    assert len(world.links[world.nodes[0]].in_flight) == 4
+    assert peer.frames == []
+
+
+def test_a_client_that_goes_while_its_request_waits_leaves_nothing_behind(make_world):
+    world = make_world(window=1, weights=(1,))
+    client, _ = world.client()
+    world.ask(client, 1)
+    world.ask(client, 2)
+    world.lose(world.nodes[0], abnormal=False)
+    assert world.dispatcher.waiting == 2
+    world.dispatcher.client_lost(client, world.now)
+    assert world.dispatcher.waiting == 0
+    world.bring_up(world.nodes[0])
+    world.advance(11)
+    assert world.peers[world.nodes[0]].frames == []
+
+
+def test_the_time_that_ran_out_after_a_loss_is_a_time_out_and_not_called_not_executed(make_world):
+    world = make_world(weights=(1, 1), budget_per_s=0.0, budget_share=0.0, budget_burst=1)
+    client, peer = world.client()
+    world.dispatcher._budget.take()
+    world.ask(client, 1, timeout_ms=300)
+    world.lose(world.holders()[0], abnormal=False)
+    world.advance(0.4)
+    (answer,) = peer.frames
+    assert answer.status == Status.TIMEOUT
+    assert not answer.flags & kinds.Flag.NOT_EXECUTED
+
+
+def test_a_deadline_shorter_than_the_wait_for_a_node_is_kept(world):
+    client, peer = world.client()
+    for node in world.nodes:
+        world.lose(node)
+    world.ask(client, 1, timeout_ms=100)
+    world.advance(0.15)
+    assert statuses(peer) == [Status.UNAVAILABLE]
+    assert peer.frames[0].flags & kinds.Flag.NOT_EXECUTED
+
+
+def test_what_was_asked_just_before_the_last_loss_waits_its_quarter_second_too(world):
+    client, peer = world.client()
+    for node in world.nodes:
+        world.lose(node)
+    world.advance(0.2)
+    world.ask(client, 1)
+    world.advance(0.1)
+    assert peer.frames == []
+    world.advance(0.2)
+    assert statuses(peer) == [Status.UNAVAILABLE]
+
+
+def test_requests_that_lost_their_node_wait_as_long_when_none_is_left(make_world):
+    world = make_world(weights=(1,))
+    client, peer = world.client()
+    world.ask(client, 1)
+    world.advance(0.5)
+    world.lose(world.nodes[0], abnormal=False)
+    world.advance(0.2)
+    assert peer.frames == []
+    world.advance(0.1)
+    assert statuses(peer) == [Status.UNAVAILABLE]
+    assert not peer.frames[0].flags & kinds.Flag.NOT_EXECUTED
+
+
+def test_answers_to_deep_checks_go_to_who_asked_and_leave_the_window(world):
+    taken = []
+    node = world.nodes[0]
+    link = world.links[node]
+    probe = Probe(node, bytes(32), world.now)
+    link.in_flight[1] = probe
+    node.in_flight += 1
+    world.dispatcher.on_probe = lambda probe, link, frame, now: taken.append((probe, link, now))
+    world.answer(node, 1)
+    assert taken == [(probe, link, world.now)]
+    link.in_flight[2] = probe
+    node.in_flight += 1
+    world.dispatcher.on_probe = None
+    world.answer(node, 2)
+    assert node.in_flight == 0
+    assert node.answers == 0, "it says nothing of clients' requests"
+
+
+def test_key_generation_says_nothing_of_a_node_s_speed(world):
+    client, _ = world.client()
+    world.ask(client, 1, opcode=GENERATE)
+    (node,) = world.holders()
+    world.now += 30
+    link = world.links[node]
+    frame_of = type(world.peers[node])()
+    frame_of.sink(encode_frame(kinds.RESPONSE, b"\x90", request_id=1, opcode=GENERATE))
+    world.dispatcher.response(link, frame_of.frames[0], world.now)
+    assert (node.answers, node.answer_time_s) == (0, 0.0)
+    world.ask(client, 2)
+    (node,) = world.holders()
+    world.now += 2
+    world.answer(node)
+    assert (node.answers, node.answer_time_s) == (1, 2.0)
+
+
+def test_a_queue_is_measured_while_requests_wait_and_forgotten_when_none_does(make_world):
+    world = make_world(window=1, weights=(1,))
+    client, _ = world.client()
+    for request_id in range(1, 5):
+        world.ask(client, request_id)
+    for _ in range(3):
+        world.advance(0.3)
+        world.answer(world.nodes[0])
+    assert 0 < world.dispatcher._rate < 5
+    world.answer(world.nodes[0])
+    world.advance(0.6)
+    assert world.dispatcher._rate == 0.0

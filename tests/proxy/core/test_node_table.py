@@ -103,3 +103,156 @@ def test_a_window_is_at_least_one_and_at_most_what_the_link_takes(world):
     assert node.window == 1
     world.table.report(link, pong(window=500), 1.0)
     assert node.window == 20
+
+
+# ---- sanctions -------------------------------------------------------------------------------------------------------
+
+
+def test_a_node_under_sanction_is_out_and_says_why_until_it_is_lifted(world):
+    node = world.nodes[0]
+    world.table.impose(node, "ejected", "3 errors in a row", 1.0)
+    assert (names(world.table), node.operational, node.reason) == (["n1", "n2"], "ejected", "3 errors in a row")
+    world.table.judge(node, 2.0)
+    assert node.reason == "3 errors in a row", "another look keeps the reason"
+    world.table.impose(node, "", "", 3.0)
+    assert (names(world.table), node.operational, node.reason) == (["n0", "n1", "n2"], "up", "")
+
+
+def test_a_sanction_outlives_the_loss_of_the_connection(world):
+    node = world.nodes[0]
+    world.table.impose(node, "ejected", "a test", 1.0)
+    world.lose(node)
+    assert node.operational == "down"
+    world.bring_up(node)
+    assert node.operational == "ejected"
+    assert node.link is not None, "so that it can be probed"
+
+
+def test_what_a_node_says_of_itself_goes_before_a_sanction(world):
+    node = world.nodes[0]
+    world.table.impose(node, "ejected", "a test", 1.0)
+    world.table.report(world.links[node], pong("sealed"), 1.0)
+    assert (node.operational, node.reason) == ("sealed", "the node reports that it is sealed")
+
+
+def test_a_node_is_spared_only_by_another_one_in_rotation(world):
+    first, second, third = world.nodes
+    assert world.table.spares(first)
+    world.lose(second)
+    world.table.impose(third, "blocked", "a test", 1.0)
+    assert not world.table.spares(first)
+    assert world.table.spares(second), "it is out already"
+
+
+def test_an_operator_s_word_survives_the_loss_of_the_connection(world):
+    node = world.nodes[0]
+    world.table.report(world.links[node], pong(administrative="maintain"), 1.0)
+    node.paths[0].link = None
+    world.table.path_down(node.paths[0], "cut", 2.0)
+    assert (node.operational, node.administrative) == ("down", "maintain")
+    node.paths[0].link = world.links[node]
+    world.table.path_up(world.links[node], 3.0)
+    assert (node.operational, node in world.table.rotation) == ("up", False)
+
+
+# ---- bulk links ------------------------------------------------------------------------------------------------------
+
+
+def test_the_bulk_link_is_that_of_the_first_path_that_is_up_and_else_its_main_link():
+    node = Node("a", "s", 1, [("x", "h:1"), ("y", "h:2")])
+    table = NodeTable([node], Settings(), 0.0)
+    links = [Link(path, lambda raw: None) for path in node.paths]
+    bulk = Link(node.paths[1], lambda raw: None, bulk=True)
+    for link in links:
+        table.path_up(link, 1.0)
+    node.paths[1].bulk = bulk
+    table.judge(node, 1.0)
+    assert (node.link, node.bulk) == (links[0], links[0])
+    table.path_down(node.paths[0], "cut", 2.0)
+    assert (node.link, node.bulk) == (links[1], bulk)
+    assert table.links == [links[0], links[1], bulk]
+    table.path_down(node.paths[1], "cut", 2.0)
+    assert (node.link, node.bulk) == (None, None)
+
+
+# ---- slow start ------------------------------------------------------------------------------------------------------
+
+
+def test_a_node_that_returns_grows_from_a_tenth_to_its_whole_share_in_ten_seconds(world):
+    node = world.nodes[0]
+    world.now += 60
+    world.lose(node)
+    world.bring_up(node)
+    assert node.share == pytest.approx(0.1)
+    for seconds, share in [(1, 0.19), (5, 0.55), (10, 1.0), (60, 1.0)]:
+        world.table.warm(world.now + seconds)
+        assert node.share == pytest.approx(share)
+    assert world.table.total == pytest.approx(3.0)
+
+
+def test_its_weight_and_its_slowness_count_too(make_world):
+    world = make_world(weights=(4, 1))
+    node = world.nodes[0]
+    world.now += 60
+    world.lose(node)
+    world.bring_up(node)
+    node.slowness = 0.5
+    world.table.warm(world.now + 5)
+    assert node.share == pytest.approx(4 * 0.55 * 0.5)
+
+
+def test_a_proxy_that_has_just_started_takes_nodes_at_their_whole_share(world):
+    world.now += 9
+    world.lose(world.nodes[0])
+    world.bring_up(world.nodes[0])
+    assert world.nodes[0].share == 1.0
+    world.now += 2
+    world.lose(world.nodes[1])
+    world.bring_up(world.nodes[1])
+    assert world.nodes[1].share == pytest.approx(0.1)
+
+
+def test_the_first_node_after_none_serves_wholly_and_the_next_one_slowly(world):
+    world.now += 60
+    for node in world.nodes:
+        world.lose(node)
+    world.bring_up(world.nodes[0])
+    world.bring_up(world.nodes[1])
+    assert [node.share for node in world.nodes[:2]] == [1.0, pytest.approx(0.1)]
+
+
+def test_slow_start_can_be_turned_off(make_world):
+    world = make_world(slow_start_s=0.0)
+    world.now += 60
+    world.lose(world.nodes[0])
+    world.bring_up(world.nodes[0])
+    assert world.nodes[0].share == 1.0
+
+
+def test_a_node_that_stays_in_rotation_does_not_begin_again(world):
+    world.now += 60
+    world.table.report(world.links[world.nodes[0]], pong("stale"), world.now)
+    world.lose(world.nodes[1])
+    assert world.nodes[2].share == 1.0
+
+
+def test_the_time_without_any_node_begins_with_the_last_loss(world):
+    for at, node in enumerate(world.nodes):
+        world.now = 200.0 + at
+        world.lose(node)
+    world.table.judge(world.nodes[0], 210.0)
+    assert world.table.empty_since == 202.0
+
+
+# ---- another configuration -------------------------------------------------------------------------------------------
+
+
+def test_nodes_that_are_replaced_leave_the_rotation_and_those_that_stay_keep_their_state(world):
+    first, second, third = world.nodes
+    new = Node("n3", "s", 1, [("a", "h3:1")])
+    gone = world.table.replace([second, third, new], world.now)
+    assert gone == [first]
+    assert names(world.table) == ["n1", "n2"]
+    assert world.table.total == 2.0
+    assert second.operational == "up"
+    assert world.table.replace([second, third, new], world.now) == []

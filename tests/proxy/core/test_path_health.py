@@ -2,6 +2,8 @@
 
 import pytest
 
+from hsm_wire import kinds
+from hsm_wire.frames import FrameSplitter
 from proxy.core.path_health import FAST_ATTEMPTS, PathHealth, Step
 from proxy.core.settings import HealthSettings, Settings
 
@@ -111,3 +113,65 @@ def test_intervals_vary_by_a_fifth(chance, factor):
     raise_up(health)
     assert health.step(factor - 0.01, hurry=False) is Step.NOTHING
     assert health.step(factor + 0.001, hurry=False) is Step.PING
+
+
+def test_a_ping_under_way_while_the_proxy_stood_still_is_asked_anew(health):
+    raise_up(health)
+    health.step(1.0, hurry=False)
+    old = health.ping_id
+    health.forgive(30.0)
+    assert health.step(30.0, hurry=False) is Step.PING
+    assert health.missed == 0
+    assert not health.answered(old, 30.0, hurry=False)
+    assert health.ping_sent_at == 30.0, "the old answer is not the new question's"
+
+
+def test_forgiving_does_not_put_off_what_was_due(health):
+    raise_up(health)
+    health.forgive(0.5)
+    assert health.step(0.5, hurry=False) is Step.PING
+
+
+def test_misses_before_the_proxy_stood_still_stay_counted(health):
+    raise_up(health)
+    for now in (1.0, 1.5, 1.75, 2.25):
+        health.step(now, hurry=False)
+    assert health.missed == 2
+    health.forgive(9.0)
+    assert health.missed == 2
+
+
+def test_the_ping_carries_the_id_that_its_answer_must_have(health):
+    raise_up(health)
+    health.step(1.0, hurry=False)
+    (frame,) = FrameSplitter(1 << 20).split(health.ping)
+    assert (frame.kind, frame.request_id) == (kinds.PING, health.ping_id) == (kinds.PING, 2)
+
+
+def test_ids_of_pings_never_reach_those_of_other_questions(health):
+    raise_up(health)
+    health.ping_id = 0x7FFF_FFFF
+    health.step(1.0, hurry=False)
+    assert health.ping_id == 1
+
+
+def test_while_its_answers_are_missing_a_path_is_pinged_at_the_fast_interval(health):
+    raise_up(health)
+    health.step(1.0, hurry=False)
+    health.step(1.5, hurry=False)
+    assert health.step(1.74, hurry=False) is Step.NOTHING
+    assert health.step(1.75, hurry=False) is Step.PING
+
+
+def test_a_path_that_was_never_up_is_tried_every_two_seconds(health):
+    health.step(0.0, hurry=False)
+    health.lost(0.0)
+    assert health.step(1.99, hurry=False) is Step.NOTHING
+    assert health.step(2.0, hurry=False) is Step.CONNECT
+
+
+def test_an_answer_of_a_path_that_is_up_does_not_raise_it_again(health):
+    raise_up(health)
+    health.step(1.0, hurry=False)
+    assert not health.answered(health.ping_id, 1.1, hurry=False)
+    assert health.up
