@@ -1,11 +1,17 @@
 """Reads what a fuzzer gives as a script: numbers, pieces, frames. Whatever is missing at the end is zeros."""
 
+from collections.abc import Sequence
+
 from hsm_wire import kinds
 from hsm_wire.frames import encode_frame
 from hsm_wire.messages import Bind, Goaway, Hello, Pong, Unbind, Welcome, encode_body
 
 OPCODES = (0x0201, 0x0002, 0x0003, 0x0004, 0x0101, 0x0103, 0x0401, 0xFFFF)
 STATUSES = (0, 0, 0x0101, 0x0103, 0x0201, 0x0301, 0x0401, 0x0402, 0x0501, 0x0502, 0xFFFF)
+AS_PROXY = (3, 3, 3, 3, 8, 5, 9, 10, 6, 3)
+"""Kinds that a proxy sends to a node: most are requests."""
+AS_CLIENT = (3, 3, 3, 3, 8, 5, 6, 3)
+AS_NODE = (4, 4, 4, 4, 6, 6, 5, 4)
 BODIES = (
     b"\x90",
     b"",
@@ -54,10 +60,12 @@ class Input:
         choice = self.number()
         return self.take(choice - 0x80) if choice >= 0x80 else BODIES[choice % len(BODIES)]
 
-    def frame(self) -> bytes:
-        """A frame, nearly always a legal one by itself."""
-        kind = 1 + self.number() % 10
-        request_id = self.number() % 8
+    def frame(self, usual: Sequence[int] = tuple(kinds.Kind)) -> bytes:
+        """A frame that is legal by itself; of a kind out of `usual`, now and then of any other."""
+        choice = self.number()
+        kind = 1 + choice % len(kinds.Kind) if choice >= 0xF0 else usual[choice % len(usual)]
+        choice = self.number()
+        request_id = 0 if choice == 0xFF else 1 + choice % 8
         body = self.body()
         if kind == kinds.REQUEST:
             choice, timeout = self.number(), self.number()

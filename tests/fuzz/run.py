@@ -4,7 +4,8 @@
     python tests/fuzz/run.py --keep [--target NAME]            # choose the corpus anew from it and what was found
 
 `--seconds` is the time in all, shared by the targets. What is found grows in `--work` (a folder of its own, below
-the system's temporary one unless named) and comes into the repository by `--keep` only. Needs the dependency group
+the system's temporary one unless named) and comes into the repository by `--keep` only,
+which lets files called `witness-*` be: the inputs of bugs, and of broken variants that few inputs find. Needs the dependency group
 `fuzz`; `--keep` and the replay in `make test` do not.
 """
 
@@ -128,12 +129,14 @@ def keep(name: str, work: Path) -> None:
     paths = [*corpus.iterdir(), *work.glob(f"{name}/*"), *work.glob(f"{name}-*")]
     inputs = {data for path in paths if len(data := path.read_bytes()) <= MAX_FILE_BYTES}
     reached = {data: edges_of(one, data) for data in sorted(inputs, key=lambda data: (len(data), data))}
-    chosen = cover(reached)
+    witnesses = {path.read_bytes() for path in corpus.glob("witness-*")}
+    chosen = [data for data in cover(reached) if data not in witnesses][: MAX_FILES - len(witnesses)]
     for path in corpus.iterdir():
-        path.unlink()
+        if not path.name.startswith("witness-"):
+            path.unlink()
     for data in chosen:
         (corpus / hashlib.sha256(data).hexdigest()[:16]).write_bytes(data)
-    print(f"{name}: {len(chosen)} of {len(inputs)} inputs")
+    print(f"{name}: {len(chosen) + len(witnesses)} of {len(inputs)} inputs")
 
 
 def main() -> int:

@@ -11,8 +11,12 @@ import pytest
 
 from hsm_node.core.node_states import NodeStateRecord
 from hsm_node.core.records import Record
+from hsm_node.core.refusal import Refusal
+from hsm_node.net.link import Link
+from hsm_node.service.request import Request
+from hsm_wire import kinds
 from hsm_wire.connection import Connection
-from hsm_wire.frames import Frame
+from hsm_wire.frames import Frame, encode_frame
 from hsm_wire.messages import Hello, Welcome
 from hsm_wire.states import State
 
@@ -174,3 +178,39 @@ def test_the_configurations_target_finds_a_text_that_is_no_line(text: str) -> No
         raise Multiline(text)
 
     assert failures("configuration", {"cluster": (load, Multiline)}) == len(corpus("configuration"))
+
+
+class AnswersTwice(Link):
+    """A node's link that sends each result again."""
+
+    def answer(self, request: Request, status: int, body: bytes) -> None:
+        super().answer(request, status, body)
+        self._send(encode_frame(kinds.RESPONSE, request_id=request.request_id))
+
+
+class Swallows(Link):
+    """A node's link that forgets to say what failed."""
+
+    def refuse(self, request: Request, refusal: Refusal) -> None:
+        self._requests.pop(request.request_id, None)
+
+
+class Stumbles(Link):
+    """A node's link with an exception that nobody takes."""
+
+    def _cancel(self, frame: Frame) -> None:
+        self._requests[frame.request_id].cancel()
+
+
+class TakesAll(Link):
+    """A node's link without a window."""
+
+    def _request(self, frame: Frame, now: float) -> None:
+        agreed, self._max_in_flight = self._max_in_flight, 1000
+        super()._request(frame, now)
+        self._max_in_flight = agreed
+
+
+@pytest.mark.parametrize("broken", [AnswersTwice, Swallows, Stumbles, TakesAll])
+def test_the_node_links_target_finds_a_broken_link(broken: type[Link]) -> None:
+    assert failures("node_link", broken)
