@@ -514,3 +514,27 @@ def test_a_queue_is_measured_while_requests_wait_and_forgotten_when_none_does(ma
     world.answer(world.nodes[0])
     world.advance(0.6)
     assert world.dispatcher._rate == 0.0
+
+
+def test_requests_that_never_had_a_node_are_unavailable_when_none_comes(world):
+    client, peer = world.client()
+    for node in world.nodes:
+        world.lose(node)
+    for request_id in (1, 2):
+        world.ask(client, request_id)
+    world.dispatcher.client_lost(client, world.now)
+    assert world.dispatcher.waiting == 0
+    other, other_peer = world.client("other")
+    world.ask(other, 1)
+    world.advance(0.3)
+    assert (peer.frames, statuses(other_peer)) == ([], [Status.UNAVAILABLE])
+
+
+def test_an_owed_answer_that_was_taken_already_is_not_counted_as_forgotten(world):
+    client, _ = world.client()
+    world.ask(client, 1, timeout_ms=100)
+    (node,) = world.holders()
+    world.advance(0.2)
+    world.links[node].in_flight.clear()
+    world.advance(31)
+    assert world.counters.forgotten_answers == 0

@@ -479,3 +479,34 @@ def test_all_of_many_requests_that_wait_are_served_in_the_end(make_world):
     while world.holders():
         world.answer(world.nodes[1])
     assert [frame.status for frame in peer.frames] == [Status.OK] * 40
+
+
+def test_an_acquitted_request_that_has_had_its_attempts_is_unavailable_and_not_poison(make_world):
+    world = make_world(weights=(1, 1, 1, 1), attempts=2)
+    client, peer = fill(world, world.nodes[0], 1)
+    world.lose(world.nodes[0])
+    second = world.holders()[0]
+    world.lose(second)
+    world.lose(other_than(world, world.nodes[0], second))
+    world.advance(0.35)
+    assert [frame.status for frame in peer.frames] == [Status.UNAVAILABLE]
+    assert not peer.frames[0].flags & kinds.Flag.NOT_EXECUTED
+    assert (world.counters.poisoned, dict(client.in_flight)) == (0, {})
+
+
+def test_a_key_generation_under_suspicion_keeps_nobody_waiting_and_runs_beside_no_suspect(world):
+    client, _ = world.client()
+    others = world.nodes[1:]
+    for other in others:
+        other.in_flight += other.window
+    world.ask(client, 1, opcode=GENERATE)
+    world.ask(client, 2)
+    world.ask(client, 3)
+    for other in others:
+        other.in_flight -= other.window
+    world.lose(world.nodes[0])
+    assert [len(requests_at(world, other)) for other in others] == [1, 1]
+    assert client.in_flight[1].link is None
+    world.answer(others[0])
+    assert client.in_flight[1].link.node is others[0]
+    assert others[0].suspects == 0

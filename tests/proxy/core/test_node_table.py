@@ -256,3 +256,9 @@ def test_nodes_that_are_replaced_leave_the_rotation_and_those_that_stay_keep_the
     assert world.table.total == 2.0
     assert second.operational == "up"
     assert world.table.replace([second, third, new], world.now) == []
+
+
+def test_a_path_that_is_up_already_is_no_change(world):
+    world.table.take_changes()
+    world.table.path_up(world.links[world.nodes[0]], 1.0)
+    assert world.table.take_changes() == []

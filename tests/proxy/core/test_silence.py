@@ -145,3 +145,16 @@ def test_what_the_proxy_missed_while_it_stood_still_is_forgiven(way):
 def test_closed_links_are_not_among_a_node_s_links(way):
     way.node.paths[0].link = None
     assert [link.path.uplink for link in links_of(way.node)] == ["b"]
+
+
+def test_a_second_link_that_becomes_silent_does_not_put_off_the_first(way):
+    first, second = links_of(way.node)
+    second.in_flight.clear()
+    way.lost(100.5)
+    second.heard = 100.4  # it brought nothing after the PING either
+    second.probed_at = 0.0
+    second.in_flight[1] = object()
+    second.owing_since = 100.4
+    way.lost(100.95)
+    assert (first.probed_at, second.probed_at) == (100.5, 100.95)
+    assert way.lost(101.0) == [first]

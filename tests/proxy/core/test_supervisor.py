@@ -173,3 +173,21 @@ def test_a_node_that_went_down_in_order_makes_nobody_a_suspect(watched):
     watched.supervisor.link_lost(node.paths[0].link, "closed", watched.now)
     assert sum(other.suspects for other in watched.nodes) == 0
     assert watched.counters.failovers > 0
+
+
+def test_a_node_that_was_never_reached_can_be_taken_out_of_the_file(watched):
+    gone = watched.nodes[0]
+    watched.machines[gone].reachable = False
+    watched.crash(gone)
+    watched.supervisor.reconfigured(watched.table.replace(watched.nodes[1:], watched.now), watched.now)
+    watched.advance(3)
+    assert names(watched) == ["n1", "n2"]
+    assert all(path.node is not gone for path, _ in watched.asked_for[-1:])
+
+
+def test_requests_of_a_node_taken_out_of_the_file_are_no_suspects(watched):
+    busy(watched)
+    gone = watched.nodes[0]
+    watched.supervisor.reconfigured(watched.table.replace(watched.nodes[1:], watched.now), watched.now)
+    assert [node.suspects for node in watched.nodes] == [0, 0, 0]
+    assert gone.errors_in_a_row == 0

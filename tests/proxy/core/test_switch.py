@@ -204,3 +204,17 @@ def test_an_answer_leaves_nothing_on_the_wheel(one):
     assert request.slot is not None
     one.answer(one.nodes[0])
     assert (request.slot, request.done) == (None, True)
+
+
+def test_not_executed_is_not_passed_on_for_a_request_that_another_node_had(make_world):
+    world = make_world(weights=(1, 1))
+    client, peer = world.client()
+    world.ask(client, 1)
+    (node,) = world.holders()
+    world.lose(node, abnormal=False)
+    world.answer(world.holders()[0], status=Status.OVERLOADED, flags=kinds.Flag.NOT_EXECUTED)
+    (answer,) = peer.frames
+    assert (answer.status, answer.flags) == (Status.OVERLOADED, 0)
+    world.ask(client, 2)
+    world.answer(world.holders()[0], status=Status.OVERLOADED, flags=kinds.Flag.NOT_EXECUTED)
+    assert peer.frames[1].flags == kinds.Flag.NOT_EXECUTED
