@@ -22,6 +22,8 @@ from hsm_wire.statuses import Status
 _log = logging.getLogger("hsm_client")
 OPEN_TIMEOUT_S: Final = 3.0
 """Longest wait for one proxy to take a connection, TLS and greeting included."""
+FIRST_OPEN_TIMEOUT_S: Final = 1.0
+"""The same while another proxy is untried: one that hangs costs this, and not all the time that a caller has."""
 STEADY_S: Final = 1.0
 """A connection that ends sooner counts as a failed one: else a proxy that takes and drops us is called in a loop."""
 MAX_WAITING: Final = 10_000
@@ -132,8 +134,10 @@ class Pool:
         while True:
             address = self._proxies[position % len(self._proxies)]
             busy = False
+            untried = failures < len(self._proxies) - 1
+            limit_s = FIRST_OPEN_TIMEOUT_S if untried else OPEN_TIMEOUT_S
             try:
-                connection = await Connection.open(address, self._identity, timeout_s=OPEN_TIMEOUT_S)
+                connection = await Connection.open(address, self._identity, timeout_s=limit_s)
             except Exception as error:  # noqa: BLE001 - whatever went wrong, the slot must live on
                 self._last_error = _as_hsm_error(error, address)
                 busy = self._last_error.status == Status.OVERLOADED

@@ -1,10 +1,12 @@
 """Several connections to several proxies."""
 
 import asyncio
+import socket
 from random import Random
 
 from fake_cluster import FakeProxy
 
+from hsm_client.client import CONNECT_S
 from hsm_client.config import ClientConfig, ProxyAddress
 from hsm_client.pool import Pool
 
@@ -58,3 +60,20 @@ async def test_a_slot_moves_at_once_to_a_proxy_that_no_other_slot_uses(proxy, co
         await pool.close()
         for other in others:
             await other.stop()
+
+
+async def test_a_proxy_that_takes_connections_and_never_answers_does_not_use_up_the_time_for_the_next_one(
+    proxy, configured
+):
+    hung = socket.create_server(("127.0.0.1", 0))  # the system takes connections, and nobody reads them
+    address = ProxyAddress("127.0.0.1", hung.getsockname()[1])
+    well = configured(proxy).proxies
+    # The pool starts at a random proxy: here at the one that hangs.
+    proxies = (address, *well) if Random(1).randrange(2) == 0 else (*well, address)
+    pool = Pool(ClientConfig(proxies, None), 1, Random(1))
+    pool.start()
+    try:
+        await pool.opened(CONNECT_S, patient=True)
+    finally:
+        await pool.close()
+        hung.close()
