@@ -1,18 +1,24 @@
 """Alive but blocked: a node that answers PING and finishes nothing (design.md section 5, `blocked`)."""
 
 from proxy.core.node_table import Node
-from proxy.core.parties import Request
+from proxy.core.parties import Owed, Probe
 from proxy.core.settings import Settings
 from proxy.core.silence import links_of
 from proxy.core.switch import LONG
 
 
 def oldest_ordinary(node: Node) -> float | None:
-    """Return when the oldest request was sent that the node owes, those left out that run long by nature."""
+    """Return when the oldest request was sent that the node owes, those left out that run long by nature.
+
+    One that was given up there counts too: where all deadlines are short, nothing else shows that a node is blocked.
+    """
     oldest: float | None = None
     for link in links_of(node):
         for entry in link.in_flight.values():  # in the order of sending: the first that counts is the link's oldest
-            if isinstance(entry, Request) and entry.frame.opcode not in LONG:
+            if isinstance(entry, Probe):
+                continue
+            request = entry.request if isinstance(entry, Owed) else entry
+            if request.frame.opcode not in LONG:
                 oldest = entry.sent_at if oldest is None else min(oldest, entry.sent_at)
                 break
     return oldest

@@ -34,6 +34,8 @@ DEADLINE_SLACK_S = 0.08
 SILENT_S = 1.1 + 0.075
 """Silence of 0.5 s twice, each seen one beat late at most, and a beat to spare."""
 BLOCKED_S = 1.5 + 0.075
+CRASH_SEEN_S = 0.5
+"""Until the reset of a crashed node has arrived everywhere."""
 FULL_CHECK_BEATS = 8
 _CHECK = int(Opcode.CHECK)
 _NOT_EXECUTED = int(kinds.Flag.NOT_EXECUTED)
@@ -100,6 +102,7 @@ class Checks:
         self.requests = 0
         self.resends = 0
         self.losses: deque[tuple[float, str]] = deque(maxlen=256)
+        self.crashes: deque[tuple[float, str]] = deque(maxlen=256)
         self._beats = 0
         self._rotation: list[Node] = []
         self._started_at = 0.0
@@ -202,7 +205,9 @@ class Checks:
         self.records[token].acquitted += 1
         since = now - 2 * self.proxy.settings.retry.verdict_s - 0.1
         tried = {node.name for node in request.tried}
-        if served and not any(at >= since and name not in tried for at, name in self.losses):
+        # A node may be lost again before it was seen to be back: the world knows, the table does not.
+        lost = [*self.losses, *((at + CRASH_SEEN_S, name) for at, name in self.crashes)]
+        if served and not any(at >= since and name not in tried for at, name in lost):
             self.violated(f"request {token.hex()} was acquitted though no other node was lost")
 
     # ---- the nodes' wire ------------------------------------------------------------------------------------------
@@ -255,6 +260,10 @@ class Checks:
         """Note that a node began to work on it."""
         del node
         self.records[token].executed += 1
+
+    def crashed(self, node: "SimNode") -> None:
+        """Note that a node's process ended."""
+        self.crashes.append((self.proxy.now, node.name))
 
     def killed(self, token: bytes, node: "SimNode") -> None:
         """Note that it took its node with it."""

@@ -130,6 +130,7 @@ class SimNode:
         if not self.alive:
             return
         self.engine.note(f"{self.name} crashes")
+        self.checks.crashed(self)
         self.alive = False
         self._close_all()
         self._clear()

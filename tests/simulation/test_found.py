@@ -16,6 +16,7 @@ from proxy.core.dispatcher import Dispatcher
 from proxy.core.node_table import Node, NodeTable
 from proxy.core.parties import Client, Link, Request
 from proxy.core.principals import Principals
+from proxy.core.progress import Progress, oldest_ordinary
 from proxy.core.settings import RetrySettings, Settings
 
 SIGN, GENERATE = int(Opcode.SIGN), int(Opcode.GENERATE_KEY)
@@ -56,8 +57,8 @@ class Bench:
         self.table.path_down(node.paths[0], "gone", self.now)
         self.core.link_lost(link, node_lost=True, abnormal=True, now=self.now)
 
-    def ask(self, request_id: int, opcode: int = SIGN) -> Request:
-        raw = encode_frame(kinds.REQUEST, b"\x90", request_id=request_id, opcode=opcode, timeout_ms=8_000)
+    def ask(self, request_id: int, opcode: int = SIGN, timeout_ms: int = 8_000) -> Request:
+        raw = encode_frame(kinds.REQUEST, b"\x90", request_id=request_id, opcode=opcode, timeout_ms=timeout_ms)
         self.core.request(self.client, frame_of(raw), self.now)
         return self.client.in_flight[request_id]
 
@@ -151,3 +152,16 @@ def test_not_executed_is_passed_on_where_it_is_the_whole_truth() -> None:
     bench.up(bench.nodes[0])
     bench.answer(bench.ask(1), Status.NOT_CURRENT, not_executed=True)
     assert bench.answers[1].flags == kinds.Flag.NOT_EXECUTED
+
+
+def test_a_blocked_node_shows_also_where_every_deadline_is_short() -> None:
+    bench = Bench(1)
+    (node,) = bench.nodes
+    bench.up(node)
+    progress = Progress()
+    seen = []
+    for number in range(1, 10):  # each is answered TIMEOUT after 0.2 s; the node works on all of them and ends none
+        bench.ask(number, timeout_ms=200)
+        bench.advance(0.25)
+        seen.append(progress.stands_still(0, oldest_ordinary(node), bench.core.settings, bench.now))
+    assert any(seen), "each request alone is younger than the rule wants"
