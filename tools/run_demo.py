@@ -5,6 +5,7 @@ code says whether all was well; without it the cluster stays up until Ctrl-C.
 """
 
 import argparse
+import contextlib
 import os
 import shlex
 import signal
@@ -20,6 +21,14 @@ from run_steps import STEPS, DemoError, Runner, python_path, requests_per_node
 START_DEADLINE_S: Final = 60.0
 STOP_DEADLINE_S: Final = 20.0
 POLL_INTERVAL_S: Final = 0.1
+# PR_SET_PDEATHSIG survives exec: `hsmctl dev` gets SIGTERM when this script ends, however that was.
+END_WITH_PARENT: Final = """\
+import ctypes, os, sys
+ctypes.CDLL(None).prctl(1, 15)
+if os.getppid() != int(sys.argv[1]):
+    sys.exit(1)
+os.execv(sys.argv[2], sys.argv[2:])
+"""
 
 
 def main() -> int:
@@ -28,8 +37,7 @@ def main() -> int:
     parser.add_argument("--once", action="store_true", help="stop everything at the end; exit 0 if all was well")
     parser.add_argument("--dir", default="redoubt-dev", help="folder of the cluster (default: ./redoubt-dev)")
     options = parser.parse_args()
-    # SIGTERM ends us as Ctrl-C does, so that the cluster is stopped in order either way.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    end_like_ctrl_c()
     folder = Path(options.dir).absolute()
     cluster = None
     try:
@@ -43,12 +51,26 @@ def main() -> int:
         print(f"\nThis did not work: {failure}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nStopping the cluster.")
+        with contextlib.suppress(OSError):  # The terminal may be what went away.
+            print("\nStopping the cluster.", flush=True)
         return 1 if options.once else 0
+    except OSError as failure:
+        # Whoever read what we print has left, or a file could not be written.
+        with contextlib.suppress(OSError):
+            print(f"\nThis did not work: {failure}", file=sys.stderr)
+        return 1
     finally:
         if cluster is not None:
             stop(cluster)
     return 0
+
+
+def end_like_ctrl_c() -> None:
+    """Let SIGTERM and the end of the terminal stop us as Ctrl-C does, so that the cluster is stopped in order."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # A shell may have started us with it ignored.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup
+        signal.signal(signal.SIGHUP, signal.default_int_handler)
 
 
 def start(folder: Path) -> subprocess.Popen[bytes]:
@@ -58,7 +80,7 @@ def start(folder: Path) -> subprocess.Popen[bytes]:
     with tempfile.TemporaryFile() as said:
         before = written_at(folder)
         cluster = subprocess.Popen(
-            [sys.executable, "-m", "hsmctl.cli", "dev", "--dir", str(folder)],
+            [*bound_to_us(), sys.executable, "-m", "hsmctl.cli", "dev", "--dir", str(folder)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=said,
@@ -78,6 +100,11 @@ def start(folder: Path) -> subprocess.Popen[bytes]:
             raise
     print(f"Ready after {time.monotonic() - began:.1f} s. Keys you make now exist only inside the nodes.")
     return cluster
+
+
+def bound_to_us() -> list[str]:
+    """Return what to put before a command so that its process gets SIGTERM when this script ends, even by kill -9."""
+    return [sys.executable, "-I", "-S", "-c", END_WITH_PARENT, str(os.getpid())]
 
 
 def written_at(folder: Path) -> int:
@@ -120,9 +147,9 @@ def stay(folder: Path, cluster: subprocess.Popen[bytes]) -> None:
 
 def stop(cluster: subprocess.Popen[bytes]) -> None:
     """Stop the cluster, whatever state it is in."""
-    # A second Ctrl-C must not leave anything running: from here on we only wait.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    # Another signal must not leave anything running: from here on we only wait.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     if cluster.poll() is None:
         cluster.terminate()
     try:

@@ -18,6 +18,8 @@ MASTER_KEY_BYTES: Final = 32
 LOCK_PATIENCE_S: Final = 0.3
 """`hsmctl dev start` holds the lock for an instant to see whether it is free; that must not refuse a start."""
 LOCK_INTERVAL_S: Final = 0.02
+MAX_PID_CHARACTERS: Final = 20
+"""As much of the lock file as is read: the process id of who has it."""
 
 
 class Folder:
@@ -58,19 +60,31 @@ class Folder:
 
     def _locked(self) -> IO[str]:
         deadline = time.monotonic() + LOCK_PATIENCE_S
-        lock = (self.path / "dev.lock").open("w")
+        # Not "w": that would empty the file of who has it.
+        lock = (self.path / "dev.lock").open("a+")
         while True:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return lock
             except BlockingIOError:
                 if time.monotonic() > deadline:
-                    lock.close()
-                    raise CommandError(
-                        f"{self.path} is in use by another `hsmctl dev`; "
-                        "stop that one or name another folder by --dir", USAGE,
-                    ) from None  # fmt: skip
+                    raise self._in_use(lock) from None
+            else:
+                lock.truncate(0)
+                lock.write(f"{os.getpid()}\n")
+                lock.flush()
+                return lock
             time.sleep(LOCK_INTERVAL_S)
+
+    def _in_use(self, lock: IO[str]) -> CommandError:
+        with lock:
+            lock.seek(0)
+            pid = lock.read(MAX_PID_CHARACTERS).strip()
+        known = pid.isdecimal()
+        return CommandError(
+            f"{self.path} is in use by another `hsmctl dev`{f' (process {pid})' if known else ''}; "
+            f"stop that one{f' with `kill {pid}`' if known else ''} or name another folder by --dir",
+            USAGE,
+        )
 
     def ours(self) -> bool:
         """Whether the folder is still the one that was taken: a removed one may have been made anew by another."""

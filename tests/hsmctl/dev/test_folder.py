@@ -1,6 +1,7 @@
 """What a folder keeps over runs, and who may use it."""
 
 import datetime
+import os
 import fcntl
 import shutil
 import stat
@@ -38,10 +39,16 @@ def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
     assert not second.held()
     first.take()
     assert second.held()
-    with pytest.raises(CommandError, match="in use"):
+    with pytest.raises(CommandError, match=rf"in use by another `hsmctl dev` \(process {os.getpid()}\)"):
+        second.take()
+    # Being refused leaves the process id of who has it where it was.
+    assert (tmp_path / "dev.lock").read_text() == f"{os.getpid()}\n"
+    (tmp_path / "dev.lock").write_text("of an older version")
+    with pytest.raises(CommandError, match="in use by another `hsmctl dev`; stop that one or"):
         second.take()
     first.release()
     second.take()
+    assert (tmp_path / "dev.lock").read_text() == f"{os.getpid()}\n"
     second.release()
 
 
