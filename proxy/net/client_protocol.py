@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from proxy.net.listener import Listener
 
 
+def _nothing(_raw: bytes) -> None:
+    """Stand in for the sink of a client that has gone."""
+
+
 class ClientProtocol(asyncio.Protocol):
     """What a client's connection does; `Listener` holds what all of them share."""
 
@@ -118,6 +122,15 @@ class ClientProtocol(asyncio.Protocol):
         del exc  # why a client went away is its own affair
         self._closing = True
         self._listener.left(self)
+        # Nodes may owe answers to this client for a while yet: what waits for them holds no buffers, and the circle
+        # of protocol, gate and transport is cut, so that megabytes do not wait for the garbage collector.
+        client = self.client
+        if client is not None:
+            client.sink = _nothing
+            client.resume = client.drained = None
+        if self._gate is not None:
+            self._gate.lost()
+        self._transport = self._gate = None
 
     def go_away(self, reason: str) -> None:
         """Say GOAWAY; what is in flight is answered, then the connection ends."""

@@ -39,10 +39,27 @@ class FlushTurn:
                 gate.abort()
 
 
+class _Gone(asyncio.Transport):
+    """Stands for a connection that has ended."""
+
+    def is_closing(self) -> bool:
+        return True
+
+    def abort(self) -> None:
+        """Do nothing: there is nothing left."""
+
+
+GONE = _Gone()
+
+
+def _nothing() -> None:
+    """Stand in for what a lost connection would have called."""
+
+
 class WriteGate:
     """The one way out to one peer."""
 
-    __slots__ = ("_limit_bytes", "_overflow", "_pending", "_transport", "_turn")
+    __slots__ = ("__weakref__", "_limit_bytes", "_overflow", "_pending", "_transport", "_turn")
 
     def __init__(
         self, transport: asyncio.Transport, turn: FlushTurn, limit_bytes: int, overflow: Callable[[], None]
@@ -90,6 +107,12 @@ class WriteGate:
             self._transport.write_eof()
         except OSError:  # the peer has gone in this very turn; the loop tells of it in the next one
             self._transport.abort()
+
+    def lost(self) -> None:
+        """Let go of a connection that has ended: whoever still holds the gate must not hold its buffers."""
+        self._pending = []
+        self._transport = GONE
+        self._overflow = _nothing
 
     def abort(self) -> None:
         """Drop the connection and everything not sent yet."""

@@ -1,6 +1,8 @@
 """What a client may do wrong: each has an answer that says so, and no effect on another client."""
 
 import asyncio
+import gc
+import weakref
 
 import pytest
 from proxy_stage import FAST
@@ -266,3 +268,22 @@ async def test_a_client_that_does_not_read_its_answers_is_closed(stage):
     other = await stage.connect()
     other.ask(1)
     assert (await other.frame()).status == 0
+
+
+async def test_a_client_that_has_gone_leaves_nothing_for_the_garbage_collector(stage):
+    await stage.start(nodes=1)
+    stage.nodes[0].holding = True
+    client = await stage.connect()
+    client.ask(1)
+    await stage.until(lambda: stage.nodes[0].requests)
+    (protocol,) = stage.app.listener.clients
+    gone = weakref.ref(protocol._gate)
+    del protocol
+    gc.collect()
+    gc.disable()
+    try:
+        await client.close()
+        await stage.until(lambda: not stage.app.listener.clients)
+        await stage.until(lambda: gone() is None)
+    finally:
+        gc.enable()
