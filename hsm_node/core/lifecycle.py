@@ -1,5 +1,6 @@
 """What a key becomes: new, changed, destroyed. Checks what was asked for and returns the next record."""
 
+import unicodedata
 from collections.abc import Collection
 from typing import Final
 
@@ -16,6 +17,10 @@ from hsm_wire.usages import PolicyFlag, Usage
 
 ENFORCED_FLAGS: Final = PolicyFlag.CALLER_IV
 """Flags that mean something here. The others are refused: a policy that nobody enforces is a lie."""
+
+
+_UNPRINTED: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""Categories of Unicode: control, formatting (writing direction too), surrogates, line separators."""
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -44,8 +49,15 @@ def check_new_key(request: GenerateKey | ImportKey, offered_types: Collection[st
         raise Refusal(Status.MECHANISM_NOT_HERE, f"this node makes no keys of type {key_type.name}", not_executed=True)
     if request.usage & ~int(key_type.usages):
         raise Refusal(Status.BAD_REQUEST, f"the usage has bits that make no sense for {key_type.name}")
+    check_label(request.label)
     check_policy(request.policy)
     return key_type
+
+
+def check_label(label: str) -> None:
+    """Refuse what a terminal or a log would obey: labels are read by people."""
+    if any(unicodedata.category(character) in _UNPRINTED for character in label):
+        raise Refusal(Status.BAD_REQUEST, "the label has control or formatting characters; leave them out")
 
 
 def check_policy(policy: Policy) -> None:
@@ -92,6 +104,8 @@ def updated_record(record: Record, update: UpdateKey, mark: bytes) -> Record:
     """Return the record after UPDATE_KEY."""
     if update.expected_version and update.expected_version != record.version:
         raise Refusal(Status.KEY_CHANGED, f"the key is at version {record.version}, not {update.expected_version}")
+    if update.label is not None:
+        check_label(update.label)
     usage = record.usage if update.usage is None else update.usage
     if usage & ~record.usage:
         raise Refusal(Status.BAD_REQUEST, f"usage may only lose bits; the key has {Usage(record.usage)!s}")

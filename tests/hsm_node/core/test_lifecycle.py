@@ -20,6 +20,9 @@ TYPES = {"ec-p256"}
         (GenerateKey(ID, "rot13"), Status.BAD_REQUEST),
         (GenerateKey(ID, "ml-dsa-65"), Status.MECHANISM_NOT_HERE),
         (GenerateKey(ID, "ec-p256", usage=0x10), Status.BAD_REQUEST),
+        (GenerateKey(ID, "ec-p256", "a\x1b[31mred"), Status.BAD_REQUEST),
+        (GenerateKey(ID, "ec-p256", "two\nlines"), Status.BAD_REQUEST),
+        (GenerateKey(ID, "ec-p256", "left\u202eright"), Status.BAD_REQUEST),
         (GenerateKey(ID, "ec-p256", policy=Policy(flags=0x10)), Status.BAD_REQUEST),
         (GenerateKey(ID, "ec-p256", policy=Policy(max_uses=1)), Status.BAD_REQUEST),
         (GenerateKey(ID, "ec-p256", policy=Policy(mechanisms=[9999])), Status.BAD_REQUEST),
@@ -30,6 +33,13 @@ def test_a_key_that_would_not_be_what_was_asked_for_is_refused(request_: Generat
     with pytest.raises(Refusal) as refused:
         check_new_key(request_, TYPES)
     assert refused.value.status is status
+
+
+def test_a_label_in_any_language_is_taken_also_in_a_change(make_record: Make) -> None:
+    check_new_key(GenerateKey(ID, "ec-p256", "Zürich – 東京 🔑"), TYPES)
+    assert updated_record(make_record(), UpdateKey(ID, label="Genève"), b"").label == "Genève"
+    with pytest.raises(Refusal, match="control"):
+        updated_record(make_record(), UpdateKey(ID, label="bell\a"), b"")
 
 
 def test_a_new_record_has_the_types_default_usage_and_version_one() -> None:
