@@ -520,3 +520,54 @@ def test_a_node_that_says_it_cannot_serve_gets_no_requests_and_no_deep_checks(it
     assert node.operational == state
     world.advance(30)
     assert world.checks(node) == before
+
+
+# ---- what is forgotten -----------------------------------------------------------------------------------------------
+
+
+def test_the_third_missing_answer_does_not_count_while_the_proxy_itself_stood_still(it):
+    world, node, machine = it
+    world.advance(1)
+    health = world.supervisor._watches[node].paths[node.paths[0]].health
+    machine.alive = False
+    world.until(lambda: health.missed == 2 and health.ping_sent_at is not None, 5)
+    machine.alive = True
+    world.advance(1.0, beat=1.0)
+    world.advance(2)
+    assert world.supervisor.stalls == 1
+    assert serves(world, node)
+    assert world.closed == []
+
+
+def test_large_requests_of_a_node_that_went_down_in_order_are_no_suspects_either(it):
+    world, node, _ = it
+    world.advance(1)
+    busy(world, 30, body=bytes(20 << 10))
+    assert node.paths[0].bulk.in_flight
+    world.supervisor.going_away(node.paths[0].link, world.now)
+    world.supervisor.link_lost(node.paths[0].link, "closed", world.now)
+    assert [other.suspects for other in world.nodes] == [0, 0, 0]
+    assert node.errors_in_a_row == 0
+
+
+def test_after_a_good_minute_a_node_is_ejected_for_a_short_time_again(it):
+    world, node, _ = it
+    times = []
+    for pause in (1, 1, 62):
+        world.advance(pause)
+        fail(node, 3)
+        world.until(lambda: not serves(world, node), 1)
+        times.append(world.until(lambda: serves(world, node)))
+    assert times == pytest.approx([1.25, 2.5, 1.25], abs=0.15)
+
+
+def test_errors_from_the_time_that_a_node_was_out_do_not_eject_it_again(it):
+    world, node, _ = it
+    world.advance(1)
+    fail(node, 3)
+    world.advance(0.1)
+    fail(node, 30)
+    world.until(lambda: serves(world, node), 2)
+    world.advance(1)
+    assert serves(world, node)
+    assert world.counters.sanctions == {("n0", "errors"): 1}
