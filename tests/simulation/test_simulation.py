@@ -14,6 +14,7 @@ from proxy.core.failover import Failover
 from proxy.core.node_table import Node, NodeTable
 from proxy.core.parties import Request
 from proxy.core.poison import Poison
+from proxy.core.progress import Progress
 from proxy.core.switch import Switch
 
 SEEDS = 300
@@ -138,6 +139,11 @@ def keep_what_is_owed(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(dispatcher.Dispatcher, "_forget", lambda self, owed: None)
 
 
+def not_see_a_block(patch: pytest.MonkeyPatch) -> None:
+    """Leave a node in rotation that answers PING and finishes nothing."""
+    patch.setattr(Progress, "stands_still", lambda self, completed, oldest, settings, now: False)
+
+
 @pytest.mark.parametrize(
     ("breakage", "first"),
     [
@@ -153,6 +159,7 @@ def keep_what_is_owed(patch: pytest.MonkeyPatch) -> None:
         (acquit_everybody, 0),
         (forget_deadlines, 0),
         (keep_what_is_owed, 0),
+        (not_see_a_block, 380),  # seldom: mostly time-outs take such a node out first
     ],
 )
 def test_a_broken_core_is_caught(
