@@ -70,14 +70,14 @@ class AdminServer:
         self._host = host
         self._port = port
         self._sock = sock
-        self._connections: set[_Connection] = set()
+        self._connections: dict[_Connection, None] = {}
         self._acceptor = Acceptor(
             lambda: _Connection(routes, self._connections),
             PACE,
             context=tls,
             handshake_s=HEAD_TIMEOUT_S,
             closing_s=CLOSING_TIMEOUT_S,
-            room=lambda: len(self._connections) < MAX_CONNECTIONS,
+            room=None,
             refused=lambda reason: _refusals.event("warning", "an admin connection is refused", reason=reason),
         )
 
@@ -122,7 +122,7 @@ class AdminServer:
 class _Connection(asyncio.Protocol):
     """One request, one answer, then the end."""
 
-    def __init__(self, routes: Routes, connections: "set[_Connection]") -> None:
+    def __init__(self, routes: Routes, connections: "dict[_Connection, None]") -> None:
         self._routes = routes
         self._connections = connections
         self._head = bytearray()
@@ -134,13 +134,17 @@ class _Connection(asyncio.Protocol):
         transport = cast(asyncio.Transport, transport)  # uvloop's own do not derive from it
         self._transport = transport
         if len(self._connections) >= MAX_CONNECTIONS:
-            transport.abort()
-            return
-        self._connections.add(self)
+            # The one that has kept us waiting longest goes: whoever opens many and says nothing must not keep a
+            # supervisor from asking whether we live.
+            oldest = next(iter(self._connections))
+            del self._connections[oldest]
+            oldest.abort()
+            _refusals.event("warning", "an admin connection is dropped", reason="too many; it was the oldest")
+        self._connections[self] = None
         self._timer = asyncio.get_running_loop().call_later(HEAD_TIMEOUT_S, self._head_late)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio names it
-        self._connections.discard(self)
+        self._connections.pop(self, None)
         if self._timer is not None:
             self._timer.cancel()
 

@@ -67,12 +67,17 @@ async def test_a_slow_head_ends_in_time(port: int, monkeypatch: pytest.MonkeyPat
     assert (await ask(port, b"GET /li")).startswith(b"HTTP/1.1 408 ")
 
 
-async def test_too_many_connections_are_dropped(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(admin, "MAX_CONNECTIONS", 0)
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+async def test_whoever_waits_longest_makes_room_for_the_next(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admin, "MAX_CONNECTIONS", 2)
+    silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
+    for _ in range(2):
+        await asyncio.sleep(0)
+    assert b"200" in await ask(port, b"GET /livez HTTP/1.1\r\n\r\n")
+    reader, _ = silent[0]
     with contextlib.suppress(ConnectionResetError):  # the other way to see a dropped connection
         assert await asyncio.wait_for(reader.read(), 5) == b""
-    writer.close()
+    for _, writer in silent:
+        writer.close()
 
 
 async def test_addresses_that_cannot_be_used_are_named(port: int) -> None:
