@@ -25,6 +25,8 @@ from hsm_wire.opcodes import Opcode
 from hsm_wire.operations import OPERATIONS
 from hsm_wire.statuses import Status, StatusClass, status_class
 
+DEFAULT_TIMEOUT_S: Final = 10.0
+"""How long an operation may take where the caller says nothing; making a key has more (hsm_wire.operations)."""
 CONNECT_S: Final = 3.0
 """How long `connect` tries before it says that the cluster cannot be reached."""
 _log = logging.getLogger("hsm_client")
@@ -35,10 +37,11 @@ _UNCONFIRMED = (int(Status.OK_UNCONFIRMED), int(Status.OK_DR_PENDING))
 class Hsm:
     """The cluster, as an application sees it. An async context manager; belongs to one event loop."""
 
-    def __init__(self, config: ClientConfig, *, timeout_s: float, retry: bool, pool_size: int) -> None:
-        if pool_size < 1 or timeout_s <= 0:
+    def __init__(self, config: ClientConfig, *, timeout_s: float | None, retry: bool, pool_size: int) -> None:
+        if pool_size < 1 or (timeout_s is not None and timeout_s <= 0):
             raise ValueError("pool_size and timeout_s are above 0")
-        self.timeout_s = timeout_s
+        self.timeout_s = DEFAULT_TIMEOUT_S if timeout_s is None else timeout_s
+        self._chosen_s = timeout_s
         self._retry = retry
         self._rng = Random()
         self._pool = Pool(config, pool_size, self._rng)
@@ -91,10 +94,7 @@ class Hsm:
         """
         operation = operation_id or new_operation_id()
         if timeout_s is None:
-            row = OPERATIONS.get(opcode)
-            default_s = row.default_timeout_ms / 1000 if row is not None else 0.0
-            long_s = default_s if default_s * 1000 > limits.DEFAULT_TIMEOUT_MS else 0.0
-            timeout_s = max(self.timeout_s, long_s)
+            timeout_s = _usual_s(opcode) if self._chosen_s is None else self._chosen_s
         deadline = asyncio.get_running_loop().time() + timeout_s
         try:
             frame = await self._exchange(opcode, m.encode_body(body), deadline, operation)
@@ -249,6 +249,13 @@ class Hsm:
             after = page[-1].key_id
 
 
+def _usual_s(opcode: int) -> float:
+    """Return how long that operation may take where nobody says: the default, or more where the operation needs it."""
+    row = OPERATIONS.get(opcode)
+    default_ms = row.default_timeout_ms if row is not None else 0
+    return max(DEFAULT_TIMEOUT_S, default_ms / 1000 if default_ms > limits.DEFAULT_TIMEOUT_MS else 0.0)
+
+
 def _failure(frame: Frame) -> tuple[HsmError, int]:
     try:
         failure = m.decode_body(m.Failure, frame.body)
@@ -270,11 +277,13 @@ def connect(
     config: str | Path | ClientConfig | None = None,
     *,
     proxies: Sequence[str] | str | None = None,
-    timeout_s: float = 10.0,
+    timeout_s: float | None = None,
     retry: bool = True,
     pool_size: int = 2,
 ) -> Hsm:
     """Return a client, to be used as `async with connect(...) as hsm`.
+
+    `timeout_s` holds for every operation; without it each has 10 s, making a key 60 s.
 
     Raises:
         ConfigurationError: client.toml or a file that it names is wrong.

@@ -28,7 +28,7 @@ _S = TypeVar("_S", bound=msgspec.Struct)
 class Hsm:
     """The cluster. A context manager; may be shared by threads, and used on in a forked child."""
 
-    def __init__(self, config: ClientConfig, *, timeout_s: float, retry: bool, pool_size: int) -> None:
+    def __init__(self, config: ClientConfig, *, timeout_s: float | None, retry: bool, pool_size: int) -> None:
         self._make: Callable[[], client.Hsm] = lambda: client.Hsm(
             config, timeout_s=timeout_s, retry=retry, pool_size=pool_size
         )
@@ -301,7 +301,7 @@ def connect(
     config: str | Path | ClientConfig | None = None,
     *,
     proxies: Sequence[str] | str | None = None,
-    timeout_s: float = 10.0,
+    timeout_s: float | None = None,
     retry: bool = True,
     pool_size: int = 2,
 ) -> Hsm:

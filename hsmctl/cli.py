@@ -20,6 +20,7 @@ from hsmctl.commands.selftest import selftest
 from hsmctl.commands.signing import sign, verify
 from hsmctl.commands.status import status
 from hsmctl.failures import FAILED, OK, USAGE, CommandError, exit_code_of, line_of, one_line
+from hsmctl.session import timeout_option
 
 INTERRUPTED = 130
 """What shells give a program that Ctrl-C ended."""
@@ -69,8 +70,9 @@ def _say(line: str, code: int) -> int:
 @click.option("--config", metavar="FILE", help="client.toml of the cluster [HSM_CLIENT_CONFIG].")
 @click.option("--proxy", metavar="HOST:PORT[,...]", help="Proxies to use instead of the file's [HSM_PROXY].")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
+@timeout_option
 @click.version_option(package_name="redoubt", prog_name="hsmctl")
-def main(config: str | None, proxy: str | None, as_json: bool) -> None:
+def main(config: str | None, proxy: str | None, as_json: bool, timeout: float | None) -> None:
     """Use and look after a Redoubt cluster.
 
     Example: `hsmctl dev` starts a cluster to try out; `hsmctl status` shows it.

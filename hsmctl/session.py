@@ -8,21 +8,32 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import click
 
 import hsm_client.sync
+from hsm_client.client import DEFAULT_TIMEOUT_S
+from hsm_wire.opcodes import Opcode
+from hsm_wire.operations import OPERATIONS
 from hsmctl.output import Output
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
-DEFAULT_TIMEOUT_S = 10.0
+GENERATE_TIMEOUT_S = OPERATIONS[Opcode.GENERATE_KEY].default_timeout_ms / 1000
+
+timeout_option = click.option(
+    "--timeout",
+    type=click.FloatRange(min=0.1, max=600),
+    metavar="SECONDS",
+    help=f"How long one operation may take [{DEFAULT_TIMEOUT_S:g}, making a key {GENERATE_TIMEOUT_S:g}].",
+)
 
 
 class Session:
     """What the options common to all commands say."""
 
-    def __init__(self, config: str | None, proxy: str | None, as_json: bool, timeout_s: float) -> None:
+    def __init__(self, config: str | None, proxy: str | None, as_json: bool, timeout_s: float | None) -> None:
         self.config = config
         self.proxies = proxy.split(",") if proxy else None
         self.timeout_s = timeout_s
+        """How long one operation may take; None where the user did not say: then each has the time that it needs."""
         self.out = Output(as_json)
 
     @contextmanager
@@ -50,14 +61,10 @@ def cluster_options(command: Callable[Concatenate[Session, _P], _R]) -> Callable
             own["config"] or above.get("config"),
             own["proxy"] or above.get("proxy"),
             bool(own["as_json"] or above.get("as_json")),
-            own["timeout"],
+            own["timeout"] if own["timeout"] is not None else above.get("timeout"),
         )
         return command(session, *args, **options)
 
     config = click.option("--config", metavar="FILE", help="client.toml of the cluster [HSM_CLIENT_CONFIG].")
     proxy = click.option("--proxy", metavar="HOST:PORT[,...]", help="Proxies to use instead of the file's [HSM_PROXY].")
-    timeout = click.option(
-        "--timeout", type=click.FloatRange(min=0.1, max=600), default=DEFAULT_TIMEOUT_S, metavar="SECONDS",
-        show_default=True, help="How long one operation may take.",
-    )  # fmt: skip
-    return config(proxy(timeout(json_option(with_session))))
+    return config(proxy(timeout_option(json_option(with_session))))

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from hsm_client.client import DEFAULT_TIMEOUT_S
 from hsm_client.config import load_config
 from hsmctl.bench.load import Load
 from hsmctl.bench.plan import LoadPlan
@@ -72,7 +73,7 @@ def bench(
     with session.cluster() as cluster:
         key = cluster.key(name)
         key_id = key.info.key_id
-    plan = LoadPlan(clients, in_flight, seconds, total, rate, not no_retry, session.timeout_s)
+    plan = LoadPlan(clients, in_flight, seconds, total, rate, not no_retry, session.timeout_s or DEFAULT_TIMEOUT_S)
     load = Load(load_config(session.config, session.proxies), plan, prepare(key_id, mechanism, size))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         document = runner.run(_measure(load, live=not session.out.as_json and sys.stderr.isatty()))

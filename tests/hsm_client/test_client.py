@@ -71,6 +71,15 @@ async def test_a_request_without_an_answer_ends_at_its_deadline(proxy, configure
             await hsm.random(8)
 
 
+@pytest.mark.parametrize(("chosen", "of_random", "of_key"), [(None, 10.0, 60.0), (0.5, 0.5, 0.5), (90.0, 90.0, 90.0)])
+async def test_a_timeout_that_was_chosen_holds_for_every_operation(proxy, configured, chosen, of_random, of_key):
+    async with connect(configured(proxy), timeout_s=chosen) as hsm:
+        await hsm.random(8)
+        await hsm.generate_key("ec-p256")
+    sent = [frame.timeout_ms / 1000 for frame in proxy.requests]
+    assert sent == [pytest.approx(of_random, abs=0.2), pytest.approx(of_key, abs=0.2)]
+
+
 async def test_a_proxy_that_is_started_again_is_used_again_without_an_error(proxy, configured):
     async with connect(configured(proxy)) as hsm:
         await hsm.random(8)

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from hsmctl.cli import main
-from hsmctl.session import DEFAULT_TIMEOUT_S, Session, cluster_options
+from hsmctl.session import Session, cluster_options
 
 COMMANDS = [
     ["status"],
@@ -56,6 +56,7 @@ def session_of(*arguments: str) -> Session:
     @click.group()
     @click.option("--config")
     @click.option("--proxy")
+    @click.option("--timeout", type=float)
     @click.option("--json", "as_json", is_flag=True)
     def above(**_options: object) -> None:
         """Stand for hsmctl."""
@@ -73,9 +74,14 @@ def session_of(*arguments: str) -> Session:
 def test_options_hold_before_and_after_the_command_and_the_nearer_one_wins() -> None:
     session = session_of("--config", "far", "--proxy", "a:1", "--json", "below", "--config", "near")
     assert (session.config, session.proxies, session.out.as_json) == ("near", ["a:1"], True)
-    assert session.timeout_s == DEFAULT_TIMEOUT_S
+    assert session.timeout_s is None
     session = session_of("below", "--proxy", "a:1,b:2", "--json", "--timeout", "3")
     assert (session.proxies, session.out.as_json, session.timeout_s) == (["a:1", "b:2"], True, 3.0)
+
+
+def test_a_timeout_holds_before_and_after_the_command_and_the_nearer_one_wins() -> None:
+    assert session_of("--timeout", "0.5", "below").timeout_s == 0.5
+    assert session_of("--timeout", "0.5", "below", "--timeout", "7").timeout_s == 7
 
 
 def test_without_options_the_environment_decides() -> None:

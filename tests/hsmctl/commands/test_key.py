@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from fake_cluster import MUTE, FakeCluster
 
 from hsm_wire.usages import Usage
 from hsmctl.cli import main
@@ -60,6 +61,12 @@ def test_on_a_terminal_the_answer_decides(shell, monkeypatch: pytest.MonkeyPatch
     done = CliRunner(env={"HSM_CLIENT_CONFIG": str(shell.config)}).invoke(main, ["key", "destroy", label], input=answer)
     assert key_id in done.stderr
     assert len(shell.json("key", "list", "--label", label)) == left
+
+
+def test_a_timeout_holds_for_making_a_key_too(fake_shell, fake_cluster: FakeCluster) -> None:
+    fake_cluster.proxy.script.append(MUTE)
+    line = fake_shell.bad(1, "key", "generate", "--type", "rsa-8192", "--timeout", "0.3")
+    assert "time ran out" in line
 
 
 def test_a_label_of_two_keys_names_neither_and_the_error_lists_both(shell) -> None:

@@ -1,8 +1,8 @@
 """What a folder keeps over runs, and who may use it."""
 
 import datetime
-import os
 import fcntl
+import os
 import shutil
 import stat
 import threading
