@@ -84,7 +84,10 @@ def soak(cluster: Cluster, record: Record, arguments: argparse.Namespace) -> Non
     finally:
         faults.stop()
         watch.stop()
-    cluster.wait_in_rotation()
+    try:
+        cluster.wait_in_rotation()
+    except AssertionError as error:
+        record.violation(str(error)[:300])
     asyncio.run(check_keys(cluster.client_config, record))
     time.sleep(CALM_S)
     print("\nprocesses")

@@ -11,6 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 
 from cluster import Cluster
 from process_table import pids_with
@@ -32,6 +33,8 @@ class FaultMaker:
         self._violation = violation
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._main, name="faults")
+        # A daemon is killed when the thread that started it ends (PR_SET_PDEATHSIG): these threads outlive the cluster.
+        self._hands = ThreadPoolExecutor(2, "fault")
         self.done: Counter[str] = Counter()
         self._node_faults: list[Callable[[Program], None]] = [
             self._kill, self._kill, self._terminate, self._stand_still,
@@ -61,7 +64,7 @@ class FaultMaker:
         cluster = self._cluster
         proxy = self._chance.choice(cluster.proxies) if self._chance.random() < 0.4 else None
         node = self._chance.choice(cluster.nodes) if proxy is None or self._chance.random() < 0.2 else None
-        threads = []
+        strikes = []
         for program, faults in ((node, self._node_faults), (proxy, self._proxy_faults)):
             if program is None:
                 continue
@@ -72,11 +75,8 @@ class FaultMaker:
             name = fault.__name__.strip("_")
             self.done[f"{program.module.split('.')[0]} {name}"] += 1
             print(f"fault  {name} {program.name} {down_s:.1f} s", flush=True)
-            threads.append(threading.Thread(target=self._run, args=(fault, program, down_s)))
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+            strikes.append(self._hands.submit(self._run, fault, program, down_s))
+        wait(strikes)
 
     def _run(self, fault: Callable[..., None], program: Program, down_s: float) -> None:
         try:
