@@ -203,7 +203,7 @@ class Dispatcher:
 
     def _enqueue(self, request: Request, now: float) -> None:
         """Let a request wait for a window, unless that cannot end well."""
-        expected = self.queue.size
+        expected = self.queue.ahead(request)
         if self.table.rotation and self._rate and expected > self._rate * (request.deadline - now):
             self._switch.fail(request, Status.OVERLOADED, "the queue is longer than the time of the request", now)
         elif not self.queue.put(request):

@@ -31,6 +31,16 @@ class FairQueue:
             for requests in clients.values():
                 yield from requests
 
+    def ahead(self, request: Request) -> int:
+        """Return how many requests, at most, are served before this one if it is put now: what waits in all, or as
+        many rounds of all partitions and of all clients of its own as it has requests before it."""
+        clients = self._by_partition.get(request.client.principal.partition)
+        if clients is None:
+            return min(self.size, len(self._by_partition))
+        own = clients.get(request.client)
+        rounds = 1 if own is None else len(own) + 1
+        return min(self.size, rounds * len(clients) * len(self._by_partition))
+
     def put(self, request: Request) -> bool:
         """Add the request behind its client's others; False when the queue is full."""
         length = len(request.frame.raw)

@@ -46,6 +46,19 @@ def test_partitions_take_turns_however_many_clients_one_has():
     assert [queue.take().client_id for _ in range(6)] == [0, 10, 1, 11, 2, 3]
 
 
+def test_a_newcomer_waits_for_turns_and_not_for_the_whole_queue():
+    queue = queue_of(1000, 100_000)
+    greedy, modest = client(1), client(1)
+    for number in range(50):
+        queue.put(request(greedy, number))
+    assert queue.ahead(request(client(2), 1)) == 1
+    assert queue.ahead(request(modest, 1)) == 1
+    assert queue.ahead(request(greedy, 99)) == 50
+    queue.put(request(modest, 1))
+    queue.put(request(client(2), 1))
+    assert queue.ahead(request(modest, 2)) == 2 * 2 * 2
+
+
 def test_the_queue_is_bounded_in_requests_and_in_bytes():
     queue = queue_of(2, 25)
     owner = client()
