@@ -4,9 +4,9 @@
     python tests/fuzz/run.py --keep [--target NAME]            # choose the corpus anew from it and what was found
 
 `--seconds` is the time in all, shared by the targets. What is found grows in `--work` (a folder of its own, below
-the system's temporary one unless named) and comes into the repository by `--keep` only,
-which lets files called `witness-*` be: the inputs of bugs, and of broken variants that few inputs find. Needs the dependency group
-`fuzz`; `--keep` and the replay in `make test` do not.
+the system's temporary one unless named) and comes into the repository by `--keep` only, which lets files called
+`witness-*` be: the inputs of bugs, and of broken variants that few inputs find. Needs the dependency group `fuzz`;
+`--keep` and the replay in `make test` do not.
 """
 
 import argparse

@@ -16,12 +16,17 @@ from hsm_node.net.link import Link
 from hsm_node.service.request import Request
 from hsm_wire import kinds
 from hsm_wire.connection import Connection
-from hsm_wire.frames import Frame, encode_frame
+from hsm_wire.frames import Frame, encode_frame, readdress_response
 from hsm_wire.messages import Hello, Welcome
 from hsm_wire.states import State
+from proxy.core.dispatcher import Dispatcher
+from proxy.core.parties import Link as ProxyLink
+from proxy.core.parties import Request as ProxyRequest
+from proxy.net.client_protocol import ClientProtocol
 
 HERE = Path(__file__).parent
 MAX_FILES = 60
+SIGN = 0x0201
 MAX_FILE_BYTES = 4096
 
 
@@ -214,3 +219,59 @@ class TakesAll(Link):
 @pytest.mark.parametrize("broken", [AnswersTwice, Swallows, Stumbles, TakesAll])
 def test_the_node_links_target_finds_a_broken_link(broken: type[Link]) -> None:
     assert failures("node_link", broken)
+
+
+class AnswersAgain(Dispatcher):
+    """A dispatcher that hands out a node's answer without asking whose it is."""
+
+    def response(self, link: ProxyLink, frame: Frame, now: float) -> None:
+        entry = link.in_flight.get(frame.request_id)
+        super().response(link, frame, now)
+        if isinstance(entry, ProxyRequest):
+            entry.client.sink(readdress_response(frame, entry.client_id))
+
+
+class Loses(Dispatcher):
+    """A dispatcher that forgets what is in flight on a link that is lost, and deadlines."""
+
+    def link_lost(self, link: ProxyLink, *, node_lost: bool, abnormal: bool, now: float) -> None:
+        link.in_flight.clear()
+
+    def tick(self, now: float) -> None:
+        """Nothing is ever due."""
+
+
+class Believes(Dispatcher):
+    """A dispatcher that takes every answer of a node for one to a request."""
+
+    def response(self, link: ProxyLink, frame: Frame, now: float) -> None:
+        del link.in_flight[frame.request_id]
+        super().response(link, frame, now)
+
+
+class Exchanges(Dispatcher):
+    """A dispatcher that gives a client the answer of its request before."""
+
+    before = b""
+
+    def response(self, link: ProxyLink, frame: Frame, now: float) -> None:
+        raw = frame.raw
+        if frame.opcode == SIGN and frame.body.startswith(b"\x00echo"):
+            frame.raw, self.before = raw[:32] + (self.before or raw)[32:], raw
+        super().response(link, frame, now)
+
+
+class NeverDone(ClientProtocol):
+    """A client's connection that is not forgotten when it ends."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._closing = True
+
+
+@pytest.mark.parametrize("broken", [AnswersAgain, Loses, Believes, Exchanges])
+def test_the_proxys_target_finds_a_broken_dispatcher(broken: type[Dispatcher]) -> None:
+    assert failures("proxy", ClientProtocol, broken)
+
+
+def test_the_proxys_target_finds_a_connection_that_is_kept() -> None:
+    assert failures("proxy", NeverDone)
