@@ -57,3 +57,12 @@ def test_time_out_of_rotation_is_no_good_time():
     sanction.impose(0.0)
     sanction.impose(1_000.0)
     assert sanction.count == 2
+
+
+def test_a_failed_probe_long_after_an_earlier_return_is_no_new_beginning():
+    sanction = Sanction(Settings(), Fixed(0.0))
+    sanction.impose(0.0)
+    sanction.lift(1.0)
+    sanction.impose(2.0)
+    sanction.impose(100.0)
+    assert sanction.until == 104.0

@@ -191,3 +191,16 @@ def test_requests_of_a_node_taken_out_of_the_file_are_no_suspects(watched):
     watched.supervisor.reconfigured(watched.table.replace(watched.nodes[1:], watched.now), watched.now)
     assert [node.suspects for node in watched.nodes] == [0, 0, 0]
     assert gone.errors_in_a_row == 0
+
+
+def test_a_silence_that_the_proxy_slept_through_is_no_loss(watched):
+    watched.advance(1)
+    node = watched.nodes[0]
+    busy(watched)
+    watched.machines[node].alive = False
+    watched.until(lambda: node.link.probed_at, 1)
+    watched.machines[node].alive = True
+    watched.advance(1.0, beat=1.0)
+    watched.advance(0.2)
+    assert watched.supervisor.stalls == 1
+    assert [link for link, _ in watched.closed] == []
