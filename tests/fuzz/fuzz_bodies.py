@@ -1,13 +1,17 @@
 """Invariant: any bytes are, for any form, either refused with BodyError or a body whose encoding reads back as the
 same body; its repr shows no bytes of it; nothing else is raised.
 
-Input: one byte that chooses the form, the body. Run: see `run.py`.
+Input: bodies one after the other, each after two bytes that choose the form (by a checksum of its name, so that a new
+form does not turn the corpus into noise) and two of its length. Run: see `run.py`.
 """
 
+import bisect
 import sys
+import zlib
 from collections.abc import Callable
 
 import msgspec
+from fuzz_input import Input
 
 from hsm_wire import administration, messages, objects, parameters
 from hsm_wire.errors import BodyError
@@ -25,13 +29,29 @@ FORMS: list[type[msgspec.Struct]] = sorted(
 Decode = Callable[[type[msgspec.Struct], bytes], msgspec.Struct]
 
 
+def number_of(form: type[msgspec.Struct]) -> int:
+    return zlib.crc32(form.__name__.encode()) & 0xFFFF
+
+
+NUMBERS = sorted((number_of(form), form.__name__, form) for form in FORMS)
+
+
+def form_of(number: int) -> type[msgspec.Struct]:
+    """Return the form of that number, or the next one."""
+    return NUMBERS[bisect.bisect_left(NUMBERS, (number,)) % len(NUMBERS)][2]
+
+
 def one(data: bytes, decode: Decode = decode_body) -> None:
     """Check one input; `decode` is there for the negative control."""
-    if not data:
-        return
-    form = FORMS[data[0] % len(FORMS)]
+    source = Input(data)
+    while source.more:
+        form = form_of(source.number(2))
+        check(form, source.take(source.number(2)), decode)
+
+
+def check(form: type[msgspec.Struct], data: bytes, decode: Decode) -> None:
     try:
-        body = decode(form, data[1:])
+        body = decode(form, data)
     except BodyError:
         return
     encoded = encode_body(body)

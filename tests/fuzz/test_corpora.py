@@ -97,6 +97,20 @@ def test_the_splitters_target_finds_a_connection_that_breaks_the_invariant(broke
     assert failures
 
 
+def test_the_bodies_corpus_has_a_good_body_of_each_form() -> None:
+    bodies = TARGETS["bodies"]
+    seen = set()
+
+    def decode(form: type[msgspec.Struct], data: bytes) -> msgspec.Struct:
+        body: msgspec.Struct = bodies.decode_body(form, data)
+        seen.add(form)
+        return body
+
+    for data in corpus("bodies"):
+        bodies.one(data, decode)
+    assert not [form.__name__ for form in bodies.FORMS if form not in seen]
+
+
 def test_the_bodies_target_finds_an_undocumented_error() -> None:
     def decode(form: type[msgspec.Struct], data: bytes) -> msgspec.Struct:
         return msgspec.msgpack.decode(data, type=form)
