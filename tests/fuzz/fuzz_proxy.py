@@ -278,7 +278,7 @@ class Run:
     def __init__(self, world: World, source: Input) -> None:
         self.world = world
         self.source = source
-        _, self.good = world.client()
+        self.good_protocol, self.good = world.client()
         self.hello(self.good)
         self.protocol, self.bad = world.client()
 
@@ -297,6 +297,8 @@ class Run:
                 self.good.ask()
         else:
             self.world.loop.advance(self.source.number() / 64)
+            if self.world.loop.now - self.good_protocol.heard > LIMITS.idle_s / 2:
+                self.good.ask()  # or it is sent away, as it should be
         self.world.settle()
         self.look()
         self.world.check()
