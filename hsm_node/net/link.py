@@ -246,6 +246,8 @@ class Link(asyncio.Protocol):
         self._host.serve(request)
 
     def _hello(self, frame: Frame) -> None:
+        if self._connection.fault is not None:
+            return  # What came in the same read broke the rules: that is answered, and nothing else.
         try:
             if self._refusal is not None:
                 raise self._refusal

@@ -197,6 +197,8 @@ class ClientProtocol(asyncio.Protocol):
         client.sink(refusal(frame, Status.GOING_AWAY, "this connection is closing; use another one"))
 
     def _hello(self, frame: Frame) -> None:
+        if self._connection.fault is not None:
+            return  # what came in the same read broke the rules: that is answered, and nothing else
         listener = self._listener
         assert self._transport is not None
         assert self._gate is not None

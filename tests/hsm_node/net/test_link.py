@@ -8,7 +8,7 @@ import pytest
 from hsm_wire import kinds
 from hsm_wire.frames import encode_frame
 from hsm_wire.kinds import Flag
-from hsm_wire.messages import DescribeKey, Empty, GenerateKey, Pong, Random, decode_body, encode_body
+from hsm_wire.messages import DescribeKey, Empty, GenerateKey, Hello, Pong, Random, decode_body, encode_body
 from hsm_wire.opcodes import Opcode
 from hsm_wire.statuses import Status
 
@@ -112,4 +112,12 @@ async def test_a_refused_bind_takes_no_request_out_of_flight(start_node: Start) 
     client.request(Opcode.RANDOM, Random(5), request_id=generated)
     statuses = {(await client.frame()).status for _ in range(2)}
     assert statuses == {Status.BAD_REQUEST, Status.DUPLICATE_ID}
+    assert await client.ended()
+
+
+async def test_a_request_in_one_read_with_hello_is_answered_as_the_fault_it_is(start_node: Start) -> None:
+    client = await start_node().client(greet=False)
+    hello = encode_frame(kinds.HELLO, encode_body(Hello(1, 1, 1 << 20, 8, "hasty")))
+    client.writer.write(hello + encode_frame(kinds.REQUEST, b"\x90", request_id=1, opcode=Opcode.INFO))
+    assert (await client.frame()).status == Status.BAD_REQUEST
     assert await client.ended()
