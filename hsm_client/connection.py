@@ -138,7 +138,7 @@ class Connection(asyncio.Protocol):
             raise make_error(
                 Status.TOO_LARGE,
                 f"the request has {len(body)} bytes, the proxy takes {self.max_frame_bytes - limits.MIN_LENGTH}; "
-                "send less, or a digest of the data",
+                "send less at a time; of data to sign, a digest",
                 operation_id,
             )
         request_id = self._next_id()

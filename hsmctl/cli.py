@@ -1,5 +1,6 @@
 """The command group `hsmctl`."""
 
+import contextlib
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -20,6 +21,7 @@ from hsmctl.commands.selftest import selftest
 from hsmctl.commands.signing import sign, verify
 from hsmctl.commands.status import status
 from hsmctl.failures import FAILED, OK, USAGE, CommandError, exit_code_of, line_of, one_line
+from hsmctl.printable import printable
 from hsmctl.session import timeout_option
 
 INTERRUPTED = 130
@@ -57,12 +59,14 @@ def run(command: Callable[[], object]) -> int:
         sys.stderr.close()
         return FAILED
     except OSError as error:
-        return _say(f"{error}; check the file or the address", FAILED)
+        where = f"{error.filename}: " if error.filename else ""
+        return _say(f"{where}{error.strerror or error}; check the file, the space left or the address", FAILED)
     return code if isinstance(code, int) else OK
 
 
 def _say(line: str, code: int) -> int:
-    click.echo(f"hsmctl: {line}", err=True)
+    with contextlib.suppress(OSError):  # Where standard error is full or gone there is nobody to tell.
+        click.echo(f"hsmctl: {printable(line)}", err=True)
     return code
 
 

@@ -1,13 +1,16 @@
 """Errors of commands: one line that says what is wrong and what to do, and an exit code.
 
-0 ok, 1 the operation failed, 2 usage or configuration, 3 the cluster cannot be reached.
+0 ok, 1 the operation failed, 2 usage or configuration, 3 the cluster cannot be reached. A file that is not what the
+command needs is usage, whoever sees it; a signature or ciphertext that does not hold good is a failure.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
 from hsm_client import errors
+from hsm_wire.mechanisms import MECHANISMS
 from hsm_wire.statuses import STATUS_TABLE, Status, maybe_status
 
 OK: Final = 0
@@ -22,6 +25,11 @@ _COMMANDS: Final = {
     Status.MECHANISM_NOT_HERE: "choose another type of key or mechanism",
 }
 """What a user of the command line does about a status, where that is not what the table tells programs."""
+
+
+_NAMES: Final = {row.name: row.alias for row in MECHANISMS.values()}
+"""What the protocol calls a mechanism (CKM_...) and what a user of the command line does."""
+_CONSTANT: Final = re.compile(r"\bCKM_[A-Z0-9_]+")
 
 
 class CommandError(Exception):
@@ -50,12 +58,17 @@ def exit_code_of(error: Exception) -> int:
 
 def line_of(error: Exception) -> str:
     """Return the line to show for an error of the client library or a command."""
-    line = one_line(str(error)) or type(error).__name__
+    line = in_user_words(one_line(str(error))) or type(error).__name__
     advice = advice_for(error.status) if isinstance(error, errors.HsmError) else ""
     # What a node says is short; texts that tell what to do have it behind a semicolon, or are the table's own.
     if not advice or ";" in line or advice.casefold() in line.casefold():
         return line
     return f"{line.rstrip('.')}; {advice}"
+
+
+def in_user_words(text: str) -> str:
+    """Return the text with mechanisms named as on the command line."""
+    return _CONSTANT.sub(lambda found: _NAMES.get(found[0], found[0]), text)
 
 
 def advice_for(status: int) -> str:
@@ -67,6 +80,15 @@ def advice_for(status: int) -> str:
     if row is None or row.advice == "Nothing.":
         return ""
     return f"{row.advice[0].lower()}{row.advice[1:].rstrip('.')}"
+
+
+@contextmanager
+def wants_fitting_file() -> Iterator[None]:
+    """Say that a file is wrong, as usage, where the cluster cannot take what is in it: a digest's or key's length."""
+    try:
+        yield
+    except errors.BadData as error:
+        raise CommandError(line_of(error), USAGE) from None
 
 
 @contextmanager

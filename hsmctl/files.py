@@ -10,6 +10,7 @@ from typing import BinaryIO, Final
 
 from hsm_wire.limits import HARD_MAX_FRAME_BYTES
 from hsmctl.failures import USAGE, CommandError
+from hsmctl.output import standard_output
 
 MAX_INPUT_BYTES: Final = HARD_MAX_FRAME_BYTES
 """What is sent is read whole, so what is read is bounded: no frame is ever larger than this."""
@@ -73,8 +74,9 @@ def _opened(path: str) -> Iterator[BinaryIO]:
 def write_output(path: str, data: bytes) -> None:
     """Write to a file, or to standard output for `-`."""
     if path == "-":
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
+        with standard_output():
+            sys.stdout.buffer.write(data)
+            sys.stdout.buffer.flush()
         return
     try:
         Path(path).write_bytes(data)
@@ -82,6 +84,13 @@ def write_output(path: str, data: bytes) -> None:
         raise CommandError(
             f"cannot write {path}: {error.strerror}; check the path, its permissions and the space left", USAGE
         ) from None
+
+
+def raw_output(path: str | None, as_json: bool) -> str:
+    """Return where raw bytes go: standard output unless a file is named, but to a terminal only if `-` is."""
+    if path is None and not as_json and sys.stdout.isatty():
+        raise CommandError("raw bytes do not belong on a terminal; add --out FILE, or --out - to have them here", USAGE)
+    return path or "-"
 
 
 def replace_file(path: Path, data: bytes, mode: int = 0o644) -> None:

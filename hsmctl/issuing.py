@@ -76,7 +76,7 @@ def load_request(data: bytes, source: str) -> x509.CertificateSigningRequest:
     except (ValueError, UnsupportedAlgorithm, InvalidSignature):
         raise CommandError(f"{source} is no certificate signing request; make one with `hsmctl csr`", USAGE) from None
     if not good:
-        raise CommandError(f"the signature of {source} is bad: who made it does not have the key; make it anew")
+        raise CommandError(f"the signature of {source} is bad: who made it does not have the key; make it anew", USAGE)
     return request
 
 

@@ -33,7 +33,9 @@ def failure_line(document: dict[str, Any]) -> str:
     errors: dict[str, int] = document["errors"]
     most = max(sorted(errors), key=lambda name: errors[name])
     known = Status.__members__.get(most)
-    ours = known is not None and status_class(known) <= StatusClass.KEY  # mended by who asks, not by the cluster
+    ours = known is not None and (
+        status_class(known) <= StatusClass.KEY or known == Status.MECHANISM_NOT_HERE
+    )  # mended by who asks
     advice = advice_for(known) if known is not None and ours else "`hsmctl status` shows the nodes"
     return f"{sum(errors.values())} of {document['requests']} requests failed ({error_counts(errors)}); {advice}"
 

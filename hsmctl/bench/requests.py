@@ -20,15 +20,6 @@ class Prepared(msgspec.Struct, frozen=True):
     body: bytes
 
 
-def benchable_mechanisms() -> list[str]:
-    """Return the names of mechanisms that can be measured: those that sign or encrypt without more parameters."""
-    return [
-        alias
-        for alias, row in MECHANISM_BY_ALIAS.items()
-        if row.usages & (Usage.SIGN | Usage.ENCRYPT) and not row.digest_input and alias not in ("rsa-raw", "aes-cbc")
-    ]
-
-
 def prepare(key_id: bytes, mechanism: str, size: int) -> Prepared:
     """Return the request that signs, or where the mechanism cannot encrypts, `size` bytes."""
     data = DATA_BYTE * size

@@ -16,8 +16,9 @@ from hsm_client.config import load_config
 from hsmctl.bench.load import Load
 from hsmctl.bench.plan import LoadPlan
 from hsmctl.bench.report import document_of, failure_line, progress_line, text_of
-from hsmctl.bench.requests import benchable_mechanisms, prepare
+from hsmctl.bench.requests import prepare
 from hsmctl.failures import CommandError
+from hsmctl.mechanism_names import MEASURABLE, MechanismName
 from hsmctl.session import Session, cluster_options
 
 DEFAULT_SECONDS: Final = 10.0
@@ -32,9 +33,9 @@ MAX_SIZE_BYTES: Final = 512 * 1024
 @click.option(
     "--mechanism",
     required=True,
-    type=click.Choice(benchable_mechanisms()),
+    type=MechanismName(MEASURABLE),
     metavar="M",
-    help="ecdsa-sha256, aes-gcm...",
+    help=f"One of {', '.join(MEASURABLE)}.",
 )
 @click.option("--clients", type=click.IntRange(1, MAX_CLIENTS), default=8, show_default=True, help="Connections.")
 @click.option(

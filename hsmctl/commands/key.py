@@ -12,10 +12,11 @@ from hsm_wire.key_types import KEY_TYPES
 from hsm_wire.limits import MAX_LABEL_CHARACTERS
 from hsm_wire.messages import KeyInfo
 from hsm_wire.usages import Usage
-from hsmctl.failures import USAGE, CommandError, wants_key_pair
-from hsmctl.files import read_input, write_output
+from hsmctl.failures import USAGE, CommandError, wants_fitting_file, wants_key_pair
+from hsmctl.files import raw_output, read_input, write_output
 from hsmctl.key_material import material_of
 from hsmctl.output import pairs
+from hsmctl.printable import printable
 from hsmctl.session import Session, cluster_options
 
 USAGE_NAMES = [str(usage.name).lower() for usage in Usage]
@@ -58,6 +59,10 @@ def describe(info: KeyInfo) -> dict[str, Any]:
     }
 
 
+def _minute(created: str) -> str:
+    return created[: len("2026-01-31T12:00")].replace("T", " ")
+
+
 def _for_people(document: dict[str, Any]) -> str:
     return pairs({**document, "enabled": "yes" if document["enabled"] else "no", "usage": " ".join(document["usage"])})
 
@@ -96,8 +101,8 @@ def list_keys(session: Session, label: str | None, key_type: str | None) -> None
     """
     with session.cluster() as cluster:
         found = [describe(each.info) for each in cluster.find_keys(label=label, key_type=key_type)]
-    rows = [[d["id"], d["type"], d["label"], "yes" if d["enabled"] else "no", d["created"]] for d in found]
-    session.out.table(found, ["id", "type", "label", "enabled", "created"], rows)
+    rows = [[d["id"], d["type"], d["label"], "yes" if d["enabled"] else "no", _minute(d["created"])] for d in found]
+    session.out.table(found, ["id", "type", "label", "enabled", "created (UTC)"], rows)
 
 
 @key.command()
@@ -115,21 +120,22 @@ def show(session: Session, name: str) -> None:
 
 @key.command()
 @click.argument("name", metavar="KEY")
-@click.option("--out", default="-", metavar="F", help="File to write; - is standard output.")
+@click.option("--out", metavar="F", help="File to write; - is standard output.")
 @click.option("--format", "form", type=click.Choice(["pem", "der"]), default="pem", show_default=True)
 @cluster_options
-def public(session: Session, name: str, out: str, form: str) -> None:
+def public(session: Session, name: str, out: str | None, form: str) -> None:
     """Write the public key (SubjectPublicKeyInfo).
 
     Example: hsmctl key public tls --out tls-public.pem
     """
+    target = raw_output(out, session.out.as_json) if form == "der" else out or "-"
     with session.cluster() as cluster, wants_key_pair(name):
         found = cluster.key(name).public_key()
     encoding = serialization.Encoding.PEM if form == "pem" else serialization.Encoding.DER
     data = found.public_bytes(encoding, serialization.PublicFormat.SubjectPublicKeyInfo)
     pem = found.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    if out != "-" or not session.out.as_json:
-        write_output(out, data)
+    if target != "-" or not session.out.as_json:
+        write_output(target, data)
     session.out.result({"key": name, "public_key": pem.decode()})
 
 
@@ -147,7 +153,7 @@ def import_key(session: Session, key_type: str | None, label: str, source: str, 
     Example: hsmctl key import --in old-key.pem --label old
     """
     found_type, material = material_of(read_input(source), key_type)
-    with session.cluster() as cluster:
+    with session.cluster() as cluster, wants_fitting_file():
         made = cluster.import_key(found_type, material, label=label, usage=usage_bits(usages))
         session.out.result(describe(made.info), made.id)
 
@@ -181,7 +187,9 @@ def _switch(session: Session, name: str, *, enabled: bool) -> None:
             found.enable()
         else:
             found.disable()
-        session.out.result({"id": found.id, "enabled": enabled}, f"{name} is {'enabled' if enabled else 'disabled'}")
+        session.out.result(
+            {"id": found.id, "enabled": enabled}, f"{printable(name)} is {'enabled' if enabled else 'disabled'}"
+        )
 
 
 @key.command()
@@ -202,7 +210,7 @@ def destroy(session: Session, name: str, yes: bool) -> None:
                 f"Destroy key {found.id} ({found.type}, label {found.label!r}) for ever?", abort=True, err=True
             )
         found.destroy()
-        session.out.result({"id": found.id, "destroyed": True}, f"{name} is destroyed")
+        session.out.result({"id": found.id, "destroyed": True}, f"{printable(name)} is destroyed")
 
 
 @key.command()

@@ -1,5 +1,7 @@
 """hsmctl random."""
 
+from typing import Any
+
 import click
 
 from hsm_wire.limits import MAX_RANDOM_BYTES
@@ -7,8 +9,27 @@ from hsmctl.files import write_output
 from hsmctl.session import Session, cluster_options
 
 
-@click.command()
-@click.argument("length", type=click.IntRange(1, MAX_RANDOM_BYTES))
+class Length(click.ParamType[int]):
+    """A number of bytes."""
+
+    name = "length"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the number, or say which ones may be asked for."""
+        if str(value).startswith("--"):
+            raise click.NoSuchOption(value, ctx=ctx)
+        try:
+            length = int(value)
+        except ValueError:
+            length = 0
+        if not 1 <= length <= MAX_RANDOM_BYTES:
+            self.fail(f"{value!r} is no number of bytes from 1 to {MAX_RANDOM_BYTES}.", param, ctx)
+        return length
+
+
+# An option that we do not know is taken for the length, so that -5 is refused as the number that it is.
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.argument("length", type=Length())
 @click.option(
     "--out",
     metavar="F",

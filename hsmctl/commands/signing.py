@@ -8,16 +8,15 @@ from hsm_client.errors import BadSignature, TooLarge
 from hsm_client.mechanisms import LOCAL_HASH_BYTES
 from hsm_wire.key_types import Family
 from hsm_wire.mechanisms import HASH_NAMES, MECHANISM_BY_ALIAS
-from hsm_wire.usages import Usage
-from hsmctl.failures import CommandError
-from hsmctl.files import one_standard_input, read_input, read_or_hash, shown, too_large, write_output
+from hsmctl.failures import CommandError, wants_fitting_file
+from hsmctl.files import one_standard_input, raw_output, read_input, read_or_hash, shown, too_large, write_output
+from hsmctl.mechanism_names import SIGNERS, MechanismName
 from hsmctl.session import Session, cluster_options
 
-SIGNING_NAMES = [alias for alias, row in MECHANISM_BY_ALIAS.items() if row.usages & Usage.SIGN]
 _key = click.option("--key", "name", required=True, metavar="KEY", help="Id or label.")
 _mechanism = click.option(
-    "--mechanism", required=True, type=click.Choice(SIGNING_NAMES), metavar="M",
-    help=f"One of {', '.join(SIGNING_NAMES)}.",
+    "--mechanism", required=True, type=MechanismName(SIGNERS), metavar="M",
+    help=f"One of {', '.join(SIGNERS)}.",
 )  # fmt: skip
 _source = click.option("--in", "source", required=True, metavar="F", help="File with the data; - is standard input.")
 _prehashed = click.option("--prehashed", is_flag=True, help="The file holds the digest, not the data.")
@@ -43,22 +42,23 @@ def _read(source: str, mechanism: str, prehashed: bool) -> tuple[bytes, bool]:
 @_key
 @_mechanism
 @_source
-@click.option("--out", default="-", metavar="F", help="File for the signature; - is standard output.")
+@click.option("--out", metavar="F", help="File for the signature; - is standard output, also if it is a terminal.")
 @_prehashed
 @cluster_options
-def sign(session: Session, name: str, mechanism: str, source: str, out: str, prehashed: bool) -> None:
+def sign(session: Session, name: str, mechanism: str, source: str, out: str | None, prehashed: bool) -> None:
     """Sign a file, or make its MAC. ECDSA signatures are DER, all others raw.
 
     Example: hsmctl sign --key tls --mechanism ecdsa-sha256 --in report.pdf --out report.sig
     """
+    target = raw_output(out, session.out.as_json)
     data, digest = _read(source, mechanism, prehashed)
-    with session.cluster() as cluster:
+    with session.cluster() as cluster, wants_fitting_file():
         try:
             signature = cluster.key(name).sign(data, mechanism, prehashed=digest)
         except TooLarge:
             raise too_large(source, f"{len(data)} bytes", _ADVICE) from None
-    if out != "-" or not session.out.as_json:
-        write_output(out, signature)
+    if target != "-" or not session.out.as_json:
+        write_output(target, signature)
     session.out.result({"key": name, "mechanism": mechanism, "signature": base64.b64encode(signature).decode()})
 
 

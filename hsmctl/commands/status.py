@@ -4,6 +4,7 @@ import click
 import msgspec
 
 from hsmctl.failures import UNREACHABLE, CommandError
+from hsmctl.printable import printable
 from hsmctl.session import Session, cluster_options
 
 IN_ROTATION = "up"
@@ -14,13 +15,17 @@ IN_ROTATION = "up"
 def status(session: Session) -> None:
     """Show proxy, nodes and paths; exit 0 while the cluster serves.
 
+    state is how a node does; administrative is what `hsmctl node` asked for. requests counts the answers of a node,
+    moved the requests that left it for another node; both since the proxy started.
+
     Example: hsmctl status --json
     """
     with session.cluster() as cluster:
         seen = cluster.status()
     document = msgspec.json.decode(msgspec.json.encode(_as_map(seen)))
     if not session.out.as_json:
-        click.echo(f"cluster {seen.cluster}, proxy {seen.proxy} in {seen.site}, {seen.clients} clients connected")
+        where = f"cluster {seen.cluster}, proxy {seen.proxy} in {seen.site}, {seen.clients} clients connected"
+        session.out.result(None, printable(where))
     rows = [
         [
             node.name,
@@ -33,7 +38,7 @@ def status(session: Session) -> None:
         ]
         for node in seen.nodes
     ]
-    session.out.table(document, ["node", "site", "state", "wanted", "requests", "failures", "reason"], rows)
+    session.out.table(document, ["node", "site", "state", "administrative", "requests", "moved", "reason"], rows)
     if not any(node.state == IN_ROTATION for node in seen.nodes):
         raise CommandError("no node serves; see the reasons above and the nodes' logs", UNREACHABLE)
 

@@ -1,6 +1,8 @@
 """Usage: every command has help with an example; every error is one line and an exit code."""
 
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,6 +57,23 @@ def test_a_cluster_that_cannot_be_reached_is_3(tmp_path: Path) -> None:
     assert done.exit_code == 3
     assert "hsmctl dev" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_a_line_on_standard_error_steers_no_terminal() -> None:
+    done = CliRunner().invoke(main, ["completion", "a\x1b[2J\nb"])
+    assert done.exit_code == 2
+    assert "\x1b" not in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_output_that_cannot_be_written_is_said() -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "hsmctl.cli", "completion", "bash"], stdout=full, stderr=subprocess.PIPE, check=False
+        )
+    assert done.returncode == 1
+    assert done.stderr.decode().startswith("hsmctl: cannot write to standard output: No space left on device; ")
+    assert done.stderr.count(b"\n") == 1
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])

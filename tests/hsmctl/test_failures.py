@@ -4,7 +4,7 @@ import pytest
 
 from hsm_client import errors
 from hsm_wire.statuses import STATUS_TABLE, Status
-from hsmctl.failures import CommandError, advice_for, exit_code_of, line_of, wants_key_pair
+from hsmctl.failures import CommandError, advice_for, exit_code_of, line_of, wants_fitting_file, wants_key_pair
 
 
 @pytest.mark.parametrize(
@@ -39,6 +39,18 @@ def test_a_text_that_says_what_to_do_is_left_alone() -> None:
     assert line_of(errors.make_error(Status.KEY_TYPE, "")).count("hoose a mechanism") == 1
     assert line_of(errors.make_error(0x0999, "odd")) == "odd"
     assert line_of(errors.make_error(Status.CANCELLED, "gone")) == "gone"
+
+
+def test_mechanisms_are_named_as_on_the_command_line() -> None:
+    assert (
+        line_of(errors.make_error(Status.KEY_TYPE, "CKM_EDDSA is not it; or CKM_NEW")) == "eddsa is not it; or CKM_NEW"
+    )
+
+
+def test_a_file_that_the_cluster_cannot_take_is_wrong_usage() -> None:
+    with pytest.raises(CommandError, match="a digest has 32 bytes") as caught, wants_fitting_file():
+        raise errors.BadData("a digest has 32 bytes", status=Status.BAD_DATA)
+    assert caught.value.exit_code == 2
 
 
 def test_who_names_a_key_without_a_public_part_is_told_which_have_one() -> None:

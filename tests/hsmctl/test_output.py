@@ -1,10 +1,13 @@
 """What commands print."""
 
+import errno
 import json
+import os
 
 import pytest
 
 from hsmctl import output
+from hsmctl.failures import CommandError
 from hsmctl.output import Output, pairs
 
 COLUMNS, ROWS = ["id", "label"], [["01", "tls"], ["02", "a longer one"]]
@@ -33,6 +36,34 @@ def test_a_table_on_a_terminal_is_aligned(capsys: pytest.CaptureFixture[str], mo
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3
     assert len({line.index(word) for line, word in zip(lines[1:], ["tls", "a longer"], strict=True)}) == 1
+
+
+def test_a_table_of_a_narrow_terminal_keeps_ids_and_times_whole_and_takes_no_markup(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output.sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    row = ["0" * 32, "ec-secp256k1", "[i] \x1b[2Ja label", "yes", "2026-01-31 12:00"]
+    Output(as_json=False).table(None, ["id", "type", "label", "enabled", "created (UTC)"], [row])
+    text = capsys.readouterr().out
+    assert "0" * 32 in text
+    assert "2026-01-31 12:00" in text
+    assert "[i]" in text
+    assert "\x1b[2J" not in text
+    assert "ec-secp256k1" in text
+
+
+def test_what_comes_from_elsewhere_breaks_no_line(capsys: pytest.CaptureFixture[str]) -> None:
+    Output(as_json=False).table(None, ["id"], [["a\nb\tc"]])
+    assert capsys.readouterr().out == "id\na\\nb\\tc\n"
+    assert pairs({"label": "a\nb\u202e"}) == r"label  a\nb\u202e"
+
+
+def test_a_full_disk_behind_standard_output_is_said_and_a_reader_that_left_is_not() -> None:
+    with pytest.raises(CommandError, match="cannot write to standard output: No space left"), output.standard_output():
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with pytest.raises(BrokenPipeError), output.standard_output():
+        raise BrokenPipeError
 
 
 def test_a_note_is_beside_the_result_and_not_for_programs(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,8 +2,11 @@
 
 import base64
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+
+from hsmctl import files
 
 
 @pytest.mark.parametrize(("label", "mechanism"), [("aes", "aes-gcm"), ("rsa", "rsa-oaep")])
@@ -51,6 +54,16 @@ def test_a_file_above_the_frame_is_one_line_with_a_way_out(shell, tmp_path: Path
 def test_what_encrypt_never_wrote_is_refused(shell) -> None:
     assert "too short" in shell.bad(2, "decrypt", "--key", "aes", "--in", "-", data=b"")
     shell.bad(1, "decrypt", "--key", "aes", "--in", "-", data=bytes(40))
+
+
+def test_ciphertext_goes_to_a_terminal_only_if_that_is_said(shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = SimpleNamespace(stdout=SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr(files, "sys", terminal)
+    assert "--out -" in shell.bad(2, "encrypt", "--key", "aes", "--in", __file__)
+
+
+def test_what_is_too_long_for_rsa_is_a_wrong_file(shell) -> None:
+    shell.bad(2, "encrypt", "--key", "rsa", "--mechanism", "rsa-oaep", "--in", __file__)
 
 
 def test_a_file_that_cannot_be_written_and_a_wrong_key_are_one_line(shell, tmp_path: Path) -> None:

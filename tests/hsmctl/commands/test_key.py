@@ -2,6 +2,7 @@
 
 import uuid
 from pathlib import Path
+from types import SimpleNamespace
 
 import click
 import pytest
@@ -10,9 +11,14 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from fake_cluster import MUTE, FakeCluster
 
+from hsm_wire.messages import KeyInfo, Policy
 from hsm_wire.usages import Usage
+from hsmctl import files
 from hsmctl.cli import main
 from hsmctl.commands import key
+
+TERMINAL = SimpleNamespace(stdout=SimpleNamespace(isatty=lambda: True))
+"""Stands for `sys` where a command asks whether it writes to a terminal."""
 
 
 def new_label() -> str:
@@ -61,6 +67,25 @@ def test_on_a_terminal_the_answer_decides(shell, monkeypatch: pytest.MonkeyPatch
     done = CliRunner(env={"HSM_CLIENT_CONFIG": str(shell.config)}).invoke(main, ["key", "destroy", label], input=answer)
     assert key_id in done.stderr
     assert len(shell.json("key", "list", "--label", label)) == left
+
+
+def test_a_label_that_steers_a_terminal_is_shown_escaped_and_is_exact_in_json(
+    fake_shell, fake_cluster: FakeCluster
+) -> None:
+    label = "a\x1b[31m\x00\n\u202eb"
+    info = KeyInfo(bytes(16), "ec-p256", label, Usage.SIGN, True, 1, 0, "generated", b"", Policy())
+    fake_cluster.proxy.keystore.infos[info.key_id] = info
+    for command in (["key", "list"], ["key", "show", "0" * 32]):
+        text = fake_shell.good(*command).decode()
+        assert r"a\x1b[31m\x00\n\u202eb" in text
+        assert all(c.isprintable() or c in "\t\n" for c in text)
+        document = fake_shell.json(*command)
+        assert (document if isinstance(document, dict) else document[0])["label"] == label
+
+
+def test_a_public_key_in_der_does_not_go_to_a_terminal(shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "sys", TERMINAL)
+    assert "--out" in shell.bad(2, "key", "public", "p256", "--format", "der")
 
 
 def test_a_timeout_holds_for_making_a_key_too(fake_shell, fake_cluster: FakeCluster) -> None:
@@ -118,7 +143,7 @@ def test_a_secret_key_is_imported_from_standard_input(shell) -> None:
 def test_an_empty_file_is_no_key(shell, tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     shell.bad(2, "key", "import", "--in", tmp_path / "empty")
-    assert "32 bytes" in shell.bad(1, "key", "import", "--in", tmp_path / "empty", "--type", "aes-256")
+    assert "32 bytes" in shell.bad(2, "key", "import", "--in", tmp_path / "empty", "--type", "aes-256")
 
 
 def test_every_key_command_takes_json() -> None:

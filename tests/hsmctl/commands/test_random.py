@@ -19,9 +19,13 @@ def test_with_json_no_raw_bytes_mix_with_it(shell) -> None:
     assert len(shell.json("random", "8", "--out", "-")["data"]) == 16
 
 
-@pytest.mark.parametrize("length", ["0", "65537", "many"])
+@pytest.mark.parametrize("length", ["0", "65537", "many", "-5", "1.5"])
 def test_a_length_out_of_range_is_wrong_usage(shell, length: str) -> None:
-    shell.bad(2, "random", length)
+    assert f"'{length}' is no number of bytes from 1 to 65536" in shell.bad(2, "random", length)
+
+
+def test_an_option_that_there_is_not_is_no_length(shell) -> None:
+    assert "No such option '--hex'" in shell.bad(2, "random", "--hex", "8")
 
 
 def test_a_file_that_cannot_be_written_is_one_line(shell, tmp_path: Path) -> None:

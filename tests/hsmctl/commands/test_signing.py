@@ -1,11 +1,13 @@
 """Signatures and MACs of files, checked by openssl, and what is said when they cannot be made."""
 
 import base64
+import hashlib
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from hsmctl import files
 from hsmctl.commands import signing
 
 
@@ -73,7 +75,7 @@ def test_a_digest_is_signed_where_it_is_said_to_be_one(shell, tmp_path: Path) ->
     sign = ["sign", "--key", "p256", "--mechanism", "ecdsa-sha256", "--prehashed", "--in", "-", "--out", tmp_path / "s"]
     shell.good(*sign, data=digest.stdout)
     assert openssl_accepts(shell, "p256", tmp_path / "data", tmp_path / "s", tmp_path)
-    assert "32 bytes" in shell.bad(1, *sign, data=b"short")
+    assert "32 bytes" in shell.bad(2, *sign, data=b"short")
 
 
 @pytest.mark.parametrize("size", [2 << 20, 17 << 20])
@@ -96,6 +98,44 @@ def test_wrong_keys_and_files_are_one_line_that_says_what_to_do(shell, tmp_path:
     assert "check the path" in shell.bad(2, *sign, "-", "--key", "p256", "--out", tmp_path / "none" / "s")
     verify = ["verify", "--key", "p256", "--mechanism", "ecdsa-sha256", "--in", "-", "--signature", "-"]
     assert "standard input" in shell.bad(2, *verify)
+
+
+@pytest.mark.parametrize(
+    ("mechanism", "words"),
+    [
+        ("rsa-pss", "use rsa-pss-sha256 (with --prehashed where the file holds the digest)"),
+        ("ml-dsa", "no node offers ml-dsa so far; choose one of rsa-pkcs1"),
+        ("aes-gcm", "aes-gcm does not do this; choose"),
+        ("rot13", "'rot13' is no mechanism; choose"),
+    ],
+)
+def test_a_mechanism_that_cannot_sign_here_is_refused_with_what_to_name(shell, mechanism: str, words: str) -> None:
+    assert words in shell.bad(2, "sign", "--key", "rsa", "--mechanism", mechanism, "--in", "-")
+
+
+def test_what_the_text_points_to_works_with_a_digest(shell, tmp_path: Path) -> None:
+    options = ["--key", "rsa", "--mechanism", "rsa-pss-sha256", "--in", "-"]
+    (tmp_path / "s").write_bytes(shell.good("sign", *options, "--prehashed", data=hashlib.sha256(b"x").digest()))
+    shell.good("verify", *options, "--signature", tmp_path / "s", data=b"x")
+
+
+def test_a_raw_signature_goes_to_a_terminal_only_if_that_is_said(shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    sign = ["sign", "--key", "ed", "--mechanism", "eddsa", "--in", "-"]
+    monkeypatch.setattr(signing, "raw_output", lambda path, as_json: _on_a_terminal(monkeypatch, path, as_json))
+    assert "--out -" in shell.bad(2, *sign)
+    assert len(shell.good(*sign, "--out", "-")) == 64
+    assert shell.json(*sign)["mechanism"] == "eddsa"
+
+
+def _on_a_terminal(monkeypatch: pytest.MonkeyPatch, path: str | None, as_json: bool) -> str:
+    with monkeypatch.context() as patch:
+        patch.setattr(files.sys.stdout, "isatty", lambda: True)
+        return files.raw_output(path, as_json)
+
+
+def test_refusals_name_mechanisms_as_the_command_line_does(shell) -> None:
+    line = shell.bad(1, "sign", "--key", "aes", "--mechanism", "eddsa", "--in", "-")
+    assert "eddsa does not work with a key of type aes-256" in line
 
 
 def test_a_disabled_key_signs_nothing_and_the_error_says_how_to_enable_it(shell) -> None:

@@ -19,6 +19,7 @@ def seen(*nodes: NodeReport) -> tuple[Status, StatusResult]:
 
 def test_a_cluster_that_serves_is_exit_code_0(shell) -> None:
     text = shell.good("status").decode()
+    assert "node\tsite\tstate\tadministrative\trequests\tmoved\treason" in text
     assert "cluster dev" in text
     assert [line.split("\t")[2] for line in text.splitlines() if line.startswith("node-")] == ["up", "up"]
     document = shell.json("status")
