@@ -46,7 +46,8 @@ class Dispatcher:
         self.settings = settings
         self.queue = FairQueue(settings)
         self.leaving = False
-        """The proxy shuts down: new requests are answered GOING_AWAY."""
+        """The proxy shuts down: no client is greeted any more. Those there are hear GOAWAY one after the other, and
+        are served until then."""
         self.on_probe: Callable[[Probe, Link, Frame, float], None] | None = None
         """Takes the answers to deep checks."""
         self._balancer = balancer
@@ -79,9 +80,6 @@ class Dispatcher:
             client.wire_ids.discard(frame.request_id)
             self.counters.answered(_STATUS, 0, 0.0)
             client.sink(self._report(frame, now))
-            return
-        if self.leaving:
-            self._refuse(client, frame, Status.GOING_AWAY, "this proxy is shutting down; use another connection")
             return
         if self._bans and self.failover.poison.banned(client.principal.partition, frame, now):
             detail = "a request like this was in flight at two losses of an HSM node; do not send it again"

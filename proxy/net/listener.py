@@ -1,8 +1,10 @@
 """Accepts clients, says who they are, and bounds their number and their time."""
 
 import asyncio
+import math
 import socket
 import ssl
+from collections import deque
 from collections.abc import Callable
 
 from hsm_cluster.cluster import Cluster
@@ -12,6 +14,7 @@ from hsm_daemon.log_limit import LimitedLog
 from hsm_daemon.pace import Pace
 from hsm_daemon.tls import PeerIdentity, peer_identity
 from hsm_wire.messages import Pong
+from proxy.core.deadlines import SLOT_S
 from proxy.core.dispatcher import Dispatcher
 from proxy.core.principals import Bound, Principals
 from proxy.core.settings import Settings
@@ -23,6 +26,10 @@ _refusals = LimitedLog(_log, 10)
 """Lines that anybody who can connect causes."""
 BACKLOG = 1024
 """Connections that the system holds until they are accepted."""
+AWAY_SPREAD_S = 1.0
+"""Time in which all clients hear GOAWAY when the proxy stops."""
+AWAY_AT_LEAST = 2
+"""Clients that hear it in one beat at least: their two handshakes take about a millisecond."""
 LOOK_S = 0.5
 """Between looks for clients that do not read or do not ask."""
 
@@ -58,6 +65,9 @@ class Listener:
         self._limited: dict[ClientProtocol, float] = {}
         """Connections that have to do something by that time: say HELLO, or end."""
         self._look_at = 0.0
+        self._to_send_away: deque[ClientProtocol] = deque()
+        self._away_reason = ""
+        self._away_at_once = AWAY_AT_LEAST
         self._acceptor: Acceptor | None = None
         self.refused = 0
         """Connections that were closed unheard because there are `clients` of them."""
@@ -117,10 +127,13 @@ class Listener:
             self._acceptor.stop(close=True)
 
     def go_away(self, reason: str) -> None:
-        """Say GOAWAY to every client."""
+        """Say GOAWAY to every client: not to all at once, because those that hear it connect anew, to a successor on
+        this very machine perhaps, and thousands of TLS handshakes hold up everybody's requests."""
         self.dispatcher.leaving = True
-        for protocol in list(self.clients):
-            protocol.go_away(reason)
+        self._to_send_away = deque(self.clients)
+        self._away_reason = reason
+        self._away_at_once = max(AWAY_AT_LEAST, math.ceil(len(self.clients) * SLOT_S / AWAY_SPREAD_S))
+        self._send_away()
 
     async def emptied(self, timeout_s: float) -> bool:
         """Wait until no connection is left, nor one to be; False when the time is over first."""
@@ -142,6 +155,8 @@ class Listener:
 
     def tick(self, now: float) -> None:
         """End connections whose time is over."""
+        if self._to_send_away:
+            self._send_away()
         for protocol in [protocol for protocol, until in self._limited.items() if until <= now]:
             del self._limited[protocol]
             if protocol.client is None:
@@ -235,6 +250,11 @@ class Listener:
         return proxy_pong(self._boot_id, dispatcher.waiting, self.settings.limits.client_in_flight, completed)
 
     # ---- inside ---------------------------------------------------------------------------------------------------
+
+    def _send_away(self) -> None:
+        """Say GOAWAY to the next few."""
+        for _ in range(min(self._away_at_once, len(self._to_send_away))):
+            self._to_send_away.popleft().go_away(self._away_reason)
 
     def _as_granted(self, protocol: ClientProtocol) -> bool:
         """Say whether a client is bound to what the cluster grants it."""

@@ -59,7 +59,7 @@ def _nothing() -> None:
 class WriteGate:
     """The one way out to one peer."""
 
-    __slots__ = ("__weakref__", "_limit_bytes", "_overflow", "_pending", "_transport", "_turn")
+    __slots__ = ("_limit_bytes", "_overflow", "_pending", "_transport", "_turn")
 
     def __init__(
         self, transport: asyncio.Transport, turn: FlushTurn, limit_bytes: int, overflow: Callable[[], None]

@@ -250,16 +250,23 @@ def test_status_is_answered_by_the_proxy(world):
     assert world.holders() == []
 
 
-def test_a_leaving_proxy_takes_nothing_new_and_finishes_the_rest(world):
+def test_a_client_that_is_sent_away_gets_its_last_answer_and_is_drained(world):
     drained = []
     client, peer = world.client(drained=lambda: drained.append(True))
     world.ask(client, 1)
-    world.dispatcher.leaving = client.leaving = True
-    world.ask(client, 2)
-    assert statuses(peer) == [Status.GOING_AWAY]
+    client.leaving = True
     assert drained == []
     world.answer(world.holders()[0])
+    assert statuses(peer) == [Status.OK]
     assert drained == [True]
+
+
+def test_a_proxy_that_leaves_serves_who_has_not_heard_of_it_yet(world):
+    client, peer = world.client()
+    world.dispatcher.leaving = True
+    world.ask(client, 1)
+    world.answer(world.holders()[0])
+    assert statuses(peer) == [Status.OK]
 
 
 def test_cancel_of_a_waiting_request_is_answered_here(make_world):

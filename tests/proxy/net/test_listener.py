@@ -197,3 +197,18 @@ async def test_certificates_are_replaced_for_new_connections_and_old_ones_live_o
     assert [peer_identity(client.writer.transport).identity[-1] for client in (old, new)] == ["1", "2"]
     old.ask(1)
     assert (await old.frame()).status == 0
+
+
+async def test_clients_are_sent_away_one_after_the_other_and_served_until_then(stage):
+    await stage.start(nodes=1)
+    clients = [await stage.connect() for _ in range(8)]
+    stage.app.listener.go_away("this proxy is shutting down")
+    told = [protocol.client.leaving for protocol in stage.app.listener.clients]
+    assert told.count(True) == 2
+    (waiting, *_) = [protocol for protocol in stage.app.listener.clients if not protocol.client.leaving]
+    (client,) = [c for c in clients if str(c.writer.get_extra_info("sockname")) == waiting.peer]
+    client.ask(1)
+    frames = [await client.frame() for _ in range(2)]
+    assert {frame.kind for frame in frames} == {kinds.RESPONSE, kinds.GOAWAY}
+    assert next(frame.status for frame in frames if frame.kind == kinds.RESPONSE) == 0
+    await stage.until(lambda: not stage.app.listener.clients)
