@@ -68,8 +68,10 @@ class Daemon:
         return self._successor != 0 and _runs(self._successor)
 
     def handed_over(self) -> bool:
-        """Whether the process ended in order, so that it may have left a successor (a hot restart)."""
-        return self._process is not None and self._process.poll() == 0 and not self._successor
+        """Whether the process ended, in order as far as is known, so that it may have left a successor."""
+        if self._successor:  # how that one ended was not for us to see: it is no child of our own making
+            return not _runs(self._successor)
+        return self._process is not None and self._process.poll() == 0
 
     def adopt(self, pid: int) -> bool:
         """Take the successor for the daemon; False where that process does not live.

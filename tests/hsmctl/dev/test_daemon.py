@@ -183,8 +183,9 @@ def test_a_successor_is_the_daemon_from_then_on(make_daemon: MakeDaemon, tmp_pat
     pid = int((tmp_path / "log").read_text().split("successor=")[1].split()[0])
     assert not daemon.adopt(old)
     assert daemon.adopt(pid)
-    assert (daemon.pid, daemon.running()) == (pid, True)
+    assert (daemon.pid, daemon.running(), daemon.handed_over()) == (pid, True, False)
     daemon.ask_to_stop()
     daemon.wait_stopped(5)
     assert not daemon.running()
     assert not alive(pid)
+    assert daemon.handed_over(), "the successor may have left one of its own"
