@@ -11,6 +11,7 @@ from typing import Final, cast
 from hsm_client.config import ProxyAddress
 from hsm_client.errors import ClusterUnreachable, HsmError, Timeout, make_error
 from hsm_client.tls import TlsIdentity
+from hsm_client.tls_faults import tls_fault
 from hsm_wire import kinds, limits
 from hsm_wire.connection import Connection as WireConnection
 from hsm_wire.errors import BodyError
@@ -102,6 +103,8 @@ class Connection(asyncio.Protocol):
             raise ClusterUnreachable(f"proxy {address} did not answer within {timeout_s:g} s") from None
         except (OSError, UnicodeError, ConnectionLost) as error:  # UnicodeError: a host name that IDNA refuses
             connection.abort()
+            if (fault := tls_fault(address, error)) is not None:
+                raise fault from None
             raise ClusterUnreachable(f"proxy {address} cannot be reached: {_reason(error)}") from None
         except BaseException:
             connection.abort()
@@ -231,6 +234,8 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Everything in flight is lost."""
+        # In TLS 1.3 the other end refuses our certificate only after the handshake.
+        self._fault = self._fault or tls_fault(self.address, exc)
         self._end(ConnectionLost(_reason(exc) if exc is not None else "the proxy closed the connection"))
 
     # ---- inside -----------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from typing import Final
 from hsm_client import retry
 from hsm_client.config import ClientConfig, ProxyAddress
 from hsm_client.connection import Connection
-from hsm_client.errors import ClusterUnreachable, HsmError, make_error
+from hsm_client.errors import CallerError, ClusterUnreachable, ConfigurationError, HsmError, make_error
 from hsm_client.keeper import Keeper
 from hsm_client.tls import TlsIdentity
 from hsm_wire.statuses import Status
@@ -65,10 +65,11 @@ class Pool:
 
         Raises:
             ClusterUnreachable: none came up in time, or (not patient) every proxy failed once.
+            HsmError: every proxy failed once, and the last one refused our identity or certificate.
         """
         deadline = asyncio.get_running_loop().time() + timeout_s
         while not any(connection.usable for connection in self._connections):
-            if not patient and self._failures >= len(self._proxies):
+            if self._failures >= len(self._proxies) and (not patient or self._refused()):
                 raise self._unreachable()
             await self._wait(deadline)
 
@@ -116,9 +117,17 @@ class Pool:
             if future.cancelled() and future in self._waiting:
                 self._waiting.remove(future)
 
+    def _refused(self) -> bool:
+        """Whether a proxy was reached and does not want us: waiting mends neither our identity nor our certificate."""
+        return isinstance(self._last_error, CallerError | ConfigurationError)
+
     def _unreachable(self) -> HsmError:
+        if self._last_error is not None and self._refused():
+            return type(self._last_error)(self._last_error.detail, status=self._last_error.status)
         names = ", ".join(str(proxy) for proxy in self._proxies)
         reason = self._last_error.detail if self._last_error is not None else "no answer"
+        if ";" in reason:  # It says what to do.
+            return ClusterUnreachable(f"no proxy of {names} can be used: {reason}")
         return ClusterUnreachable(
             f"no proxy of {names} can be reached ({reason}); check that the cluster runs (`hsmctl dev`) and client.toml"
         )

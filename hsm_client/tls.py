@@ -1,5 +1,6 @@
 """Mutual TLS 1.3, and who the other end is: a certificate's one URI SAN, spiffe://CLUSTER/ROLE/NAME."""
 
+import datetime
 import re
 import ssl
 
@@ -7,6 +8,7 @@ from cryptography import x509
 
 from hsm_client.config import TlsFiles
 from hsm_client.errors import ConfigurationError
+from hsm_client.tls_faults import expired
 
 _IDENTITY = re.compile(r"spiffe://([a-zA-Z0-9._-]{1,255})/([a-z]{1,32})/([a-zA-Z0-9._-]{1,128})")
 
@@ -54,6 +56,8 @@ def _own_identity(files: TlsFiles) -> str:
         certificate = x509.load_pem_x509_certificate(files.certificate.read_bytes())
     except (OSError, ValueError):
         raise ConfigurationError(f"{files.certificate} is no PEM certificate; issue a new one") from None
+    if certificate.not_valid_after_utc <= datetime.datetime.now(datetime.UTC):
+        raise expired(str(files.certificate), certificate.not_valid_after_utc)
     identity = _identity_of(certificate)
     if identity is None:
         raise ConfigurationError(f"{files.certificate} has no SPIFFE identity (one URI SAN); issue a new one")

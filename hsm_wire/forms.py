@@ -83,5 +83,10 @@ def decode_body(form: type[_B], data: bytes | memoryview | msgspec.Raw) -> _B:
         decoder = _decoders[form] = msgspec.msgpack.Decoder(form)
     try:
         return decoder.decode(data)  # type: ignore[return-value]  # the table maps each form to its own decoder
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BodyError(f"the body is not a {form.__name__}: {str(error)[:200]}") from None
+    except RecursionError:
+        reason = "arrays or maps too deep in one another"
+    except UnicodeDecodeError:
+        reason = "a text that is not UTF-8"
+    except msgspec.DecodeError as error:
+        reason = str(error)[:200]
+    raise BodyError(f"the body is not a {form.__name__}: {reason}")

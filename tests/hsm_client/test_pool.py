@@ -4,11 +4,15 @@ import asyncio
 import socket
 from random import Random
 
+import pytest
 from fake_cluster import FakeProxy
 
 from hsm_client.client import CONNECT_S
 from hsm_client.config import ClientConfig, ProxyAddress
+from hsm_client.connection import Connection
+from hsm_client.errors import Denied, make_error
 from hsm_client.pool import Pool
+from hsm_wire.statuses import Status
 
 
 async def test_the_slots_spread_over_the_proxies_and_the_avoided_connection_is_the_last_choice(proxy, configured):
@@ -37,6 +41,20 @@ async def test_a_slot_lives_on_past_a_host_name_that_is_none(proxy, configured):
             assert found.address.port == proxy.port
         finally:
             await pool.close()
+
+
+async def test_who_is_denied_is_told_so_at_once_and_not_that_nobody_can_be_reached(proxy, configured, monkeypatch):
+    async def denied(address, _identity, *, timeout_s):
+        raise make_error(Status.DENIED, f"proxy {address} refused the connection: not a client; ask for it")
+
+    monkeypatch.setattr(Connection, "open", denied)
+    pool = Pool(configured(proxy), 1, Random(1))
+    pool.start()
+    try:
+        with pytest.raises(Denied, match="refused the connection: not a client; ask for it"):
+            await pool.opened(CONNECT_S, patient=True)
+    finally:
+        await pool.close()
 
 
 async def test_a_slot_moves_at_once_to_a_proxy_that_no_other_slot_uses(proxy, configured):

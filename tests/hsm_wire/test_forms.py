@@ -259,3 +259,19 @@ def example(kind: msgspec.inspect.Type) -> object:
 def test_bodies_cannot_be_changed() -> None:
     with pytest.raises(AttributeError):
         Unbind(7).number = 8  # type: ignore[misc]  # that it is refused is the test
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"\x94\xc4\x10" + KEY_ID + b"\x00" + b"\x91" * 5000, "too deep"),
+        (b"\x92\xa2\xff\xfe\x00", "a text that is not UTF-8"),
+        (b"\xc0", "Expected `array`"),
+    ],
+)
+def test_a_refusal_is_in_plain_words(data: bytes, words: str) -> None:
+    with pytest.raises(BodyError) as caught:
+        decode_body(messages.Failure if data[0] == 0x92 else Sign, data)
+    assert words in str(caught.value)
+    assert "recursion" not in str(caught.value)
+    assert "codec" not in str(caught.value)
