@@ -11,7 +11,7 @@ import msgspec
 from hsmctl.dev.folder import Folder
 from hsmctl.dev.manifest import Manifest
 from hsmctl.dev.plan import make_plan
-from hsmctl.dev.restart import restart
+from hsmctl.dev.restart import missing_in, restart
 from hsmctl.dev.supervisor import Supervisor
 from hsmctl.failures import USAGE, CommandError
 from hsmctl.output import Output
@@ -31,7 +31,13 @@ _folder_option = click.option(
 @_folder_option
 @click.option("--nodes", type=click.IntRange(1, MAX_NODES), default=3, show_default=True, help="HSM nodes.")
 @click.option("--proxies", type=click.IntRange(1, MAX_PROXIES), default=1, show_default=True, help="Proxies.")
-@click.option("--store", type=click.Choice(["sqlite", "etcd"]), default="sqlite", show_default=True, help="Key store.")
+@click.option(
+    "--store",
+    type=click.Choice(["sqlite", "etcd"]),
+    default="sqlite",
+    show_default=True,
+    help="Key store; etcd is not offered yet.",
+)
 @click.option("--tls", type=click.Choice(["on", "off"]), default="on", show_default=True, help="TLS on all hops.")
 @click.option("--event-loop", type=click.Choice(["uvloop", "asyncio"]), help="Event loop of the daemons.")
 @json_option
@@ -58,7 +64,7 @@ def dev(
         raise CommandError("--store etcd is not offered yet; use --store sqlite", USAGE)
     as_json = as_json or bool(context.find_root().params.get("as_json"))
     plan = make_plan(nodes, proxies, tls=tls == "on", event_loop=event_loop)
-    with Supervisor(plan, Folder(Path(folder))) as supervisor:
+    with Supervisor(plan, Folder(Path(folder)), _program()) as supervisor:
         manifest = supervisor.start()
         if manifest is None:
             return
@@ -73,7 +79,7 @@ def dev(
 @json_option
 @click.pass_context
 def start(context: click.Context, name: str, folder: str, as_json: bool) -> None:
-    """Start daemon NAME of a running `hsmctl dev` again after it died.
+    """Start daemon NAME of a running `hsmctl dev` again after it died; wait until it serves (a node: up to 10 s).
 
     Example: hsmctl dev start node-2
     """
@@ -81,8 +87,16 @@ def start(context: click.Context, name: str, folder: str, as_json: bool) -> None
     if parent is not None and context.get_parameter_source("folder") is click.core.ParameterSource.DEFAULT:
         folder = parent.params["folder"]
     as_json = as_json or bool(context.find_root().params.get("as_json") or (parent and parent.params["as_json"]))
-    entry = restart(Folder(Path(folder)), name)
-    Output(as_json).result(msgspec.to_builtins(entry), f"{name} runs again at {entry.address} (process {entry.pid})")
+    where = Folder(Path(folder))
+    entry = restart(where, name)
+    missing = missing_in(where, name)
+    output = Output(as_json)
+    output.result(
+        msgspec.to_builtins(entry),
+        f"{name} runs again at {entry.address} (process {entry.pid}){'' if missing else ' and serves'}",
+    )
+    if missing:
+        output.note(f"{', '.join(missing)} gives it no requests yet; `{_program()} status` shows why")
 
 
 def _program() -> str:

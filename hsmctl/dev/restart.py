@@ -16,6 +16,8 @@ from hsmctl.dev.manifest import Entry, Manifest, maybe_read
 from hsmctl.failures import USAGE, CommandError
 
 RESTART_DEADLINE_S: Final = 20.0
+ROTATION_DEADLINE_S: Final = 10.0
+"""How long a node's return into the rotation of every proxy is waited for."""
 POLL_INTERVAL_S: Final = 0.05
 
 
@@ -40,6 +42,27 @@ def restart(folder: Folder, name: str, deadline_s: float = RESTART_DEADLINE_S) -
                 return now
         time.sleep(POLL_INTERVAL_S)
     raise CommandError(f"{name} was not ready after {deadline_s:.0f} s; see its log: {log}")
+
+
+def missing_in(folder: Folder, name: str, deadline_s: float = ROTATION_DEADLINE_S) -> list[str]:
+    """Wait until every proxy that answers gives requests to that node; return those that do not by the deadline.
+
+    A daemon that is no node, and a node that an operator took out, are not waited for.
+    """
+    deadline = time.monotonic() + deadline_s
+    while True:
+        missing = [proxy.name for proxy in _running(folder).proxies if _lacks(proxy, name)]
+        if not missing or time.monotonic() > deadline:
+            return missing
+        time.sleep(POLL_INTERVAL_S)
+
+
+def _lacks(proxy: Entry, name: str) -> bool:
+    nodes = readiness.status(proxy.admin).get("nodes")
+    for node in nodes if isinstance(nodes, list) else []:
+        if isinstance(node, dict) and node.get("name") == name:
+            return node.get("state") != "up" and node.get("administrative_state") == "ready"
+    return False
 
 
 def _running(folder: Folder) -> Manifest:

@@ -27,9 +27,11 @@ STOP_DEADLINE_S: Final = 8.0
 class Supervisor:
     """Owns the processes. Used as a context manager: leaving it stops everything."""
 
-    def __init__(self, plan: Plan, folder: Folder) -> None:
+    def __init__(self, plan: Plan, folder: Folder, program: str = "hsmctl") -> None:
         self._plan = plan
         self._folder = folder
+        self._program = program
+        """What the user types for `hsmctl`."""
         self._daemons = {
             member.name: Daemon(
                 member.module, folder.config_of(member.name), folder.log_of(member.name), plan.event_loop
@@ -123,7 +125,7 @@ class Supervisor:
                 self._publish()
             elif name in self._seen_running:
                 self._seen_running.discard(name)
-                start = f"hsmctl dev start {name} --dir {self._where}"
+                start = f"{self._program} dev start {name} --dir {self._where}"
                 _tell(note, f"{name} ended ({daemon.how_it_ended()}); `{start}` starts it again")
 
     def _adopted(self, name: str, daemon: Daemon) -> bool:

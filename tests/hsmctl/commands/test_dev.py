@@ -212,6 +212,8 @@ def test_a_killed_node_is_told_of_and_comes_back_by_dev_start(start_dev: StartDe
     # Also with --dir before the command, and as JSON.
     done = hsmctl("dev", "--dir", dev.folder, "start", "node-1", "--json")
     assert done.returncode == 0, done.stderr
+    seen = json.loads(hsmctl("status", "--json", "--config", before["client_config"]).stdout)
+    assert [node["state"] for node in seen["nodes"]] == ["up", "up"], "it is in rotation when the command returns"
     after = dev.manifest()
     assert json.loads(done.stdout) == after["nodes"][0]
     assert after["nodes"][0]["pid"] != victim["pid"]

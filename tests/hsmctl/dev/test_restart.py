@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from dev_processes import DEADLINE_S, POLL_INTERVAL_S, wait_until
 
+from hsmctl.dev import readiness
 from hsmctl.dev.folder import Folder
 from hsmctl.dev.manifest import Entry, Manifest
-from hsmctl.dev.restart import restart
+from hsmctl.dev.restart import missing_in, restart
 from hsmctl.failures import CommandError
 
 SLEEPS = "import time; time.sleep(60)"
@@ -191,3 +192,30 @@ def test_a_folder_that_may_not_be_written_to_is_said(running: Running) -> None:
     assert line.startswith(f"cannot write to {running.folder.requests}: ")
     assert code == 1
     os.unlink(running.folder.requests)
+
+
+@pytest.mark.parametrize(
+    ("answers", "missing"),
+    [
+        ([("ejected", "ready"), ("up", "ready")], []),
+        ([("down", "ready")], ["proxy-1"]),
+        ([("down", "drain")], []),
+        ([None], []),
+    ],
+    ids=["comes", "does not come", "taken out by an operator", "the proxy is dead"],
+)
+def test_a_node_is_waited_for_until_every_proxy_gives_it_requests(
+    running: Running, monkeypatch: pytest.MonkeyPatch, answers: list[tuple[str, str] | None], missing: list[str]
+) -> None:
+    proxy = Entry("proxy-1", "local", 0, "127.0.0.1:1", "127.0.0.1:2")
+    Manifest(str(running.folder.client_config), [proxy], []).write(running.folder.manifest)
+
+    def status(_admin: str) -> dict[str, object]:
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        if answer is None:
+            return {}
+        return {"nodes": [{"name": "node-1", "state": answer[0], "administrative_state": answer[1]}]}
+
+    monkeypatch.setattr(readiness, "status", status)
+    assert missing_in(running.folder, "node-1", 0.1) == missing
+    assert missing_in(running.folder, "proxy-1", 0.1) == []
