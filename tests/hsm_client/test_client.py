@@ -196,12 +196,12 @@ async def test_a_cancelled_caller_sends_cancel(proxy, configured):
             await asyncio.sleep(0.001)
 
 
-async def test_a_thousand_connections_of_one_process_come_back_after_their_proxys_restart(proxy, configured):
-    clients = [connect(configured(proxy), pool_size=1, timeout_s=30) for _ in range(200)]
-    clients.append(connect(configured(proxy), pool_size=800, timeout_s=30))
+async def test_three_hundred_connections_of_one_process_come_back_after_their_proxys_restart(proxy, configured):
+    clients = [connect(configured(proxy), pool_size=1, timeout_s=30) for _ in range(100)]
+    clients.append(connect(configured(proxy), pool_size=200, timeout_s=30))
     await asyncio.gather(*(client.open() for client in clients))
     try:
-        while len(proxy.connections) < 1000:
+        while len(proxy.connections) < 300:
             await asyncio.sleep(0.01)
         await proxy.stop()
         waiting = [asyncio.ensure_future(client.random(8)) for client in clients]

@@ -16,9 +16,10 @@ from hsmctl.dev.manifest import maybe_read
 SCRIPT = Path(__file__).parents[3] / "tools" / "run_demo.py"
 # Ends the script with the test process, and makes the terminal the one whose end is a SIGHUP.
 BOUND = """
-import ctypes, fcntl, os, sys, termios
+import ctypes, fcntl, os, signal, sys, termios
 ctypes.CDLL(None).prctl(1, 15)
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests may ignore it (nohup)
 os.execv(sys.argv[1], sys.argv[1:])
 """
 
