@@ -11,3 +11,8 @@ def monotonic() -> float:
 def now() -> float:
     """Return seconds since 1970 (UTC): validity of certificates, times in logs and records."""
     return time.time()
+
+
+def thread_s() -> float:
+    """Return the processor time of the calling thread, in seconds: what an event loop cost."""
+    return time.thread_time()

@@ -9,7 +9,7 @@ from typing import Any, Final
 from hsm_cluster.address import Address
 from hsm_cluster.cluster import Cluster
 from hsm_cluster.errors import ConfigurationError
-from hsm_daemon import listening, logs
+from hsm_daemon import clock, listening, logs
 from hsm_daemon.admin import AdminAnswer, AdminServer, Routes
 from hsm_daemon.errors import StartError
 from hsm_daemon.lifecycle import Lifecycle
@@ -159,6 +159,7 @@ class Node:
     async def _beat(self) -> None:
         while True:
             self._acceptor.beat()
+            self._keystore.window.turned(clock.thread_s(), self._requests.completed)
             await asyncio.sleep(self._acceptor.beat_every_s)
 
     async def _sweep(self) -> None:

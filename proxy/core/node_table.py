@@ -72,6 +72,7 @@ class Node:
         "in_flight",
         "link",
         "name",
+        "on_the_way",
         "operational",
         "paths",
         "reason",
@@ -101,6 +102,8 @@ class Node:
         """ejected, blocked or probing: what `supervisor` concluded; empty while all is well."""
         self.boot_id = b""
         self.window = 0
+        self.on_the_way = 0
+        """Requests and answers that the way to the node and back holds at its present rate."""
         self.in_flight = 0
         self.suspects = 0
         """Of these, requests that were in flight when a node was lost (`poison`)."""
@@ -213,7 +216,8 @@ class NodeTable:
     def report(self, link: Link, pong: Pong, now: float) -> None:
         """Take over what a node says of itself."""
         node = link.node
-        node.window = max(1, min(pong.window, link.max_in_flight))
+        # The node knows what it wants to have; what is on the way to it, and back, comes on top (Little's law).
+        node.window = max(1, min(pong.window + node.on_the_way, link.max_in_flight))
         node.boot_id = pong.boot_id
         known = pong.administrative_state in ADMINISTRATIVE_STATES
         administrative = pong.administrative_state if known else node.administrative

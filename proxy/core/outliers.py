@@ -9,6 +9,7 @@ distant node is not a slow one.
 """
 
 from collections import deque
+from math import inf
 from statistics import median
 from typing import Final
 
@@ -42,7 +43,7 @@ class Outlier:
         self._sampled_at = 0.0
         self.mean_s = 0.0
         """Moving mean of the time of an answer, without the way; 0 = not known."""
-        self.round_trip_s = float("inf")
+        self.round_trip_s = inf
         """Fastest PING since the node started."""
 
     def forget(self) -> None:
@@ -52,12 +53,15 @@ class Outlier:
         self.mean_s = 0.0
 
     def look(self, now: float) -> None:
-        """Note the counts; called every SAMPLE_S."""
+        """Note the counts, and what the way to the node holds; called every SAMPLE_S."""
         node = self._node
         looks = self._looks
         looks.append((now, node.answers, node.errors))
         while len(looks) > 1 and looks[1][0] <= now - self._settings.ejection.window_s:
             looks.popleft()
+        since, answers_then, _ = looks[0]
+        if now > since and self.round_trip_s < inf:
+            node.on_the_way = int((node.answers - answers_then) / (now - since) * self.round_trip_s)
         answers, took_s = node.answers - self._answered, node.answer_time_s - self._took_s
         few = node.slowness < 1.0 and now - self._sampled_at >= _SLOW_SAMPLE_S
         if answers >= (_SLOW_MINIMUM_ANSWERS if few else _MINIMUM_ANSWERS):

@@ -35,3 +35,26 @@ def test_the_mean_moves_slowly() -> None:
     window.served(0.001)
     window.served(0.021)
     assert abs(window.mean_service_s - 0.002) < 1e-9
+
+
+def test_the_time_that_the_loop_takes_bounds_it_as_well() -> None:
+    window = measured(0.0001)
+    assert window.advertised(1) == 102
+    window.turned(0.01, 100)
+    assert window.advertised(1) == 51
+    window.turned(0.02, 200)
+    assert window.advertised(1) == 51
+
+
+def test_the_loops_own_upkeep_between_few_requests_is_not_taken_for_their_cost() -> None:
+    window = measured(0.0001)
+    window.turned(1.0, 19)
+    assert window.advertised(1) == 102
+    window.turned(1.0016, 39)
+    assert window.advertised(1) == 63
+
+
+def test_a_slow_loop_does_not_make_it_smaller_than_twice_the_sessions() -> None:
+    window = measured(0.0001)
+    window.turned(10.0, 20)
+    assert window.advertised(1) == 4

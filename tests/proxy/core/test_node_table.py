@@ -105,6 +105,15 @@ def test_a_window_is_at_least_one_and_at_most_what_the_link_takes(world):
     assert node.window == 20
 
 
+def test_what_is_on_the_way_comes_on_top_of_the_window_that_a_node_wants(world):
+    node = world.nodes[0]
+    link = world.links[node]
+    link.max_in_flight = 200
+    node.on_the_way = 30
+    world.table.report(link, pong(window=50), 1.0)
+    assert node.window == 80
+
+
 # ---- sanctions -------------------------------------------------------------------------------------------------------
 
 

@@ -168,3 +168,17 @@ def test_four_answers_are_too_few_to_see_that():
         watches[1].serve(answers, mean_s=0.01)
     weigh(pairs, Settings())
     assert watches[1].node.slowness < 1.0
+
+
+def test_what_the_way_to_a_node_holds_follows_its_rate_and_its_fastest_ping(watch):
+    assert watch.node.on_the_way == 0
+    watch.outlier.round_trip_s = 0.04
+    for _ in range(4):
+        watch.serve(500)
+    assert watch.node.on_the_way == 80
+
+
+def test_nothing_is_known_of_a_way_before_its_first_ping(watch):
+    watch.outlier.round_trip_s = float("inf")
+    watch.serve(500)
+    assert watch.node.on_the_way == 0
