@@ -23,7 +23,7 @@ from hsm_daemon.pace import Pace, TokenBucket
 from hsm_daemon.tasks import spawn
 
 ACCEPTS_PER_TURN: Final = 16  # then those who are connected already have their turn
-PAUSE_STEP_S: Final = 0.01  # a pause gathers tokens for this long, so that a rate of thousands needs few timers
+PAUSE_STEP_S: Final = 0.002  # a pause gathers tokens for this long, so that a rate of thousands needs few timers
 EXHAUSTED_PAUSE_S: Final = 0.1  # when the system has no file descriptor or memory for another connection
 TOO_MANY: Final = "too many connections"
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import socket
@@ -58,7 +59,13 @@ class Lifecycle:
         self.stopping.set()
 
     def ready(self, status_text: str) -> None:
-        """Tell systemd that the daemon serves."""
+        """Tell systemd that the daemon serves.
+
+        What was loaded until now stays: the garbage collector need not look at it again. With it, each full
+        collection while clients come holds up everybody's requests for over ten milliseconds.
+        """
+        gc.collect()
+        gc.freeze()
         self._notify(f"READY=1\nSTATUS={_one_line(status_text)}")
 
     def status(self, status_text: str) -> None:

@@ -21,7 +21,7 @@ from hsm_node.work.pool import Pool
 
 GENERATION_THREADS: Final = 1
 """RSA generation takes a whole core for seconds; one leaves the others to signatures."""
-GENERATION_NICE: Final = 10
+GENERATION_NICE: Final = 19
 """Steps by which generations yield to signatures where cores are short."""
 MAX_WAITING_SESSIONS: Final = 4096
 """Dear operations that wait: about two seconds of RSA-2048 signatures on one core."""

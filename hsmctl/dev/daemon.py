@@ -2,8 +2,9 @@
 
 The child asks the kernel to be killed when its parent dies (PR_SET_PDEATHSIG), then becomes the daemon. A pipe that
 breaks with the parent would need a reader in every daemon, or a process around it whose id is not that of the daemon;
-the kernel's promise survives exec and needs neither. It has a session of its own, so that Ctrl-C on the terminal
-reaches only `hsmctl dev`, which then stops all in order.
+the kernel's promise survives exec and needs neither. It has a process group of its own, so that Ctrl-C on the terminal
+reaches only `hsmctl dev`, which then stops all in order; not a session, because Linux shares processors out among
+sessions first, and a node's key generation, however niced, would take as much as everything of another node.
 """
 
 import ctypes
@@ -58,7 +59,7 @@ class Daemon:
                 stdout=log,
                 stderr=log,
                 env=self._environment,
-                start_new_session=True,
+                process_group=0,
             )
 
     def running(self) -> bool:

@@ -35,8 +35,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     handshakes_per_s: Annotated[float, msgspec.Meta(ge=1, le=100_000)] = 500.0
     """Connections taken a second. A TLS handshake costs the loop about half a millisecond: this leaves three
     quarters of it to requests when thousands connect at once. The others wait in the system's backlog."""
-    handshakes_burst: Count = 64
-    """Connections taken at once after a quiet time."""
+    handshakes_burst: Count = 16
+    """Connections taken at once after a quiet time: eight milliseconds of the loop."""
     handshakes_at_once: Count = 128
     """TLS handshakes going on at one time."""
     link_unsent_bytes: Bytes = 256 << 20

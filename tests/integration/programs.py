@@ -95,7 +95,7 @@ class Program:
                 stdout=log,
                 stderr=log,
                 env={**os.environ, "HSM_EVENT_LOOP": self.event_loop},
-                start_new_session=True,
+                process_group=0,  # not a session: its niced threads are to yield to the other programs
             )
 
     def command(self) -> list[str]:

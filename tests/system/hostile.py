@@ -1,4 +1,4 @@
-"""Clients that mean harm, as one process: `hostile.py PORT CA CERTIFICATE KEY CLIENT_TOML`, until it is ended.
+"""Clients that mean harm, as one process: `hostile.py PORT CA CERTIFICATE KEY CLIENT_TOML [KIND...]`, until ended.
 
 One sends garbage, one never reads its answers, one opens 5,000 connections, 64 ask with deadlines of 1 ms, 16 generate
 RSA-8192 keys without end. Prints `ready` when all of them are at it.
@@ -9,6 +9,7 @@ import contextlib
 import random
 import struct
 import sys
+from functools import partial
 from pathlib import Path
 
 _HERE = Path(__file__).resolve().parent
@@ -42,12 +43,16 @@ class Hostile:
         self._held: list[asyncio.StreamWriter] = []
         self._chance = random.Random(1)
 
-    async def run(self) -> None:
-        """Begin with all, and never end."""
-        tasks = [self._garbage(), self._never_read(), self._many_connections()]
-        tasks += [self._impatient() for _ in range(IMPATIENT)]
-        tasks += [self._generate(number) for number in range(GENERATORS)]
-        running = [asyncio.ensure_future(task) for task in tasks]
+    async def run(self, kinds: list[str]) -> None:
+        """Begin with these, or with all, and never end."""
+        tasks = {
+            "garbage": [self._garbage],
+            "unread": [self._never_read],
+            "connections": [self._many_connections],
+            "impatient": [self._impatient] * IMPATIENT,
+            "generators": [partial(self._generate, number) for number in range(GENERATORS)],
+        }
+        running = [asyncio.ensure_future(task()) for kind in kinds or tasks for task in tasks[kind]]
         print("ready", flush=True)
         await asyncio.gather(*running)
 
@@ -112,4 +117,4 @@ class Hostile:
 
 if __name__ == "__main__":
     _ca, _certificate, _key = map(Path, sys.argv[2:5])
-    asyncio.run(Hostile(int(sys.argv[1]), Identity(_ca, _certificate, _key), Path(sys.argv[5])).run())
+    asyncio.run(Hostile(int(sys.argv[1]), Identity(_ca, _certificate, _key), Path(sys.argv[5])).run(sys.argv[6:]))
