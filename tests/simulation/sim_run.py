@@ -19,8 +19,9 @@ OWED_S: Final = 31.0
 RETURN_S: Final = 9.0
 """Without a sanction a node is back in rotation this long after its mending: the down interval with its jitter and a
 time-out of a connect that began before, the fast interval twice; and that is what is allowed for."""
-LAST_ANSWER_S: Final = 10.5
-"""The longest deadline, and half a second."""
+LAST_ANSWER_S: Final = 12.5
+"""The longest deadline, the longest stall of the proxy, which may begin last of all and reads what came meanwhile only
+then, and half a second."""
 _QUIET_BEAT_S: Final = 0.2
 """Of the ticker while nothing is asked: below the proxy's stall limit, and eight times as fast to simulate."""
 
