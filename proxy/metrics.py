@@ -50,7 +50,8 @@ class ProxyCollector(Collector):
         yield from _node_families(dispatcher.table.nodes, dispatcher.table.rotation)
         yield from _request_families(dispatcher.counters)
         yield _gauge("hsm_proxy_queue_requests", "Requests that wait for a node.", dispatcher.waiting)
-        yield _gauge("hsm_proxy_queue_bytes", "Bytes of the requests in the fair queue.", dispatcher.queue.bytes)
+        waiting_bytes = dispatcher.queue.bytes + dispatcher.failover.waiting.bytes
+        yield _gauge("hsm_proxy_queue_bytes", "Their bytes.", waiting_bytes)
         yield from _shell_families(figures)
         yield InfoMetricFamily("hsm_proxy_build", "The software.", {"version": self._software})
 
@@ -106,13 +107,22 @@ def _request_families(counters: Counters) -> Iterator[Metric]:
     for key, count in sorted(counters.sanctions.items()):
         sanctions.add_metric(key, count)
     yield sanctions
+    overloaded = CounterMetricFamily(
+        "hsm_proxy_overloaded", "Requests that this proxy answered OVERLOADED, by the limit.", labels=["reason"]
+    )
+    for reason, count in counters.overloaded.items():
+        overloaded.add_metric([reason], count)
+    yield overloaded
     yield _histogram(counters)
     for name, text, value in (
         ("failovers", "Requests sent to another node.", counters.failovers),
         ("late_responses", "Answers of nodes that came after the client had its own.", counters.late_answers),
         ("forgotten_responses", "Answers that a node owed for too long.", counters.forgotten_answers),
+        ("wrong_responses", "Answers of nodes to another operation than was asked.", counters.wrong_answers),
         ("path_moves", "Requests that went on over another path of their node.", counters.path_moves),
         ("poisoned_requests", "Requests answered POISON: two nodes were lost with them.", counters.poisoned),
+        ("banned_requests", "Requests refused because their like loses nodes.", counters.banned),
+        ("retry_budget_exhausted", "Attempts that the retry budget held back.", counters.budget_empty),
         ("clients_closed_idle", "Connections sent away that asked for nothing.", counters.clients_closed_idle),
         ("protocol_errors", "Connections closed for a malformed or illegal frame.", counters.protocol_errors),
         ("clients_refused", "Connections refused: unknown identity, or too many.", counters.clients_refused),

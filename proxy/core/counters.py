@@ -6,6 +6,14 @@ from hsm_wire.operations import OPERATIONS
 
 DURATION_BOUNDS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 """Upper bounds of the duration histogram, in seconds; one more bucket holds the rest."""
+OVERLOAD_REASONS = (
+    "client_in_flight",
+    "failover_full",
+    "partition_generations",
+    "queue_full",
+    "queue_too_long",
+    "windows_full",
+)
 UNKNOWN_OPERATION = 0
 """Requests with an opcode that this version does not know are counted together: a label may not grow for ever."""
 
@@ -15,6 +23,8 @@ class Counters:
 
     __slots__ = (
         "answers",
+        "banned",
+        "budget_empty",
         "clients_closed_idle",
         "clients_closed_unread",
         "clients_refused",
@@ -23,11 +33,13 @@ class Counters:
         "failovers",
         "forgotten_answers",
         "late_answers",
+        "overloaded",
         "path_moves",
         "poisoned",
         "protocol_errors",
         "requests",
         "sanctions",
+        "wrong_answers",
     )
 
     def __init__(self) -> None:
@@ -42,10 +54,18 @@ class Counters:
         """Answers of nodes that came after the client had its own."""
         self.path_moves = 0
         """Requests that went on over another path of the same node."""
+        self.overloaded = dict.fromkeys(OVERLOAD_REASONS, 0)
+        """Why requests were answered OVERLOADED by this proxy."""
+        self.banned = 0
+        """Requests refused because their like was found to lose nodes."""
+        self.budget_empty = 0
+        """Times that the budget for further attempts held a request where it was."""
         self.poisoned = 0
         """Requests answered POISON because two nodes were lost with them."""
         self.sanctions: dict[tuple[str, str], int] = {}
         """(node, cause) -> times that the node was taken out though it was connected."""
+        self.wrong_answers = 0
+        """Answers of nodes whose operation is not that of the request with their id."""
         self.forgotten_answers = 0
         """Answers that a node still owes long after the deadline."""
         self.protocol_errors = 0

@@ -74,6 +74,7 @@ class Dispatcher:
         """Take a request of a client: to a node, to the queue, or answered at once."""
         self.counters.requests += 1
         if len(client.in_flight) >= client.max_in_flight:
+            self.counters.overloaded["client_in_flight"] += 1
             self._refuse(client, frame, Status.OVERLOADED, f"more than {client.max_in_flight} requests in flight")
             return
         if frame.opcode == _STATUS:
@@ -82,8 +83,13 @@ class Dispatcher:
             client.sink(self._report(frame, now))
             return
         if self._bans and self.failover.poison.banned(client.principal.partition, frame, now):
+            self.counters.banned += 1
             detail = "a request like this was in flight at two losses of an HSM node; do not send it again"
             self._refuse(client, frame, Status.POISON, detail)
+            return
+        if self.failover.full:
+            self.counters.overloaded["failover_full"] += 1
+            self._refuse(client, frame, Status.OVERLOADED, "too many requests wait for another HSM node")
             return
         if frame.opcode in LONG and not self._may_generate(client, frame):
             return
@@ -123,6 +129,10 @@ class Dispatcher:
         entry = link.in_flight.pop(frame.request_id, None)
         self._rate_answers += 1
         if isinstance(entry, Request):
+            asked = entry.frame
+            if frame.operation_id != asked.operation_id or frame.opcode != asked.opcode:
+                self._mistrust(link, frame, entry)
+                return
             node = link.node
             self._switch.detach(entry)
             if frame.opcode not in LONG:
@@ -133,15 +143,11 @@ class Dispatcher:
             else:
                 node.errors_in_a_row = 0
                 node.requests += 1
+                if entry.accused:
+                    self.failover.served(entry)
                 self._finish(entry, readdress_response(frame, entry.client_id), frame.status, now)
-        elif isinstance(entry, Owed):
-            self.failover.late(entry, frame, now)
-        elif isinstance(entry, Probe):
-            link.node.in_flight -= 1
-            if self.on_probe is not None:
-                self.on_probe(entry, link, frame, now)
         else:
-            self.counters.late_answers += 1  # owed for so long that it was forgotten
+            self._not_waited_for(entry, link, frame, now)
         if self.queue.size or self._between:
             self.pump(now)
 
@@ -189,11 +195,33 @@ class Dispatcher:
 
     # ---- inside ---------------------------------------------------------------------------------------------------
 
+    def _not_waited_for(self, entry: Owed | Probe | None, link: Link, frame: Frame, now: float) -> None:
+        """Take an answer that no client waits for at this link."""
+        if isinstance(entry, Owed):
+            asked = entry.request.frame
+            if frame.operation_id != asked.operation_id or frame.opcode != asked.opcode:
+                self._mistrust(link, frame, entry)
+            else:
+                self.failover.late(entry, frame, now)
+        elif isinstance(entry, Probe):
+            link.node.in_flight -= 1
+            if self.on_probe is not None:
+                self.on_probe(entry, link, frame, now)
+        else:
+            self.counters.late_answers += 1  # owed for so long that it was forgotten
+
+    def _mistrust(self, link: Link, frame: Frame, entry: Request | Owed) -> None:
+        """Drop a link that answered with the answer to something else: what it has moves, this request too."""
+        link.in_flight[frame.request_id] = entry
+        self.counters.wrong_answers += 1
+        link.close("the node broke the protocol: it answered a request with the answer to another one")
+
     def _may_generate(self, client: Client, frame: Frame) -> bool:
         """Count a request that runs long, unless its partition has as many as it may."""
         partition = client.principal.partition
         limit = self.settings.limits.partition_generations
         if self._switch.generations[partition] >= limit:
+            self.counters.overloaded["partition_generations"] += 1
             self._refuse(client, frame, Status.OVERLOADED, f"{limit} key generations of this partition are in flight")
             return False
         self._switch.generations[partition] += 1
@@ -203,15 +231,20 @@ class Dispatcher:
         """Let a request wait for a window, unless that cannot end well."""
         expected = self.queue.ahead(request)
         if self.table.rotation and self._rate and expected > self._rate * (request.deadline - now):
-            self._switch.fail(request, Status.OVERLOADED, "the queue is longer than the time of the request", now)
-        elif not self.queue.put(request):
-            self._switch.fail(request, Status.OVERLOADED, "the queue of this proxy is full", now)
-        else:
-            self._switch.wheel.file(request, request.deadline)
+            self._overload(request, "queue_too_long", "the queue is longer than the time of the request", now)
+            return
+        self._switch.wheel.file(request, request.deadline)
+        for loser in self.queue.put(request):
+            self._overload(loser, "queue_full", "the queue of this proxy is full", now)
+
+    def _overload(self, request: Request, reason: str, detail: str, now: float) -> None:
+        """Answer a request that finds no room, and count why."""
+        self.counters.overloaded[reason] += 1
+        self._switch.fail(request, Status.OVERLOADED, detail, now)
 
     def _unqueue(self, request: Request) -> None:
         if not self.queue.remove(request):
-            self._between.pop(request, None)
+            self._between.discard(request)
 
     def _forget(self, owed: Owed) -> None:
         """Give up an answer that a node owed for too long."""
@@ -239,7 +272,7 @@ class Dispatcher:
         elif request.may_have_run:
             self._switch.fail(request, Status.TIMEOUT, "the time of the request ran out after a node was lost", now)
         else:
-            self._switch.fail(request, Status.OVERLOADED, "no HSM node had room in the time of the request", now)
+            self._overload(request, "windows_full", "no HSM node had room in the time of the request", now)
 
     def _refuse(self, client: Client, frame: Frame, status: Status, detail: str) -> None:
         """Answer a request that is not taken at all."""

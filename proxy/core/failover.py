@@ -15,6 +15,7 @@ from proxy.core.node_table import Node, NodeTable
 from proxy.core.parties import Link, Owed, Request
 from proxy.core.poison import Poison
 from proxy.core.switch import LONG, Switch
+from proxy.core.waiting_room import WaitingRoom
 
 MAX_MOVES: Final = 4
 """Changes of the path to one node: more than a node has paths means that they flap."""
@@ -23,6 +24,8 @@ _MISFITS: Final = 16
 _LOOK_AGAIN_S: Final = 0.25
 """After an attempt's time was over and no other node had room: when to look again."""
 _DEVICE_ERROR: Final = int(Status.DEVICE_ERROR)
+WRONG_SIGNATURE: Final = "wrong_signature"
+"""Why a node is evacuated whose deep check's signature does not verify."""
 
 
 class Failover:
@@ -36,8 +39,14 @@ class Failover:
         self._table = table
         self._balancer = balancer
         self._budget = budget
-        self.waiting: dict[Request, None] = {}
+        self.waiting = WaitingRoom()
         """Requests between two nodes, the oldest first: for room, for the budget, or (`held_until`) for a verdict."""
+
+    @property
+    def full(self) -> bool:
+        """Say whether so much waits here that nothing new may be taken: what lost its node is never refused room."""
+        limits = self._switch.settings.limits
+        return len(self.waiting) >= limits.queue_requests or self.waiting.bytes >= limits.queue_bytes
 
     # ---- why a request leaves its node -------------------------------------------------------------------------
 
@@ -46,9 +55,19 @@ class Failover:
         if not answer.flags & NOT_EXECUTED:
             request.may_have_run = True
         if answer.status == _DEVICE_ERROR:
-            node.errors += 1
-            node.errors_in_a_row += 1
+            if self._switch.settings.retry.attempts > 1:
+                request.accused = (*request.accused, node)
+            else:
+                _charge(node)  # nobody else is asked
         self._elsewhere(request, node, Status(answer.status).name.lower(), now, answer)
+
+    @staticmethod
+    def served(request: Request) -> None:
+        """Hold a device's errors against it: another one has served this very request, so the request was not to
+        blame. What fails everywhere, with a damaged key, say, takes no node out."""
+        for node in request.accused:
+            _charge(node)
+        request.accused = ()
 
     def link_lost(self, link: Link, *, node_lost: bool, abnormal: bool, now: float) -> None:
         """Move what was in flight on a link that is gone: to the node's other path, else to another node."""
@@ -58,6 +77,7 @@ class Failover:
         lost = node_lost and abnormal
         if lost:
             node.errors_in_a_row += 1 if entries else 0
+            node.errors += sum(isinstance(entry, Request) for entry in entries)
             self.poison.node_lost(node, now)  # an idle one too: it acquits who was with the others
         accused = node.suspects > 0
         for entry in entries:
@@ -74,14 +94,19 @@ class Failover:
 
     def evacuate(self, node: Node, reason: str, now: float) -> None:
         """Move everything away from a node that is connected and of no use."""
-        self.poison.node_lost(node, now)
+        suspected = reason != WRONG_SIGNATURE  # no request makes a node sign wrongly
+        if suspected:
+            self.poison.node_lost(node, now)
         for link in self._table.links:
             if link.node is node:
                 for entry in list(link.in_flight.values()):
-                    if isinstance(entry, Request) and entry.frame.opcode not in LONG:
+                    if isinstance(entry, Request):
                         self._switch.leave(entry, now, cancel=True)
                         entry.may_have_run = True
-                        self._suspect(entry, node, reason, now)
+                        if suspected and entry.frame.opcode not in LONG:
+                            self._suspect(entry, node, reason, now)
+                        else:
+                            self._elsewhere(entry, node, reason, now)
 
     def attempt_over(self, request: Request, now: float) -> None:
         """Send a request to another node as well, if one has room: this one had its time."""
@@ -95,7 +120,7 @@ class Failover:
             return
         switch.charge(request)
         other = None if request.losses else self._balancer.maybe_node((*request.tried, node))
-        if other is None or not self._budget.take():
+        if other is None or not self._affords():
             switch.wheel.file(request, min(request.deadline, now + _LOOK_AGAIN_S))
             return
         switch.leave(request, now, cancel=False)
@@ -113,7 +138,8 @@ class Failover:
         if request.link is not None:
             self._switch.leave(request, now, cancel=True)
         else:
-            self.waiting.pop(request, None)
+            self.waiting.discard(request)
+        self.served(request)
         self._switch.finish(request, readdress_response(answer, request.client_id), answer.status, now)
 
     # ---- when it goes on ---------------------------------------------------------------------------------------
@@ -128,7 +154,7 @@ class Failover:
                 continue
             node = self._untried(request, suspects_at_once)
             if node is not None and self._budget.take():
-                del self.waiting[request]
+                self.waiting.discard(request)
                 self._switch.send(request, node, now)
             else:
                 misfits += 1
@@ -140,13 +166,13 @@ class Failover:
         for request in [request for request in self.waiting if 0.0 < request.held_until <= now]:
             request.held_until = 0.0
             if self.poison.guilty(request, now, served=bool(self._table.rotation)):
-                del self.waiting[request]
+                self.waiting.discard(request)
                 self.poison.ban(request, now)
                 self._switch.counters.poisoned += 1
                 detail = "two HSM nodes were lost while they worked on this request; do not send it again"
                 self._switch.fail(request, Status.POISON, detail, now)
             elif request.attempts >= self._switch.settings.retry.attempts:
-                del self.waiting[request]
+                self.waiting.discard(request)
                 detail = f"{request.attempts} HSM nodes did not serve this request"
                 self._switch.fail(request, Status.UNAVAILABLE, detail, now)
             else:
@@ -174,8 +200,15 @@ class Failover:
         self._note(request, node, reason)
         request.held_until = now + self._switch.settings.retry.verdict_s
         request.queued_at = now
-        self.waiting[request] = None
+        self.waiting.add(request)
         self._switch.wheel.file(request, request.deadline)
+
+    def _affords(self) -> bool:
+        """Take one attempt from the budget, or count that it is used up."""
+        if self._budget.take():
+            return True
+        self._switch.counters.budget_empty += 1
+        return False
 
     def _note(self, request: Request, node: Node, reason: str) -> None:
         node.failures[reason] = node.failures.get(reason, 0) + 1
@@ -202,11 +235,11 @@ class Failover:
 
     def _send_or_wait(self, request: Request, now: float) -> None:
         chosen = None if request.losses else self._balancer.maybe_node(request.tried)
-        if chosen is not None and self._budget.take():
+        if chosen is not None and self._affords():
             self._switch.send(request, chosen, now)
             return
         request.queued_at = now
-        self.waiting[request] = None
+        self.waiting.add(request)
         self._switch.wheel.file(request, request.deadline)
 
     def _untried(self, request: Request, suspects_at_once: int) -> Node | None:
@@ -221,6 +254,11 @@ class Failover:
             suspects_at_once = 1  # it takes nobody's turn, so it may run beside its like: but not beside a suspect
         free = [node for node in self._table.rotation if node not in tried and node.suspects < suspects_at_once]
         return balancer.maybe_among(node for node in free if node.site not in sites) or balancer.maybe_among(free)
+
+
+def _charge(node: Node) -> None:
+    node.errors += 1
+    node.errors_in_a_row += 1
 
 
 def _runs_long(request: Request) -> bool:

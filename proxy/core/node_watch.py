@@ -5,6 +5,7 @@ progress   `progress`: alive but blocked                     deep      `deep_che
 passive    `outliers`: what requests tell                    out       `sanction`: how long, and the probe at its end
 """
 
+from math import inf
 from typing import Protocol
 
 from hsm_wire.frames import Frame
@@ -12,12 +13,13 @@ from hsm_wire.messages import Pong
 from proxy.core.balancer import Chance
 from proxy.core.deep_check import DeepCheck, Notary, Verdict
 from proxy.core.dispatcher import Dispatcher
+from proxy.core.failover import WRONG_SIGNATURE
 from proxy.core.node_table import BLOCKED, EJECTED, MAINTAIN, PROBING, UP, Node, PathEntry
 from proxy.core.outliers import SAMPLE_S, Outlier
 from proxy.core.parties import Link, Probe
 from proxy.core.path_health import PathHealth, Step
 from proxy.core.principals import Bound
-from proxy.core.progress import Progress, oldest_ordinary
+from proxy.core.progress import Progress, oldest_ordinary, oldest_short
 from proxy.core.sanction import Sanction
 from proxy.core.settings import Settings
 from proxy.core.silence import PROBE, silent
@@ -33,13 +35,15 @@ class Hands(Protocol):
 class _PathWatch:
     """One path: its check, and when its bulk link is tried."""
 
-    __slots__ = ("bulk_at", "bulk_opening", "health", "path")
+    __slots__ = ("bulk_at", "bulk_opening", "health", "path", "round_trip_s")
 
     def __init__(self, path: PathEntry, health: PathHealth) -> None:
         self.path = path
         self.health = health
         self.bulk_opening = False
         self.bulk_at = 0.0
+        self.round_trip_s = inf
+        """Fastest PING since the node started."""
 
 
 class NodeWatch:
@@ -83,6 +87,8 @@ class NodeWatch:
         self._check_deep(now, hurry=hurry)
         if now >= self._look_at:
             self._look_at = now + SAMPLE_S
+            used = self.node.link
+            self.outlier.round_trip_s = inf if used is None else self.paths[used.path].round_trip_s
             self.outlier.look(now)
         if not self.node.sanction and self.node.operational == UP:
             reason = self.outlier.verdict()
@@ -134,7 +140,8 @@ class NodeWatch:
             return
         health = self.paths[link.path].health
         if ping_id == health.ping_id and health.ping_sent_at is not None:
-            self.outlier.round_trip_s = min(self.outlier.round_trip_s, now - health.ping_sent_at)
+            watch = self.paths[link.path]
+            watch.round_trip_s = min(watch.round_trip_s, now - health.ping_sent_at)
         if health.answered(ping_id, now, hurry=not self._table.rotation) and not link.leaving:
             self._table.path_up(link, now)
         if self._progress.stands_still(pong.completed, oldest_ordinary(node), self._settings, now):
@@ -229,7 +236,7 @@ class NodeWatch:
     def _deep_due(self, now: float) -> float:
         """Return when the next deep check is due: sooner while a request is overdue."""
         health = self._settings.health
-        oldest = oldest_ordinary(self.node)
+        oldest = oldest_short(self.node)
         if oldest is None or now - oldest < health.silence_s:
             return self._deep.next_at
         usual = health.deep_interval_s * (1.0 - health.jitter)
@@ -251,7 +258,7 @@ class NodeWatch:
                     self._sanction.impose(now)
                 self._table.impose(node, EJECTED, "its probe failed", now)
         elif verdict is Verdict.WRONG:
-            self._take_out(EJECTED, "a signature of its deep check is wrong", "wrong_signature", now)
+            self._take_out(EJECTED, "a signature of its deep check is wrong", WRONG_SIGNATURE, now)
         elif verdict is Verdict.FAILED:
             if self._deep.failed >= self._settings.health.deep_fall:
                 self._take_out(EJECTED, f"{self._deep.failed} deep checks failed", "deep_check", now)
@@ -276,6 +283,7 @@ class NodeWatch:
         """The node is another process: nothing that was held against the old one counts, but a probe does not hurt."""
         self._deep.restarted()
         self.outlier.forget()
-        self.outlier.round_trip_s = float("inf")
+        for watch in self.paths.values():
+            watch.round_trip_s = inf
         if self.node.sanction:
             self._sanction.until = now

@@ -44,7 +44,7 @@ class Outlier:
         self.mean_s = 0.0
         """Moving mean of the time of an answer, without the way; 0 = not known."""
         self.round_trip_s = inf
-        """Fastest PING since the node started."""
+        """Fastest PING of the path in use."""
 
     def forget(self) -> None:
         """Begin anew: the node was out, or is another process."""

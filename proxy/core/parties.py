@@ -133,6 +133,7 @@ class Request:
     """One request of a client, from its arrival to its one answer."""
 
     __slots__ = (
+        "accused",
         "attempts",
         "client",
         "client_id",
@@ -159,6 +160,8 @@ class Request:
         self.frame = frame
         self.started = started
         self.deadline = deadline
+        self.accused: tuple[Node, ...] = ()
+        """Nodes that answered DEVICE_ERROR; whether they are to blame shows when another one serves it."""
         self.attempts = 0
         self.moves = 0
         """Times that it changed the path to the same node."""

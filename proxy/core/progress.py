@@ -1,24 +1,38 @@
 """Alive but blocked: a node that answers PING and finishes nothing (design.md section 5, `blocked`)."""
 
+from typing import Final
+
 from proxy.core.node_table import Node
 from proxy.core.parties import Owed, Probe
 from proxy.core.settings import Settings
 from proxy.core.silence import links_of
-from proxy.core.switch import LONG
+from proxy.core.switch import CHANGES, LONG
+
+_WAIT_FOR_OTHERS: Final = LONG | CHANGES
 
 
 def oldest_ordinary(node: Node) -> float | None:
-    """Return when the oldest request was sent that the node owes, those left out that run long by nature.
+    """Return when the oldest request was sent that the node owes, those left out that run long by nature or wait for
+    the store: another node's lock there would make every node look blocked.
 
     One that was given up there counts too: where all deadlines are short, nothing else shows that a node is blocked.
     """
+    return _oldest(node, _WAIT_FOR_OTHERS)
+
+
+def oldest_short(node: Node) -> float | None:
+    """Return the same with the changes of keys: what says that a closer look is due, and nothing more."""
+    return _oldest(node, LONG)
+
+
+def _oldest(node: Node, left_out: frozenset[int]) -> float | None:
     oldest: float | None = None
     for link in links_of(node):
         for entry in link.in_flight.values():  # in the order of sending: the first that counts is the link's oldest
             if isinstance(entry, Probe):
                 continue
             request = entry.request if isinstance(entry, Owed) else entry
-            if request.frame.opcode not in LONG:
+            if request.frame.opcode not in left_out:
                 oldest = entry.sent_at if oldest is None else min(oldest, entry.sent_at)
                 break
     return oldest

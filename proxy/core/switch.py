@@ -19,7 +19,8 @@ from proxy.core.settings import Settings
 NEVER: Final = float("inf")
 _FLAGS_LOW: Final = 7
 """Where a frame has the low byte of its flags."""
-_CHANGES: Final = frozenset(number for number, row in OPERATIONS.items() if row.work in (Work.CHANGE, Work.ADMINISTER))
+CHANGES: Final = frozenset(number for number, row in OPERATIONS.items() if row.work in (Work.CHANGE, Work.ADMINISTER))
+"""Operations that wait for the store: how long says nothing of the device."""
 LONG: Final = frozenset(number for number, row in OPERATIONS.items() if row.work is Work.GENERATE)
 """Operations that run long by nature, in a pool of their own: they have no attempt time, take no room in a node's
 window, and say nothing of its health."""
@@ -81,7 +82,7 @@ class Switch:
         if opcode in LONG:
             return NEVER
         retry = self.settings.retry
-        return retry.change_attempt_s if opcode in _CHANGES else retry.attempt_s
+        return retry.change_attempt_s if opcode in CHANGES else retry.attempt_s
 
     @staticmethod
     def charge(request: Request) -> None:

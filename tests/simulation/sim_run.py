@@ -159,7 +159,7 @@ class Simulation:
         dispatcher = proxy.dispatcher
         self.checks.full(proxy.now)
         kept = {
-            "queue": dispatcher.queue.size + dispatcher.queue.bytes + len(dispatcher.queue._by_partition),
+            "queue": dispatcher.queue.size + dispatcher.queue.bytes + len(dispatcher.queue._halls),
             "failover.waiting": len(dispatcher.failover.waiting),
             "generations": sum(map(abs, dispatcher._switch.generations.values())),
             "wheel": sum(map(len, dispatcher._switch.wheel._slots.values())),

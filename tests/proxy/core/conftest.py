@@ -13,7 +13,7 @@ from proxy.core.balancer import Balancer
 from proxy.core.counters import Counters
 from proxy.core.dispatcher import Dispatcher
 from proxy.core.node_table import Node, NodeTable
-from proxy.core.parties import Client, Link, Request
+from proxy.core.parties import Client, Link, Owed, Request
 from proxy.core.principals import Principals
 from proxy.core.settings import EjectionSettings, HealthSettings, Limits, RetrySettings, Settings
 from proxy.core.supervisor import Supervisor
@@ -112,7 +112,17 @@ class World:
         link = self.links[node]
         if link_id is None:
             link_id = next(iter(link.in_flight))
-        raw = encode_frame(kinds.RESPONSE, b"\x90", request_id=link_id, opcode=SIGN, status=int(status), flags=flags)
+        entry = link.in_flight.get(link_id)
+        asked = entry.request.frame if isinstance(entry, Owed) else getattr(entry, "frame", None)
+        raw = encode_frame(
+            kinds.RESPONSE,
+            b"\x90",
+            request_id=link_id,
+            opcode=SIGN if asked is None else asked.opcode,
+            operation_id=0 if asked is None else asked.operation_id,
+            status=int(status),
+            flags=flags,
+        )
         self.dispatcher.response(link, frame_of(raw), self.now)
 
     def lose(self, node: Node, *, abnormal: bool = True) -> None:

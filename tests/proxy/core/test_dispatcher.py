@@ -5,9 +5,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hsm_wire import kinds
-from hsm_wire.frames import encode_frame
+from hsm_wire.frames import FrameSplitter, encode_frame
 from hsm_wire.statuses import Status
 from proxy.core.parties import Probe
+
+SIGN = 0x0201
+
+
+def frame_of(raw):
+    (frame,) = FrameSplitter(1 << 20).split(raw)
+    return frame
 
 
 def statuses(peer):
@@ -499,7 +506,7 @@ def test_key_generation_says_nothing_of_a_node_s_speed(world):
     world.now += 30
     link = world.links[node]
     frame_of = type(world.peers[node])()
-    frame_of.sink(encode_frame(kinds.RESPONSE, b"\x90", request_id=1, opcode=GENERATE))
+    frame_of.sink(encode_frame(kinds.RESPONSE, b"\x90", request_id=1, opcode=GENERATE, operation_id=7))
     world.dispatcher.response(link, frame_of.frames[0], world.now)
     assert (node.answers, node.answer_time_s) == (0, 0.0)
     world.ask(client, 2)
@@ -545,3 +552,73 @@ def test_an_owed_answer_that_was_taken_already_is_not_counted_as_forgotten(world
     world.links[node].in_flight.clear()
     world.advance(31)
     assert world.counters.forgotten_answers == 0
+
+
+# ---- answers that do not fit -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("opcode", "operation_id"), [(SIGN, 8), (SIGN + 1, 7), (0, 0)])
+def test_the_answer_to_another_request_reaches_nobody_and_ends_the_link(world, opcode, operation_id):
+    closed = []
+    client, peer = world.client()
+    world.ask(client, 1)
+    (node,) = world.holders()
+    link = world.links[node]
+    link.close = closed.append
+    wrong = encode_frame(kinds.RESPONSE, b"\x90", request_id=1, opcode=opcode, operation_id=operation_id)
+    world.dispatcher.response(link, frame_of(wrong), world.now)
+    assert (peer.frames, len(closed), world.counters.wrong_answers) == ([], 1, 1)
+    world.lose(node)
+    (second,) = world.holders()
+    world.answer(second)
+    assert [frame.status for frame in peer.frames] == [Status.OK]
+
+
+def test_a_late_answer_to_another_request_is_no_better(world):
+    closed = []
+    client, peer = world.client()
+    world.ask(client, 1)
+    (node,) = world.holders()
+    world.links[node].close = closed.append
+    world.advance(1.1)  # another node is asked too
+    wrong = encode_frame(kinds.RESPONSE, b"\x90", request_id=1, opcode=SIGN, operation_id=8)
+    world.dispatcher.response(world.links[node], frame_of(wrong), world.now)
+    assert (peer.frames, len(closed), world.counters.wrong_answers) == ([], 1, 1)
+
+
+# ---- what one may take from the others -------------------------------------------------------------------------------
+
+
+def test_one_identity_with_many_connections_does_not_shut_another_partition_out(make_world):
+    world = make_world(window=1, queue_requests=50)
+    for _ in range(10):
+        greedy, _ = world.client("greedy")
+        for request_id in range(1, 9):
+            world.ask(greedy, request_id)
+    assert world.dispatcher.queue.size == 50
+    modest, peer = world.client("modest")
+    modest.principal = world.principals.join("spiffe://t/client/modest", 2, ["use"])
+    world.ask(modest, 1)
+    assert statuses(peer) == []
+    assert world.counters.overloaded["queue_full"] == 80 - 3 - 50 + 1
+    world.answer(world.nodes[0])
+    world.answer(world.nodes[1])
+    assert modest.in_flight[1].link is not None, "its partition has had its turn"
+
+
+def test_when_too_much_waits_for_another_node_new_requests_are_refused_and_those_are_not(make_world):
+    world = make_world(weights=(1, 1), window=8, queue_requests=4)
+    client, peer = world.client()
+    for request_id in range(1, 13):
+        world.ask(client, request_id)
+    world.lose(world.nodes[0])
+    waiting = len(world.dispatcher.failover.waiting)
+    assert waiting >= 4
+    newcomer, other = world.client()
+    world.ask(newcomer, 1)
+    world.ask(newcomer, 2, opcode=GENERATE)
+    assert statuses(other) == [Status.OVERLOADED] * 2
+    assert world.counters.overloaded["failover_full"] == 2
+    assert world.dispatcher._switch.generations[1] == 0
+    assert statuses(peer) == []
+    assert world.dispatcher.failover.waiting.bytes > 0

@@ -5,7 +5,7 @@ import pytest
 from hsm_wire import kinds
 from hsm_wire.opcodes import Opcode
 from hsm_wire.statuses import Status
-from proxy.core.failover import MAX_MOVES
+from proxy.core.failover import MAX_MOVES, WRONG_SIGNATURE
 from proxy.core.parties import Link, Owed, Request
 
 GENERATE, UPDATE = int(Opcode.GENERATE_KEY), int(Opcode.UPDATE_KEY)
@@ -196,13 +196,49 @@ def test_a_late_answer_ends_a_request_that_waits_for_a_node(world):
 # ---- refused by a node -----------------------------------------------------------------------------------------------
 
 
-def test_a_device_error_counts_against_the_node_and_a_missing_mechanism_does_not(world):
-    _, _, node = ask_one(world)
+def test_a_device_error_counts_against_the_node_when_another_one_serves_the_request(world):
+    _, peer, node = ask_one(world)
     world.answer(node, status=Status.DEVICE_ERROR)
+    assert node.errors == 0, "it may be the request's own fault"
     (second,) = world.holders()
     world.answer(second, status=Status.MECHANISM_NOT_HERE)
-    assert [(n.errors, n.errors_in_a_row) for n in (node, second)] == [(1, 1), (0, 0)]
+    (third,) = world.holders()
+    world.answer(third)
+    assert [frame.status for frame in peer.frames] == [Status.OK]
+    assert [(n.errors, n.errors_in_a_row) for n in (node, second, third)] == [(1, 1), (0, 0), (0, 0)]
     assert (node.failures, second.failures) == ({"device_error": 1}, {"mechanism_not_here": 1})
+
+
+def test_a_request_that_fails_on_every_device_is_held_against_none(world):
+    _, peer, _ = ask_one(world)
+    for _ in world.nodes:
+        (node,) = world.holders()
+        world.answer(node, status=Status.DEVICE_ERROR)
+    assert [frame.status for frame in peer.frames] == [Status.DEVICE_ERROR]
+    assert [node.errors for node in world.nodes] == [0, 0, 0]
+
+
+def test_without_a_second_attempt_a_device_error_counts_at_once(make_world):
+    world = make_world(attempts=1)
+    _, _, node = ask_one(world)
+    world.answer(node, status=Status.DEVICE_ERROR)
+    assert (node.errors, node.errors_in_a_row) == (1, 1)
+
+
+def test_answers_lost_with_their_connection_count_each(world):
+    _, _ = fill(world, world.nodes[0], 3)
+    world.lose(world.nodes[0])
+    assert (world.nodes[0].errors, world.nodes[0].errors_in_a_row) == (3, 1)
+
+
+def test_a_late_answer_that_is_used_speaks_against_the_device_that_refused(world):
+    _, peer, node = ask_one(world)
+    world.answer(node, status=Status.DEVICE_ERROR)
+    (second,) = world.holders()
+    world.advance(1.1)  # its attempt's time is over: the third is asked too
+    world.answer(second)
+    assert [frame.status for frame in peer.frames] == [Status.OK]
+    assert node.errors == 1
 
 
 @pytest.mark.parametrize("status", [Status.KEY_NOT_FOUND, Status.DENIED, Status.BAD_REQUEST, Status.OVERLOADED])
@@ -435,7 +471,7 @@ def test_a_request_held_for_a_verdict_can_be_cancelled_and_its_client_may_go(wor
 # ---- evacuation ------------------------------------------------------------------------------------------------------
 
 
-def test_everything_but_key_generation_is_moved_away_from_a_useless_node(world):
+def test_everything_is_moved_away_from_a_useless_node(world):
     client, peer = fill(world, world.nodes[0], 2)
     others = world.nodes[1:]
     for other in others:
@@ -447,10 +483,23 @@ def test_everything_but_key_generation_is_moved_away_from_a_useless_node(world):
     world.table.impose(node, "blocked", "a test", world.now)
     world.dispatcher.failover.evacuate(node, "blocked", world.now)
     world.dispatcher.pump(world.now)
-    assert [request.frame.opcode for request in requests_at(world, node)] == [GENERATE]
-    assert sorted(len(requests_at(world, other)) for other in others) == [1, 1]
-    assert (node.failures, node.in_flight) == ({"blocked": 2}, 2), "the node still works on them"
+    assert requests_at(world, node) == []
+    moved = [request for other in others for request in requests_at(world, other)]
+    assert [(request.frame.opcode, request.losses) for request in moved if request.frame.opcode == GENERATE] == [
+        (GENERATE, 0)
+    ], "key generation is not under suspicion: it says nothing of a node's health"
+    assert len(moved) == 3
+    assert (node.failures, node.in_flight) == ({"blocked": 3}, 2), "the node still works on them"
     assert peer.frames == []
+
+
+def test_nothing_is_suspected_of_a_node_s_wrong_signatures(world):
+    fill(world, world.nodes[0], 2)
+    node = world.nodes[0]
+    world.table.impose(node, "ejected", "a test", world.now)
+    world.dispatcher.failover.evacuate(node, WRONG_SIGNATURE, world.now)
+    moved = [request for other in world.nodes[1:] for request in requests_at(world, other)]
+    assert [request.losses for request in moved] == [0, 0]
 
 
 # ---- order and bounds ------------------------------------------------------------------------------------------------

@@ -571,3 +571,31 @@ def test_errors_from_the_time_that_a_node_was_out_do_not_eject_it_again(it):
     world.advance(1)
     assert serves(world, node)
     assert world.counters.sanctions == {("n0", "errors"): 1}
+
+
+def test_a_change_that_waits_for_the_store_takes_no_node_out(watched):
+    watched.advance(3)
+    for machine in watched.machines.values():
+        machine.works = False  # the store is locked: nothing else is asked
+    watched.advance(0.1)
+    _, peer = busy(watched, 1, timeout_ms=20_000, opcode=int(Opcode.UPDATE_KEY))
+    watched.advance(1.5)  # deep checks would fail after 2 s here, since these machines do nothing at all
+    assert len(watched.table.rotation) == 3
+    assert peer.frames == []
+
+
+def test_each_path_has_its_own_round_trip(make_watched):
+    world = make_watched(uplinks="ab")
+    world.advance(3)
+    node = world.nodes[0]
+    watch = world.supervisor._watches[node]
+    near, far = node.paths
+    watch.paths[near].round_trip_s, watch.paths[far].round_trip_s = 0.001, 0.04
+    world.advance(0.5)
+    assert watch.outlier.round_trip_s == pytest.approx(0.001, abs=0.001)
+    world.machines[node].cut.add(near)
+    world.supervisor.link_lost(near.link, "reset", world.now)
+    watch.paths[far].round_trip_s = 0.04
+    watch.outlier.round_trip_s = 0.0
+    world.advance(0.3)
+    assert watch.outlier.round_trip_s == watch.paths[far].round_trip_s

@@ -2,10 +2,10 @@
 
 import pytest
 
-from proxy.core.progress import Progress, oldest_ordinary
+from proxy.core.progress import Progress, oldest_ordinary, oldest_short
 from proxy.core.settings import Settings
 
-GENERATE = 0x0101
+GENERATE, UPDATE = 0x0101, 0x0105
 
 
 @pytest.fixture
@@ -65,6 +65,14 @@ def test_key_generation_runs_long_by_nature_and_is_left_out(make_world):
     world.now += 1
     world.ask(client, 2)
     assert oldest_ordinary(world.nodes[0]) == 101.0
+
+
+def test_changes_of_keys_wait_for_the_store_and_are_left_out_but_call_for_a_closer_look(make_world):
+    world = make_world(weights=(1,))
+    client, _ = world.client()
+    world.ask(client, 1, opcode=UPDATE)
+    assert oldest_ordinary(world.nodes[0]) is None
+    assert oldest_short(world.nodes[0]) == 100.0
 
 
 def test_the_proxy_s_own_questions_are_left_out(watched):
