@@ -19,6 +19,7 @@ from proxy.core.counters import Counters
 from proxy.core.failover import Failover
 from proxy.core.fair_queue import FairQueue
 from proxy.core.node_table import NodeTable
+from proxy.core.notices import Notices
 from proxy.core.parties import Client, Link, Owed, Probe, Request
 from proxy.core.settings import Settings
 from proxy.core.switch import LONG, Switch
@@ -55,7 +56,8 @@ class Dispatcher:
         self._send = self._switch.send
         self._finish = self._switch.finish
         self._budget = RetryBudget(settings, now)
-        self.failover = Failover(self._switch, table, balancer, self._budget)
+        self.notices = Notices()
+        self.failover = Failover(self._switch, table, balancer, self._budget, self.notices)
         self._bans = self.failover.poison.bans
         self._between = self.failover.waiting
         self._report = report

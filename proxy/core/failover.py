@@ -12,6 +12,7 @@ from proxy.core.answers import ELSEWHERE, GOING_AWAY, NOT_EXECUTED
 from proxy.core.balancer import Balancer
 from proxy.core.budget import RetryBudget
 from proxy.core.node_table import Node, NodeTable
+from proxy.core.notices import Notices
 from proxy.core.parties import Link, Owed, Request
 from proxy.core.poison import Poison
 from proxy.core.switch import LONG, Switch
@@ -31,14 +32,17 @@ WRONG_SIGNATURE: Final = "wrong_signature"
 class Failover:
     """Requests on their way to another node."""
 
-    __slots__ = ("_balancer", "_budget", "_switch", "_table", "poison", "waiting")
+    __slots__ = ("_balancer", "_budget", "_notices", "_switch", "_table", "poison", "waiting")
 
-    def __init__(self, switch: Switch, table: NodeTable, balancer: Balancer, budget: RetryBudget) -> None:
+    def __init__(
+        self, switch: Switch, table: NodeTable, balancer: Balancer, budget: RetryBudget, notices: Notices
+    ) -> None:
         self.poison = Poison(switch.settings)
         self._switch = switch
         self._table = table
         self._balancer = balancer
         self._budget = budget
+        self._notices = notices
         self.waiting = WaitingRoom()
         """Requests between two nodes, the oldest first: for room, for the budget, or (`held_until`) for a verdict."""
 
@@ -167,7 +171,15 @@ class Failover:
             request.held_until = 0.0
             if self.poison.guilty(request, now, served=bool(self._table.rotation)):
                 self.waiting.discard(request)
-                self.poison.ban(request, now)
+                ban = self.poison.ban(request, now)
+                self._notices.add(
+                    "a request is refused from now on: nodes were lost with it",
+                    operation=f"{ban.opcode:#06x}",
+                    partition=ban.partition,
+                    key=ban.key_id.hex(),
+                    nodes=", ".join(node.name for node in request.tried),
+                    seconds=self._switch.settings.retry.poison_s,
+                )
                 self._switch.counters.poisoned += 1
                 detail = "two HSM nodes were lost while they worked on this request; do not send it again"
                 self._switch.fail(request, Status.POISON, detail, now)

@@ -14,6 +14,7 @@ from statistics import median
 from typing import Final
 
 from proxy.core.node_table import Node
+from proxy.core.notices import Notices
 from proxy.core.settings import Settings
 
 SAMPLE_S: Final = 0.25
@@ -86,8 +87,8 @@ class Outlier:
         return ""
 
 
-def weigh(outliers: "list[tuple[Node, Outlier]]", settings: Settings) -> None:
-    """Set the slowness of each node of the rotation."""
+def weigh(outliers: "list[tuple[Node, Outlier]]", settings: Settings, notices: Notices) -> None:
+    """Set the slowness of each node of the rotation; tell of one that begins or ends."""
     ejection = settings.ejection
     known = {node: outlier.mean_s for node, outlier in outliers if outlier.mean_s > 0.0}
     for node, _ in outliers:
@@ -95,6 +96,10 @@ def weigh(outliers: "list[tuple[Node, Outlier]]", settings: Settings) -> None:
         mean_s = known.get(node, 0.0)
         usual_s = median(others) if others else mean_s
         if mean_s > ejection.slow_minimum_s and mean_s > ejection.slow_factor * usual_s:
+            if node.slowness == 1.0:
+                notices.add("a node is slow and gets less", node=node.name, mean_s=mean_s, others_s=usual_s)
             node.slowness = max(_SMALLEST_SHARE, (usual_s / mean_s) ** 3)
         else:
+            if node.slowness < 1.0:
+                notices.add("a node is as fast as the others again", node=node.name, mean_s=mean_s, others_s=usual_s)
             node.slowness = 1.0

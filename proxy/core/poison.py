@@ -29,7 +29,9 @@ _SUSPECTS_A_ROUND: Final = 64
 in flight, and one at a time they would wait longer than the fault lasts."""
 
 
-class _Ban(msgspec.Struct, frozen=True):
+class Ban(msgspec.Struct, frozen=True):
+    """What is refused: an operation of a partition with a key."""
+
     partition: int
     opcode: int
     key_id: bytes
@@ -42,7 +44,7 @@ class Poison:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self.bans: dict[_Ban, float] = {}
+        self.bans: dict[Ban, float] = {}
         """What is refused, and until when."""
         self._losses: deque[tuple[float, Node]] = deque(maxlen=_MAX_LOSSES)
 
@@ -62,11 +64,13 @@ class Poison:
         since = now - 2 * self._settings.retry.verdict_s
         return not any(at >= since and node not in request.tried for at, node in self._losses)
 
-    def ban(self, request: Request, now: float) -> None:
-        """Refuse its like for a while."""
+    def ban(self, request: Request, now: float) -> Ban:
+        """Refuse its like for a while; return what that is."""
         if len(self.bans) >= MAX_BANS:
             del self.bans[next(iter(self.bans))]
-        self.bans[_ban(request.client.principal.partition, request.frame)] = now + self._settings.retry.poison_s
+        ban = _ban(request.client.principal.partition, request.frame)
+        self.bans[ban] = now + self._settings.retry.poison_s
+        return ban
 
     def banned(self, partition: int, frame: Frame, now: float) -> bool:
         """Say whether its like was found guilty a short time ago. Ask only if there are any bans: it reads the body."""
@@ -80,10 +84,10 @@ class Poison:
         return True
 
 
-def _ban(partition: int, frame: Frame) -> _Ban:
+def _ban(partition: int, frame: Frame) -> Ban:
     key_id = b""
     operation = OPERATIONS.get(frame.opcode)
     if operation is not None:
         with suppress(BodyError):  # a body that nobody can read is its own kind of poison: without a key
             key_id = getattr(decode_body(operation.request, frame.body), "key_id", b"") or b""
-    return _Ban(partition, frame.opcode, key_id)
+    return Ban(partition, frame.opcode, key_id)

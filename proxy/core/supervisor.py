@@ -54,7 +54,11 @@ class Supervisor:
             watch.tick(now, hurry=hurry)
         if now - self._weighed_at >= SAMPLE_S:
             self._weighed_at = now
-            weigh([(watch.node, watch.outlier) for watch in self._watches.values()], self._settings)
+            weigh(
+                [(watch.node, watch.outlier) for watch in self._watches.values()],
+                self._settings,
+                self._dispatcher.notices,
+            )
             self._table.warm(now)
 
     def opened(self, link: Link, now: float) -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from proxy.core.node_table import Node
+from proxy.core.notices import Notices
 from proxy.core.outliers import SAMPLE_S, Outlier, weigh
 from proxy.core.settings import Settings
 
@@ -81,7 +82,7 @@ def slowness(*means, answers=60):
     watches = [Watch(f"n{index}") for index in range(len(means))]
     for watch, mean_s in zip(watches, means, strict=True):
         watch.serve(answers, mean_s=mean_s)
-    weigh([(watch.node, watch.outlier) for watch in watches], Settings())
+    weigh([(watch.node, watch.outlier) for watch in watches], Settings(), Notices())
     return [watch.node.slowness for watch in watches]
 
 
@@ -119,7 +120,7 @@ def test_the_way_to_a_node_is_not_its_slowness():
     near.outlier.round_trip_s, far.outlier.round_trip_s = 0.0001, 0.04
     near.serve(60, mean_s=0.002)
     far.serve(60, mean_s=0.042)
-    weigh([(near.node, near.outlier), (far.node, far.outlier)], Settings())
+    weigh([(near.node, near.outlier), (far.node, far.outlier)], Settings(), Notices())
     assert far.node.slowness == 1.0
     assert far.outlier.mean_s == pytest.approx(0.002)
 
@@ -149,12 +150,12 @@ def test_a_slow_node_with_few_requests_is_seen_to_be_well_again():
     pairs = [(watch.node, watch.outlier) for watch in watches]
     for watch, mean_s in zip(watches, (0.01, 0.01, 0.1), strict=True):
         watch.serve(60, mean_s=mean_s)
-    weigh(pairs, Settings())
+    weigh(pairs, Settings(), Notices())
     slow = watches[2]
     assert slow.node.slowness < 1.0
     for _ in range(12):
         slow.serve(1, mean_s=0.01)
-    weigh(pairs, Settings())
+    weigh(pairs, Settings(), Notices())
     assert slow.node.slowness == 1.0
 
 
@@ -163,10 +164,10 @@ def test_four_answers_are_too_few_to_see_that():
     pairs = [(watch.node, watch.outlier) for watch in watches]
     for watch, mean_s in zip(watches, (0.01, 0.1), strict=True):
         watch.serve(60, mean_s=mean_s)
-    weigh(pairs, Settings())
+    weigh(pairs, Settings(), Notices())
     for answers in (1, 1, 1, 1, 0, 0, 0, 0, 0, 0):
         watches[1].serve(answers, mean_s=0.01)
-    weigh(pairs, Settings())
+    weigh(pairs, Settings(), Notices())
     assert watches[1].node.slowness < 1.0
 
 

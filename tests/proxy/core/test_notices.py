@@ -1,0 +1,13 @@
+"""What the core has to say."""
+
+from proxy.core.notices import MAX_NOTICES, Notices
+
+
+def test_each_is_taken_once_and_too_many_are_not_kept():
+    notices = Notices()
+    for number in range(MAX_NOTICES + 5):
+        notices.add("it happened", number=number)
+    taken = notices.take()
+    assert len(taken) == MAX_NOTICES
+    assert (taken[1].text, taken[1].fields) == ("it happened", {"number": 1})
+    assert notices.take() == []
