@@ -28,7 +28,7 @@ from hsm_wire.statuses import Status, StatusClass, status_class
 DEFAULT_TIMEOUT_S: Final = 10.0
 """How long an operation may take where the caller says nothing; making a key has more (hsm_wire.operations)."""
 CONNECT_S: Final = 3.0
-"""How long `connect` tries before it says that the cluster cannot be reached."""
+"""How long `open` tries before it says that the cluster cannot be reached; a request has its own deadline."""
 _log = logging.getLogger("hsm_client")
 _T = TypeVar("_T", bound=msgspec.Struct)
 _UNCONFIRMED = (int(Status.OK_UNCONFIRMED), int(Status.OK_DR_PENDING))
@@ -44,7 +44,7 @@ class Hsm:
         self._chosen_s = timeout_s
         self._retry = retry
         self._rng = Random()
-        self._pool = Pool(config, pool_size, self._rng)
+        self._pool = Pool(config, pool_size, self._rng, patient=retry)
 
     async def open(self) -> Self:
         """Connect.
@@ -52,13 +52,26 @@ class Hsm:
         Raises:
             ClusterUnreachable: no proxy could be reached.
         """
-        self._pool.start()
         try:
-            await self._pool.opened(min(CONNECT_S, self.timeout_s), patient=self._retry)
+            await self.opened()
         except BaseException:
             await self.close()
             raise
         return self
+
+    def start(self) -> None:
+        """Begin to connect and wait for nothing: each request then waits until its own deadline."""
+        self._pool.start()
+
+    async def opened(self) -> None:
+        """Wait for the first connection, as `open` does, but go on trying where none came up in time."""
+        self.start()
+        await self._pool.opened(min(CONNECT_S, self.timeout_s))
+
+    @property
+    def was_open(self) -> bool:
+        """Whether there ever was a connection."""
+        return self._pool.was_open
 
     async def close(self) -> None:
         """Close all connections; requests in flight end with an error."""

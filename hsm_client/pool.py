@@ -33,21 +33,29 @@ MAX_WAITING: Final = 10_000
 class Pool:
     """See the module."""
 
-    def __init__(self, config: ClientConfig, size: int, rng: Random) -> None:
+    def __init__(self, config: ClientConfig, size: int, rng: Random, *, patient: bool = True) -> None:
         self._proxies = config.proxies
         self._identity = TlsIdentity(config.tls) if config.tls is not None else None
         self._size = size
         self._rng = rng
+        self._patient = patient
+        """Whether the first connection is still waited for when every proxy has failed once."""
         self._keeper = Keeper()
         self._connections: list[Connection] = []
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._last_error: HsmError | None = None
         self._failures = 0
         """Connections in a row that could not be opened."""
+        self.was_open = False
+        """There was a connection: from then on its loss is waited out, whatever the reason."""
+        self._started = False
         self._closed = False
 
     def start(self) -> None:
-        """Begin to open connections."""
+        """Begin to open connections, once."""
+        if self._started or self._closed:
+            return
+        self._started = True
         first = self._rng.randrange(len(self._proxies))
         for slot in range(self._size):
             self._keeper.spawn(self._keep_open(first + slot), f"hsm-client-slot-{slot}")
@@ -60,7 +68,7 @@ class Pool:
         await asyncio.gather(*(connection.close() for connection in connections))
         self._wake()
 
-    async def opened(self, timeout_s: float, *, patient: bool) -> None:
+    async def opened(self, timeout_s: float) -> None:
         """Wait for the first connection.
 
         Raises:
@@ -68,17 +76,15 @@ class Pool:
             HsmError: every proxy failed once, and the last one refused our identity or certificate.
         """
         deadline = asyncio.get_running_loop().time() + timeout_s
-        while not any(connection.usable for connection in self._connections):
-            if self._failures >= len(self._proxies) and (not patient or self._refused()):
-                raise self._unreachable()
+        while not self.was_open:
             await self._wait(deadline)
 
     async def acquire(self, deadline: float, avoid: Connection | None = None) -> Connection:
         """Return a connection with room, by preference not `avoid`, waiting until the deadline (loop time).
 
         Raises:
-            ClusterUnreachable: there was no connection.
-            HsmError: there was never room, or the client is closed.
+            ClusterUnreachable: there was no connection, or there never was one and `opened` would say so by now.
+            HsmError: there was never room, we are refused, or the client is closed.
         """
         while True:
             found = self._maybe_choose(avoid)
@@ -102,6 +108,8 @@ class Pool:
     async def _wait(self, deadline: float) -> None:
         if self._closed:
             raise make_error(Status.CANCELLED, "the client is closed; connect again")
+        if self._hopeless():
+            raise self._unreachable()
         if len(self._waiting) >= MAX_WAITING:
             raise make_error(Status.OVERLOADED, f"{MAX_WAITING} requests wait in this client; send less at a time")
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -116,6 +124,12 @@ class Pool:
         finally:
             if future.cancelled() and future in self._waiting:
                 self._waiting.remove(future)
+
+    def _hopeless(self) -> bool:
+        """Whether nothing is gained by waiting longer for the first connection."""
+        if self.was_open or self._failures < len(self._proxies):
+            return False
+        return not self._patient or self._refused()
 
     def _refused(self) -> bool:
         """Whether a proxy was reached and does not want us: waiting mends neither our identity nor our certificate."""
@@ -189,6 +203,7 @@ class Pool:
 
         connection.on_change = changed
         self._connections.append(connection)
+        self.was_open = True
         self._wake()
         if not connection.usable:
             over.set()

@@ -34,18 +34,20 @@ class Hsm:
         )
         self._lock = threading.Lock()
         self._inner: client.Hsm | None = None
+        self._first_callers = 0
+        """Calls under way that began before the first connection of `_inner`."""
         self._parents: list[client.Hsm] = []
         self._closed = False
         _CLIENTS.add(self)
 
     def open(self) -> Self:
         """Connect; raises ClusterUnreachable."""
-        self._opened()
+        self.run(lambda inner: inner.opened())
         return self
 
     def close(self) -> None:
         """Close all connections of this process."""
-        with self._lock:  # a thread that is connecting would else leave its connections behind
+        with self._lock:
             self._closed = True
             inner, self._inner = self._inner, None
         if inner is not None:
@@ -61,19 +63,44 @@ class Hsm:
 
     def run(self, work: Callable[[client.Hsm], Coroutine[Any, Any, _T]]) -> _T:
         """Run a coroutine with this process's asyncio client, on the background loop."""
-        inner = self._opened()
+        inner = self._inner
+        if inner is None or not inner.was_open:
+            return self._run_first(work)
         return PORTAL.run(lambda: work(inner))
 
-    def _opened(self) -> client.Hsm:
-        inner = self._inner
-        if inner is not None:
-            return inner
+    def _run_first(self, work: Callable[[client.Hsm], Coroutine[Any, Any, _T]]) -> _T:
+        """Run while there was no connection yet; nobody waits for one longer than for the call's own deadline.
+
+        The last one who waits in vain lets it all go: no attempts go on that nobody asked for, and the next call
+        reads the certificate's files anew.
+        """
+        inner = self._entered()
+        try:
+            return PORTAL.run(lambda: _started(inner, work))
+        finally:
+            if self._left(inner):
+                PORTAL.run(inner.close)
+
+    def _entered(self) -> client.Hsm:
         with self._lock:
             if self._closed:
                 raise make_error(Status.CANCELLED, "the client is closed; connect again")
             if self._inner is None:
-                self._inner = PORTAL.run(lambda: self._make().open())
+                self._inner = self._make()
+                self._first_callers = 0
+            self._first_callers += 1
             return self._inner
+
+    def _left(self, inner: client.Hsm) -> bool:
+        """Count a first caller out; return whether it must close the client, which is then forgotten."""
+        with self._lock:
+            if inner is not self._inner:
+                return False  # it was closed meanwhile
+            self._first_callers -= 1
+            if self._first_callers > 0 or inner.was_open:
+                return False
+            self._inner = None
+            return True
 
     def let_go(self) -> None:
         """In a forked child: drop the parent's sockets without a word on them."""
@@ -272,6 +299,11 @@ class Key:
     def destroy(self) -> None:
         """Destroy the key for good."""
         self._run(lambda key: key.destroy())
+
+
+async def _started(inner: client.Hsm, work: Callable[[client.Hsm], Coroutine[Any, Any, _T]]) -> _T:
+    inner.start()
+    return await work(inner)
 
 
 _CLIENTS: weakref.WeakSet[Hsm] = weakref.WeakSet()

@@ -52,7 +52,7 @@ async def test_who_is_denied_is_told_so_at_once_and_not_that_nobody_can_be_reach
     pool.start()
     try:
         with pytest.raises(Denied, match="refused the connection: not a client; ask for it"):
-            await pool.opened(CONNECT_S, patient=True)
+            await pool.opened(CONNECT_S)
     finally:
         await pool.close()
 
@@ -91,7 +91,7 @@ async def test_a_proxy_that_takes_connections_and_never_answers_does_not_use_up_
     pool = Pool(ClientConfig(proxies, None), 1, Random(1))
     pool.start()
     try:
-        await pool.opened(CONNECT_S, patient=True)
+        await pool.opened(CONNECT_S)
     finally:
         await pool.close()
         hung.close()

@@ -2,12 +2,15 @@
 
 import contextlib
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from hsm_client import sync
-from hsm_client.errors import BadSignature, Cancelled
+from hsm_client import client, sync
+from hsm_client.connection import Connection
+from hsm_client.errors import BadSignature, Cancelled, ClusterUnreachable, Denied, make_error
+from hsm_wire.statuses import Status
 
 
 def test_threads_share_one_client(fake_cluster, configured):
@@ -73,3 +76,54 @@ def test_closing_while_a_thread_connects_leaves_no_connection(fake_cluster, conf
             with contextlib.suppress(Cancelled):
                 opening.result()
         assert hsm._inner is None
+
+
+def test_each_of_many_threads_ends_by_its_own_deadline_when_no_proxy_is_there(fake_cluster, configured):
+    config = configured(fake_cluster.proxy)
+    fake_cluster.call(fake_cluster.proxy.stop())
+    hsm = sync.connect(config, timeout_s=0.5)
+
+    def took_s(_number: int) -> float:
+        begin = time.monotonic()
+        with pytest.raises(ClusterUnreachable, match="can be reached"):
+            hsm.info()
+        return time.monotonic() - begin
+
+    with ThreadPoolExecutor(8) as threads:
+        assert max(threads.map(took_s, range(8))) < 2  # one after the other they would need 4 s
+    assert hsm._inner is None  # no attempts go on that nobody asked for
+
+
+def test_a_first_call_waits_for_the_cluster_until_its_own_deadline_and_not_as_long_as_open(
+    fake_cluster, configured, monkeypatch
+):
+    monkeypatch.setattr(client, "CONNECT_S", 0.05)
+    config = configured(fake_cluster.proxy)
+    fake_cluster.call(fake_cluster.proxy.stop())
+    hsm = sync.connect(config, timeout_s=20)
+    with pytest.raises(ClusterUnreachable):
+        hsm.open()
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(hsm.random, 8)
+        time.sleep(0.3)
+        assert not waiting.done()
+        fake_cluster.call(fake_cluster.proxy.start())
+        assert len(waiting.result()) == 8
+    hsm.close()
+
+
+def test_a_first_call_of_who_is_refused_ends_at_once_and_the_next_one_tries_again(
+    fake_cluster, configured, monkeypatch
+):
+    async def denied(address, *_, **__):
+        raise make_error(Status.DENIED, f"proxy {address} refused the connection: not a client; ask for it")
+
+    hsm = sync.connect(configured(fake_cluster.proxy), timeout_s=60)
+    with monkeypatch.context() as patched:
+        patched.setattr(Connection, "open", denied)
+        begin = time.monotonic()
+        with pytest.raises(Denied):
+            hsm.info()
+        assert time.monotonic() - begin < 30
+    assert len(hsm.random(8)) == 8
+    hsm.close()
