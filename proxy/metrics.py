@@ -126,6 +126,8 @@ def _request_families(counters: Counters) -> Iterator[Metric]:
         ("clients_closed_idle", "Connections sent away that asked for nothing.", counters.clients_closed_idle),
         ("protocol_errors", "Connections closed for a malformed or illegal frame.", counters.protocol_errors),
         ("clients_refused", "Connections refused: unknown identity, or too many.", counters.clients_refused),
+        ("clients_closed_unfinished", "Connections whose frame had no end.", counters.clients_closed_unfinished),
+        ("clients_paced", "Times that a client was not read for its control frames.", counters.clients_paced),
         ("clients_closed_unread", "Connections of clients that did not read.", counters.clients_closed_unread),
     ):
         yield CounterMetricFamily(f"hsm_proxy_{name}", text, value=value)

@@ -26,7 +26,9 @@ class Counters:
         "banned",
         "budget_empty",
         "clients_closed_idle",
+        "clients_closed_unfinished",
         "clients_closed_unread",
+        "clients_paced",
         "clients_refused",
         "duration_buckets",
         "duration_sum_s",
@@ -74,6 +76,10 @@ class Counters:
         """Connections refused: unknown identity, or too many."""
         self.clients_closed_idle = 0
         """Connections sent away because nothing was asked for long."""
+        self.clients_closed_unfinished = 0
+        """Connections closed because a frame did not come to its end."""
+        self.clients_paced = 0
+        """Times that a client was not read for a while because its identity asks too much of the proxy itself."""
         self.clients_closed_unread = 0
         """Connections closed because the client did not read its answers."""
 

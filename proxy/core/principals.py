@@ -11,13 +11,14 @@ import msgspec
 from hsm_wire import kinds
 from hsm_wire.frames import encode_frame
 from hsm_wire.messages import Bind, Unbind, encode_body
+from proxy.core.control_budget import ControlBudget
 from proxy.core.parties import Link
 
 
 class Bound:
     """An identity with its number; shared by all connections of that identity."""
 
-    __slots__ = ("bind_frame", "identity", "number", "partition", "roles", "users")
+    __slots__ = ("bind_frame", "control", "identity", "number", "partition", "roles", "users")
 
     def __init__(self, bind: Bind) -> None:
         self.identity = bind.identity
@@ -26,6 +27,7 @@ class Bound:
         self.roles = frozenset(bind.roles)
         self.bind_frame = encode_frame(kinds.BIND, encode_body(bind))
         self.users = 0
+        self.control = ControlBudget()
 
 
 class _Key(msgspec.Struct, frozen=True):

@@ -24,6 +24,15 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The same of one identity: a client that opens them without end leaves room for the others."""
     client_in_flight: Annotated[int, msgspec.Meta(ge=1, le=65_536)] = wire.DEFAULT_MAX_IN_FLIGHT
     """Requests in flight of one connection; one that has them is not read until it has fewer."""
+    identity_control_per_s: Annotated[float, msgspec.Meta(ge=1, le=1_000_000)] = 5_000.0
+    """PINGs, CANCELs and the like of one identity a second (a STATUS counts as twenty): what goes beyond it is not
+    read until its time has come. It keeps a proxy's loop busy for a twentieth of its time."""
+    identity_control_burst: Count = 2_048
+    """The same at once after a quiet time: as many as it may cancel with eight connections."""
+    frame_s: Seconds = 10.0
+    """Time from a frame's first byte to its last; then the client is closed."""
+    unfinished_bytes: Bytes = 256 << 20
+    """Bytes of frames that have not come to their end, of all clients: beyond it those that hold most are closed."""
     client_unread_bytes: Bytes = 8 << 20
     """Answers that wait for a client which does not read; beyond it the client is closed."""
     client_pause_bytes: Bytes = 256 << 10

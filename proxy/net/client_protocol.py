@@ -1,7 +1,7 @@
 """One connection of a client: greets, checks who it is, hands requests to the dispatcher."""
 
 import asyncio
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from hsm_daemon import clock
 from hsm_wire import kinds
@@ -9,14 +9,20 @@ from hsm_wire.connection import Connection, agree_on, encode_failure
 from hsm_wire.errors import BodyError, RemoteProtocolError
 from hsm_wire.frames import Frame, encode_frame
 from hsm_wire.messages import Goaway, Hello, Pong, decode_body, encode_body
+from hsm_wire.opcodes import Opcode
 from hsm_wire.states import End, State
 from hsm_wire.statuses import Status
 from proxy.core.answers import refusal
+from proxy.core.control_budget import FRAME_COST, STATUS_COST
 from proxy.core.parties import Client
 from proxy.net.write_gate import WriteGate
 
 if TYPE_CHECKING:
     from proxy.net.listener import Listener
+
+_STATUS: Final = int(Opcode.STATUS)
+PIECE_BYTES: Final = 16 << 10
+"""Bytes whose frames are handled before others have their turn: 512 of the smallest."""
 
 
 def _nothing(_raw: bytes) -> None:
@@ -31,8 +37,10 @@ class ClientProtocol(asyncio.Protocol):
         "_connection",
         "_ended",
         "_gate",
+        "_held",
         "_listener",
         "_transport",
+        "_unfinished_since",
         "_unread_since",
         "client",
         "heard",
@@ -47,6 +55,10 @@ class ClientProtocol(asyncio.Protocol):
         self._closing = False
         self._ended = False
         """The client has shut down its sending side."""
+        self._held: bytes | None = None
+        """What was read and waits for the identity's control budget; None = it does not wait."""
+        self._unfinished_since = 0.0
+        """When the frame began that has not come to its end; 0 = there is none."""
         self._unread_since = 0.0
         """Since when it leaves more unread than `client_pause_bytes`; 0 = it does not."""
         self.client: Client | None = None
@@ -68,26 +80,68 @@ class ClientProtocol(asyncio.Protocol):
             self.refuse(Status.OVERLOADED, f"this proxy has its {limits.clients} connections")
 
     def data_received(self, data: bytes) -> None:
-        """Take the frames that are complete now."""
+        """Take the frames that are complete now, in pieces: those of one identity must not keep the loop for long."""
         if self._closing:
             return
+        if self._held is not None:
+            self._held += data  # what the transport had read before it was paused
+            return
+        while data and not self._closing:
+            piece, data = (data, b"") if len(data) <= PIECE_BYTES else (data[:PIECE_BYTES], data[PIECE_BYTES:])
+            wait_s = self._take(piece)
+            if wait_s:
+                self._hold(data, wait_s)
+                return
+
+    def _take(self, data: bytes) -> float:
+        """Take these bytes; return for how long nothing more of this identity may be taken."""
         connection = self._connection
         frames = connection.receive(data)
+        cost = 0.0
+        excess = False
+        now = clock.monotonic()
         if frames:
-            now = self.heard = clock.monotonic()
+            self.heard = now
             request = self._listener.dispatcher.request
             for frame in frames:
                 client = self.client
                 # After `close` too: the gate drops the answer.
                 if frame.kind == kinds.REQUEST and client is not None and not client.leaving:
+                    excess = excess or len(client.in_flight) >= client.max_in_flight
                     request(client, frame, now)
+                    if frame.opcode == _STATUS:
+                        cost += STATUS_COST
                 else:
                     self._control(frame, now)
-            client = self.client
-            if client is not None and len(client.in_flight) >= client.max_in_flight:
-                self._pause(client)
+                    cost += FRAME_COST
+            if excess:
+                self._pause()
+        if not connection.buffered:
+            self._unfinished_since = 0.0
+        elif frames or not self._unfinished_since:
+            self._unfinished_since = now
         if connection.fault is not None:
             self._malformed(connection.fault)
+        client = self.client
+        if cost and client is not None:
+            return client.principal.control.spend(cost, self._listener.settings.limits, now)
+        return 0.0
+
+    def _hold(self, data: bytes, wait_s: float) -> None:
+        """Read nothing more for so long."""
+        self._held = data
+        self._listener.dispatcher.counters.clients_paced += 1
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+        asyncio.get_running_loop().call_later(wait_s, self._go_on)
+
+    def _go_on(self) -> None:
+        """Take what was held, and read on."""
+        data, self._held = self._held, None
+        if data and not self._closing:
+            self.data_received(data)
+        if self._held is None:
+            self._resume()
 
     def pause_writing(self) -> None:
         """The client does not read its answers: it is not read either, and it has so long to change its mind."""
@@ -103,6 +157,15 @@ class ClientProtocol(asyncio.Protocol):
     def unread_for(self, now: float) -> float:
         """Return how long the client has left its answers unread."""
         return now - self._unread_since if self._unread_since else 0.0
+
+    def unfinished_for(self, now: float) -> float:
+        """Return how long a frame has been coming that is not whole yet, while it is read."""
+        return now - self._unfinished_since if self._unfinished_since and not self._unheard else 0.0
+
+    @property
+    def unfinished_bytes(self) -> int:
+        """Return how many bytes of it are held."""
+        return self._connection.buffered
 
     def eof_received(self) -> bool:
         """Stay half-open while answers are owed, GOAWAY or not; TLS has no half-close, there an end is an end."""
@@ -268,9 +331,13 @@ class ClientProtocol(asyncio.Protocol):
         else:
             self._gate.finish()
 
-    def _pause(self, client: Client) -> None:
-        """Read nothing more of a client that is at its limit, until its next answer."""
-        if not client.paused and self._transport is not None and not self._transport.is_closing():
+    def _pause(self) -> None:
+        """Read nothing more of a client that asked beyond its limit, until its next answer. One that is at its limit
+        is read: it may cancel, and its PING asks whether this proxy lives."""
+        client = self.client
+        if client is None or client.paused or len(client.in_flight) < client.max_in_flight:
+            return
+        if self._transport is not None and not self._transport.is_closing():
             client.paused = True
             self._transport.pause_reading()
 
@@ -279,9 +346,17 @@ class ClientProtocol(asyncio.Protocol):
         client = self.client
         if client is not None and len(client.in_flight) < client.max_in_flight:
             client.paused = False
-        held = self._ended or self._unread_since or (client is not None and client.paused)
-        if not held and self._transport is not None and not self._transport.is_closing():
-            self._transport.resume_reading()
+        if self._unheard or self._transport is None or self._transport.is_closing():
+            return
+        if self._unfinished_since:
+            self._unfinished_since = clock.monotonic()
+        self._transport.resume_reading()
+
+    @property
+    def _unheard(self) -> bool:
+        """Whether something speaks against reading what this client sends."""
+        paused = self.client is not None and self.client.paused
+        return self._ended or self._unread_since > 0.0 or self._held is not None or paused
 
     def _unread(self) -> None:
         self._listener.unread(self)

@@ -282,10 +282,27 @@ class Listener:
     def _look(self, now: float) -> None:
         """Close clients that do not read; send away those that ask for nothing."""
         limits = self.settings.limits
+        unfinished = 0
         for protocol in list(self.clients):
-            if protocol.unread_for(now) > limits.client_unread_s:
+            unfinished += protocol.unfinished_bytes
+            if protocol.unfinished_for(now) > limits.frame_s:
+                self._unfinished(protocol, f"a frame did not come to its end within {limits.frame_s:g} s (frame_s)")
+            elif protocol.unread_for(now) > limits.client_unread_s:
                 self.unread(protocol)
                 protocol.abort()
             elif protocol.client is not None and not protocol.client.in_flight and now - protocol.heard > limits.idle_s:
                 self.dispatcher.counters.clients_closed_idle += 1
                 protocol.go_away(f"nothing was asked for {limits.idle_s:g} s")
+        if unfinished > limits.unfinished_bytes:
+            reason = f"all clients hold more than {limits.unfinished_bytes} bytes of unfinished frames"
+            for protocol in sorted(self.clients, key=lambda protocol: protocol.unfinished_bytes, reverse=True):
+                if unfinished <= limits.unfinished_bytes:
+                    break
+                unfinished -= protocol.unfinished_bytes
+                self._unfinished(protocol, f"{reason} (unfinished_bytes)")
+
+    def _unfinished(self, protocol: ClientProtocol, reason: str) -> None:
+        """Close a client whose frame has no end, count and log it."""
+        self.dispatcher.counters.clients_closed_unfinished += 1
+        _refusals.event("warning", "client closed", peer=protocol.peer, reason=reason)
+        protocol.abort()

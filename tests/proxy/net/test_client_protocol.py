@@ -9,6 +9,7 @@ from hsm_daemon import clock
 from hsm_wire import kinds
 from hsm_wire.frames import encode_frame
 from hsm_wire.messages import Hello, Pong, Welcome, decode_body, encode_body
+from hsm_wire.opcodes import Opcode
 from hsm_wire.statuses import Status
 from proxy.net.write_gate import GONE
 
@@ -209,17 +210,18 @@ async def test_a_request_that_crosses_goaway_is_refused_and_the_one_before_it_an
     assert len(stage.nodes[0].requests) == 1
 
 
-async def test_a_client_at_its_limit_is_not_read_until_it_has_an_answer(stage):
+async def test_a_client_beyond_its_limit_is_refused_and_not_read_until_it_has_an_answer(stage):
     await stage.start(nodes=1)
     node = stage.nodes[0]
     node.holding = True
     client = await stage.connect(max_in_flight=2)
     client.ask(1)
     client.ask(2)
-    await stage.until(lambda: len(node.requests) == 2)
+    client.ask(3)
+    assert ((await client.frame()).status, len(node.requests)) == (Status.OVERLOADED, 2)
     (protocol,) = stage.app.listener.clients
     assert protocol.client.paused
-    client.ask(3)
+    client.ask(4)
     await asyncio.sleep(0.1)
     assert len(node.requests) == 2
     node.release()
@@ -227,6 +229,64 @@ async def test_a_client_at_its_limit_is_not_read_until_it_has_an_answer(stage):
     await stage.until(lambda: len(node.requests) == 3)
     node.release()
     assert ((await client.frame()).status, protocol.client.paused) == (0, False)
+
+
+async def test_a_client_at_its_limit_has_its_ping_answered(stage):
+    await stage.start(nodes=1)
+    node = stage.nodes[0]
+    node.holding = True
+    client = await stage.connect(max_in_flight=2)
+    client.ask(1)
+    client.ask(2)
+    await stage.until(lambda: len(node.requests) == 2)
+    client.send(kinds.PING, b"", request_id=9)
+    assert (await client.frame()).kind == kinds.PONG
+
+
+@pytest.mark.parametrize("kind", [kinds.CANCEL, kinds.PONG, kinds.PING])
+async def test_a_flood_that_costs_no_node_anything_is_read_no_faster_than_its_budget(stage, kind):
+    await stage.start(nodes=1, settings=FAST + "identity_control_per_s = 5000\nidentity_control_burst = 100\n")
+    client = await stage.connect()
+    begun = clock.monotonic()
+    body = encode_body(Pong(b"b" * 16, 0, 1, 1, 0)) if kind == kinds.PONG else b""
+    client.writer.write(encode_frame(kind, body, request_id=1) * 2_000)
+    client.ask(2)
+    while (frame := await client.frame()).request_id != 2:
+        assert frame.kind == kinds.PONG
+    assert frame.status == 0
+    assert clock.monotonic() - begun >= 0.25
+    assert stage.app.dispatcher.counters.clients_paced >= 1
+
+
+async def test_a_flood_of_status_is_read_no_faster_than_its_budget(stage):
+    await stage.start(nodes=1, settings=FAST + "identity_control_per_s = 1000\nidentity_control_burst = 20\n")
+    client = await stage.connect()
+    begun = clock.monotonic()
+    for number in range(1, 12):
+        client.ask(number, opcode=int(Opcode.STATUS))
+        assert (await client.frame()).status == 0
+    assert clock.monotonic() - begun >= 0.1
+    assert stage.app.dispatcher.counters.clients_paced >= 1
+
+
+async def test_a_frame_that_does_not_come_to_its_end_costs_its_client_the_connection(stage):
+    await stage.start(nodes=1, settings=FAST + "frame_s = 0.3\n")
+    client = await stage.connect()
+    client.writer.write(encode_frame(kinds.REQUEST, bytes(200), request_id=1, opcode=0x0201)[:-1])
+    assert await client.frame() is None
+    assert stage.app.dispatcher.counters.clients_closed_unfinished == 1
+
+
+async def test_clients_that_hold_most_of_too_many_unfinished_bytes_are_closed(stage):
+    await stage.start(nodes=1, settings=FAST + "unfinished_bytes = 65536\n")
+    small, large = await stage.connect(), await stage.connect()
+    frame = encode_frame(kinds.REQUEST, bytes(100_000), request_id=1, opcode=0x0201)
+    small.writer.write(frame[:1000])
+    large.writer.write(frame[:-1])
+    assert await large.frame() is None
+    small.writer.write(frame[1000:])
+    assert (await small.frame()).request_id == 1
+    assert stage.app.dispatcher.counters.clients_closed_unfinished == 1
 
 
 async def test_a_client_that_says_goaway_gets_its_answers_and_the_end(stage):
