@@ -126,6 +126,11 @@ class Connection(asyncio.Protocol):
         """Whether a request may be sent now."""
         return self.usable and len(self._pending) < self.max_in_flight
 
+    @property
+    def room(self) -> int:
+        """How many requests may be sent now."""
+        return max(0, self.max_in_flight - len(self._pending)) if self.usable else 0
+
     def send(self, opcode: int, body: bytes, *, timeout_s: float, operation_id: int = 0) -> "asyncio.Future[Frame]":
         """Send a request; the future has its RESPONSE frame, whatever the status.
 

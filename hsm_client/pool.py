@@ -7,7 +7,6 @@ off with jitter once every proxy has failed.
 
 import asyncio
 import logging
-from collections import deque
 from random import Random
 from typing import Final
 
@@ -17,6 +16,7 @@ from hsm_client.connection import Connection
 from hsm_client.errors import CallerError, ClusterUnreachable, ConfigurationError, HsmError, make_error
 from hsm_client.keeper import Keeper
 from hsm_client.tls import TlsIdentity
+from hsm_client.waiting_line import WaitingLine
 from hsm_wire.statuses import Status
 
 _log = logging.getLogger("hsm_client")
@@ -42,7 +42,9 @@ class Pool:
         """Whether the first connection is still waited for when every proxy has failed once."""
         self._keeper = Keeper()
         self._connections: list[Connection] = []
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._line = WaitingLine(self._count_room)
+        self._settled = asyncio.Event()
+        """There was a connection, or for once none was to be hoped for."""
         self._last_error: HsmError | None = None
         self._failures = 0
         """Connections in a row that could not be opened."""
@@ -66,7 +68,8 @@ class Pool:
         await self._keeper.stop()
         connections, self._connections = self._connections, []
         await asyncio.gather(*(connection.close() for connection in connections))
-        self._wake()
+        self._settled.set()
+        self._line.wake_all()
 
     async def opened(self, timeout_s: float) -> None:
         """Wait for the first connection.
@@ -75,9 +78,16 @@ class Pool:
             ClusterUnreachable: none came up in time, or (not patient) every proxy failed once.
             HsmError: every proxy failed once, and the last one refused our identity or certificate.
         """
-        deadline = asyncio.get_running_loop().time() + timeout_s
-        while not self.was_open:
-            await self._wait(deadline)
+        if self.was_open:
+            return
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._settled.wait()
+        except TimeoutError:
+            raise self._unreachable() from None
+        self._check()
+        if not self.was_open:
+            raise self._unreachable()
 
     async def acquire(self, deadline: float, avoid: Connection | None = None) -> Connection:
         """Return a connection with room, by preference not `avoid`, waiting until the deadline (loop time).
@@ -86,11 +96,14 @@ class Pool:
             ClusterUnreachable: there was no connection, or there never was one and `opened` would say so by now.
             HsmError: there was never room, we are refused, or the client is closed.
         """
-        while True:
+        found = self._maybe_choose(avoid) if self._line.empty else None
+        waited = False
+        while found is None:
+            self._check()
+            await self._wait(deadline, first=waited)
+            waited = True
             found = self._maybe_choose(avoid)
-            if found is not None:
-                return found
-            await self._wait(deadline)
+        return found
 
     def file_numbers(self) -> list[int]:
         """Return the sockets' file descriptors."""
@@ -105,25 +118,25 @@ class Pool:
                 best = connection
         return best
 
-    async def _wait(self, deadline: float) -> None:
+    def _count_room(self) -> int:
+        return sum(connection.room for connection in self._connections)
+
+    def _check(self) -> None:
+        """Raise where waiting is of no use."""
         if self._closed:
             raise make_error(Status.CANCELLED, "the client is closed; connect again")
         if self._hopeless():
             raise self._unreachable()
-        if len(self._waiting) >= MAX_WAITING:
+
+    async def _wait(self, deadline: float, *, first: bool) -> None:
+        if len(self._line) >= MAX_WAITING and not first:
             raise make_error(Status.OVERLOADED, f"{MAX_WAITING} requests wait in this client; send less at a time")
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(future)
         try:
-            async with asyncio.timeout_at(deadline):
-                await future
+            await self._line.wait(deadline, first=first)
         except TimeoutError:
             if any(connection.usable for connection in self._connections):
                 raise make_error(Status.TIMEOUT, "no connection had room in time; send less at a time") from None
             raise self._unreachable() from None
-        finally:
-            if future.cancelled() and future in self._waiting:
-                self._waiting.remove(future)
 
     def _hopeless(self) -> bool:
         """Whether nothing is gained by waiting longer for the first connection."""
@@ -146,12 +159,6 @@ class Pool:
             f"no proxy of {names} can be reached ({reason}); check that the cluster runs (`hsmctl dev`) and client.toml"
         )
 
-    def _wake(self, _connection: Connection | None = None) -> None:
-        waiting, self._waiting = self._waiting, deque()
-        for future in waiting:
-            if not future.done():
-                future.set_result(None)
-
     async def _keep_open(self, position: int) -> None:
         failures = 0
         while True:
@@ -166,7 +173,9 @@ class Pool:
                 busy = self._last_error.status == Status.OVERLOADED
                 self._failures += 1
                 failures += 1
-                self._wake()
+                if self._hopeless():
+                    self._settled.set()
+                    self._line.wake_all()
                 rounds = max(failures // len(self._proxies), int(busy))
                 await asyncio.sleep(
                     retry.wait_s(rounds, retry.RECONNECT_BASE_S, retry.RECONNECT_CAP_S, self._rng) if rounds else 0
@@ -199,12 +208,13 @@ class Pool:
         def changed(_connection: Connection) -> None:
             if not connection.usable:
                 over.set()
-            self._wake()
+            self._line.room_made()
 
         connection.on_change = changed
         self._connections.append(connection)
         self.was_open = True
-        self._wake()
+        self._settled.set()
+        self._line.room_made()
         if not connection.usable:
             over.set()
         await over.wait()

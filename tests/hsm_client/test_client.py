@@ -1,6 +1,7 @@
 """The asyncio client against a fake proxy."""
 
 import asyncio
+from random import Random
 
 import pytest
 from cryptography.hazmat.primitives import hashes
@@ -17,6 +18,7 @@ from hsm_client.errors import (
     Timeout,
     Unavailable,
 )
+from hsm_client.waiting_line import WaitingLine
 from hsm_wire import messages as m
 from hsm_wire.statuses import Status
 
@@ -209,3 +211,35 @@ async def test_three_hundred_connections_of_one_process_come_back_after_their_pr
         assert all(len(data) == 8 for data in await asyncio.gather(*waiting))
     finally:
         await asyncio.gather(*(client.close() for client in clients))
+
+
+async def test_a_request_that_waits_for_room_is_woken_once_however_many_wait(proxy, configured, monkeypatch):
+    waits = 0
+    wait = WaitingLine.wait
+
+    async def counted(line, deadline, **kwargs):
+        nonlocal waits
+        waits += 1
+        await wait(line, deadline, **kwargs)
+
+    monkeypatch.setattr(WaitingLine, "wait", counted)
+    async with connect(configured(proxy), pool_size=1, timeout_s=60) as hsm:
+        await asyncio.gather(*(hsm.random(1 + number) for number in range(1000)))
+    assert waits == 1000 - 16  # what the fake proxy takes at a time needs not wait
+    asked = [m.decode_body(m.Random, frame.body).length for frame in proxy.requests]
+    assert asked == list(range(1, 1001))  # first come, first served
+
+
+async def test_waiting_requests_that_are_cancelled_keep_nobody_else_waiting(proxy, configured):
+    rng = Random(1)
+    async with connect(configured(proxy), pool_size=2, timeout_s=60) as hsm:
+        for _ in range(10):
+            tasks = [asyncio.ensure_future(hsm.random(4)) for _ in range(200)]
+            for task in rng.sample(tasks, 150):
+                for _ in range(rng.randrange(3)):
+                    await asyncio.sleep(0)
+                task.cancel()
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+            assert {type(result) for result in results} <= {bytes, asyncio.CancelledError}
+        assert hsm._pool._line.empty
+        assert len(await hsm.random(8)) == 8
