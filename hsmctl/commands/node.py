@@ -19,6 +19,8 @@ def _set(session: Session, name: str, state: str, done: str) -> None:
     with session.cluster() as cluster:
         result = cluster.request(Opcode.SET_NODE_STATE, SetNodeState(name, state), ClusterState)
     nodes = {found.node: found.administrative_state for found in result.nodes}
+    if "ready" not in nodes.values():
+        done += "; no node is left to serve"
     session.out.result({"node": name, "administrative_state": nodes[name]}, f"{name}: {done}")
 
 

@@ -39,8 +39,11 @@ def status(session: Session) -> None:
         for node in seen.nodes
     ]
     session.out.table(document, ["node", "site", "state", "administrative", "requests", "moved", "reason"], rows)
-    if not any(node.state == IN_ROTATION for node in seen.nodes):
+    up = [node for node in seen.nodes if node.state == IN_ROTATION]
+    if not up:
         raise CommandError("no node serves; see the reasons above and the nodes' logs", UNREACHABLE)
+    if all(node.administrative_state != "ready" for node in up):
+        raise CommandError("no node serves: all that are up are drained; hsmctl node enable NAME", UNREACHABLE)
 
 
 def _as_map(value: object) -> object:

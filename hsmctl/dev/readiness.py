@@ -4,6 +4,7 @@ import http.client
 import json
 from typing import Any
 
+OK = http.client.OK
 QUESTION_TIMEOUT_S = 2.0
 MAX_ANSWER_BYTES = 1 << 20
 
@@ -25,7 +26,7 @@ def get(admin: str, path: str) -> tuple[int, bytes]:
 def status(admin: str) -> dict[str, Any]:
     """Return /status of a daemon, empty when it does not answer."""
     code, body = get(admin, "/status")
-    if code != http.client.OK:
+    if code != OK:
         return {}
     try:
         answer = json.loads(body)
@@ -40,10 +41,12 @@ def node_ready(admin: str) -> bool:
 
 
 def proxy_ready(admin: str, nodes: int) -> bool:
-    """Whether a proxy serves and has that many nodes in rotation."""
-    if get(admin, "/readyz")[0] != http.client.OK:
-        return False
+    """Whether a proxy serves and sees that many nodes up. Where an operator took all of them out it cannot serve, and
+    is as ready as it will be."""
     seen = status(admin).get("nodes")
     if not isinstance(seen, list):
         return False
-    return sum(1 for node in seen if isinstance(node, dict) and node.get("state") == "up") >= nodes
+    known = [node for node in seen if isinstance(node, dict)]
+    if any(node.get("administrative_state", "ready") == "ready" for node in known) and get(admin, "/readyz")[0] != OK:
+        return False
+    return sum(1 for node in known if node.get("state") == "up") >= nodes

@@ -11,6 +11,7 @@ from typing import Final
 from hsm_wire import kinds
 from hsm_wire.frames import Frame, encode_frame, readdress_response
 from hsm_wire.opcodes import Opcode
+from hsm_wire.operations import OPERATIONS, Work
 from hsm_wire.statuses import Status
 from proxy.core.answers import ELSEWHERE, refusal, timeout_s
 from proxy.core.balancer import Balancer
@@ -25,6 +26,7 @@ from proxy.core.settings import Settings
 from proxy.core.switch import LONG, Switch
 
 _STATUS: Final = int(Opcode.STATUS)
+_ADMINISTRATION: Final = frozenset(number for number, row in OPERATIONS.items() if row.work is Work.ADMINISTER)
 _RATE_WEIGHT: Final = 0.2
 """Share of the newest measurement in the moving mean of answers a second."""
 _RATE_PERIOD_S: Final = 0.25
@@ -98,6 +100,9 @@ class Dispatcher:
         request = Request(client, frame, now, now + timeout_s(frame))
         client.in_flight[frame.request_id] = request
         node = None if self.queue.size else self._balancer.maybe_node()
+        if node is None and frame.opcode in _ADMINISTRATION and not self.table.rotation:
+            # Who took the last node out must be able to bring it back.
+            node = self._balancer.maybe_among(self.table.reachable)
         if node is not None:
             self._send(request, node, now)
         else:
@@ -176,7 +181,7 @@ class Dispatcher:
                 for request in [*self.queue, *self._between]:
                     if request.queued_at <= latest:
                         self._unqueue(request)
-                        self._switch.fail(request, Status.UNAVAILABLE, "no HSM node can be reached", now)
+                        self._switch.fail(request, Status.UNAVAILABLE, self.table.outage, now)
         elif self.waiting:
             self.pump(now)
         self._measure(now)
@@ -270,7 +275,7 @@ class Dispatcher:
             return
         self._unqueue(request)
         if not self.table.rotation:
-            self._switch.fail(request, Status.UNAVAILABLE, "no HSM node can be reached", now)
+            self._switch.fail(request, Status.UNAVAILABLE, self.table.outage, now)
         elif request.may_have_run:
             self._switch.fail(request, Status.TIMEOUT, "the time of the request ran out after a node was lost", now)
         else:

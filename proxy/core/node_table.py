@@ -164,6 +164,18 @@ class NodeTable:
             link for node in self.nodes for path in node.paths for link in (path.link, path.bulk) if link is not None
         ]
 
+    @property
+    def reachable(self) -> list[Node]:
+        """Nodes that could serve, whatever the operator wants of them."""
+        return [node for node in self.nodes if node.link is not None and node.operational == UP]
+
+    @property
+    def outage(self) -> str:
+        """Why nobody serves, in words for a client."""
+        if self.reachable:
+            return "every HSM node that can be reached was taken out of service by an operator"
+        return "no HSM node can be reached"
+
     def spares(self, node: Node) -> bool:
         """Say whether another node is in rotation, so that this one can be taken out."""
         return any(other is not node for other in self.rotation)
@@ -189,7 +201,8 @@ class NodeTable:
         node.reason = reason
         after = _words(node)
         if after != before:
-            self._changes.append(StateChange(node.name, before, after, reason))
+            usual = "its checks succeed" if administrative == READY else "an operator asked for it"
+            self._changes.append(StateChange(node.name, before, after, reason or usual))
         first = next((path for path in node.paths if path.up), None)
         node.link = None if first is None else first.link
         node.bulk = None if first is None else first.bulk or first.link

@@ -82,7 +82,7 @@ class LinkKeeper:
             link.close()
 
     def log_changes(self) -> None:
-        """Write a line for each change of a state, with its reason."""
+        """Write a line for each change of a state, with its reason, and for what else the core noticed."""
         for change in self.dispatcher.table.take_changes():
             path = {"path": change.path} if change.path else {}
             level = "info" if change.after == "up" else "warning"
@@ -97,6 +97,9 @@ class LinkKeeper:
                 after=change.after,
                 reason=change.reason,
             )
+
+        for notice in self.dispatcher.notices.take():
+            logs.event(_log, "warning", notice.text, **notice.fields)
 
     # ---- Hands ----------------------------------------------------------------------------------------------------
 

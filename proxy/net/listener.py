@@ -231,7 +231,8 @@ class Listener:
     def protocol_error(self, protocol: ClientProtocol, detail: str) -> None:
         """Count and log a frame that broke the rules."""
         self.dispatcher.counters.protocol_errors += 1
-        logs.event(_log, "info", "client broke the protocol", peer=protocol.peer, reason=detail)
+        identity = "" if protocol.client is None else protocol.client.principal.identity
+        _refusals.event("info", "client broke the protocol", peer=protocol.peer, identity=identity, reason=detail)
 
     def unread(self, protocol: ClientProtocol) -> None:
         """Count and log a client that does not read."""

@@ -9,8 +9,8 @@ from hsm_wire.messages import StatusResult
 from hsm_wire.statuses import Status
 
 
-def report(state: str, reason: str = "") -> NodeReport:
-    return NodeReport("node-1", "local", state, "ready", reason, 1, 0, 8, 5, 0, [PathReport("loopback", state)])
+def report(state: str, reason: str = "", administrative: str = "ready") -> NodeReport:
+    return NodeReport("node-1", "local", state, administrative, reason, 1, 0, 8, 5, 0, [PathReport("loopback", state)])
 
 
 def seen(*nodes: NodeReport) -> tuple[Status, StatusResult]:
@@ -37,3 +37,10 @@ def test_a_cluster_in_which_no_node_serves_is_3_and_says_why(fake_shell, fake_cl
     assert done.exit_code == 3
     assert json.loads(done.stdout)["nodes"][0]["reason"] == "connection refused"
     assert "no node serves" in done.stderr
+
+
+def test_a_cluster_whose_nodes_are_all_drained_does_not_serve(fake_shell, fake_cluster: FakeCluster) -> None:
+    fake_cluster.proxy.script.append(seen(report("up", administrative="drain"), report("down")))
+    done = fake_shell("status", "--json")
+    assert done.exit_code == 3
+    assert "hsmctl node enable" in done.stderr

@@ -91,6 +91,9 @@ def test_a_node_is_ready_when_it_is_up(serve: Serve, state: str, ready: bool) ->
     assert readiness.node_ready(serve({"/status": (200, b'{"state": "%s"}' % state.encode())})) is ready
 
 
+DRAINED = b'[{"state": "up", "administrative_state": "drain"}, {"state": "up", "administrative_state": "drain"}]'
+
+
 @pytest.mark.parametrize(
     ("readyz", "nodes", "ready"),
     [
@@ -99,6 +102,16 @@ def test_a_node_is_ready_when_it_is_up(serve: Serve, state: str, ready: bool) ->
         (503, b'[{"state": "up"}, {"state": "up"}]', False),
         (200, b'["up", "up"]', False),
         (200, b"2", False),
+        (
+            503,
+            DRAINED,
+            True,
+        ),
+        (
+            503,
+            DRAINED.replace(b"drain", b"ready", 1),
+            False,
+        ),
     ],
 )
 def test_a_proxy_is_ready_when_it_has_all_nodes(serve: Serve, readyz: int, nodes: bytes, ready: bool) -> None:

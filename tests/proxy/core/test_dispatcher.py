@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 
 from hsm_wire import kinds
 from hsm_wire.frames import FrameSplitter, encode_frame
+from hsm_wire.messages import Failure, decode_body
+from hsm_wire.opcodes import Opcode
 from hsm_wire.statuses import Status
 from proxy.core.parties import Probe
 
@@ -622,3 +624,26 @@ def test_when_too_much_waits_for_another_node_new_requests_are_refused_and_those
     assert world.dispatcher._switch.generations[1] == 0
     assert statuses(peer) == []
     assert world.dispatcher.failover.waiting.bytes > 0
+
+
+def test_who_took_the_last_node_out_can_bring_it_back(world):
+    for node in world.nodes:
+        world.table.move(node, world.now, "", operational="up", administrative="drain")
+    client, peer = world.client()
+    world.ask(client, 1, opcode=int(Opcode.SET_NODE_STATE))
+    world.ask(client, 2)
+    (node,) = world.holders()
+    world.answer(node)
+    world.advance(0.3)
+    answers = {frame.request_id: frame for frame in peer.of(kinds.RESPONSE)}
+    assert (answers[1].status, answers[2].status) == (Status.OK, Status.UNAVAILABLE)
+    assert "taken out of service by an operator" in decode_body(Failure, answers[2].body).detail
+
+
+def test_nothing_is_administered_through_a_node_that_is_not_well(world):
+    for node in world.nodes:
+        world.table.move(node, world.now, "", operational="ejected", administrative="ready")
+    client, _ = world.client()
+    world.ask(client, 1, opcode=int(Opcode.SET_NODE_STATE))
+    assert world.holders() == []
+    assert world.table.outage == "no HSM node can be reached"

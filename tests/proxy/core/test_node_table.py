@@ -88,6 +88,17 @@ def test_an_administrative_state_stands_beside_the_operational_one(world):
     assert (node.operational, node.administrative) == ("up", "drain")
 
 
+def test_every_change_has_a_reason(world):
+    node = world.nodes[0]
+    world.table.take_changes()
+    for administrative in ("drain", "ready"):
+        world.table.report(world.links[node], pong(administrative=administrative), 1.0)
+    assert [change.reason for change in world.table.take_changes()] == [
+        "an operator asked for it",
+        "its checks succeed",
+    ]
+
+
 def test_weights_of_the_rotation_are_summed(make_world):
     world = make_world(weights=(1, 2, 4))
     assert world.table.total == 7

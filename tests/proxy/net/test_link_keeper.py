@@ -66,3 +66,10 @@ async def test_a_node_with_another_cluster_file_is_named_in_the_log(stage, caplo
     await stage.nodes[0].stop()
     await stage.nodes[0].start()
     await stage.until(lambda: any("configuration differs" in record.message for record in caplog.records))
+
+
+async def test_what_the_core_noticed_is_a_line_of_the_log(stage, caplog):
+    caplog.set_level("WARNING")
+    await stage.start(nodes=1)
+    stage.app.dispatcher.notices.add("it happened", node="node-1")
+    await stage.until(lambda: any("it happened" in record.message for record in caplog.records))
