@@ -4,6 +4,10 @@ Theory. `loop.create_server` accepts whatever comes, so a thousand clients that 
 handshakes, and those who were served before wait behind them. Here the loop's reader of the listening socket is
 removed while there is no token, or while too many handshakes go on, and put back by one timer or by the end of a
 handshake. The socket is never closed by a pause, so another process (a hot restart) can go on with it.
+
+With TLS a client speaks first. The kernel keeps those that say nothing for a while; what it hands over silent all the
+same waits apart (`silence`) and costs no handshake. Who begins a handshake and does not go on makes room for others
+after HURRY_S while there are too many.
 """
 
 import asyncio
@@ -20,10 +24,12 @@ from hsm_daemon import clock, handshake, logs
 from hsm_daemon.listening import joined
 from hsm_daemon.log_limit import LimitedLog
 from hsm_daemon.pace import Pace, TokenBucket
+from hsm_daemon.silence import SilentPeers
 from hsm_daemon.tasks import spawn
 
 ACCEPTS_PER_TURN: Final = 16  # then those who are connected already have their turn
 PAUSE_STEP_S: Final = 0.002  # a pause gathers tokens for this long, so that a rate of thousands needs few timers
+HURRY_S: Final = 1.0  # of a handshake while others wait for its place: it takes a few round trips
 EXHAUSTED_PAUSE_S: Final = 0.1  # when the system has no file descriptor or memory for another connection
 TOO_MANY: Final = "too many connections"
 
@@ -74,7 +80,10 @@ class Acceptor:
         self._accepting = False
         self._reading = False
         self._pause: asyncio.TimerHandle | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._hurry: asyncio.TimerHandle | None = None
+        self._tasks: dict[asyncio.Task[None], float] = {}
+        """Handshakes, the oldest first, and when each began."""
+        self._silent = SilentPeers(self._spoke)
 
     @property
     def listener(self) -> socket.socket | None:
@@ -100,22 +109,27 @@ class Acceptor:
         """Take no new connections; handshakes go on. With `close` the socket is closed too, here and not elsewhere."""
         self._accepting = False
         self._unread()
-        if self._pause is not None:
-            self._pause.cancel()
-            self._pause = None
+        for timer in (self._pause, self._hurry):
+            if timer is not None:
+                timer.cancel()
+        self._pause = self._hurry = None
         if close and self._listener is not None:
             self._listener.close()
             self._listener = None
 
     def abort(self) -> None:
-        """Drop the connections whose handshake goes on."""
+        """Drop the connections whose handshake goes on, or has not begun."""
+        self._silent.close()
         for task in self._tasks:
             task.cancel()
 
     async def settled(self) -> None:
         """Wait for the end of the handshakes that go on (each ends within its limit)."""
-        while self._tasks:
-            await asyncio.wait(list(self._tasks))
+        while self._tasks or len(self._silent):
+            if self._tasks:
+                await asyncio.wait(list(self._tasks))
+            else:
+                await self._silent.ended()
 
     # ---- the listening socket
 
@@ -150,6 +164,7 @@ class Acceptor:
                 return  # `refused` may have stopped us
             if self.handshaking >= self._at_once:
                 self._unread()  # the end of a handshake goes on
+                self._hurry_up()
                 return
             now = clock.monotonic()
             if not self._tokens.has_token(now):
@@ -181,14 +196,50 @@ class Acceptor:
             connection.close()
             self._refused(TOO_MANY)
             return
-        self._tokens.take(now)
+        peer = joined(str(address[0]), int(str(address[1])))
+        if self.context is not None and self._silent.is_silent(connection):
+            self._silent.wait_for(connection, peer)
+        else:
+            self._tokens.take(now)
+            self._begin(connection, peer, now)
+
+    def _spoke(self, connection: socket.socket, peer: str) -> None:
+        """Take a connection that was silent; who comes at a bad time is to come again."""
+        now = clock.monotonic()
+        if self.handshaking < self._at_once and self._tokens.take(now):
+            self._begin(connection, peer, now)
+        else:
+            connection.close()
+
+    def _begin(self, connection: socket.socket, peer: str, now: float) -> None:
         self.handshaking += 1
-        task = spawn(self._hand(connection, joined(str(address[0]), int(str(address[1])))), "accepted connection")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task = spawn(self._hand(connection, peer), "accepted connection")
+        self._tasks[task] = now
         task.add_done_callback(partial(self._handed, connection))
 
+    def _hurry_up(self) -> None:
+        """Have the oldest handshake make room when it had HURRY_S."""
+        if self._hurry is None and self._tasks:
+            loop = asyncio.get_running_loop()
+            wait_s = next(iter(self._tasks.values())) + HURRY_S - clock.monotonic()
+            self._hurry = loop.call_later(max(0.0, wait_s), self._make_room)
+
+    def _make_room(self) -> None:
+        self._hurry = None
+        if self.handshaking < self._at_once or not self._accepting:
+            return
+        latest = clock.monotonic() - HURRY_S
+        late = [task for task, begun in self._tasks.items() if begun <= latest]
+        for task in late:
+            self.handshakes_failed += 1
+            task.cancel()
+        if late:
+            _log.event("warning", "handshakes made room for others", count=len(late), seconds=HURRY_S)
+        else:
+            self._hurry_up()
+
     def _handed(self, connection: socket.socket, task: asyncio.Task[None]) -> None:
+        del self._tasks[task]
         # Not in the task itself: a task that is cancelled before its first step runs nothing of its own.
         if task.cancelled():
             connection.close()

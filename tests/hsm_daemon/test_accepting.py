@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import pytest
 
+from hsm_daemon import accepting
 from hsm_daemon.accepting import ACCEPTS_PER_TURN, TOO_MANY, Acceptor
 from hsm_daemon.listening import address_of, bind
 from hsm_daemon.pace import Pace
@@ -166,6 +167,36 @@ async def test_half_handshakes_are_at_most_so_many_and_end_in_time(
     assert {line["reason"] for line in lines} == {"not done within 0.2 s"}
     assert all(line["peer"].startswith("127.0.0.1:") for line in lines)
     assert "Traceback" not in caplog.text
+
+
+async def test_half_handshakes_make_room_for_others_long_before_their_time(
+    stage: Stage, authority: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(accepting, "HURRY_S", 0.05)
+    ours = authority("a")
+    server, client = ours.issue("n", [NODE]), ours.issue("c", [CLIENT])
+    acceptor = stage.accept(Pace(10_000.0, 1000, 3), server_context(server), handshake_s=30.0)
+    for _ in range(9):
+        stage.begin()
+    await stage.until(lambda: acceptor.paused)
+    await stage.talk(client_context(client))
+    assert acceptor.handshakes_failed >= 9
+
+
+async def test_what_the_kernel_hands_over_silent_costs_no_handshake_and_is_served_when_it_speaks(
+    stage: Stage, authority: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(accepting.Acceptor, "_defer", lambda self, sock: None)
+    ours = authority("a")
+    acceptor = stage.accept(Pace(10_000.0, 1000, 3), server_context(ours.issue("n", [NODE])))
+    for _ in range(20):
+        stage.dial()
+    late = stage.dial()
+    await stage.until(lambda: len(acceptor._silent) == 21)
+    assert acceptor.handshaking == 0
+    await stage.talk(client_context(ours.issue("c", [CLIENT])))
+    late.send(b"\x16")
+    await stage.until(lambda: acceptor.handshaking == 1)
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems have no TCP_DEFER_ACCEPT")
