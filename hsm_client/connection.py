@@ -10,6 +10,7 @@ from typing import Final, cast
 
 from hsm_client.config import ProxyAddress
 from hsm_client.errors import ClusterUnreachable, HsmError, Timeout, make_error
+from hsm_client.sockets import Sockets
 from hsm_client.tls import TlsIdentity
 from hsm_client.tls_faults import tls_fault
 from hsm_wire import kinds, limits
@@ -84,19 +85,25 @@ class Connection(asyncio.Protocol):
 
     @classmethod
     async def open(
-        cls, address: ProxyAddress, identity: TlsIdentity | None = None, *, timeout_s: float = 5.0
+        cls,
+        address: ProxyAddress,
+        identity: TlsIdentity | None = None,
+        *,
+        timeout_s: float = 5.0,
+        sockets: Sockets | None = None,
     ) -> "Connection":
-        """Connect, check who the proxy is, and greet.
+        """Connect, check who the proxy is, and greet; `sockets` knows the socket from its beginning.
 
         Raises:
             ClusterUnreachable: it cannot be reached or refuses us; the text says why.
         """
         loop = asyncio.get_running_loop()
         connection = cls(address, identity)
-        context = identity.context if identity is not None else None
+        context, name = (identity.context, address.host) if identity is not None else (None, None)
         try:
             async with asyncio.timeout(timeout_s):
-                await loop.create_connection(lambda: connection, address.host, address.port, ssl=context)
+                connected = await (sockets or Sockets()).connect(address)
+                await loop.create_connection(lambda: connection, sock=connected, ssl=context, server_hostname=name)
                 await connection._welcomed
         except TimeoutError:
             connection.abort()
@@ -204,11 +211,6 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
         self._end(ConnectionLost("closed"))
-
-    def file_number(self) -> int:
-        """Return the socket's file descriptor, -1 where there is none."""
-        socket = self._transport.get_extra_info("socket") if self._transport is not None else None
-        return int(socket.fileno()) if socket is not None else -1
 
     # ---- asyncio.Protocol -------------------------------------------------------------------------------------
 

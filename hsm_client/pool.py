@@ -15,6 +15,7 @@ from hsm_client.config import ClientConfig, ProxyAddress
 from hsm_client.connection import Connection
 from hsm_client.errors import CallerError, ClusterUnreachable, ConfigurationError, HsmError, make_error
 from hsm_client.keeper import Keeper
+from hsm_client.sockets import Sockets
 from hsm_client.tls import TlsIdentity
 from hsm_client.waiting_line import WaitingLine
 from hsm_wire.statuses import Status
@@ -41,6 +42,7 @@ class Pool:
         self._patient = patient
         """Whether the first connection is still waited for when every proxy has failed once."""
         self._keeper = Keeper()
+        self._sockets = Sockets()
         self._connections: list[Connection] = []
         self._line = WaitingLine(self._count_room)
         self._settled = asyncio.Event()
@@ -106,8 +108,8 @@ class Pool:
         return found
 
     def file_numbers(self) -> list[int]:
-        """Return the sockets' file descriptors."""
-        return [connection.file_number() for connection in self._connections]
+        """Return the file descriptors of all sockets, those included that are being opened or closed."""
+        return self._sockets.file_numbers()
 
     def _maybe_choose(self, avoid: Connection | None) -> Connection | None:
         best: Connection | None = None
@@ -167,7 +169,7 @@ class Pool:
             untried = failures < len(self._proxies) - 1
             limit_s = FIRST_OPEN_TIMEOUT_S if untried else OPEN_TIMEOUT_S
             try:
-                connection = await Connection.open(address, self._identity, timeout_s=limit_s)
+                connection = await Connection.open(address, self._identity, timeout_s=limit_s, sockets=self._sockets)
             except Exception as error:  # noqa: BLE001 - whatever went wrong, the slot must live on
                 self._last_error = _as_hsm_error(error, address)
                 busy = self._last_error.status == Status.OVERLOADED

@@ -36,7 +36,6 @@ class Hsm:
         self._inner: client.Hsm | None = None
         self._first_callers = 0
         """Calls under way that began before the first connection of `_inner`."""
-        self._parents: list[client.Hsm] = []
         self._closed = False
         _CLIENTS.add(self)
 
@@ -51,7 +50,7 @@ class Hsm:
             self._closed = True
             inner, self._inner = self._inner, None
         if inner is not None:
-            PORTAL.run(inner.close)
+            _close(inner)
 
     def __enter__(self) -> Self:
         return self.open()
@@ -79,7 +78,7 @@ class Hsm:
             return PORTAL.run(lambda: _started(inner, work))
         finally:
             if self._left(inner):
-                PORTAL.run(inner.close)
+                _close(inner)
 
     def _entered(self) -> client.Hsm:
         with self._lock:
@@ -87,6 +86,7 @@ class Hsm:
                 raise make_error(Status.CANCELLED, "the client is closed; connect again")
             if self._inner is None:
                 self._inner = self._make()
+                _OPEN.add(self._inner)
                 self._first_callers = 0
             self._first_callers += 1
             return self._inner
@@ -103,13 +103,10 @@ class Hsm:
             return True
 
     def let_go(self) -> None:
-        """In a forked child: drop the parent's sockets without a word on them."""
+        """In a forked child: forget what is the parent's."""
         # A lock that another thread held at the fork is never let go in the child.
         self._lock = threading.Lock()
-        parent, self._inner = self._inner, None
-        if parent is not None:
-            self._parents.append(parent)
-            _blind(parent.file_numbers())
+        self._inner = None
 
     # ---- the names of hsm_client.client.Hsm -------------------------------------------------------------------
 
@@ -306,13 +303,27 @@ async def _started(inner: client.Hsm, work: Callable[[client.Hsm], Coroutine[Any
     return await work(inner)
 
 
+def _close(inner: client.Hsm) -> None:
+    PORTAL.run(inner.close)
+    _OPEN.discard(inner)
+
+
 _CLIENTS: weakref.WeakSet[Hsm] = weakref.WeakSet()
+_OPEN: set[client.Hsm] = set()
+"""What this process opened and has not closed to the end, whether or not its client still knows it."""
+_PARENTS: list[client.Hsm] = []
+"""What a parent opened: kept, for nothing of it may be closed in order here."""
 
 
 def _let_all_go() -> None:
+    """In a forked child: drop the parent's sockets without a word on them."""
     # At once, not at the child's first call: until then the child may have closed these numbers and opened its own.
     for hsm in list(_CLIENTS):
         hsm.let_go()
+    _PARENTS.extend(_OPEN)
+    for inner in _OPEN:
+        _blind(inner.file_numbers())
+    _OPEN.clear()
 
 
 os.register_at_fork(after_in_child=_let_all_go)
@@ -323,8 +334,7 @@ def _blind(numbers: list[int]) -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
     try:
         for number in numbers:
-            if number >= 0:
-                os.dup2(nothing, number)
+            os.dup2(nothing, number)
     finally:
         os.close(nothing)
 

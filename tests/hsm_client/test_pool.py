@@ -22,7 +22,7 @@ async def test_the_slots_spread_over_the_proxies_and_the_avoided_connection_is_t
     deadline = asyncio.get_running_loop().time() + 5
     try:
         first = await pool.acquire(deadline)
-        while len(pool.file_numbers()) < 2:
+        while len(pool._connections) < 2:
             await asyncio.sleep(0.001)
         second = await pool.acquire(deadline, avoid=first)
         assert {first.address.port, second.address.port} == {proxy.port, other.port}
@@ -44,7 +44,7 @@ async def test_a_slot_lives_on_past_a_host_name_that_is_none(proxy, configured):
 
 
 async def test_who_is_denied_is_told_so_at_once_and_not_that_nobody_can_be_reached(proxy, configured, monkeypatch):
-    async def denied(address, _identity, *, timeout_s):
+    async def denied(address, *_, **__):
         raise make_error(Status.DENIED, f"proxy {address} refused the connection: not a client; ask for it")
 
     monkeypatch.setattr(Connection, "open", denied)
@@ -63,7 +63,7 @@ async def test_a_slot_moves_at_once_to_a_proxy_that_no_other_slot_uses(proxy, co
     pool.start()
     loop = asyncio.get_running_loop()
     try:
-        while len(pool.file_numbers()) < 2:
+        while len(pool._connections) < 2:
             await asyncio.sleep(0.001)
         lost = await pool.acquire(loop.time() + 5)
         stays = await pool.acquire(loop.time() + 5, avoid=lost)

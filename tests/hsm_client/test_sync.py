@@ -2,12 +2,15 @@
 
 import contextlib
 import os
+import socket
+import stat
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from hsm_client import client, sync
+from hsm_client.config import ClientConfig, ProxyAddress
 from hsm_client.connection import Connection
 from hsm_client.errors import BadSignature, Cancelled, ClusterUnreachable, Denied, make_error
 from hsm_wire.statuses import Status
@@ -127,3 +130,30 @@ def test_a_first_call_of_who_is_refused_ends_at_once_and_the_next_one_tries_agai
         assert time.monotonic() - begin < 30
     assert len(hsm.random(8)) == 8
     hsm.close()
+
+
+@pytest.mark.parametrize("backlog", [0, 64], ids=["not connected yet", "not greeted yet"])
+def test_a_forked_child_lets_go_the_sockets_too_that_are_being_opened_and_the_parent_keeps_them(backlog):
+    with socket.create_server(("127.0.0.1", 0), backlog=backlog) as silent, ThreadPoolExecutor(1) as threads:
+        hsm = sync.connect(
+            ClientConfig((ProxyAddress("127.0.0.1", silent.getsockname()[1]),), None), timeout_s=60, pool_size=8
+        )
+        waiting = threads.submit(hsm.info)
+        while hsm._inner is None or len(numbers := hsm._inner.file_numbers()) < 8:
+            time.sleep(0.001)
+        child = os.fork()
+        if child == 0:
+            try:
+                os._exit(sum(stat.S_ISSOCK(os.fstat(number).st_mode) for number in numbers))
+            finally:
+                os._exit(255)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        taken, _ = silent.accept()
+        with taken:
+            assert taken.recv(4096)  # the greeting
+            taken.setblocking(False)
+            with pytest.raises(BlockingIOError):  # and not the end
+                taken.recv(1)
+        hsm.close()
+        with pytest.raises(Cancelled):
+            waiting.result()
