@@ -342,3 +342,13 @@ async def test_what_still_waits_for_a_client_that_has_gone_holds_no_buffers(stag
     owed_to.sink(b"late")
     assert (gate._transport, gate._pending) == (GONE, [])
     assert (protocol._gate, protocol._transport, owed_to.resume, owed_to.drained) == (None, None, None, None)
+
+
+async def test_a_request_in_one_read_with_hello_is_a_fault_that_leaves_nothing_behind(stage):
+    await stage.start(nodes=1)
+    client = await stage.connect(hello=False)
+    hello = encode_frame(kinds.HELLO, encode_body(Hello(1, 1, 1 << 20, 8, "hasty")))
+    client.writer.write(hello + encode_frame(kinds.REQUEST, b"\x90", request_id=1, opcode=0x0201))
+    assert await refused(client) is Status.BAD_REQUEST
+    await stage.until(lambda: not stage.app.listener.clients)
+    assert stage.app.listener._principals.users("spiffe://t/client/a") == 0

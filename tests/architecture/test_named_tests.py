@@ -1,0 +1,42 @@
+"""What the documents say is held by a test is: each test that they name exists."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+TESTS = {
+    match.group(1): path
+    for path in (ROOT / "tests").rglob("*.py")
+    for match in re.finditer(r"^\s*(?:async )?def test_(\w+)\(", path.read_text(encoding="utf-8"), re.MULTILINE)
+}
+
+
+def named_in_bugs_found() -> list[str]:
+    """Names after `::` in the table of bugs."""
+    text = (ROOT / "docs/bugs-found.md").read_text(encoding="utf-8")
+    return re.findall(r"::test_(\w+)`", text)
+
+
+def named_in_failure_modes() -> list[str]:
+    """The last column's names: `a_killed_node_...`, shortened where they are long."""
+    text = (ROOT / "docs/failure-modes.md").read_text(encoding="utf-8")
+    cells = [line.rstrip(" |").rsplit("|", 1)[-1] for line in text.splitlines() if line.startswith("| ")]
+    return [name for cell in cells for name in re.findall(r"`([a-z]\w+(?:\.\.\.)?)`", cell) if name.count("_") > 2]
+
+
+@pytest.mark.parametrize("name", named_in_bugs_found())
+def test_a_test_named_for_a_bug_exists(name: str) -> None:
+    assert name in TESTS
+
+
+@pytest.mark.parametrize("name", named_in_failure_modes())
+def test_a_test_named_for_a_fault_exists(name: str) -> None:
+    begin = name.removesuffix("...")
+    assert any(test == name or (name != begin and test.startswith(begin)) for test in TESTS)
+
+
+def test_there_are_names_to_look_for() -> None:
+    assert len(named_in_bugs_found()) > 10
+    assert len(named_in_failure_modes()) > 10
