@@ -9,7 +9,9 @@ from collections.abc import Callable
 from typing import Final, cast
 
 from hsm_client.config import ProxyAddress
-from hsm_client.errors import ClusterUnreachable, HsmError, Timeout, make_error
+from hsm_client.errors import ClusterUnreachable, HsmError, make_error
+from hsm_client.in_flight import InFlight
+from hsm_client.silence import Silence, Verdict
 from hsm_client.sockets import Sockets
 from hsm_client.tls import TlsIdentity
 from hsm_client.tls_faults import tls_fault
@@ -23,12 +25,6 @@ from hsm_wire.statuses import Status
 
 SWEEP_S: Final = 0.05
 """How often deadlines are looked at: a time-out may be late by this."""
-SILENCE_S: Final = 0.5
-"""With requests in flight and nothing heard for this long a PING goes out."""
-PONG_S: Final = 1.5
-"""Nothing heard for this long after the PING: the connection is lost."""
-STALL_S: Final = 0.5
-"""A sweep that is late by more than this was held up by ourselves: that is no silence of the proxy."""
 GRACE_S: Final = 1.0
 """How much longer than the request's time the answer is waited for: the proxy's TIMEOUT says why, ours cannot."""
 CLOSE_S: Final = 1.0
@@ -38,7 +34,6 @@ _HELLO: Final = encode_frame(
     kinds.HELLO,
     encode_body(Hello(1, limits.PROTOCOL_VERSION, limits.DEFAULT_MAX_FRAME_BYTES, limits.DEFAULT_MAX_IN_FLIGHT, NAME)),
 )
-_ID_LIMIT: Final = 1 << 32
 
 
 class ConnectionLost(Exception):  # noqa: N818 - says what happened, as ConnectionResetError does not
@@ -47,14 +42,6 @@ class ConnectionLost(Exception):  # noqa: N818 - says what happened, as Connecti
 
 class ConnectionFull(Exception):  # noqa: N818 - not an error of anybody: wait or take another one
     """As many requests are in flight as were agreed on, or the connection takes no new ones."""
-
-
-class _Pending:
-    __slots__ = ("deadline", "future")
-
-    def __init__(self, future: "asyncio.Future[Frame]", deadline: float) -> None:
-        self.future = future
-        self.deadline = deadline
 
 
 class Connection(asyncio.Protocol):
@@ -73,12 +60,10 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._welcomed: asyncio.Future[None] = self._loop.create_future()
         self.lost: asyncio.Future[None] = self._loop.create_future()
-        self._pending: dict[int, _Pending] = {}
+        self._pending = InFlight()
         self._out: list[bytes] = []
-        self._last_id = 0
         self._sweeper: asyncio.TimerHandle | None = None
-        self._heard = 0.0
-        self._pinged_at: float | None = None
+        self._silence = Silence()
         self._sweep_due = 0.0
         self._leaving = False
         self._fault: HsmError | None = None
@@ -156,14 +141,12 @@ class Connection(asyncio.Protocol):
                 "send less at a time; of data to sign, a digest",
                 operation_id,
             )
-        request_id = self._next_id()
         loop = self._loop
         now = loop.time()
         future: asyncio.Future[Frame] = loop.create_future()
         if not self._pending:
-            self._heard = now
-            self._pinged_at = None
-        self._pending[request_id] = _Pending(future, now + timeout_s + GRACE_S)
+            self._silence.broken(now)
+        request_id = self._pending.add(future, now + timeout_s + GRACE_S)
         timeout_ms = min(max(1, int(timeout_s * 1000)), limits.MAX_TIMEOUT_MS)
         self._write(
             encode_frame(
@@ -229,8 +212,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes; every legal frame is acted on."""
-        self._heard = self._loop.time()
-        self._pinged_at = None
+        self._silence.broken(self._loop.time())
         for frame in self._wire.receive(data):
             if frame.kind == kinds.RESPONSE:
                 self._answer(frame)
@@ -246,10 +228,6 @@ class Connection(asyncio.Protocol):
         self._end(ConnectionLost(_reason(exc) if exc is not None else "the proxy closed the connection"))
 
     # ---- inside -----------------------------------------------------------------------------------------------
-
-    def _next_id(self) -> int:
-        self._last_id = self._last_id % (_ID_LIMIT - 1) + 1
-        return self._last_id
 
     def _write(self, data: bytes) -> None:
         if not self._out:
@@ -299,22 +277,13 @@ class Connection(asyncio.Protocol):
         if not self._pending:
             return
         now = self._loop.time()
-        for pending in self._pending.values():
-            if pending.deadline <= now and not pending.future.done():
-                pending.future.set_exception(
-                    Timeout("the request's time ran out; send again with more time", status=Status.TIMEOUT)
-                )
-        if now - self._sweep_due > STALL_S:
-            # What the proxy said while we stood still may not have been read yet.
-            self._heard = now
-            self._pinged_at = None
-        if self._pinged_at is None:
-            if now - self._heard > SILENCE_S:
-                self._pinged_at = now
-                self._write(encode_frame(kinds.PING, b""))
-        elif now - self._pinged_at > PONG_S:
+        self._pending.expire(now)
+        verdict = self._silence.look(now, now - self._sweep_due)
+        if verdict is Verdict.LOST:
             self._refuse(None)
             return
+        if verdict is Verdict.PING:
+            self._write(encode_frame(kinds.PING, b""))
         self._arm(now)
 
     def _arm(self, now: float) -> None:
@@ -323,10 +292,9 @@ class Connection(asyncio.Protocol):
 
     def _cancel(self, future: "asyncio.Future[Frame]") -> None:
         """Send CANCEL for the request of that future; its entry stays until the one answer comes, which is dropped."""
-        for request_id, pending in self._pending.items():
-            if pending.future is future:
-                self._write(encode_frame(kinds.CANCEL, b"", request_id=request_id))
-                return
+        request_id = self._pending.maybe_id(future)
+        if request_id is not None:
+            self._write(encode_frame(kinds.CANCEL, b"", request_id=request_id))
 
     def _refuse(self, fault: HsmError | None) -> None:
         self._fault = fault
@@ -344,10 +312,7 @@ class Connection(asyncio.Protocol):
         if not self._welcomed.done():
             self._welcomed.set_exception(self._fault or error)
             self._welcomed.exception()  # Marks it as seen where nobody waits any more.
-        pending, self._pending = self._pending, {}
-        for entry in pending.values():
-            if not entry.future.done():
-                entry.future.set_exception(error)
+        self._pending.fail(error)
         self._changed()
 
     def _changed(self) -> None:

@@ -1,7 +1,6 @@
 """One background event loop a process, on which all blocking clients run.
 
-A thread does not survive fork(): the child starts a loop of its own at its first call, and `generation` tells the
-clients that what they had belongs to the parent.
+A thread does not survive fork(): the child starts a loop of its own at its first call.
 """
 
 import asyncio
@@ -32,8 +31,6 @@ class Portal:
     """Runs coroutines for threads that have no event loop."""
 
     def __init__(self) -> None:
-        self.generation = 0
-        """Counts the forks that led to this process."""
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -61,7 +58,6 @@ class Portal:
 
     def after_fork(self) -> None:
         """Forget the parent's loop, in the child; keep it referenced, so that nothing of it is closed."""
-        self.generation += 1
         self._parents.append(self._loop)
         self._lock = threading.Lock()
         self._loop = self._thread = None
