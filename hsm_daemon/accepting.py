@@ -29,12 +29,26 @@ from hsm_daemon.tasks import spawn
 
 ACCEPTS_PER_TURN: Final = 16  # then those who are connected already have their turn
 PAUSE_STEP_S: Final = 0.002  # a pause gathers tokens for this long, so that a rate of thousands needs few timers
+KEEPALIVE_IDLE_S: Final = 10  # without a byte, until the peer is asked whether it is there
+KEEPALIVE_INTERVAL_S: Final = 5
+KEEPALIVE_PROBES: Final = 3  # unanswered, then the connection is lost: 25 s after its last byte
+UNACKNOWLEDGED_MS: Final = 25_000  # that sent bytes may lie unacknowledged, or before a peer that does not read
 HURRY_S: Final = 1.0  # of a handshake while others wait for its place: it takes a few round trips
 EXHAUSTED_PAUSE_S: Final = 0.1  # when the system has no file descriptor or memory for another connection
 TOO_MANY: Final = "too many connections"
 
 _GONE: Final = frozenset({errno.ECONNABORTED, errno.EPROTO, errno.EPERM})  # that one connection, not the listener
 _log = LimitedLog(logs.logger("daemon.accepting"), 1)
+
+
+def _watch_peer(connection: socket.socket) -> None:
+    """Have the kernel end a connection whose peer has vanished without a word, or takes nothing any more."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_IDLE_S)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_PROBES)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS)
 
 
 class Acceptor:
@@ -254,6 +268,7 @@ class Acceptor:
         try:
             connection.setblocking(False)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            _watch_peer(connection)
             protocol = self._make()
         except OSError:
             connection.close()  # it has gone already

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from hsm_cluster.errors import ConfigurationError
-from hsm_daemon import exit_codes, lifecycle, logs
+from hsm_daemon import ending, exit_codes, lifecycle, logs
 from hsm_daemon.errors import StartError
 from hsm_node import VERSION
 from hsm_node.app import run_node
@@ -39,7 +39,7 @@ def main(config_file: Path, *, check: bool) -> None:
     except (ConfigurationError, StartError) as error:
         click.echo(f"hsm-node: {error}", err=True)
         sys.exit(exit_codes.CONFIGURATION)
-    sys.exit(code)
+    ending.leave(code)
 
 
 if __name__ == "__main__":

@@ -22,11 +22,15 @@ class RequestCounts:
 
     def __init__(self) -> None:
         self.completed = 0
+        """Answers for which work was done: what PONG tells of this node's progress."""
         self.answers: dict[tuple[int, int], int] = {}
 
-    def answered(self, opcode: int, status: int) -> None:
-        """Count one answer. Opcodes that nobody knows share one place: a stranger must not grow this table."""
-        self.completed += 1
+    def answered(self, opcode: int, status: int, *, done: bool) -> None:
+        """Count one answer. Opcodes that nobody knows share one place: a stranger must not grow this table.
+
+        `done`: work was done for it. Only that is progress; a node that refuses, or cancels what waits, stands still.
+        """
+        self.completed += done
         place = (opcode if opcode in _OPERATION_NAMES else 0, status >> 8)
         self.answers[place] = self.answers.get(place, 0) + 1
 

@@ -13,6 +13,7 @@ from hsm_daemon.stall import StallGuard
 from hsm_daemon.tls import peer_identity
 from hsm_node import SOFTWARE
 from hsm_node.core.refusal import Refusal
+from hsm_node.net.host import Answered
 from hsm_node.net.link import Link
 from hsm_node.service.request import Request
 from hsm_node.service.service import Service
@@ -46,7 +47,7 @@ class Acceptor:
         service: Service,
         *,
         tls: bool,
-        answered: Callable[[int, int], None],
+        answered: Answered,
         served: Callable[[int, float], None],
         pong: Callable[[], bytes],
     ) -> None:

@@ -10,6 +10,13 @@ if TYPE_CHECKING:  # A link imports this module.
     from hsm_node.net.link import Link
 
 
+class Answered(Protocol):
+    """Counts an answer."""
+
+    def __call__(self, opcode: int, status: int, *, done: bool) -> None:
+        """Count it; `done`: work was done for it."""
+
+
 class Host(Protocol):
     """The node, seen from one of its connections."""
 
@@ -42,8 +49,8 @@ class Host(Protocol):
     def served(self, requests: int, seconds: float) -> None:
         """Note that a batch was served on the loop."""
 
-    def answered(self, opcode: int, status: int) -> None:
-        """Count an answer."""
+    answered: Answered
+    """Counts an answer."""
 
     def answered_stale(self) -> None:
         """Count an answer that is marked stale."""

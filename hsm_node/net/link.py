@@ -151,7 +151,7 @@ class Link(asyncio.Protocol):
 
     def answer(self, request: Request, status: int, body: bytes) -> None:
         """Send a result."""
-        self._host.answered(request.opcode, status)
+        self._host.answered(request.opcode, status, done=True)
         if self._requests.pop(request.request_id, None) is None:
             return
         if len(body) + limits.MIN_LENGTH > self._max_frame_bytes:
@@ -174,7 +174,7 @@ class Link(asyncio.Protocol):
 
     def refuse(self, request: Request, refusal: Refusal) -> None:
         """Send a failure."""
-        self._host.answered(request.opcode, int(refusal.status))
+        self._host.answered(request.opcode, int(refusal.status), done=not refusal.not_executed)
         if self._requests.pop(request.request_id, None) is None:
             return
         self._send_failure(request, refusal)
@@ -297,7 +297,7 @@ class Link(asyncio.Protocol):
 
     def _refuse_frame(self, frame: Frame, refusal: Refusal) -> None:
         """Answer a request that is not taken at all."""
-        self._host.answered(frame.opcode, int(refusal.status))
+        self._host.answered(frame.opcode, int(refusal.status), done=False)
         self._send_failure(frame, refusal)
 
     def _send_failure(self, asked: Frame | Request, refusal: Refusal) -> None:

@@ -138,6 +138,17 @@ async def test_connections_get_their_protocol_and_nodelay(stage: Stage) -> None:
     assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems have no TCP_USER_TIMEOUT")
+async def test_the_kernel_watches_whether_peers_are_still_there(stage: Stage) -> None:
+    stage.accept()
+    await stage.talk()
+    await stage.until(lambda: len(stage.made) == 1)
+    taken = stage.made[0].transport.get_extra_info("socket")
+    assert taken.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+    assert taken.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == accepting.KEEPALIVE_IDLE_S
+    assert taken.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == accepting.UNACKNOWLEDGED_MS
+
+
 async def test_those_above_the_pace_wait_in_the_backlog_and_are_served_by_one_timer(stage: Stage) -> None:
     acceptor = stage.accept(Pace(100.0, 5, 100))
     started = time.monotonic()

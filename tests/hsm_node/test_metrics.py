@@ -5,9 +5,9 @@ from hsm_wire.statuses import Status
 
 def test_counts_become_families_and_unknown_opcodes_share_one_place() -> None:
     counts = RequestCounts()
-    counts.answered(Opcode.SIGN, 0)
+    counts.answered(Opcode.SIGN, 0, done=True)
     for opcode in (0x9999, 0x8888):
-        counts.answered(opcode, Status.UNKNOWN_OPERATION)
+        counts.answered(opcode, Status.UNKNOWN_OPERATION, done=False)
     gauges = [Gauge("keys", "Keys.", lambda: 3), Gauge("expired", "Expired.", lambda: 4, counts=True)]
     page = NodeMetrics(counts, gauges, lambda: [Labels("state", "State.", "is", {"on": 1, "off": 0})]).page().decode()
     assert 'hsm_node_requests_total{operation="sign",status_class="ok"} 1.0' in page
@@ -16,4 +16,4 @@ def test_counts_become_families_and_unknown_opcodes_share_one_place() -> None:
     assert "hsm_node_expired_total 4.0" in page
     assert 'hsm_node_state{is="on"} 1.0' in page
     assert 'hsm_node_state{is="off"} 0.0' in page
-    assert counts.completed == 3
+    assert counts.completed == 1, "a refusal is no progress"
