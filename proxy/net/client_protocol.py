@@ -162,6 +162,11 @@ class ClientProtocol(asyncio.Protocol):
         """Return how long a frame has been coming that is not whole yet, while it is read."""
         return now - self._unfinished_since if self._unfinished_since and not self._unheard else 0.0
 
+    def idle_for(self, now: float) -> float:
+        """Return for how long a client that may ask has asked for nothing, and is owed nothing."""
+        client = self.client
+        return now - self.heard if client is not None and not client.leaving and not client.in_flight else 0.0
+
     @property
     def unfinished_bytes(self) -> int:
         """Return how many bytes of it are held."""

@@ -1,10 +1,8 @@
 """Accepts clients, says who they are, and bounds their number and their time."""
 
 import asyncio
-import math
 import socket
 import ssl
-from collections import deque
 from collections.abc import Callable
 
 from hsm_cluster.cluster import Cluster
@@ -14,11 +12,11 @@ from hsm_daemon.log_limit import LimitedLog
 from hsm_daemon.pace import Pace
 from hsm_daemon.tls import PeerIdentity, peer_identity
 from hsm_wire.messages import Pong
-from proxy.core.deadlines import SLOT_S
 from proxy.core.dispatcher import Dispatcher
 from proxy.core.principals import Bound, Principals
 from proxy.core.settings import Settings
 from proxy.net.client_protocol import ClientProtocol, proxy_pong
+from proxy.net.departures import Departures
 from proxy.net.write_gate import FlushTurn
 
 _log = logs.logger("proxy.clients")
@@ -26,10 +24,6 @@ _refusals = LimitedLog(_log, 10)
 """Lines that anybody who can connect causes."""
 BACKLOG = 1024
 """Connections that the system holds until they are accepted."""
-AWAY_SPREAD_S = 1.0
-"""Time in which all clients hear GOAWAY when the proxy stops."""
-AWAY_AT_LEAST = 2
-"""Clients that hear it in one beat at least: their two handshakes take about a millisecond."""
 LOOK_S = 0.5
 """Between looks for clients that do not read or do not ask."""
 
@@ -65,9 +59,7 @@ class Listener:
         self._limited: dict[ClientProtocol, float] = {}
         """Connections that have to do something by that time: say HELLO, or end."""
         self._look_at = 0.0
-        self._to_send_away: deque[ClientProtocol] = deque()
-        self._away_reason = ""
-        self._away_at_once = AWAY_AT_LEAST
+        self._departures = Departures()
         self._acceptor: Acceptor | None = None
         self.refused = 0
         """Connections that were closed unheard because there are `clients` of them."""
@@ -111,14 +103,14 @@ class Listener:
     def reconfigured(self, cluster: Cluster, identity_without_tls: str | None) -> int:
         """Use that cluster's grants; send away who has other ones now, and return how many these are.
 
-        They come back under their new partition and roles, or are refused.
+        They come back under their new partition and roles, or are refused. Until its turn comes, a second later at
+        the most, a client is served as before.
         """
         self._cluster = cluster
         self.configuration_hash = cluster.configuration_hash
         self._identity_without_tls = identity_without_tls
         changed = [protocol for protocol in self.clients if not self._as_granted(protocol)]
-        for protocol in changed:
-            protocol.go_away("the configuration of this identity has changed; connect again")
+        self._departures.add(changed, "the configuration of this identity has changed; connect again")
         return len(changed)
 
     def stop_accepting(self) -> None:
@@ -127,13 +119,10 @@ class Listener:
             self._acceptor.stop(close=True)
 
     def go_away(self, reason: str) -> None:
-        """Say GOAWAY to every client: not to all at once, because those that hear it connect anew, to a successor on
-        this very machine perhaps, and thousands of TLS handshakes hold up everybody's requests."""
+        """Say GOAWAY to every client, to some of them now."""
         self.dispatcher.leaving = True
-        self._to_send_away = deque(self.clients)
-        self._away_reason = reason
-        self._away_at_once = max(AWAY_AT_LEAST, math.ceil(len(self.clients) * SLOT_S / AWAY_SPREAD_S))
-        self._send_away()
+        self._departures.add(self.clients, reason)
+        self._departures.beat()
 
     async def emptied(self, timeout_s: float) -> bool:
         """Wait until no connection is left, nor one to be; False when the time is over first."""
@@ -155,8 +144,7 @@ class Listener:
 
     def tick(self, now: float) -> None:
         """End connections whose time is over."""
-        if self._to_send_away:
-            self._send_away()
+        self._departures.beat()
         for protocol in [protocol for protocol, until in self._limited.items() if until <= now]:
             del self._limited[protocol]
             if protocol.client is None:
@@ -193,6 +181,7 @@ class Listener:
         if not self.clients:
             self._empty.set()
         self._limited.pop(protocol, None)
+        self._departures.forget(protocol)
         client = protocol.client
         if client is not None:
             self.dispatcher.client_lost(client, clock.monotonic())
@@ -252,11 +241,6 @@ class Listener:
 
     # ---- inside ---------------------------------------------------------------------------------------------------
 
-    def _send_away(self) -> None:
-        """Say GOAWAY to the next few."""
-        for _ in range(min(self._away_at_once, len(self._to_send_away))):
-            self._to_send_away.popleft().go_away(self._away_reason)
-
     def _as_granted(self, protocol: ClientProtocol) -> bool:
         """Say whether a client is bound to what the cluster grants it."""
         if protocol.client is None:
@@ -291,9 +275,9 @@ class Listener:
             elif protocol.unread_for(now) > limits.client_unread_s:
                 self.unread(protocol)
                 protocol.abort()
-            elif protocol.client is not None and not protocol.client.in_flight and now - protocol.heard > limits.idle_s:
+            elif protocol.idle_for(now) > limits.idle_s and protocol not in self._departures:
                 self.dispatcher.counters.clients_closed_idle += 1
-                protocol.go_away(f"nothing was asked for {limits.idle_s:g} s")
+                self._departures.add([protocol], f"nothing was asked for {limits.idle_s:g} s")
         if unfinished > limits.unfinished_bytes:
             reason = f"all clients hold more than {limits.unfinished_bytes} bytes of unfinished frames"
             for protocol in sorted(self.clients, key=lambda protocol: protocol.unfinished_bytes, reverse=True):

@@ -212,3 +212,40 @@ async def test_clients_are_sent_away_one_after_the_other_and_served_until_then(s
     assert {frame.kind for frame in frames} == {kinds.RESPONSE, kinds.GOAWAY}
     assert next(frame.status for frame in frames if frame.kind == kinds.RESPONSE) == 0
     await stage.until(lambda: not stage.app.listener.clients)
+
+
+async def test_who_has_other_grants_and_who_is_idle_leave_a_few_in_each_beat_too(stage):
+    await stage.start(nodes=1)
+    for _ in range(8):
+        await stage.connect()
+    listener = stage.app.listener
+    stage.app._ticker.stop()
+
+    def told():
+        return [protocol.client.leaving for protocol in listener.clients].count(True)
+
+    assert listener.reconfigured(stage.app.config.cluster, "spiffe://t/operator/o") == 8
+    assert told() == 0
+    listener.tick(clock.monotonic())
+    assert told() == 2
+    listener.tick(clock.monotonic() + stage.app.settings.limits.idle_s + 1)
+    listener.tick(clock.monotonic())
+    assert told() == 6
+    assert stage.app.dispatcher.counters.clients_closed_idle == 0, "those that wait for their turn do not count twice"
+    stage.app._ticker.start()
+    await stage.until(lambda: not listener.clients)
+
+
+async def test_idle_clients_are_counted_once_and_told_in_turn(stage):
+    await stage.start(nodes=1)
+    clients = [await stage.connect() for _ in range(8)]
+    listener = stage.app.listener
+    stage.app._ticker.stop()
+    later = clock.monotonic() + stage.app.settings.limits.idle_s + 1
+    for beat in range(1, 6):
+        listener.tick(later + beat)
+        told = [protocol.client.leaving for protocol in listener.clients].count(True)
+        assert told == min(8, 2 * (beat - 1))
+    assert stage.app.dispatcher.counters.clients_closed_idle == 8
+    stage.app._ticker.start()
+    assert {(await client.frame()).kind for client in clients} == {kinds.GOAWAY}
