@@ -28,11 +28,6 @@ def test_threads_that_hang_do_not_hold_the_process(seconds: float, code: int, le
         timeout=60,
         check=False,
         stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        stdin=subprocess.DEVNULL,
     )
     assert (done.returncode, done.stdout) == (code, "the last word\n")
     assert ("session" in done.stderr) is left
