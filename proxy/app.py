@@ -28,7 +28,7 @@ from proxy.net.listener import BACKLOG, Listener
 from proxy.net.notary import EcdsaNotary
 from proxy.net.ticker import Ticker
 from proxy.net.write_gate import FlushTurn
-from proxy.reconfiguration import Reconfiguration, load, load_certificates, merged, node_of
+from proxy.reconfiguration import Reconfiguration, load, load_certificates, merged, node_of, what_to_do
 from proxy.status import StatusReporter
 
 ROTATION_LOOK_S: Final = 0.02
@@ -166,8 +166,8 @@ class ProxyApp:
         self._reload_successful = True
         self._reloaded_at = clock.now()
         if new.restart_for:
-            what = "the old values stay until a hot restart (SIGUSR2) or a restart"
-            logs.event(_log, "warning", "settings need a restart", settings=", ".join(new.restart_for), what=what)
+            names = ", ".join(new.restart_for)
+            logs.event(_log, "warning", "settings need a restart", settings=names, what=what_to_do(new.restart_for))
 
     def listeners(self) -> dict[str, socket.socket]:
         """Return the listening sockets by name, for a successor."""

@@ -9,18 +9,21 @@ import socket
 from collections.abc import Mapping
 from typing import Final
 
+from hsm_cluster.address import Address
 from hsm_cluster.errors import ConfigurationError
-from hsm_daemon import handover, logs
+from hsm_daemon import handover, listening, logs
 from hsm_daemon.errors import StartError
 from hsm_daemon.lifecycle import Lifecycle
 from hsm_daemon.tasks import spawn
 from proxy.app import ProxyApp
-from proxy.config import ProxyConfig
+from proxy.config import ProxyConfig, ProxyFile
 
 SUCCESSOR_ROTATION_S: Final = 3.0
 """How long a successor in a hot restart looks for a node before it serves without one, as the old one would have."""
 LISTENERS: Final = frozenset({"client", "admin"})
 """Names of the sockets that may be inherited."""
+EVERYWHERE: Final = frozenset({"0.0.0.0", "::"})
+"""Hosts that are every address of this machine."""
 
 _log = logs.logger("proxy")
 
@@ -28,7 +31,10 @@ _log = logs.logger("proxy")
 async def run_proxy(config: ProxyConfig, lifecycle: Lifecycle) -> None:
     """Run a proxy until it is told to stop, or a successor serves."""
     succeeds = handover.VARIABLE in os.environ
-    app = ProxyApp(config, _for_us(handover.inherited()))
+    inherited = _for_us(handover.inherited())
+    if succeeds:
+        _compare_addresses(config.file, inherited)
+    app = ProxyApp(config, inherited)
     superseded = False
 
     async def hand_over() -> None:
@@ -51,6 +57,29 @@ async def run_proxy(config: ProxyConfig, lifecycle: Lifecycle) -> None:
     finally:
         await app.stop(superseded=superseded)
     logs.event(_log, "info", "stopped")
+
+
+def _compare_addresses(file: ProxyFile, inherited: Mapping[str, socket.socket]) -> None:
+    """Log where this process serves on another address than the configured one, since what it inherited wins."""
+    for setting, name, wanted in (("listen", "client", file.listen), ("admin", "admin", file.admin)):
+        if name in inherited and not _fits(wanted, inherited[name]):
+            logs.event(
+                _log, "warning", "a changed address is not used before a full restart: stop and start", setting=setting,
+                configured=str(wanted), inherited=listening.joined(*listening.address_of(inherited[name])),
+            )  # fmt: skip
+
+
+def _fits(wanted: Address, sock: socket.socket) -> bool:
+    """Say whether a socket could have been bound to that address; port 0 is any."""
+    host, port = listening.address_of(sock)
+    if wanted.port not in (0, port):
+        return False
+    if {wanted.host, host} <= EVERYWHERE:
+        return True
+    try:
+        return any(host == found[4][0] for found in socket.getaddrinfo(wanted.host, port, type=socket.SOCK_STREAM))
+    except OSError:
+        return False  # it would not start there
 
 
 def _for_us(inherited: Mapping[str, socket.socket]) -> dict[str, socket.socket]:

@@ -1,7 +1,7 @@
 """A new configuration for a proxy that runs: what it changes, what stays, and what has to wait for a restart."""
 
 import ssl
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -17,8 +17,10 @@ from proxy.core.settings import Limits
 
 FIXED: Final = ("listen", "admin", "name", "site", "event_loop")
 """Settings of proxy.toml that a process keeps for its life: other things were made of them."""
-FIXED_LIMITS: Final = ("handshakes_per_s", "handshakes_burst", "handshakes_at_once", "handshake_s")
-"""The same of [limits]: the listener's pace."""
+FULL_RESTART: Final = frozenset({"listen", "admin"})
+"""Those of them that a hot restart keeps as well: the successor serves on the sockets that it inherits."""
+FIXED_LIMITS: Final = ("handshakes_per_s", "handshakes_burst", "handshakes_at_once", "handshake_s", "closing_s")
+"""The same of [limits]: the listener's pace, and its limits of TLS."""
 
 
 class Certificates(NamedTuple):
@@ -39,6 +41,15 @@ class Reconfiguration(NamedTuple):
     certificates: Certificates | None
     restart_for: tuple[str, ...]
     """Settings that differ from those in use and need a restart; `config` has the old ones."""
+
+
+def what_to_do(restart_for: Collection[str]) -> str:
+    """Return which restart those settings need."""
+    full = ", ".join(name for name in restart_for if name in FULL_RESTART)
+    if not full:
+        return "the old values stay until a hot restart (SIGUSR2) or a restart"
+    others = "; for the others a hot restart (SIGUSR2) does" if len(restart_for) > full.count(",") + 1 else ""
+    return f"the old values stay until a restart: stop and start for {full}{others}"
 
 
 def load_certificates(files: TlsFiles | None) -> Certificates | None:

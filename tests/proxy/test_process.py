@@ -14,6 +14,8 @@ from types import SimpleNamespace
 import pytest
 
 from hsm_client import connect
+from hsm_cluster.address import Address
+from proxy.process import _fits
 
 RESTARTS = 3
 LIMIT_S = 20.0
@@ -158,6 +160,37 @@ async def test_sockets_of_systemd_are_served(daemon):
         await daemon.ready()
     assert [daemon.address, daemon.admin] == addresses
     assert await daemon.pid() == daemon._process.pid
+
+
+async def test_a_hot_restart_keeps_changed_addresses_as_they_were_and_says_so(daemon, stage):
+    daemon.start()
+    await daemon.ready()
+    first = await daemon.pid()
+    path = stage.folder / "proxy.toml"
+    path.write_text(path.read_text().replace('listen = "127.0.0.1:0"', 'listen = "127.0.0.2:0"'))
+    os.kill(first, signal.SIGUSR2)
+    await daemon.until(lambda: (daemon.status() or {}).get("pid", first) != first)
+    (line,) = daemon.lines("a changed address is not used before a full restart: stop and start")
+    assert "setting=listen" in line
+    assert "configured=127.0.0.2:0" in line
+    assert f"inherited={daemon.address}" in line
+
+
+@pytest.mark.parametrize(
+    ("wanted", "bound", "fits"),
+    [
+        ("127.0.0.1:0", "127.0.0.1", True),
+        ("localhost:0", "127.0.0.1", True),
+        ("0.0.0.0:0", "0.0.0.0", True),
+        ("127.0.0.2:0", "127.0.0.1", False),
+        ("0.0.0.0:0", "127.0.0.1", False),
+        ("127.0.0.1:1", "127.0.0.1", False),
+        ("nowhere.invalid:0", "127.0.0.1", False),
+    ],
+)
+def test_an_inherited_socket_fits_the_address_that_it_could_have_been_bound_to(wanted, bound, fits):
+    with socket.create_server((bound, 0)) as sock:
+        assert _fits(Address.parse(wanted), sock) is fits
 
 
 @pytest.mark.parametrize("missing", ["ca.pem", "proxy-1.pem", "proxy-1-key.pem"])

@@ -10,6 +10,7 @@ from hsm_daemon.errors import StartError
 from hsm_daemon.tls import peer_identity
 from hsm_wire import kinds
 from hsm_wire.statuses import Status
+from proxy.reconfiguration import what_to_do
 
 
 def edit(stage, name, old, new):
@@ -186,6 +187,7 @@ async def test_what_needs_a_restart_is_named_once_and_the_rest_applied(stage, ca
     edit(stage, "proxy.toml", 'name = "proxy-1"', 'name = "proxy-9"')
     edit(stage, "proxy.toml", 'listen = "127.0.0.1:0"', 'listen = "127.0.0.1:1"')
     edit(stage, "proxy.toml", "clients = 20", "clients = 30\nhandshakes_burst = 7")
+    edit(stage, "proxy.toml", "closing_s = 0.3", "closing_s = 0.7")
     edit(stage, "cluster.toml", 'name = "t"', 'name = "u"')
     edit(stage, "cluster.toml", "spiffe://t/", "spiffe://u/")
     context = stage.app.keeper.context
@@ -194,9 +196,10 @@ async def test_what_needs_a_restart_is_named_once_and_the_rest_applied(stage, ca
         stage.app.reload()
         (record,) = (record for record in caplog.records if "restart" in record.message)
         assert record.fields["settings"] == (
-            "listen, name, limits.handshakes_burst, cluster name, identity of the certificate"
+            "listen, name, limits.handshakes_burst, limits.closing_s, cluster name, identity of the certificate"
         )
-    assert stage.app.settings.limits.clients == 30
+        assert record.fields["what"].endswith("stop and start for listen; for the others a hot restart (SIGUSR2) does")
+    assert (stage.app.settings.limits.clients, stage.app.settings.limits.closing_s) == (30, 0.3)
     assert stage.app.config.cluster is cluster
     assert stage.app.keeper.context is context
     (stage.folder / "proxy.toml").write_text(stage.write().read_text().replace(FAST, ""))
@@ -204,7 +207,18 @@ async def test_what_needs_a_restart_is_named_once_and_the_rest_applied(stage, ca
     caplog.clear()
     stage.app.reload()
     (record,) = (record for record in caplog.records if "restart" in record.message)
-    assert record.fields["settings"] == "tls on or off"
+    assert record.fields["settings"] == "limits.closing_s, tls on or off"
     client = await stage.connect(stage.certificate("a", "spiffe://t/client/a"))
     client.ask(1)
     assert (await client.frame()).status == 0
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (("listen", "admin"), "the old values stay until a restart: stop and start for listen, admin"),
+        (("name",), "the old values stay until a hot restart (SIGUSR2) or a restart"),
+    ],
+)
+def test_what_a_hot_restart_does_not_change_is_said(names, said):
+    assert what_to_do(names) == said
