@@ -2,7 +2,8 @@
 
 connect          asyncio: `async with connect("client.toml") as hsm`
 sync.connect     the same names, blocking, thread-safe, fork-safe; adds `private_key` for x509 builders, PyJWT...
-client, keys     the cluster and a key       pool, connection   several connections to several proxies
+client, keys     the cluster and a key (sync_keys: blocking)
+pool, connection several connections to several proxies
 in_flight        who waits for an answer     silence            whether a proxy still talks to us
 waiting_line     who waits for room on one   sockets            what a forked child must let go
 portal           the blocking client's loop  private_keys       `cryptography` key objects

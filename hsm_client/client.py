@@ -14,7 +14,7 @@ from hsm_client import retry
 from hsm_client.config import ClientConfig, load_config
 from hsm_client.connection import Connection, ConnectionFull, ConnectionLost
 from hsm_client.errors import ClusterError, HsmError, KeyNotFound, KeyOrDataError, make_error
-from hsm_client.key_ids import maybe_key_id, new_key_id, new_operation_id
+from hsm_client.key_ids import chosen_key_id, maybe_key_id, new_operation_id
 from hsm_client.keys import Key
 from hsm_client.pool import Pool
 from hsm_wire import limits
@@ -210,7 +210,7 @@ class Hsm:
         key_id: str | bytes | None = None,
     ) -> Key:
         """Make a key in the cluster; its id is chosen here, so that sending twice makes one key."""
-        body = m.GenerateKey(_key_id(key_id), key_type, label, int(usage or 0), policy or m.Policy())
+        body = m.GenerateKey(chosen_key_id(key_id), key_type, label, int(usage or 0), policy or m.Policy())
         return Key(self, await self.request(Opcode.GENERATE_KEY, body, m.KeyInfo))
 
     async def import_key(
@@ -224,7 +224,7 @@ class Hsm:
         key_id: str | bytes | None = None,
     ) -> Key:
         """Bring a key in: PKCS#8 DER for private keys, the bytes themselves for secret ones."""
-        body = m.ImportKey(_key_id(key_id), key_type, material, label, int(usage or 0), policy or m.Policy())
+        body = m.ImportKey(chosen_key_id(key_id), key_type, material, label, int(usage or 0), policy or m.Policy())
         return Key(self, await self.request(Opcode.IMPORT_KEY, body, m.KeyInfo))
 
     async def key(self, id_or_label: str) -> Key:
@@ -275,15 +275,6 @@ def _failure(frame: Frame) -> tuple[HsmError, int]:
     except BodyError:
         failure = m.Failure("")
     return make_error(frame.status, failure.detail, frame.operation_id), failure.retry_after_ms
-
-
-def _key_id(key_id: str | bytes | None) -> bytes:
-    if key_id is None:
-        return new_key_id()
-    found = maybe_key_id(key_id) if isinstance(key_id, str) else key_id
-    if found is None or len(found) != limits.MAX_KEY_ID_BYTES:
-        raise make_error(Status.BAD_REQUEST, "a key id has 16 bytes, 32 hex digits")
-    return found
 
 
 def connect(

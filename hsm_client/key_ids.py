@@ -3,7 +3,9 @@
 import secrets
 import time
 
+from hsm_client.errors import make_error
 from hsm_wire import limits
+from hsm_wire.statuses import Status
 
 _RANDOM_BITS = 74
 _HEX_DIGITS = 2 * limits.MAX_KEY_ID_BYTES
@@ -34,3 +36,13 @@ def maybe_key_id(text: str) -> bytes | None:
         return bytes.fromhex(text)
     except ValueError:
         return None
+
+
+def chosen_key_id(key_id: str | bytes | None) -> bytes:
+    """Return the id that a caller gave, a fresh one for None; raises BadRequest where it is none."""
+    if key_id is None:
+        return new_key_id()
+    found = maybe_key_id(key_id) if isinstance(key_id, str) else key_id
+    if found is None or len(found) != limits.MAX_KEY_ID_BYTES:
+        raise make_error(Status.BAD_REQUEST, "a key id has 16 bytes, 32 hex digits")
+    return found

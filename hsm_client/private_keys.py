@@ -24,7 +24,7 @@ _NUMBER_OF_HASH = {name: number for number, name in m.HASH_NAMES.items()}
 
 
 class ClusterKey(Protocol):
-    """What is needed of hsm_client.sync.Key."""
+    """What is needed of hsm_client.sync_keys.Key."""
 
     @property
     def id(self) -> str: ...

@@ -9,16 +9,14 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
 from hsm_client import client, keys
 from hsm_client.config import ClientConfig, load_config
 from hsm_client.errors import make_error
-from hsm_client.keys import Encrypted
 from hsm_client.portal import PORTAL
 from hsm_client.private_keys import PrivateKey, make_private_key
+from hsm_client.sync_keys import Key
 from hsm_wire import messages as m
-from hsm_wire.parameters import Parameters
 from hsm_wire.statuses import Status
 
 _T = TypeVar("_T")
@@ -148,7 +146,7 @@ class Hsm:
         usage: int | None = None,
         policy: m.Policy | None = None,
         key_id: str | bytes | None = None,
-    ) -> "Key":
+    ) -> Key:
         """Make a key in the cluster."""
         return Key(
             self,
@@ -166,7 +164,7 @@ class Hsm:
         usage: int | None = None,
         policy: m.Policy | None = None,
         key_id: str | bytes | None = None,
-    ) -> "Key":
+    ) -> Key:
         """Bring a key in: PKCS#8 DER, or a secret key's bytes."""
         return Key(
             self,
@@ -175,11 +173,11 @@ class Hsm:
             ).info,
         )
 
-    def key(self, id_or_label: str) -> "Key":
+    def key(self, id_or_label: str) -> Key:
         """Return the key with that id (32 hex digits) or label."""
         return Key(self, self.run(lambda hsm: hsm.key(id_or_label)).info)
 
-    def find_keys(self, label: str | None = None, key_type: str | None = None) -> "list[Key]":
+    def find_keys(self, label: str | None = None, key_type: str | None = None) -> list[Key]:
         """Return all keys with that label and type."""
         return [Key(self, found.info) for found in self.run(lambda hsm: hsm.find_keys(label, key_type))]
 
@@ -187,115 +185,6 @@ class Hsm:
         """Return a `cryptography` private key (RSA, EC or Ed25519) whose secret part stays in the cluster."""
         key = self.key(id_or_label)
         return make_private_key(key, keys.load_public_key(key.info))
-
-
-class Key:
-    """A key in the cluster; see hsm_client.keys.Key."""
-
-    def __init__(self, hsm: Hsm, info: m.KeyInfo) -> None:
-        self._hsm = hsm
-        self.info = info
-
-    @property
-    def id(self) -> str:
-        """The id: 32 hex digits."""
-        return self.info.key_id.hex()
-
-    @property
-    def label(self) -> str:
-        """The label."""
-        return self.info.label
-
-    @property
-    def type(self) -> str:
-        """The type by name."""
-        return self.info.key_type
-
-    def __repr__(self) -> str:
-        return f"<Key {self.id} {self.type} label={self.label!r}>"
-
-    def _run(self, work: Callable[[keys.Key], Coroutine[Any, Any, _T]]) -> _T:
-        return self._hsm.run(lambda hsm: work(keys.Key(hsm, self.info)))
-
-    def sign(
-        self, data: bytes, mechanism: str | int, *, prehashed: bool = False, parameters: Parameters | None = None
-    ) -> bytes:
-        """Sign (or MAC) data, or its digest; ECDSA signatures are DER."""
-        return self._run(lambda key: key.sign(data, mechanism, prehashed=prehashed, parameters=parameters))
-
-    def verify(
-        self,
-        data: bytes,
-        signature: bytes,
-        mechanism: str | int,
-        *,
-        prehashed: bool = False,
-        parameters: Parameters | None = None,
-    ) -> None:
-        """Check a signature in the cluster; raises BadSignature."""
-        self._run(lambda key: key.verify(data, signature, mechanism, prehashed=prehashed, parameters=parameters))
-
-    def encrypt(
-        self,
-        data: bytes,
-        mechanism: str | int = "aes-gcm",
-        aad: bytes = b"",
-        *,
-        iv: bytes = b"",
-        parameters: Parameters | None = None,
-    ) -> Encrypted:
-        """Encrypt."""
-        return self._run(lambda key: key.encrypt(data, mechanism, aad, iv=iv, parameters=parameters))
-
-    def decrypt(
-        self,
-        data: bytes | Encrypted,
-        mechanism: str | int = "aes-gcm",
-        aad: bytes = b"",
-        *,
-        iv: bytes = b"",
-        parameters: Parameters | None = None,
-    ) -> bytes:
-        """Decrypt."""
-        return self._run(lambda key: key.decrypt(data, mechanism, aad, iv=iv, parameters=parameters))
-
-    def public_key(self) -> PublicKeyTypes:
-        """Return the public part as a `cryptography` key."""
-        return keys.load_public_key(self.info)
-
-    def describe(self) -> m.KeyInfo:
-        """Read the key again."""
-        self.info = self._run(lambda key: key.describe())
-        return self.info
-
-    def update(
-        self,
-        *,
-        label: str | None = None,
-        enabled: bool | None = None,
-        usage: int | None = None,
-        policy: m.Policy | None = None,
-        expected_version: int = 0,
-    ) -> m.KeyInfo:
-        """Change the key; None leaves a field as it is."""
-        self.info = self._run(
-            lambda key: key.update(
-                label=label, enabled=enabled, usage=usage, policy=policy, expected_version=expected_version
-            )
-        )
-        return self.info
-
-    def disable(self) -> m.KeyInfo:
-        """Let the key serve no more requests until it is enabled."""
-        return self.update(enabled=False)
-
-    def enable(self) -> m.KeyInfo:
-        """Let the key serve again."""
-        return self.update(enabled=True)
-
-    def destroy(self) -> None:
-        """Destroy the key for good."""
-        self._run(lambda key: key.destroy())
 
 
 async def _started(inner: client.Hsm, work: Callable[[client.Hsm], Coroutine[Any, Any, _T]]) -> _T:
@@ -349,3 +238,6 @@ def connect(
 ) -> Hsm:
     """Return a blocking client, to be used as `with connect(...) as hsm`; raises ConfigurationError."""
     return Hsm(load_config(config, proxies), timeout_s=timeout_s, retry=retry, pool_size=pool_size)
+
+
+__all__ = ["Hsm", "Key", "connect"]
