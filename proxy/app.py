@@ -12,6 +12,7 @@ from typing import Final
 from hsm_daemon import clock, listening, logs
 from hsm_daemon.admin import AdminAnswer, AdminServer
 from hsm_daemon.errors import StartError
+from hsm_daemon.log_limit import LimitedLog
 from hsm_wire.frames import Frame
 from hsm_wire.operations import Role
 from proxy.config import ProxyConfig
@@ -96,7 +97,10 @@ class ProxyApp:
         own = principals.join(identity or f"spiffe://{cluster.name}/proxy/{file.name}", 0, [Role.CHECK])
         self.supervisor = Supervisor(self.dispatcher, self.settings, chance, self.keeper, EcdsaNotary(), own, now)
         self.keeper.supervisor = self.supervisor
-        self._ticker = Ticker(loop, self.keeper.tick, self.dispatcher.tick, self.listener.tick)
+        self._ticker = Ticker(loop, self.keeper.tick, self.dispatcher.tick, self.listener.tick, self._note_stall)
+        self._beat_at = now
+        self._stalls_seen = 0
+        self._stall_log = LimitedLog(_log, 1)
         self._admin = AdminServer(
             file.admin.host,
             file.admin.port,
@@ -196,6 +200,15 @@ class ProxyApp:
             _log, "info", "configuration loaded", hash=config.cluster.configuration_hash, nodes_added=added,
             nodes_removed=len(gone), clients_sent_away=sent_away,
         )  # fmt: skip
+
+    def _note_stall(self, now: float) -> None:
+        """Log that the proxy itself stood still: latencies and lost checks of that time are not the nodes' fault."""
+        if self.supervisor.stalls != self._stalls_seen:
+            self._stalls_seen = self.supervisor.stalls
+            what = "give it more CPU, or look for what blocks it: swapping, a suspended machine"
+            for_s = round(now - self._beat_at, 3)
+            self._stall_log.event("warning", "this proxy stood still", for_s=for_s, stalls=self._stalls_seen, what=what)
+        self._beat_at = now
 
     def _replace_nodes(self, now: float) -> list[Node]:
         gone = self.table.replace(merged(self.table.nodes, self.config.cluster.nodes), now)

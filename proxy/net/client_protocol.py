@@ -292,8 +292,7 @@ class ClientProtocol(asyncio.Protocol):
         if principal is None:
             self.refuse(Status.DENIED, "this certificate's identity is not a client of this cluster")
             return
-        if listener.users(principal) > listener.settings.limits.identity_clients:
-            listener.release(principal)
+        if listener.crowded(principal, self.peer):
             self.refuse(
                 Status.OVERLOADED, f"this identity has its {listener.settings.limits.identity_clients} connections"
             )

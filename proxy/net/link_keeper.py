@@ -65,6 +65,8 @@ class LinkKeeper:
         self._identify = identify
         self._links: set[NodeLink] = set()
         self._connecting: set[asyncio.Task[None]] = set()
+        self._bulk_reasons: dict[tuple[str, str], str] = {}
+        """Why there is no bulk connection, by node and uplink: each reason is logged once."""
         self._stopped = False
 
     def tick(self, now: float) -> None:
@@ -125,6 +127,8 @@ class LinkKeeper:
     def greeted(self, connection: NodeLink, link: Link, configuration_hash: str, now: float) -> None:
         """Take over a connection whose WELCOME came."""
         self._links.add(connection)
+        if link.bulk:
+            self._bulk_reasons.pop((link.node.name, link.path.uplink), None)
         if configuration_hash and configuration_hash != self.configuration_hash and not link.bulk:
             reason = "its cluster.toml differs from this proxy's"
             logs.event(_log, "warning", "configuration differs", node=link.node.name, reason=reason)
@@ -196,8 +200,14 @@ class LinkKeeper:
 
     def _unreachable(self, path: PathEntry, reason: str, now: float, *, bulk: bool) -> None:
         """Log why a path cannot be reached when the reason is a new one; tell the supervisor."""
-        if path.reason != reason and not (bulk and path.up):
-            where = {"node": path.node.name, "path": path.uplink, "address": path.address}
+        where = {"node": path.node.name, "path": path.uplink, "address": path.address}
+        if bulk and path.up:
+            known = (path.node.name, path.uplink)
+            if self._bulk_reasons.get(known) != reason:
+                self._bulk_reasons[known] = reason
+                what = "large requests share the ordinary connection until it can be opened"
+                logs.event(_log, "warning", "no bulk connection", **where, reason=reason, what=what)
+        elif path.reason != reason:
             logs.event(_log, "warning", "path unreachable", **where, reason=reason)
         if self.supervisor is not None:
             self.supervisor.not_opened(path, reason, now, bulk=bulk)

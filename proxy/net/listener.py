@@ -60,6 +60,7 @@ class Listener:
         """Connections that have to do something by that time: say HELLO, or end."""
         self._look_at = 0.0
         self._departures = Departures()
+        self._crowded, self._idle = LimitedLog(_log, 1), LimitedLog(_log, 1)  # apart: a crowd hides nothing else
         self._acceptor: Acceptor | None = None
         self.refused = 0
         """Connections that were closed unheard because there are `clients` of them."""
@@ -103,8 +104,7 @@ class Listener:
     def reconfigured(self, cluster: Cluster, identity_without_tls: str | None) -> int:
         """Use that cluster's grants; send away who has other ones now, and return how many these are.
 
-        They come back under their new partition and roles, or are refused. Until its turn comes, a second later at
-        the most, a client is served as before.
+        They come back under their new partition and roles, or are refused; each is served until its turn comes.
         """
         self._cluster = cluster
         self.configuration_hash = cluster.configuration_hash
@@ -148,7 +148,7 @@ class Listener:
         for protocol in [protocol for protocol, until in self._limited.items() if until <= now]:
             del self._limited[protocol]
             if protocol.client is None:
-                logs.event(_log, "info", "client closed", peer=protocol.peer, reason="no HELLO in time")
+                _refusals.event("info", "client closed", peer=protocol.peer, reason="no HELLO in time")
             protocol.abort()
         if now >= self._look_at:
             self._look_at = now + LOOK_S
@@ -208,14 +208,16 @@ class Listener:
             found.not_after if found is not None else 0,
         )
 
-    def users(self, principal: Bound) -> int:
-        """Return how many connections that identity has."""
-        return self._principals.users(principal.identity)
-
-    def release(self, principal: Bound) -> None:
-        """Take back what `admit` gave."""
+    def crowded(self, principal: Bound, peer: str) -> bool:
+        """Say whether that identity has more connections than it may; if so, take back what `admit` gave."""
+        limit = self.settings.limits.identity_clients
+        if self._principals.users(principal.identity) <= limit:
+            return False
         self.dispatcher.counters.clients_refused += 1
         self._principals.leave(principal, self.dispatcher.table.links)
+        reason = f"its identity has its {limit} connections (identity_clients)"
+        self._crowded.event("warning", "client refused", peer=peer, identity=principal.identity, reason=reason)
+        return True
 
     def protocol_error(self, protocol: ClientProtocol, detail: str) -> None:
         """Count and log a frame that broke the rules."""
@@ -231,13 +233,12 @@ class Listener:
             f"answers not read: more than {limits.client_unread_bytes} bytes (client_unread_bytes), "
             f"or for {limits.client_unread_s:g} s (client_unread_s)"
         )
-        logs.event(_log, "warning", "client closed", peer=protocol.peer, reason=reason)
+        _refusals.event("warning", "client closed", peer=protocol.peer, reason=reason)
 
     def pong(self) -> Pong:
         """Return what this proxy says of itself."""
-        dispatcher = self.dispatcher
-        completed = sum(dispatcher.counters.answers.values())
-        return proxy_pong(self._boot_id, dispatcher.waiting, self.settings.limits.client_in_flight, completed)
+        completed = sum(self.dispatcher.counters.answers.values())
+        return proxy_pong(self._boot_id, self.dispatcher.waiting, self.settings.limits.client_in_flight, completed)
 
     # ---- inside ---------------------------------------------------------------------------------------------------
 
@@ -246,11 +247,10 @@ class Listener:
         if protocol.client is None:
             return True  # it has not said HELLO, and will be looked up then
         bound = protocol.client.principal
-        without = self._identity_without_tls
         granted = self._cluster.principal_of(bound.identity)
         return (
             granted is not None
-            and without in (None, bound.identity)
+            and self._identity_without_tls in (None, bound.identity)
             and (granted.partition, granted.roles) == (bound.partition, bound.roles)
         )
 
@@ -261,8 +261,7 @@ class Listener:
         """Count and log a connection that was closed at once."""
         self.refused += 1
         self.dispatcher.counters.clients_refused += 1
-        limit = f"{reason}: {self.settings.limits.clients} (clients)"
-        _refusals.event("warning", "client refused", reason=limit)
+        _refusals.event("warning", "client refused", reason=f"{reason}: {self.settings.limits.clients} (clients)")
 
     def _look(self, now: float) -> None:
         """Close clients that do not read; send away those that ask for nothing."""
@@ -276,8 +275,7 @@ class Listener:
                 self.unread(protocol)
                 protocol.abort()
             elif protocol.idle_for(now) > limits.idle_s and protocol not in self._departures:
-                self.dispatcher.counters.clients_closed_idle += 1
-                self._departures.add([protocol], f"nothing was asked for {limits.idle_s:g} s")
+                self._sent_away_idle(protocol)
         if unfinished > limits.unfinished_bytes:
             reason = f"all clients hold more than {limits.unfinished_bytes} bytes of unfinished frames"
             for protocol in sorted(self.clients, key=lambda protocol: protocol.unfinished_bytes, reverse=True):
@@ -285,6 +283,14 @@ class Listener:
                     break
                 unfinished -= protocol.unfinished_bytes
                 self._unfinished(protocol, f"{reason} (unfinished_bytes)")
+
+    def _sent_away_idle(self, protocol: ClientProtocol) -> None:
+        """Let a client leave that asks for nothing, count and log it."""
+        self.dispatcher.counters.clients_closed_idle += 1
+        reason = f"nothing was asked for {self.settings.limits.idle_s:g} s"
+        self._departures.add([protocol], reason)
+        identity = "" if protocol.client is None else protocol.client.principal.identity
+        self._idle.event("info", "client sent away", peer=protocol.peer, identity=identity, reason=f"{reason} (idle_s)")
 
     def _unfinished(self, protocol: ClientProtocol, reason: str) -> None:
         """Close a client whose frame has no end, count and log it."""

@@ -73,3 +73,31 @@ async def test_what_the_core_noticed_is_a_line_of_the_log(stage, caplog):
     await stage.start(nodes=1)
     stage.app.dispatcher.notices.add("it happened", node="node-1")
     await stage.until(lambda: any("it happened" in record.message for record in caplog.records))
+
+
+async def test_a_bulk_connection_that_cannot_be_opened_is_a_line_for_each_new_reason(stage, caplog):
+    caplog.set_level("WARNING")
+    await stage.start(nodes=1)
+    (path,) = stage.app.table.nodes[0].paths
+    await stage.until(lambda: path.bulk is not None)
+    keeper, tried, reasons = stage.app.keeper, [], ["full", "full", "full", "closed"]
+    open_ = keeper._open
+
+    async def fails(path, *, bulk):
+        if bulk and len(tried) < len(reasons):
+            tried.append(reasons[len(tried)])
+            raise ConnectionError(tried[-1])
+        return await open_(path, bulk=bulk)
+
+    def told():
+        return [record.fields["reason"] for record in caplog.records if record.message == "no bulk connection"]
+
+    keeper._open = fails
+    path.bulk.close("gone")
+    await stage.until(lambda: len(tried) == 4 and path.bulk is not None)
+    assert told() == ["cannot connect: full", "cannot connect: closed"]
+    tried.clear()
+    reasons[:] = ["closed"]
+    path.bulk.close("gone")
+    await stage.until(lambda: len(told()) == 3)
+    assert path.up

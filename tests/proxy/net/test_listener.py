@@ -178,6 +178,35 @@ async def test_a_client_that_reads_again_in_time_is_read_again(stage):
     assert (frame.request_id, frame.status) == (1, 0)
 
 
+def lines(caplog, event, word):
+    found = [record.fields for record in caplog.records if record.message == event]
+    return [fields for fields in found if word in fields["reason"]]
+
+
+async def test_a_crowd_of_one_identity_is_a_line_a_second_that_names_the_limit(stage, caplog):
+    await stage.start(nodes=1, settings=FAST + "identity_clients = 1\n")
+    await stage.connect()
+    for _ in range(5):
+        refused = await stage.connect(hello=False)
+        refused.hello()
+        assert (await refused.frame()).status == Status.OVERLOADED
+    assert stage.app.dispatcher.counters.clients_refused == 5
+    found = lines(caplog, "client refused", "identity_clients")
+    assert 1 <= len(found) < 5
+    assert found[0]["identity"] == "spiffe://t/client/a"
+    assert found[0]["peer"]
+
+
+async def test_who_is_sent_away_because_it_is_idle_is_in_the_log(stage, caplog):
+    caplog.set_level("INFO")
+    await stage.start(nodes=1, settings=FAST + "idle_s = 0.3\n")
+    clients = [await stage.connect() for _ in range(4)]
+    assert {(await client.frame()).kind for client in clients} == {kinds.GOAWAY}
+    found = lines(caplog, "client sent away", "idle_s")
+    assert 1 <= len(found) < 4
+    assert found[0]["identity"] == "spiffe://t/client/a"
+
+
 async def fill(protocol):
     """Send until what lies between both ends is full too, and nothing moves."""
     async with asyncio.timeout(10):
