@@ -3,6 +3,7 @@
 from bisect import bisect_right, insort
 
 from hsm_node.core.records import Record, key_info
+from hsm_node.core.tombstones import Tombstones
 from hsm_wire.messages import KeyInfo, encode_body
 
 
@@ -25,12 +26,13 @@ class Entry:
 
 
 class KeyTable:
-    """What the node knows of the store. Tombstones stay in it: their ids are used up."""
+    """What the node knows of the store. Tombstones stay in it, small: their ids are used up."""
 
-    __slots__ = ("_by_label", "_entries", "_ids", "live")
+    __slots__ = ("_by_label", "_entries", "_ids", "_tombstones", "live")
 
     def __init__(self) -> None:
         self._entries: dict[tuple[int, bytes], Entry] = {}
+        self._tombstones = Tombstones()
         self._ids: dict[int, list[bytes]] = {}
         self._by_label: dict[tuple[int, str], set[bytes]] = {}
         self.live = 0
@@ -38,28 +40,38 @@ class KeyTable:
 
     def get(self, partition: int, key_id: bytes) -> Entry | None:
         """Return the entry, a tombstone too, or None."""
-        return self._entries.get((partition, key_id))
+        place = (partition, key_id)
+        entry = self._entries.get(place)
+        if entry is None:
+            buried = self._tombstones.get(place)
+            return None if buried is None else Entry(*buried)
+        return entry
 
     def apply(self, record: Record, revision: int) -> bool:
         """Take a record of the store; False where the table has a newer version of it already."""
         place = (record.partition, record.key_id)
         old = self._entries.get(place)
+        known = self._tombstones.version(place) if old is None else old.record.version
+        if known > record.version:
+            return False
         if old is not None:
-            if old.record.version > record.version:
-                return False
-            if not old.record.destroyed:
-                self._forget(old.record)
+            self._forget(old.record)
+        if record.destroyed:
+            self._entries.pop(place, None)
+            self._tombstones.put(record, revision)
+            return True
+        self._tombstones.drop(place)
         self._entries[place] = Entry(record, revision)
-        if not record.destroyed:
-            self.live += 1
-            insort(self._ids.setdefault(record.partition, []), record.key_id)
-            self._by_label.setdefault((record.partition, record.label), set()).add(record.key_id)
+        self.live += 1
+        insort(self._ids.setdefault(record.partition, []), record.key_id)
+        self._by_label.setdefault((record.partition, record.label), set()).add(record.key_id)
         return True
 
     def remove(self, partition: int, key_id: bytes) -> None:
         """Forget a key whose record in the store is not authentic any more."""
+        self._tombstones.drop((partition, key_id))
         entry = self._entries.pop((partition, key_id), None)
-        if entry is not None and not entry.record.destroyed:
+        if entry is not None:
             self._forget(entry.record)
 
     def find(self, partition: int, label: str | None, key_type: str | None, after: bytes, limit: int) -> list[KeyInfo]:

@@ -136,9 +136,11 @@ class Follower:
         if self._is_late(row):
             return None
         self.refused.pop(row.name, None)
-        self._places[row.name] = (record.partition, record.key_id)
-        if record.destroyed:
+        if record.destroyed:  # Of its place nothing more than the tombstone is kept: there are more of them every day.
+            self._places.pop(row.name, None)
             self._backend.forget(record.partition, record.key_id)
+        else:
+            self._places[row.name] = (record.partition, record.key_id)
         self._table.apply(record, row.revision)
         return self._table.get(record.partition, record.key_id)
 

@@ -1,0 +1,44 @@
+"""What is left of destroyed keys."""
+
+import tracemalloc
+from collections.abc import Callable
+
+from hsm_node.core.records import Record
+from hsm_node.core.tombstones import Tombstones
+
+MakeRecord = Callable[..., Record]
+
+
+def test_what_is_asked_of_a_destroyed_key_is_kept(make_record: MakeRecord) -> None:
+    tombstones = Tombstones()
+    record = make_record(destroyed=True, version=7, creation_digest=b"d" * 32, changes=(b"a" * 16, b"z" * 16))
+    place = (record.partition, record.key_id)
+    tombstones.put(record, 40)
+    found = tombstones.get(place)
+    assert found is not None
+    kept, revision = found
+    assert (kept.destroyed, kept.version, kept.creation_digest, kept.changes) == (True, 7, b"d" * 32, (b"z" * 16,))
+    assert (kept.partition, kept.key_id, revision) == (*place, 40)
+    assert (tombstones.version(place), len(tombstones)) == (7, 1)
+    tombstones.drop(place)
+    assert (tombstones.get(place), tombstones.version(place), len(tombstones)) == (None, 0, 0)
+
+
+def test_one_without_a_mark_is_kept_too(make_record: MakeRecord) -> None:
+    tombstones = Tombstones()
+    record = make_record(destroyed=True, changes=())
+    tombstones.put(record, 1)
+    found = tombstones.get((record.partition, record.key_id))
+    assert found is not None
+    assert found[0].changes == ()
+
+
+def test_ten_thousand_take_less_than_four_megabytes(make_record: MakeRecord) -> None:
+    tombstones = Tombstones()
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    for number in range(10_000):
+        tombstones.put(make_record(destroyed=True, key_id=number.to_bytes(16, "big")), number)
+    taken = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    assert taken < 4 << 20
