@@ -5,8 +5,10 @@ import threading
 import time
 from collections import Counter
 from pathlib import Path
+from unittest.mock import patch
 
 from fake_keys import is_signed
+from heard import HeardConnection, take_not_executed
 from history import Answered, History, Sent
 
 from hsm_client import connect
@@ -42,6 +44,8 @@ class Load:
         """(intended start, seconds) of each call that ended."""
         self.failed: Counter[str] = Counter()
         self.not_executed = 0
+        """Calls of which every answer said so."""
+        self._hearing = patch("hsm_client.pool.Connection", HeardConnection)
         self._verify = verify
         self._config = client_config
         self._timeout_s = timeout_s
@@ -54,6 +58,7 @@ class Load:
         self._thread = threading.Thread(target=self._main, name=f"load-{caller}", daemon=True)
 
     def __enter__(self) -> "Load":
+        self._hearing.start()
         self._thread.start()
         assert self._started.wait(CONNECT_S), "the load did not start"
         return self
@@ -61,6 +66,7 @@ class Load:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join(self._timeout_s + CONNECT_S)
+        self._hearing.stop()
         assert not self._thread.is_alive(), "the load did not end"
         if self._fault is not None:
             raise self._fault
@@ -111,7 +117,7 @@ class Load:
     async def _call(self, hsm: object, number: int, due: float) -> None:
         data = number.to_bytes(8)
         operation_id = new_operation_id()
-        status, verified, not_executed = 0, None, False
+        status, verified = 0, None
         self.history.sent.append(Sent(time.monotonic(), operation_id, self._caller))
         try:
             body = Sign(self._key_id, CKM_ECDSA_SHA256, NIL_PARAMETERS, data)
@@ -121,5 +127,7 @@ class Load:
             status = int(error.status)
             self.failed[error.status_name] += 1
         now = time.monotonic()
+        not_executed = take_not_executed(operation_id)
+        self.not_executed += not_executed
         self.latencies.append((due, now - due))
         self.history.answered.append(Answered(now, operation_id, self._caller, status, verified, not_executed))

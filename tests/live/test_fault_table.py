@@ -12,6 +12,8 @@ from history import Bounds, Fault, check
 from load import Load
 from stand import Stand
 
+from hsm_wire.statuses import Status
+
 SLACK_S = 1.0
 """On top of a documented bound: two cores run the proxy, three nodes, the load and other tests."""
 WARM_S = 0.5
@@ -198,6 +200,13 @@ def test_with_all_nodes_dead_a_request_is_answered_at_once_and_served_after_the_
         time.sleep(2.0)
     assert patient.failed == {}
     assert set(impatient.failed) == {"UNAVAILABLE"}
+    assert impatient.not_executed > 0, "what finds no node is answered so"
+    for node in stand.nodes:
+        patient.history.add_record(node.record())
+    patient.history.sent += impatient.history.sent
+    patient.history.answered += impatient.history.answered
+    unavailable = frozenset({int(Status.UNAVAILABLE)})
+    assert check(patient.history, Bounds(eject_s=None, may_fail=unavailable))[:5] == []
     assert impatient.slowest_s < 0.5 + SLACK_S
     after = [seconds for start, seconds in patient.latencies if start > returned + 2.0 + SLACK_S]
     assert max(after, default=0.0) < 1.0 + SLACK_S
