@@ -1,7 +1,7 @@
 """Memory that goes back to the system when it is not needed any more.
 
-A crowd of clients leaves the heap full of holes: the buffers of their TLS connections have gone, what outlived them lies
-between. glibc gives such pages back only when it is asked. (A fixed limit for blocks that are mapped by themselves
+A crowd of clients leaves the heap full of holes: the buffers of their TLS connections have gone, what outlived them is
+left. glibc gives such pages back only when it is asked. (A fixed limit for blocks that are mapped by themselves
 would do it too; measured, it halves the throughput of large bodies.)
 """
 
