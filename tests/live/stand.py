@@ -1,12 +1,16 @@
 """A real proxy process, fake nodes as processes behind it, relays between them where a test wants to cut a path."""
 
 import re
+import time
+from datetime import datetime
 from pathlib import Path
 
 from fault_processes import NodeProcess, RelayProcess
+from history import Rotation
 from programs import Program, free_port, get, wait_until
 
 NODES = 3
+_CHANGED = re.compile(r'^time=(\S+) .* event="node changed" node=(\S+) .*?after=(\S+)', re.MULTILINE)
 SITES = ("here", "there", "yonder")
 
 
@@ -69,6 +73,16 @@ class Stand:
             lambda: f"{wanted}; there is {self.states()}; the proxy's log:\n{self.proxy.log()[-3000:]}",
             deadline_s,
         )
+
+    def rotations(self) -> list[Rotation]:
+        """Return each change of a node's state that the proxies logged: nothing is missed, as polling would."""
+        # The log has the time of day, to a millisecond; histories have the monotonic clock.
+        offset = time.monotonic() - time.time()
+        return [
+            Rotation(datetime.fromisoformat(at).timestamp() + offset, node, after == "up", proxy.name)
+            for proxy in self.proxies
+            for at, node, after in _CHANGED.findall(proxy.log())
+        ]
 
     def metric(self, name: str, **labels: str) -> float:
         """Return the sum of a metric's samples that have these labels; 0 where there are none."""
