@@ -146,7 +146,7 @@ class Connection(asyncio.Protocol):
         future: asyncio.Future[Frame] = loop.create_future()
         if not self._pending:
             self._silence.broken(now)
-        request_id = self._pending.add(future, now + timeout_s + GRACE_S)
+        request_id = self._pending.add(future, now + timeout_s + GRACE_S, opcode, operation_id)
         timeout_ms = min(max(1, int(timeout_s * 1000)), limits.MAX_TIMEOUT_MS)
         self._write(
             encode_frame(
@@ -246,6 +246,11 @@ class Connection(asyncio.Protocol):
             if frame.request_id == limits.CONNECTION_REQUEST_ID:
                 detail = _detail(frame)
                 self._refuse(make_error(frame.status, f"proxy {self.address} refused the connection: {detail}"))
+            return
+        if not pending.fits(frame):
+            self._pending[frame.request_id] = pending
+            detail = "it answered a request with the answer to another one"
+            self._refuse(make_error(Status.UNAVAILABLE, f"proxy {self.address} broke the protocol: {detail}"))
             return
         if not pending.future.done():
             pending.future.set_result(frame)

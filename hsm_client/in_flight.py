@@ -11,13 +11,19 @@ _ID_LIMIT: Final = 1 << 32
 
 
 class Pending:
-    """One request: who waits for it, and how long (loop time)."""
+    """One request: what was asked, who waits for it, and how long (loop time)."""
 
-    __slots__ = ("deadline", "future")
+    __slots__ = ("deadline", "future", "opcode", "operation_id")
 
-    def __init__(self, future: "asyncio.Future[Frame]", deadline: float) -> None:
+    def __init__(self, future: "asyncio.Future[Frame]", deadline: float, opcode: int, operation_id: int) -> None:
         self.future = future
         self.deadline = deadline
+        self.opcode = opcode
+        self.operation_id = operation_id
+
+    def fits(self, answer: Frame) -> bool:
+        """Say whether this is the answer to what was asked, and not to something else under the same id."""
+        return answer.operation_id == self.operation_id and answer.opcode == self.opcode
 
 
 class InFlight(dict[int, Pending]):
@@ -32,10 +38,10 @@ class InFlight(dict[int, Pending]):
         super().__init__()
         self._last_id = 0
 
-    def add(self, future: "asyncio.Future[Frame]", deadline: float) -> int:
+    def add(self, future: "asyncio.Future[Frame]", deadline: float, opcode: int, operation_id: int) -> int:
         """Note a request down; return its id."""
         self._last_id = request_id = self._last_id % (_ID_LIMIT - 1) + 1
-        self[request_id] = Pending(future, deadline)
+        self[request_id] = Pending(future, deadline, opcode, operation_id)
         return request_id
 
     def maybe_id(self, future: "asyncio.Future[Frame]") -> int | None:

@@ -295,7 +295,14 @@ class _Served(asyncio.Protocol):
 
     def _fail(self, frame: Frame, status: Status, *, not_executed: bool = False) -> None:
         self.transport.write(
-            encode_failure(frame.request_id, status, "", operation_id=frame.operation_id, not_executed=not_executed)
+            encode_failure(
+                frame.request_id,
+                status,
+                "",
+                opcode=frame.opcode,
+                operation_id=frame.operation_id,
+                not_executed=not_executed,
+            )
         )
 
 
