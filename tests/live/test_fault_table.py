@@ -173,6 +173,15 @@ def test_a_node_that_breaks_its_connection_or_the_protocol_costs_nothing(make_st
     assert_sound(stand, load)
 
 
+@pytest.mark.parametrize("action", ["swap", "wrong_operation_id", "wrong_opcode"])
+def test_the_answer_to_another_request_reaches_nobody_and_ends_the_link(make_stand: MakeStand, action: str) -> None:
+    stand = make_stand()
+    load = strike(stand, lambda: stand.nodes[0].arm(fault(action, "SIGN", times=0, every=10)), seconds=2.0)
+    assert_sound(stand, load)
+    assert stand.metric("hsm_proxy_wrong_responses_total") >= 1
+    assert "the answer to another one" in stand.proxy.log()
+
+
 @pytest.mark.parametrize("action", ["duplicate", "unknown_id"])
 def test_an_answer_that_nobody_asked_for_reaches_nobody(make_stand: MakeStand, action: str) -> None:
     stand = make_stand()
