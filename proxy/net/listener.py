@@ -104,13 +104,18 @@ class Listener:
     def reconfigured(self, cluster: Cluster, identity_without_tls: str | None) -> int:
         """Use that cluster's grants; send away who has other ones now, and return how many these are.
 
-        They come back under their new partition and roles, or are refused; each is served until its turn comes.
+        They come back under their new partition and roles, or are refused. Who may do less than before goes at once;
+        the others are served until their turn comes.
         """
         self._cluster = cluster
         self.configuration_hash = cluster.configuration_hash
         self._identity_without_tls = identity_without_tls
         changed = [protocol for protocol in self.clients if not self._as_granted(protocol)]
-        self._departures.add(changed, "the configuration of this identity has changed; connect again")
+        reason = "the configuration of this identity has changed; connect again"
+        self._departures.add((protocol for protocol in changed if not self._has_less(protocol)), reason)
+        for protocol in changed:
+            if self._has_less(protocol):
+                protocol.go_away(reason)
         return len(changed)
 
     def stop_accepting(self) -> None:
@@ -241,6 +246,14 @@ class Listener:
         return proxy_pong(self._boot_id, self.dispatcher.waiting, self.settings.limits.client_in_flight, completed)
 
     # ---- inside ---------------------------------------------------------------------------------------------------
+
+    def _has_less(self, protocol: ClientProtocol) -> bool:
+        """Say whether a client is bound to something that the cluster does not grant it any more."""
+        if protocol.client is None:
+            return False
+        bound = protocol.client.principal
+        granted = self._cluster.principal_of(bound.identity)
+        return granted is None or granted.partition != bound.partition or not granted.roles >= bound.roles
 
     def _as_granted(self, protocol: ClientProtocol) -> bool:
         """Say whether a client is bound to what the cluster grants it."""

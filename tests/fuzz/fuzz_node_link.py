@@ -77,7 +77,7 @@ class Host:
     def served(self, requests: int, seconds: float) -> None:
         assert requests > 0
 
-    def answered(self, opcode: int, status: int) -> None:
+    def answered(self, opcode: int, status: int, *, done: bool) -> None:
         """Nothing to count."""
 
     def answered_stale(self) -> None:

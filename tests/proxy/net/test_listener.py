@@ -265,6 +265,27 @@ async def test_who_has_other_grants_and_who_is_idle_leave_a_few_in_each_beat_too
     await stage.until(lambda: not listener.clients)
 
 
+async def test_who_may_do_less_than_before_goes_at_once(stage):
+    await stage.start(nodes=1)
+    for _ in range(5):
+        await stage.connect()
+    listener = stage.app.listener
+    stage.app._ticker.stop()
+
+    class Strict:
+        """A cluster that grants nobody anything."""
+
+        configuration_hash = "other"
+
+        def principal_of(self, identity):
+            return None
+
+    assert listener.reconfigured(Strict(), None) == 5
+    assert [protocol.client.leaving for protocol in listener.clients] == [True] * 5
+    stage.app._ticker.start()
+    await stage.until(lambda: not listener.clients)
+
+
 async def test_idle_clients_are_counted_once_and_told_in_turn(stage):
     await stage.start(nodes=1)
     clients = [await stage.connect() for _ in range(8)]
