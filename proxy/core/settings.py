@@ -35,6 +35,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Bytes of frames that have not come to their end, of all clients: beyond it those that hold most are closed."""
     client_unread_bytes: Bytes = 8 << 20
     """Answers that wait for a client which does not read; beyond it the client is closed."""
+    unread_bytes: Bytes = 512 << 20
+    """The same of all clients together; beyond it those that leave most are closed."""
     client_pause_bytes: Bytes = 256 << 10
     """Answers that wait for a client before it is not read any more."""
     client_unread_s: Seconds = 10.0

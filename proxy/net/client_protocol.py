@@ -172,6 +172,11 @@ class ClientProtocol(asyncio.Protocol):
         """Return how many bytes of it are held."""
         return self._connection.buffered
 
+    @property
+    def unread_bytes(self) -> int:
+        """Return how many bytes of answers wait for it."""
+        return 0 if self._transport is None else self._transport.get_write_buffer_size()
+
     def eof_received(self) -> bool:
         """Stay half-open while answers are owed, GOAWAY or not; TLS has no half-close, there an end is an end."""
         transport = self._transport
@@ -364,7 +369,6 @@ class ClientProtocol(asyncio.Protocol):
 
     def _unread(self) -> None:
         self._listener.unread(self)
-        self.abort()
 
 
 def proxy_pong(boot_id: bytes, waiting: int, window: int, completed: int) -> Pong:

@@ -17,6 +17,7 @@ from proxy.core.principals import Bound, Principals
 from proxy.core.settings import Settings
 from proxy.net.client_protocol import ClientProtocol, proxy_pong
 from proxy.net.departures import Departures
+from proxy.net.housekeeping import Housekeeping
 from proxy.net.write_gate import FlushTurn
 
 _log = logs.logger("proxy.clients")
@@ -24,8 +25,6 @@ _refusals = LimitedLog(_log, 10)
 """Lines that anybody who can connect causes."""
 BACKLOG = 1024
 """Connections that the system holds until they are accepted."""
-LOOK_S = 0.5
-"""Between looks for clients that do not read or do not ask."""
 
 
 class Listener:
@@ -58,9 +57,9 @@ class Listener:
         self._prefixes = tuple(f"spiffe://{cluster.name}/{kind}/" for kind in ("client", "operator"))
         self._limited: dict[ClientProtocol, float] = {}
         """Connections that have to do something by that time: say HELLO, or end."""
-        self._look_at = 0.0
         self._departures = Departures()
-        self._crowded, self._idle = LimitedLog(_log, 1), LimitedLog(_log, 1)  # apart: a crowd hides nothing else
+        self._housekeeping = Housekeeping(settings, dispatcher.counters, self._departures)
+        self._crowded = LimitedLog(_log, 1)  # apart: a crowd hides nothing else
         self._acceptor: Acceptor | None = None
         self.refused = 0
         """Connections that were closed unheard because there are `clients` of them."""
@@ -155,9 +154,7 @@ class Listener:
             if protocol.client is None:
                 _refusals.event("info", "client closed", peer=protocol.peer, reason="no HELLO in time")
             protocol.abort()
-        if now >= self._look_at:
-            self._look_at = now + LOOK_S
-            self._look(now)
+        self._housekeeping.tick(self.clients, now)
 
     # ---- called by connections ------------------------------------------------------------------------------------
 
@@ -231,14 +228,9 @@ class Listener:
         _refusals.event("info", "client broke the protocol", peer=protocol.peer, identity=identity, reason=detail)
 
     def unread(self, protocol: ClientProtocol) -> None:
-        """Count and log a client that does not read."""
-        self.dispatcher.counters.clients_closed_unread += 1
-        limits = self.settings.limits
-        reason = (
-            f"answers not read: more than {limits.client_unread_bytes} bytes (client_unread_bytes), "
-            f"or for {limits.client_unread_s:g} s (client_unread_s)"
-        )
-        _refusals.event("warning", "client closed", peer=protocol.peer, reason=reason)
+        """Close a client that leaves more unread than it may."""
+        limit = self.settings.limits.client_unread_bytes
+        self._housekeeping.unread(protocol, f"more than {limit} bytes (client_unread_bytes)")
 
     def pong(self) -> Pong:
         """Return what this proxy says of itself."""
@@ -275,38 +267,3 @@ class Listener:
         self.refused += 1
         self.dispatcher.counters.clients_refused += 1
         _refusals.event("warning", "client refused", reason=f"{reason}: {self.settings.limits.clients} (clients)")
-
-    def _look(self, now: float) -> None:
-        """Close clients that do not read; send away those that ask for nothing."""
-        limits = self.settings.limits
-        unfinished = 0
-        for protocol in list(self.clients):
-            unfinished += protocol.unfinished_bytes
-            if protocol.unfinished_for(now) > limits.frame_s:
-                self._unfinished(protocol, f"a frame did not come to its end within {limits.frame_s:g} s (frame_s)")
-            elif protocol.unread_for(now) > limits.client_unread_s:
-                self.unread(protocol)
-                protocol.abort()
-            elif protocol.idle_for(now) > limits.idle_s and protocol not in self._departures:
-                self._sent_away_idle(protocol)
-        if unfinished > limits.unfinished_bytes:
-            reason = f"all clients hold more than {limits.unfinished_bytes} bytes of unfinished frames"
-            for protocol in sorted(self.clients, key=lambda protocol: protocol.unfinished_bytes, reverse=True):
-                if unfinished <= limits.unfinished_bytes:
-                    break
-                unfinished -= protocol.unfinished_bytes
-                self._unfinished(protocol, f"{reason} (unfinished_bytes)")
-
-    def _sent_away_idle(self, protocol: ClientProtocol) -> None:
-        """Let a client leave that asks for nothing, count and log it."""
-        self.dispatcher.counters.clients_closed_idle += 1
-        reason = f"nothing was asked for {self.settings.limits.idle_s:g} s"
-        self._departures.add([protocol], reason)
-        identity = "" if protocol.client is None else protocol.client.principal.identity
-        self._idle.event("info", "client sent away", peer=protocol.peer, identity=identity, reason=f"{reason} (idle_s)")
-
-    def _unfinished(self, protocol: ClientProtocol, reason: str) -> None:
-        """Close a client whose frame has no end, count and log it."""
-        self.dispatcher.counters.clients_closed_unfinished += 1
-        _refusals.event("warning", "client closed", peer=protocol.peer, reason=reason)
-        protocol.abort()
