@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import socket
 import time
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from hsm_daemon import clock
 from hsm_node.net import acceptor
 from hsm_node.store.base import StoreError
 from hsm_wire import kinds
-from hsm_wire.messages import Pong, Random, decode_body
+from hsm_wire.messages import GenerateKey, Pong, Random, decode_body
 from hsm_wire.opcodes import Opcode
 from hsm_wire.statuses import Status
 
@@ -79,6 +80,28 @@ async def test_a_node_that_waits_for_its_own_end_says_goaway_once(start_node: St
     node.lifecycle.stopping.set()
     assert (await client.frame()).kind == kinds.GOAWAY
     client.send(kinds.GOAWAY)
+    assert await client.ended()
+
+
+async def test_a_node_that_stops_answers_what_it_has_before_it_ends(
+    start_node: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = start_node()
+    client = await node.client()
+    backend = node.keystore.service._rows[int(Opcode.GENERATE_KEY)].handler.__self__._backend
+    generate = backend.generate
+
+    def slowly(key_type: object) -> object:
+        time.sleep(0.3)  # In a thread of the pool.
+        return generate(key_type)
+
+    monkeypatch.setattr(backend, "generate", slowly)
+    client.request(Opcode.GENERATE_KEY, GenerateKey(os.urandom(16), "aes-256"))
+    await asyncio.sleep(0.05)
+    node.lifecycle.stopping.set()
+    assert (await client.frame()).kind == kinds.GOAWAY
+    answer = await client.frame()
+    assert (answer.kind, answer.status) == (kinds.RESPONSE, Status.OK)
     assert await client.ended()
 
 
