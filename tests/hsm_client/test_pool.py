@@ -12,6 +12,7 @@ from hsm_client.config import ClientConfig, ProxyAddress
 from hsm_client.connection import Connection
 from hsm_client.errors import Denied, make_error
 from hsm_client.pool import Pool
+from hsm_client.retry import RECONNECT_SAME_S
 from hsm_wire.statuses import Status
 
 
@@ -95,3 +96,46 @@ async def test_a_proxy_that_takes_connections_and_never_answers_does_not_use_up_
     finally:
         await pool.close()
         hung.close()
+
+
+async def test_clients_begin_with_a_proxy_by_chance_and_go_round(monkeypatch):
+    proxies = tuple(ProxyAddress("127.0.0.1", number) for number in (1, 2, 3))
+    tried: list[list[int]] = []
+
+    async def refuse(address: ProxyAddress, *_: object, **__: object) -> Connection:
+        tried[-1].append(address.port)
+        raise OSError("refused")
+
+    monkeypatch.setattr(Connection, "open", refuse)
+    for seed in range(30):
+        tried.append([])
+        pool = Pool(ClientConfig(proxies, None), 1, Random(seed))
+        pool.start()
+        async with asyncio.timeout(5):
+            while len(tried[-1]) < 3:
+                await asyncio.sleep(0.001)
+        await pool.close()
+    assert {ports[0] for ports in tried} == {1, 2, 3}
+    assert all(sorted(ports[:3]) == [1, 2, 3] for ports in tried)
+
+
+async def test_a_proxy_that_was_lost_is_not_dialled_again_at_once_by_all_its_clients(proxy, configured, monkeypatch):
+    slept: list[float] = []
+    real = asyncio.sleep
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        await real(0)
+
+    pool = Pool(configured(proxy), 1, Random(1))
+    pool.start()
+    try:
+        connection = await pool.acquire(asyncio.get_running_loop().time() + 5)
+        monkeypatch.setattr(asyncio, "sleep", sleep)
+        connection.abort()
+        async with asyncio.timeout(5):
+            while not any(0.0 < seconds <= RECONNECT_SAME_S for seconds in slept):
+                await real(0.001)
+    finally:
+        monkeypatch.undo()
+        await pool.close()

@@ -19,3 +19,10 @@ def test_the_status_table_decides_what_is_sent_again_but_a_timeout_is_the_caller
 
 def test_the_clusters_wish_is_the_least_wait():
     assert retry.resend_wait_s(1, 500, Random(1)) >= 0.5
+
+
+def test_waits_are_spread_over_the_whole_time_so_that_thousands_do_not_come_back_together():
+    rng = Random(1)
+    waits = [retry.wait_s(5, 0.05, 2.0, rng) for _ in range(1000)]
+    tenths = [sum(0.08 * n <= wait < 0.08 * (n + 1) for wait in waits) for n in range(10)]
+    assert min(tenths) > 60
