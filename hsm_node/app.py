@@ -159,7 +159,7 @@ class Node:
     async def _beat(self) -> None:
         while True:
             self._acceptor.beat()
-            self._keystore.window.turned(clock.thread_s(), self._requests.completed)
+            self._keystore.window.turned(clock.thread_s(), self._requests.total)
             await asyncio.sleep(self._acceptor.beat_every_s)
 
     async def _sweep(self) -> None:

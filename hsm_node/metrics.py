@@ -18,11 +18,13 @@ _CLASS_NAMES = {int(row): row.name.lower() for row in StatusClass}
 class RequestCounts:
     """Answers by operation and status class."""
 
-    __slots__ = ("answers", "completed")
+    __slots__ = ("answers", "completed", "total")
 
     def __init__(self) -> None:
         self.completed = 0
         """Answers for which work was done: what PONG tells of this node's progress."""
+        self.total = 0
+        """All answers: what the loop's time is shared among."""
         self.answers: dict[tuple[int, int], int] = {}
 
     def answered(self, opcode: int, status: int, *, done: bool) -> None:
@@ -30,6 +32,7 @@ class RequestCounts:
 
         `done`: work was done for it. Only that is progress; a node that refuses, or cancels what waits, stands still.
         """
+        self.total += 1
         self.completed += done
         place = (opcode if opcode in _OPERATION_NAMES else 0, status >> 8)
         self.answers[place] = self.answers.get(place, 0) + 1

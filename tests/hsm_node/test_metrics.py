@@ -16,4 +16,4 @@ def test_counts_become_families_and_unknown_opcodes_share_one_place() -> None:
     assert "hsm_node_expired_total 4.0" in page
     assert 'hsm_node_state{is="on"} 1.0' in page
     assert 'hsm_node_state{is="off"} 0.0' in page
-    assert counts.completed == 1, "a refusal is no progress"
+    assert (counts.completed, counts.total) == (1, 3), "a refusal is no progress"
