@@ -72,26 +72,8 @@ class ProxyApp:
         turn = FlushTurn(loop)
         principals = Principals()
         certificates = self._certificates
-        self.listener = Listener(
-            cluster=cluster,
-            dispatcher=self.dispatcher,
-            principals=principals,
-            settings=self.settings,
-            turn=turn,
-            software=software,
-            boot_id=os.urandom(16),
-            identity_without_tls=None if config.tls else file.tls_off_identity,
-        )
-        self.keeper = LinkKeeper(
-            cluster_name=cluster.name,
-            configuration_hash=cluster.configuration_hash,
-            dispatcher=self.dispatcher,
-            settings=self.settings,
-            turn=turn,
-            name=f"{software} {file.name}",
-            context=certificates.client if certificates else None,
-            report=self.listener.pong,
-        )
+        self.listener = self._make_listener(principals, turn, software)
+        self.keeper = self._make_keeper(turn, software)
         # Who this proxy is to the nodes: what its certificate says; without TLS what its name makes it.
         identity = certificates.identity if certificates else None
         own = principals.join(identity or f"spiffe://{cluster.name}/proxy/{file.name}", 0, [Role.CHECK])
@@ -101,15 +83,40 @@ class ProxyApp:
         self._beat_at = now
         self._stalls_seen = 0
         self._stall_log = LimitedLog(_log, 1)
-        self._admin = AdminServer(
-            file.admin.host,
-            file.admin.port,
-            self._routes(),
-            tls=certificates.server if certificates and not file.admin.is_loopback else None,
-            sock=inherited.get("admin"),
-        )
+        self._admin = self._make_admin()
         self.address = str(file.listen)
         self.admin_address = str(file.admin)
+
+    def _make_listener(self, principals: Principals, turn: FlushTurn, software: str) -> Listener:
+        config = self.config
+        return Listener(
+            cluster=config.cluster,
+            dispatcher=self.dispatcher,
+            principals=principals,
+            settings=self.settings,
+            turn=turn,
+            software=software,
+            boot_id=os.urandom(16),
+            identity_without_tls=None if config.tls else config.file.tls_off_identity,
+        )
+
+    def _make_keeper(self, turn: FlushTurn, software: str) -> LinkKeeper:
+        cluster = self.config.cluster
+        return LinkKeeper(
+            cluster_name=cluster.name,
+            configuration_hash=cluster.configuration_hash,
+            dispatcher=self.dispatcher,
+            settings=self.settings,
+            turn=turn,
+            name=f"{software} {self.config.file.name}",
+            context=self._certificates.client if self._certificates else None,
+            report=self.listener.pong,
+        )
+
+    def _make_admin(self) -> AdminServer:
+        address, certificates = self.config.file.admin, self._certificates
+        tls = certificates.server if certificates and not address.is_loopback else None
+        return AdminServer(address.host, address.port, self._routes(), tls=tls, sock=self._inherited.get("admin"))
 
     async def start(self, *, rotation_s: float = 0.0, stopping: asyncio.Event | None = None) -> None:
         """Begin to look for nodes, wait so long for the first one (or until `stopping`), and take clients.

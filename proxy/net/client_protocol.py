@@ -8,13 +8,14 @@ from hsm_wire import kinds
 from hsm_wire.connection import Connection, agree_on, encode_failure
 from hsm_wire.errors import BodyError, RemoteProtocolError
 from hsm_wire.frames import Frame, encode_frame
-from hsm_wire.messages import Goaway, Hello, Pong, decode_body, encode_body
+from hsm_wire.messages import Goaway, Hello, Pong, Welcome, decode_body, encode_body
 from hsm_wire.opcodes import Opcode
 from hsm_wire.states import End, State
 from hsm_wire.statuses import Status
 from proxy.core.answers import refusal
 from proxy.core.control_budget import FRAME_COST, STATUS_COST
 from proxy.core.parties import Client
+from proxy.core.principals import Bound
 from proxy.net.write_gate import WriteGate
 
 if TYPE_CHECKING:
@@ -272,36 +273,14 @@ class ClientProtocol(asyncio.Protocol):
     def _hello(self, frame: Frame) -> None:
         if self._connection.fault is not None:
             return  # what came in the same read broke the rules: that is answered, and nothing else
-        listener = self._listener
-        assert self._transport is not None
         assert self._gate is not None
-        if listener.dispatcher.leaving:
+        if self._listener.dispatcher.leaving:
             self.refuse(Status.GOING_AWAY, "this proxy is shutting down; use another one")
             return
-        try:
-            hello = decode_body(Hello, frame.body)
-            welcome = agree_on(
-                hello,
-                listener.settings.limits.max_frame_bytes,
-                listener.settings.limits.client_in_flight,
-                listener.software,
-                listener.configuration_hash,
-            )
-        except BodyError as error:
-            self.refuse(Status.BAD_REQUEST, str(error))
-            return
-        except RemoteProtocolError as error:
-            self.refuse(error.status, error.detail)
-            return
-        principal = listener.admit(self._transport, self.peer)
-        if principal is None:
-            self.refuse(Status.DENIED, "this certificate's identity is not a client of this cluster")
-            return
-        if listener.crowded(principal, self.peer):
-            self.refuse(
-                Status.OVERLOADED, f"this identity has its {listener.settings.limits.identity_clients} connections"
-            )
-            return
+        welcome = self._agreed(frame)
+        principal = None if welcome is None else self._admitted()
+        if welcome is None or principal is None:
+            return  # that was answered
         self._connection.sent(kinds.WELCOME)
         self._connection.agree(welcome.max_frame_bytes)
         self.client = Client(
@@ -314,7 +293,39 @@ class ClientProtocol(asyncio.Protocol):
             resume=self._resume,
         )
         self._gate.write(encode_frame(kinds.WELCOME, encode_body(welcome)))
-        listener.greeted(self)
+        self._listener.greeted(self)
+
+    def _agreed(self, frame: Frame) -> Welcome | None:
+        """Return what both ends keep to; None when they cannot agree, which is answered."""
+        listener = self._listener
+        try:
+            return agree_on(
+                decode_body(Hello, frame.body),
+                listener.settings.limits.max_frame_bytes,
+                listener.settings.limits.client_in_flight,
+                listener.software,
+                listener.configuration_hash,
+            )
+        except BodyError as error:
+            self.refuse(Status.BAD_REQUEST, str(error))
+        except RemoteProtocolError as error:
+            self.refuse(error.status, error.detail)
+        return None
+
+    def _admitted(self) -> Bound | None:
+        """Return who is there; None for whoever is not let in, which is answered."""
+        listener = self._listener
+        assert self._transport is not None
+        principal = listener.admit(self._transport, self.peer)
+        if principal is None:
+            self.refuse(Status.DENIED, "this certificate's identity is not a client of this cluster")
+            return None
+        if listener.crowded(principal, self.peer):
+            self.refuse(
+                Status.OVERLOADED, f"this identity has its {listener.settings.limits.identity_clients} connections"
+            )
+            return None
+        return principal
 
     def _malformed(self, fault: RemoteProtocolError) -> None:
         """Answer what was wrong, then close: nothing after it can be trusted."""

@@ -22,7 +22,7 @@ _LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
 
 class Cluster:
     """Nodes share one store file and one master key. Clients: `app` (all roles), `reader` (use), `other` (its own
-    partition)."""
+    partition), `operator` (administers)."""
 
     def __init__(
         self,
@@ -59,6 +59,7 @@ class Cluster:
         self.app = self._client("app")
         self.reader = self._client("reader")
         self.other = self._client("other")
+        self.operator = self._client("operator", "operator")
         self.client_config = self.config_of("app")
 
     @property
@@ -119,14 +120,18 @@ class Cluster:
         }
         node.config.write_text("".join(f"{key} = {value}\n" for key, value in values.items()))
 
+    def renew(self, program: Program) -> None:
+        """Give a daemon a new certificate and key in the files that it reads."""
+        self._identity("node" if program in self.nodes else "proxy", program.name)
+
     def _identity(self, kind: str, name: str) -> Identity:
         return self.authority.issue(f"spiffe://{NAME}/{kind}/{name}", name)
 
     def _program(self, name: str, module: str) -> Program:
         return Program(name, module, self.folder / f"{name}.toml", free_port(), free_port(), self.event_loop)
 
-    def _client(self, name: str) -> Identity:
-        identity = self._identity("client", name)
+    def _client(self, name: str, kind: str = "client") -> Identity:
+        identity = self._identity(kind, name)
         addresses = ", ".join(f'"127.0.0.1:{proxy.port}"' for proxy in self.proxies)
         self.config_of(name).write_text(
             f'proxies = [{addresses}]\nca = "{identity.ca}"\n'
@@ -164,4 +169,5 @@ class Cluster:
             f'{{ identity = "{client}/reader", roles = ["use"] }}]\n'
             f'[[partitions]]\nid = 2\nname = "second"\n'
             f'clients = [{{ identity = "{client}/other", roles = ["use", "manage"] }}]\n'
+            f'[[operators]]\nidentity = "spiffe://{NAME}/operator/operator"\nroles = ["operate"]\n'
         )

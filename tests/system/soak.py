@@ -23,6 +23,7 @@ _ROOT = _HERE.parents[1]
 sys.path += [str(folder) for folder in (_HERE, *(_HERE.parent / name for name in ("integration", "faults")))]
 
 from cluster import Cluster  # noqa: E402 - found through the lines above
+from networks import Links, isolate  # noqa: E402
 from process_table import end_all_of  # noqa: E402
 from programs import bound_to_parent  # noqa: E402
 from soak_client import SharedKeys, SoakClient, check_keys  # noqa: E402
@@ -55,13 +56,15 @@ def main() -> int:
     cluster = Cluster(folder, "uvloop", proxies=2, lifetime=timedelta(seconds=arguments.seconds) + timedelta(hours=2))
     companions: list[Companion] = companions_of(arguments.seconds, folder) if arguments.simulation else []
     record = Record()
+    links = isolate(cluster, len(cluster.nodes) - 1, paths=1)
     try:
         cluster.start()
         for companion in companions:
             companion.start()
-        soak(cluster, record, arguments)
+        soak(cluster, links, record, arguments)
     finally:
         cluster.stop()
+        links.close()
         end_all_of(folder)
         for companion in companions:
             companion.stop(record)
@@ -73,10 +76,10 @@ def main() -> int:
     return 1 if record.violation_count else 0
 
 
-def soak(cluster: Cluster, record: Record, arguments: argparse.Namespace) -> None:
+def soak(cluster: Cluster, links: Links, record: Record, arguments: argparse.Namespace) -> None:
     """Run clients and faults for that long, then look at keys and processes."""
     watch = UsageWatch(cluster)
-    faults = FaultMaker(cluster, arguments.seed, record.violation)
+    faults = FaultMaker(cluster, links, arguments.seed, record.violation)
     watch.start()
     faults.start()
     try:

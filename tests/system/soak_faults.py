@@ -7,6 +7,8 @@ but never end), so that their memory and their files can be compared over time. 
 import os
 import random
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -14,6 +16,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 
 from cluster import Cluster
+from networks import Links
 from process_table import pids_with
 from programs import START_DEADLINE_S, Program, wait_until
 
@@ -23,12 +26,17 @@ DOWN_S = (0.1, 5.0)
 BACK_S = 40.0
 """Until all nodes are in rotation again after a fault, in every proxy (ejections double, slow machines)."""
 
+OPERATOR_S = 60.0
+"""For one command of the operator."""
+
 
 class FaultMaker:
     """A thread that hurts one process after the other, now and then a node and a proxy at once."""
 
-    def __init__(self, cluster: Cluster, seed: int, violation: Callable[[str], None]) -> None:
+    def __init__(self, cluster: Cluster, links: Links, seed: int, violation: Callable[[str], None]) -> None:
+        """`links` are those of the last node."""
         self._cluster = cluster
+        self._links = links
         self._chance = random.Random(seed)
         self._violation = violation
         self._stop = threading.Event()
@@ -37,11 +45,13 @@ class FaultMaker:
         self._hands = ThreadPoolExecutor(2, "fault")
         self.done: Counter[str] = Counter()
         self._node_faults: list[Callable[[Program], None]] = [
-            self._kill, self._kill, self._terminate, self._stand_still,
+            self._kill, self._kill, self._terminate, self._stand_still, self._go_slowly, self._drain, self._renew,
         ]  # fmt: skip
         self._proxy_faults: list[Callable[[Program], None]] = [
-            self._kill, self._terminate, self._stand_still, self._reload, self._hot_restart,
+            self._kill, self._terminate, self._stand_still, self._renew, self._hot_restart,
         ]  # fmt: skip
+
+        self._ending = (self._kill, self._terminate, self._hot_restart)
 
     def start(self) -> None:
         """Begin."""
@@ -69,8 +79,10 @@ class FaultMaker:
             if program is None:
                 continue
             spared = program in (cluster.nodes[0], cluster.proxies[0])
-            mild = [fault for fault in faults if fault in (self._stand_still, self._reload)]
-            fault = self._chance.choice(mild if spared else faults)
+            possible = [fault for fault in faults if not spared or fault not in self._ending]
+            if program is cluster.nodes[-1]:
+                possible += [self._drop_packets, self._drop_packets]
+            fault = self._chance.choice(possible)
             down_s = self._chance.uniform(*DOWN_S)
             name = fault.__name__.strip("_")
             self.done[f"{program.module.split('.')[0]} {name}"] += 1
@@ -119,7 +131,37 @@ class FaultMaker:
         time.sleep(down_s)
         os.kill(pid, signal.SIGCONT)
 
-    def _reload(self, program: Program, down_s: float) -> None:
+    def _go_slowly(self, program: Program, down_s: float) -> None:
+        """A tenth of the time it runs."""
+        pid = newest(program)
+        end = time.monotonic() + down_s
+        while time.monotonic() < end:
+            os.kill(pid, signal.SIGSTOP)
+            time.sleep(0.045)
+            os.kill(pid, signal.SIGCONT)
+            time.sleep(0.005)
+
+    def _drop_packets(self, program: Program, down_s: float) -> None:
+        self._links.drop(0)
+        time.sleep(down_s)
+        self._links.restore(0)
+
+    def _drain(self, program: Program, down_s: float) -> None:
+        self._operate("drain", program)
+        time.sleep(down_s)
+        self._operate("enable", program)
+
+    def _operate(self, wish: str, program: Program) -> None:
+        """As an operator does it. The operator asks again when a fault takes what carries the request."""
+        config = str(self._cluster.config_of("operator"))
+        command = [sys.executable, "-m", "hsmctl.cli", "node", wish, program.name, "--config", config]
+        done = subprocess.run(command, capture_output=True, timeout=OPERATOR_S, check=False)
+        if done.returncode != 0:
+            self._violation(f"hsmctl node {wish} {program.name}: {done.returncode}, {done.stderr.decode()[-200:]}")
+
+    def _renew(self, program: Program, down_s: float) -> None:
+        """A new certificate and SIGHUP."""
+        self._cluster.renew(program)
         os.kill(newest(program), signal.SIGHUP)
 
     def _hot_restart(self, program: Program, down_s: float) -> None:
