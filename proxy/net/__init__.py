@@ -2,5 +2,6 @@
 
 write_gate       collects writes, flushes once per loop turn    listener     accepts clients, bounds their number
 client_protocol  one connection of a client                     link_keeper  connects to nodes, pings, gives up
-node_link        one connection to a node                       ticker       the one timer of the process
+intake           reads a client, or lets it wait                ticker       the one timer of the process
+greeting         answers a client's HELLO                       node_link    one connection to a node
 """

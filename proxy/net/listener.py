@@ -15,7 +15,7 @@ from hsm_wire.messages import Pong
 from proxy.core.dispatcher import Dispatcher
 from proxy.core.principals import Bound, Principals
 from proxy.core.settings import Settings
-from proxy.net.client_protocol import ClientProtocol, proxy_pong
+from proxy.net.client_protocol import ClientProtocol
 from proxy.net.departures import Departures
 from proxy.net.housekeeping import Housekeeping
 from proxy.net.write_gate import FlushTurn
@@ -233,9 +233,9 @@ class Listener:
         self._housekeeping.unread(protocol, f"more than {limit} bytes (client_unread_bytes)")
 
     def pong(self) -> Pong:
-        """Return what this proxy says of itself."""
+        """Return what this proxy says of itself: it has no sessions and no store."""
         completed = sum(self.dispatcher.counters.answers.values())
-        return proxy_pong(self._boot_id, self.dispatcher.waiting, self.settings.limits.client_in_flight, completed)
+        return Pong(self._boot_id, self.dispatcher.waiting, 0, self.settings.limits.client_in_flight, completed)
 
     # ---- inside ---------------------------------------------------------------------------------------------------
 

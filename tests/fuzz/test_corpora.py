@@ -280,7 +280,7 @@ class NeverDone(ClientProtocol):
     """A client's connection that is not forgotten when it ends."""
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._closing = True
+        self._intake.lost()
 
 
 @pytest.mark.parametrize("broken", [AnswersAgain, Loses, Believes, Exchanges])
