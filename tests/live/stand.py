@@ -4,6 +4,7 @@ import re
 import time
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from fault_processes import NodeProcess, RelayProcess
 from history import Rotation
@@ -11,7 +12,19 @@ from programs import Program, free_port, get, wait_until
 
 NODES = 3
 _CHANGED = re.compile(r'^time=(\S+) .* event="node changed" node=(\S+) .*?after=(\S+)', re.MULTILINE)
+_PATH_LOST = re.compile(
+    r'^time=(\S+) .* event="path changed" node=(\S+) path=(\S+) before=\S+ after=down reason="(.*)"$', re.MULTILINE
+)
 SITES = ("here", "there", "yonder")
+
+
+class PathLost(NamedTuple):
+    """The proxy gave up a path: when (monotonic clock), of which node, and by which rule."""
+
+    at: float
+    node: str
+    path: str
+    reason: str
 
 
 class Stand:
@@ -76,12 +89,17 @@ class Stand:
 
     def rotations(self) -> list[Rotation]:
         """Return each change of a node's state that the proxies logged: nothing is missed, as polling would."""
-        # The log has the time of day, to a millisecond; histories have the monotonic clock.
-        offset = time.monotonic() - time.time()
         return [
-            Rotation(datetime.fromisoformat(at).timestamp() + offset, node, after == "up", proxy.name)
+            Rotation(_monotonic(at), node, after == "up", proxy.name)
             for proxy in self.proxies
             for at, node, after in _CHANGED.findall(proxy.log())
+        ]
+
+    def lost_paths(self) -> list[PathLost]:
+        """Return each path that the first proxy gave up, in order, with the reason that it logged."""
+        return [
+            PathLost(_monotonic(at), node, path, reason)
+            for at, node, path, reason in _PATH_LOST.findall(self.proxy.log())
         ]
 
     def metric(self, name: str, **labels: str) -> float:
@@ -123,3 +141,8 @@ class Stand:
             )
         addresses_of_proxies = ", ".join(f'"127.0.0.1:{proxy.port}"' for proxy in self.proxies)
         self.client_config.write_text(f'proxies = [{addresses_of_proxies}]\ntls = "off"\n')
+
+
+def _monotonic(logged: str) -> float:
+    """The log has the time of day, to a millisecond; histories have the monotonic clock."""
+    return datetime.fromisoformat(logged).timestamp() + time.monotonic() - time.time()
