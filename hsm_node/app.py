@@ -28,8 +28,6 @@ from hsm_node.store.sqlite import SqliteStore
 from hsm_node.work.pool import SWEEP_INTERVAL_S
 from hsm_wire.messages import Pong, encode_body
 
-DRAIN_LIMIT_S: Final = 30.0
-"""How long SIGTERM waits for what is in flight."""
 BOOT_ID_BYTES: Final = 16
 
 _log = logs.logger("hsm_node")
@@ -89,6 +87,7 @@ class Node:
             config.name,
             cluster.configuration_hash,
             keystore.service,
+            config.limits,
             tls=config.tls_files is not None,
             answered=self._requests.answered,
             served=self._served,
@@ -122,7 +121,7 @@ class Node:
             lifecycle.ready(f"{self._config.name} serves on {address}")
             await lifecycle.stopping.wait()
             self._ready = False
-            await self._acceptor.stop(DRAIN_LIMIT_S)
+            await self._acceptor.stop(self._config.limits.shutdown_s)
         finally:
             self._ready = False
             for task in (sweeper, heart):

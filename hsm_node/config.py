@@ -10,6 +10,7 @@ from hsm_cluster.cluster import Cluster, load_cluster
 from hsm_cluster.errors import ConfigurationError
 from hsm_cluster.toml_file import load_toml
 from hsm_daemon.tls import TlsFiles
+from hsm_node.core.limits import DEFAULTS, Limits
 
 
 class StoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -47,6 +48,8 @@ class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Threads for dear operations."""
     event_loop: Literal["uvloop", "asyncio"] | None = None
     """None: uvloop where it is installed."""
+    limits: Limits = DEFAULTS
+    """`[limits]`."""
 
     @property
     def tls_files(self) -> TlsFiles | None:

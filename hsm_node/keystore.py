@@ -23,11 +23,6 @@ GENERATION_THREADS: Final = 1
 """RSA generation takes a whole core for seconds; one leaves the others to signatures."""
 GENERATION_NICE: Final = 19
 """Steps by which generations yield to signatures where cores are short."""
-MAX_WAITING_SESSIONS: Final = 4096
-"""Dear operations that wait: about two seconds of RSA-2048 signatures on one core."""
-MAX_WAITING_GENERATIONS: Final = 256
-MAX_WAITING_CHANGES: Final = 1024
-"""Store transactions that wait; one takes about a millisecond with its fsync."""
 
 
 class Keystore:
@@ -38,11 +33,12 @@ class Keystore:
         self.nodes = [node.name for node in cluster.nodes]
         """Names of the cluster's nodes."""
         self.table = KeyTable()
-        self.window = Window(config.sessions)
+        limits = config.limits
+        self.window = Window(config.sessions, limits)
         self.failures = Failures()
-        self.sessions = Pool("session", config.sessions, MAX_WAITING_SESSIONS, self.window.served)
-        self.generation = Pool("generation", GENERATION_THREADS, MAX_WAITING_GENERATIONS, nice=GENERATION_NICE)
-        self.writer = Pool("store", 1, MAX_WAITING_CHANGES)
+        self.sessions = Pool("session", config.sessions, limits.waiting_sessions, self.window.served)
+        self.generation = Pool("generation", GENERATION_THREADS, limits.waiting_generations, nice=GENERATION_NICE)
+        self.writer = Pool("store", 1, limits.waiting_changes)
         backend = SoftwareBackend(keyring)
         self.follower = Follower(store, self.table, keyring, backend)
         self.checks = Checks(backend, self.sessions, self.failures)

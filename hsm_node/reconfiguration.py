@@ -13,8 +13,8 @@ from hsm_daemon.errors import StartError
 from hsm_daemon.tls import TlsFiles, identity_of, not_after, server_context
 from hsm_node.config import NodeConfig, load_node_config
 
-FIXED: Final = ("name", "listen", "admin", "state_dir", "store", "keystore", "sessions", "event_loop")
-"""Settings of node.toml that a process keeps for its life: sockets, threads and the store were made of them."""
+FIXED: Final = ("name", "listen", "admin", "state_dir", "store", "keystore", "sessions", "event_loop", "limits")
+"""Settings of node.toml that a process keeps for its life: sockets, threads, queues and the store were made of them."""
 
 
 class Certificates(NamedTuple):

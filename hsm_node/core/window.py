@@ -2,14 +2,14 @@
 
 Theory. A request passes two stations: the event loop, of which there is one, and a session where the operation is a
 dear one. The formula holds for either, and the smaller number is the window: beyond it requests do not become work,
-they lie in a socket, where nobody can be fair to them.
+they lie in a socket, where nobody can be fair to them. Both numbers are node.toml's (`window_wait_s`,
+`window_requests`).
 """
 
 from typing import Final
 
-QUEUEING_BUDGET_S: Final = 0.005
-"""Time that a request may wait at the node so that sessions never run dry between a proxy's writes."""
-MAX_WINDOW: Final = 256
+from hsm_node.core.limits import DEFAULTS, Limits
+
 _WEIGHT_OF_NEWEST: Final = 0.05
 """Of the moving mean: about the last 20 measurements count."""
 _LOOP_WEIGHT: Final = 0.2
@@ -24,10 +24,11 @@ one of them made small would bind, and bend the even draw, until the next PONG."
 class Window:
     """A moving mean of service times, and what follows from it."""
 
-    __slots__ = ("_loop_at_s", "_measurements", "_turned_at", "mean_loop_s", "mean_service_s", "sessions")
+    __slots__ = ("_limits", "_loop_at_s", "_measurements", "_turned_at", "mean_loop_s", "mean_service_s", "sessions")
 
-    def __init__(self, sessions: int) -> None:
+    def __init__(self, sessions: int, limits: Limits = DEFAULTS) -> None:
         self.sessions = sessions
+        self._limits = limits
         self.mean_service_s = 0.0
         self.mean_loop_s = 0.0
         """Processor time that the loop takes for a request; 0 = not known."""
@@ -55,9 +56,10 @@ class Window:
 
     def advertised(self, proxies: int) -> int:
         """Return the window of one of so many connected proxies."""
-        whole = float(MAX_WINDOW)
+        most, wait_s = self._limits.window_requests, self._limits.window_wait_s
+        whole = float(most)
         if self._measurements >= FEWEST_MEASUREMENTS and self.mean_service_s > 0.0:
-            whole = min(whole, self.sessions * (1.0 + QUEUEING_BUDGET_S / self.mean_service_s))
+            whole = min(whole, self.sessions * (1.0 + wait_s / self.mean_service_s))
         if self.mean_loop_s > 0.0:
-            whole = min(whole, 1.0 + QUEUEING_BUDGET_S / self.mean_loop_s)
-        return max(1, min(MAX_WINDOW, max(2 * self.sessions, int(whole))) // max(1, proxies))
+            whole = min(whole, 1.0 + wait_s / self.mean_loop_s)
+        return max(1, min(most, max(2 * self.sessions, int(whole))) // max(1, proxies))

@@ -12,28 +12,20 @@ from hsm_daemon.pace import Pace
 from hsm_daemon.stall import StallGuard
 from hsm_daemon.tls import peer_identity
 from hsm_node import SOFTWARE
+from hsm_node.core.limits import Limits
 from hsm_node.core.refusal import Refusal
 from hsm_node.net.host import Answered
 from hsm_node.net.link import Link
 from hsm_node.service.request import Request
 from hsm_node.service.service import Service
-from hsm_wire import limits
+from hsm_wire.limits import DEFAULT_MAX_FRAME_BYTES
 from hsm_wire.messages import Hello
 from hsm_wire.statuses import Status
 
 _log = logs.logger("hsm_node.net")
 
-MAX_LINKS: Final = 256
-"""Connections at a time; a proxy keeps a few for each of its paths."""
-HELLO_LIMIT_S: Final = 5.0
-"""How long a stranger may hold a connection before HELLO."""
-CLOSING_LIMIT_S: Final = 1.0
-"""How long a TLS connection may take to say goodbye."""
 LISTEN_BACKLOG: Final = 128
-PACE: Final = Pace(200.0, 64, 256)
-"""Connections that are taken: proxies are few, and come back together after a stall."""
-STALL_LIMIT_S: Final = 0.5
-"""A loop that stood still for longer has let its proxies wait so long that they asked another node."""
+"""Connections that the system holds until they are accepted."""
 
 
 class Acceptor:
@@ -45,6 +37,7 @@ class Acceptor:
         name: str,
         configuration_hash: str,
         service: Service,
+        limits: Limits,
         *,
         tls: bool,
         answered: Answered,
@@ -52,13 +45,14 @@ class Acceptor:
         pong: Callable[[], bytes],
     ) -> None:
         self.cluster = cluster
-        self.max_frame_bytes = limits.DEFAULT_MAX_FRAME_BYTES
+        self.max_frame_bytes = DEFAULT_MAX_FRAME_BYTES
         self.links: set[Link] = set()
         self.answered = answered
         self.served = served
         self.pong = pong
         self.follow = service.follow
         self._service = service
+        self._limits = limits
         self._name = name
         self.configuration_hash = configuration_hash
         """Of the cluster file in use."""
@@ -66,10 +60,10 @@ class Acceptor:
         self._empty = asyncio.Event()
         self._empty.set()
         self._leaving = False
-        self._guard = StallGuard(STALL_LIMIT_S)
+        self._guard = StallGuard(limits.stall_s)
         self._accepting: Accepting | None = None
         self.stalls = 0
-        """Times that the loop stood still for longer than STALL_LIMIT_S."""
+        """Times that the loop stood still for longer than `stall_s`."""
         self.last_stall_s = 0.0
         """For how long it did the last time."""
         self.stale_answers = 0
@@ -77,13 +71,14 @@ class Acceptor:
 
     def start(self, bound: socket.socket, context: ssl.SSLContext | None) -> None:
         """Take connections on a bound socket."""
+        limits = self._limits
         self._accepting = Accepting(
-            lambda: Link(self, HELLO_LIMIT_S),
-            PACE,
+            lambda: Link(self, limits.hello_s),
+            Pace(limits.handshakes_per_s, limits.handshakes_burst, limits.handshakes_at_once),
             context=context,
-            handshake_s=HELLO_LIMIT_S,
-            closing_s=CLOSING_LIMIT_S,
-            room=lambda: not self._leaving and len(self.links) < MAX_LINKS,
+            handshake_s=limits.handshake_s,
+            closing_s=limits.closing_s,
+            room=lambda: not self._leaving and len(self.links) < limits.links,
             refused=lambda reason: logs.event(_log, "warning", "a connection is refused", reason=reason),
         )
         self._accepting.start(bound)
@@ -155,7 +150,7 @@ class Acceptor:
         Raises:
             Refusal: it is no proxy; HELLO is answered with this.
         """
-        if self._leaving or len(self.links) >= MAX_LINKS:
+        if self._leaving or len(self.links) >= self._limits.links:
             return None
         self.links.add(link)
         self._empty.clear()

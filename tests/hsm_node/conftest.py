@@ -242,10 +242,13 @@ def wire_client() -> type[WireClient]:
 
 
 @pytest.fixture
-async def start_node(node_folder: Path) -> AsyncIterator[Callable[[], RunningNode]]:
+async def start_node(node_folder: Path) -> AsyncIterator[Callable[..., RunningNode]]:
     nodes: list[RunningNode] = []
 
-    def start() -> RunningNode:
+    def start(limits: str = "") -> RunningNode:
+        if limits:
+            with (node_folder / "node.toml").open("a") as file:
+                file.write(f"\n[limits]\n{limits}\n")
         nodes.append(RunningNode(node_folder))
         return nodes[-1]
 

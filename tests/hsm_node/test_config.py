@@ -15,6 +15,35 @@ def test_paths_are_relative_to_the_file_and_no_secret_is_shown(node_folder: Path
     assert (node_folder / "master.key").read_text().strip() not in json.dumps(config.effective())
 
 
+def test_limits_are_those_of_the_file_and_the_others_are_the_design_s_defaults(node_folder: Path) -> None:
+    file = node_folder / "node.toml"
+    file.write_text(file.read_text() + "[limits]\nstall_s = 2\n")
+    shown = load_node_config(file)[0].effective()["limits"]
+    assert (shown["stall_s"], shown["shutdown_s"], shown["window_requests"]) == (2.0, 30.0, 256)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("stall_s = 0.01", r"limits\.stall_s.*>= 0.05"),
+        ("stall_s = nan", r"limits\.stall_s"),
+        ("hello_s = inf", r"limits\.hello_s.*<= 3600"),
+        ("shutdown_s = 0", r"limits\.shutdown_s.*> 0"),
+        ("links = 0", r"limits\.links.*>= 1"),
+        ("links = 2.5", r"limits\.links.*int"),
+        ("window_requests = 100000000", r"limits\.window_requests.*<="),
+        ('window_wait_s = "5 ms"', r"limits\.window_wait_s.*float"),
+        ("window = 256", r"limits.*'window'"),
+    ],
+)
+def test_a_limit_beyond_its_bounds_is_one_line_that_names_it(node_folder: Path, line: str, said: str) -> None:
+    file = node_folder / "node.toml"
+    file.write_text(f"{file.read_text()}[limits]\n{line}\n")
+    with pytest.raises(ConfigurationError, match=said) as caught:
+        load_node_config(file)
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [

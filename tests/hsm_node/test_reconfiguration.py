@@ -42,9 +42,10 @@ def test_what_needs_a_restart_is_named_and_keeps_its_old_value(node_folder: Path
     config, cluster = load_node_config(file)
     edit(file, "sessions = 2", "sessions = 3")
     edit(file, 'path = "store.db"', 'path = "other.db"')
+    file.write_text(file.read_text() + "[limits]\nstall_s = 1.0\n")
     edit(node_folder / "cluster.toml", "[[partitions]]", SECOND_NODE)
     new = load(file, config, cluster)
-    assert new.restart_for == ("store", "sessions")
+    assert new.restart_for == ("store", "sessions", "limits")
     assert new.config == config
     assert [node.name for node in new.cluster.nodes] == ["node-1", "node-2"]
 

@@ -1,15 +1,16 @@
-from hsm_node.core.window import FEWEST_MEASUREMENTS, MAX_WINDOW, Window
+from hsm_node.core.limits import Limits
+from hsm_node.core.window import FEWEST_MEASUREMENTS, Window
 
 
-def measured(seconds: float) -> Window:
-    window = Window(2)
+def measured(seconds: float, limits: Limits = Limits()) -> Window:  # noqa: B008 - it is frozen
+    window = Window(2, limits)
     for _ in range(FEWEST_MEASUREMENTS):
         window.served(seconds)
     return window
 
 
 def test_the_window_is_whole_before_anything_was_served() -> None:
-    assert Window(2).advertised(1) == MAX_WINDOW
+    assert Window(2).advertised(1) == 256
 
 
 def test_slow_service_makes_it_small_but_not_below_twice_the_sessions() -> None:
@@ -20,7 +21,7 @@ def test_the_first_few_requests_say_nothing_yet() -> None:
     window = Window(2)
     for _ in range(FEWEST_MEASUREMENTS - 1):
         window.served(1.0)
-    assert window.advertised(1) == MAX_WINDOW
+    assert window.advertised(1) == 256
 
 
 def test_it_follows_the_formula_and_is_shared_by_proxies() -> None:
@@ -58,3 +59,10 @@ def test_a_slow_loop_does_not_make_it_smaller_than_twice_the_sessions() -> None:
     window = measured(0.0001)
     window.turned(10.0, 20)
     assert window.advertised(1) == 4
+
+
+def test_its_largest_and_the_wait_that_it_allows_are_the_configurations() -> None:
+    limits = Limits(window_requests=40, window_wait_s=0.01)
+    assert Window(2, limits).advertised(1) == 40
+    assert measured(0.001, limits).advertised(1) == 22
+    assert measured(0.0001, limits).advertised(1) == 40

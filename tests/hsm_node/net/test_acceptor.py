@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import socket
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -11,21 +12,19 @@ from typing import Any
 import pytest
 
 from hsm_daemon import clock
-from hsm_node.net import acceptor
 from hsm_node.store.base import StoreError
 from hsm_wire import kinds
 from hsm_wire.messages import GenerateKey, Pong, Random, decode_body
 from hsm_wire.opcodes import Opcode
 from hsm_wire.statuses import Status
 
-Start = Callable[[], Any]
+Start = Callable[..., Any]
 
 
 async def test_a_connection_beyond_the_limit_is_closed_and_the_others_live(
-    start_node: Start, monkeypatch: pytest.MonkeyPatch
+    start_node: Start,
 ) -> None:
-    monkeypatch.setattr(acceptor, "MAX_LINKS", 1)
-    node = start_node()
+    node = start_node("links = 1")
     first = await node.client()
     extra = socket.create_connection(node.address, 5)
     extra.setblocking(False)
@@ -36,9 +35,8 @@ async def test_a_connection_beyond_the_limit_is_closed_and_the_others_live(
     assert (await first.call(Opcode.RANDOM, Random(5))).status == Status.OK
 
 
-async def test_connections_that_come_and_go_leave_room(start_node: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(acceptor, "MAX_LINKS", 3)
-    node = start_node()
+async def test_connections_that_come_and_go_leave_room(start_node: Start) -> None:
+    node = start_node("links = 3")
     for _ in range(10):
         client = await node.client()
         client.writer.close()
@@ -140,3 +138,51 @@ async def test_a_store_that_answers_again_is_noticed_without_any_request(
         assert not node.node._is_ready()
     while not node.keystore.follower.current:
         await asyncio.sleep(0.01)
+
+
+async def test_how_long_the_loop_may_stand_still_is_the_configurations(
+    start_node: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = start_node("stall_s = 5.0")
+    client = await node.client()
+    real = clock.monotonic
+    monkeypatch.setattr(clock, "monotonic", lambda: real() + 0.7)
+    assert (await client.call(Opcode.RANDOM, Random(5))).status == Status.OK
+    monkeypatch.setattr(clock, "monotonic", lambda: real() + 6.7)
+    client.request(Opcode.RANDOM, Random(5))
+    assert await client.ended()
+    assert node.node._acceptor.stalls == 1
+
+
+async def test_a_stranger_without_hello_is_dropped_when_the_configured_time_is_over(start_node: Start) -> None:
+    node = start_node("hello_s = 0.1")
+    stranger = await node.client(greet=False)
+    begun = clock.monotonic()
+    assert await stranger.ended()
+    assert 0.05 < clock.monotonic() - begun < 4.0
+
+
+async def test_what_is_in_flight_when_the_node_stops_has_the_configured_time(
+    start_node: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = start_node("shutdown_s = 0.1")
+    client = await node.client()
+    go_on = threading.Event()
+    backend = node.keystore.service._rows[int(Opcode.GENERATE_KEY)].handler.__self__._backend
+    monkeypatch.setattr(backend, "generate", lambda _key_type: go_on.wait(10))
+    client.request(Opcode.GENERATE_KEY, GenerateKey(os.urandom(16), "aes-256"))
+    while not node.keystore.generation.running:
+        await asyncio.sleep(0.005)
+    node.lifecycle.stopping.set()
+    assert (await client.frame()).kind == kinds.GOAWAY
+    try:
+        with pytest.raises((EOFError, ConnectionError)):
+            await client.frame()
+    finally:
+        go_on.set()
+
+
+async def test_the_window_is_the_configurations(start_node: Start) -> None:
+    client = await start_node("window_requests = 40").client()
+    client.send(kinds.PING)
+    assert decode_body(Pong, (await client.frame()).body).window == 40
