@@ -104,11 +104,6 @@ class Acceptor:
         """The listening socket, for a handover; None before `start` and after `stop(close=True)`."""
         return self._listener
 
-    @property
-    def paused(self) -> bool:
-        """Connections wait in the kernel's backlog at the moment."""
-        return self._accepting and not self._reading
-
     def start(self, sock: socket.socket) -> None:
         """Accept on a socket that is bound and listens."""
         if self._accepting:

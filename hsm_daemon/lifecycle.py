@@ -68,10 +68,6 @@ class Lifecycle:
         gc.freeze()
         self._notify(f"READY=1\nSTATUS={_one_line(status_text)}")
 
-    def status(self, status_text: str) -> None:
-        """Change the line that `systemctl status` shows."""
-        self._notify(f"STATUS={_one_line(status_text)}")
-
     def attach(self, loop: asyncio.AbstractEventLoop, main: asyncio.Task[Any]) -> None:
         """Take over this process's signals for `main`."""
         self._main = main

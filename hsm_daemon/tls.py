@@ -40,8 +40,33 @@ class PeerIdentity(NamedTuple):
     not_after: int  # seconds since 1970
 
 
+class Certificates(NamedTuple):
+    """What was made of a daemon's own files."""
+
+    server: ssl.SSLContext
+    client: ssl.SSLContext
+    identity: str
+    """Who this daemon is by its certificate; empty where that says nothing."""
+    not_after: int
+    """When that expires: seconds since 1970."""
+
+
 class _Transport(Protocol):
     def get_extra_info(self, name: str, default: object = None) -> object: ...
+
+
+def load_certificates(files: TlsFiles | None) -> Certificates | None:
+    """Read and check the certificates, all at once, so that a daemon has a whole new set or none; None without TLS.
+
+    Raises:
+        StartError: a file is missing, bad or expired.
+    """
+    if files is None:
+        return None
+    leaf = _certificates(files.certificate, "certificate")[0]
+    found = identity_of(leaf.public_bytes(serialization.Encoding.DER))
+    identity = "" if found is None else found.identity
+    return Certificates(server_context(files), client_context(files), identity, not_after(files))
 
 
 def server_context(files: TlsFiles) -> ssl.SSLContext:

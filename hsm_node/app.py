@@ -14,6 +14,7 @@ from hsm_daemon.admin import AdminAnswer, AdminServer, Routes
 from hsm_daemon.errors import StartError
 from hsm_daemon.lifecycle import Lifecycle
 from hsm_daemon.tasks import spawn
+from hsm_daemon.tls import Certificates, load_certificates
 from hsm_node.admin_pages import admin_routes
 from hsm_node.config import NodeConfig
 from hsm_node.core.node_states import STATES
@@ -21,7 +22,7 @@ from hsm_node.keystore import Keystore
 from hsm_node.master_key import load_keyring
 from hsm_node.metrics import CONTENT_TYPE, Gauge, Labels, NodeMetrics, RequestCounts
 from hsm_node.net.acceptor import LISTEN_BACKLOG, Acceptor
-from hsm_node.reconfiguration import Certificates, Reconfiguration, load, load_certificates
+from hsm_node.reconfiguration import Reconfiguration, load
 from hsm_node.state_dir import StateDir
 from hsm_node.store.base import Store
 from hsm_node.store.sqlite import SqliteStore
@@ -94,7 +95,7 @@ class Node:
             pong=self._pong,
         )
         self._metrics = NodeMetrics(self._requests, self._gauges(), self._labels)
-        context = None if certificates is None or config.admin.is_loopback else certificates.context
+        context = None if certificates is None or config.admin.is_loopback else certificates.server
         self._admin = AdminServer(config.admin.host, config.admin.port, self._routes(), context)
 
     async def serve(self, bound: socket.socket, lifecycle: Lifecycle) -> None:
@@ -103,7 +104,7 @@ class Node:
         sweeper = heart = None
         try:
             admin_host, admin_port = await admin.start()
-            self._acceptor.start(bound, None if self._certificates is None else self._certificates.context)
+            self._acceptor.start(bound, None if self._certificates is None else self._certificates.server)
             heart = spawn(self._beat(), "heartbeat")
             sweeper = spawn(self._sweep(), "sweep")
             host, port = bound.getsockname()[:2]
@@ -152,8 +153,8 @@ class Node:
         self._keystore.nodes = [node.name for node in new.cluster.nodes]
         if new.certificates is not None:
             self._certificates = new.certificates
-            self._acceptor.replace_context(new.certificates.context)
-            self._admin.replace_context(new.certificates.context)
+            self._acceptor.replace_context(new.certificates.server)
+            self._admin.replace_context(new.certificates.server)
 
     async def _beat(self) -> None:
         while True:

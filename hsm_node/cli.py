@@ -9,11 +9,11 @@ import click
 from hsm_cluster.errors import ConfigurationError
 from hsm_daemon import ending, exit_codes, lifecycle, logs
 from hsm_daemon.errors import StartError
+from hsm_daemon.tls import load_certificates
 from hsm_node import VERSION
 from hsm_node.app import run_node
 from hsm_node.config import load_node_config
 from hsm_node.master_key import load_keyring
-from hsm_node.reconfiguration import load_certificates
 
 
 @click.command()

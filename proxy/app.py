@@ -13,6 +13,7 @@ from hsm_daemon import clock, listening, logs
 from hsm_daemon.admin import AdminAnswer, AdminServer
 from hsm_daemon.errors import StartError
 from hsm_daemon.log_limit import LimitedLog
+from hsm_daemon.tls import load_certificates
 from hsm_wire.frames import Frame
 from hsm_wire.operations import Role
 from proxy.config import ProxyConfig
@@ -29,7 +30,7 @@ from proxy.net.listener import BACKLOG, Listener
 from proxy.net.notary import EcdsaNotary
 from proxy.net.ticker import Ticker
 from proxy.net.write_gate import FlushTurn
-from proxy.reconfiguration import Reconfiguration, load, load_certificates, merged, node_of, what_to_do
+from proxy.reconfiguration import Reconfiguration, load, merged, node_of, what_to_do
 from proxy.status import StatusReporter
 
 ROTATION_LOOK_S: Final = 0.02

@@ -9,9 +9,9 @@ import click
 from hsm_cluster.errors import ConfigurationError
 from hsm_daemon import exit_codes, lifecycle, logs
 from hsm_daemon.errors import StartError
+from hsm_daemon.tls import load_certificates
 from proxy.config import load_config
 from proxy.process import run_proxy
-from proxy.reconfiguration import load_certificates
 
 
 @click.command()

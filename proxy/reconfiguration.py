@@ -1,16 +1,13 @@
 """A new configuration for a proxy that runs: what it changes, what stays, and what has to wait for a restart."""
 
-import ssl
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import msgspec
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from hsm_cluster.topology import Node as TopologyNode
-from hsm_daemon.tls import TlsFiles, client_context, identity_of, not_after, server_context
+from hsm_daemon.tls import Certificates, load_certificates
 from proxy.config import ProxyConfig, ProxyFile, load_config
 from proxy.core.node_table import Node
 from proxy.core.settings import Limits
@@ -21,17 +18,6 @@ FULL_RESTART: Final = frozenset({"listen", "admin"})
 """Those of them that a hot restart keeps as well: the successor serves on the sockets that it inherits."""
 FIXED_LIMITS: Final = ("handshakes_per_s", "handshakes_burst", "handshakes_at_once", "handshake_s", "closing_s")
 """The same of [limits]: the listener's pace, and its limits of TLS."""
-
-
-class Certificates(NamedTuple):
-    """What was made of the files of `tls`."""
-
-    server: ssl.SSLContext
-    client: ssl.SSLContext
-    identity: str | None
-    """Who this proxy is by its certificate."""
-    not_after: int
-    """When that expires: seconds since 1970."""
 
 
 class Reconfiguration(NamedTuple):
@@ -50,20 +36,6 @@ def what_to_do(restart_for: Collection[str]) -> str:
         return "the old values stay until a hot restart (SIGUSR2) or a restart"
     others = "; for the others a hot restart (SIGUSR2) does" if len(restart_for) > full.count(",") + 1 else ""
     return f"the old values stay until a restart: stop and start for {full}{others}"
-
-
-def load_certificates(files: TlsFiles | None) -> Certificates | None:
-    """Read and check the certificates; None without TLS.
-
-    Raises:
-        StartError: a file is missing, bad or expired.
-    """
-    if files is None:
-        return None
-    server, client = server_context(files), client_context(files)
-    leaf = x509.load_pem_x509_certificates(files.certificate.read_bytes())[0]
-    found = identity_of(leaf.public_bytes(Encoding.DER))
-    return Certificates(server, client, None if found is None else found.identity, not_after(files))
 
 
 def load(path: Path, running: ProxyConfig, identity: str | None) -> Reconfiguration:

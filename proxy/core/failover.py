@@ -20,8 +20,9 @@ from proxy.core.waiting_room import WaitingRoom
 
 MAX_MOVES: Final = 4
 """Changes of the path to one node: more than a node has paths means that they flap."""
-_MISFITS: Final = 16
-"""Requests that a round of `pump` looks at in vain: beyond it the others would find no room either."""
+_MAX_IN_VAIN: Final = 16
+"""Requests for which `pump` may find no node or no budget before it stops: most that wait need the same nodes, so
+looking at thousands of them in each round would cost the loop's time and send nothing."""
 _LOOK_AGAIN_S: Final = 0.25
 """After an attempt's time was over and no other node had room: when to look again."""
 _DEVICE_ERROR: Final = int(Status.DEVICE_ERROR)
@@ -150,7 +151,7 @@ class Failover:
 
     def pump(self, now: float) -> None:
         """Send what waits here, as far as windows and budget allow."""
-        misfits = 0
+        in_vain = 0
         suspects_at_once = self.poison.suspects_at_once(sum(1 for request in self.waiting if request.losses))
         # What runs long goes last: it may wait for long, and what is behind it shall not.
         for request in sorted(self.waiting, key=_runs_long):
@@ -161,8 +162,8 @@ class Failover:
                 self.waiting.discard(request)
                 self._switch.send(request, node, now)
             else:
-                misfits += 1
-                if misfits >= _MISFITS:
+                in_vain += 1
+                if in_vain >= _MAX_IN_VAIN:
                     return
 
     def tick(self, now: float) -> None:

@@ -148,10 +148,11 @@ async def test_systemd_hears_of_the_successor_and_then_nothing_from_its_predeces
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as manager:
         manager.bind(str(tmp_path / "notify"))
         monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        monkeypatch.setattr("gc.freeze", lambda: None)  # what the tests leave behind is to be collected
         lifecycle = Lifecycle()
         lifecycle.leave(successor=4711)
         lifecycle.leave()
-        lifecycle.status("draining")
+        lifecycle.ready("still here")
         assert lifecycle.stopping.is_set()
         assert manager.recv(100) == b"MAINPID=4711"
         with pytest.raises(BlockingIOError):

@@ -17,6 +17,7 @@ from hsm_daemon.tls import (
     PeerIdentity,
     TlsFiles,
     client_context,
+    load_certificates,
     not_after,
     peer_identity,
     server_context,
@@ -149,3 +150,19 @@ def test_the_first_certificate_to_expire_is_told(authority: Callable[[str], Any]
     assert not_after(long) < now + 70
     with pytest.raises(StartError, match="missing"):
         not_after(TlsFiles(long.ca, long.ca.with_name("none.pem"), long.key))
+
+
+def test_a_daemon_s_own_files_make_both_ends_and_say_who_it_is(authority: Callable[[str], Any]) -> None:
+    ours = authority("a")
+    made = load_certificates(ours.issue("n", [NODE], seconds=60))
+    assert made is not None
+    assert (made.server.verify_mode, made.client.verify_mode) == (ssl.CERT_REQUIRED, ssl.CERT_REQUIRED)
+    assert made.identity == NODE
+    assert made.not_after < time.time() + 70
+    nameless = load_certificates(ours.issue("m", [NODE, CLIENT]))
+    assert nameless is not None
+    assert nameless.identity == ""
+    assert load_certificates(None) is None
+    lost = ours.issue("o", [NODE])
+    with pytest.raises(StartError, match="missing"):
+        load_certificates(TlsFiles(lost.ca, lost.ca.with_name("none.pem"), lost.key))

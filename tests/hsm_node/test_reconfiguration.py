@@ -14,9 +14,9 @@ import pytest
 
 from hsm_cluster.errors import ConfigurationError
 from hsm_daemon.errors import StartError
-from hsm_daemon.tls import client_context
+from hsm_daemon.tls import client_context, load_certificates
 from hsm_node.config import load_node_config
-from hsm_node.reconfiguration import load, load_certificates
+from hsm_node.reconfiguration import load
 from hsm_wire import kinds
 from hsm_wire.messages import Random
 from hsm_wire.opcodes import Opcode
