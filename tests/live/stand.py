@@ -104,12 +104,7 @@ class Stand:
 
     def metric(self, name: str, **labels: str) -> float:
         """Return the sum of a metric's samples that have these labels; 0 where there are none."""
-        _, page = get(self.proxy.admin_port, "/metrics")
-        total = 0.0
-        for found, text, value in re.findall(r"^(\w+)(?:\{(.*)\})? (\S+)$", page.decode(), re.MULTILINE):
-            if found == name and all(f'{label}="{wanted}"' in text for label, wanted in labels.items()):
-                total += float(value)
-        return total
+        return metric_of(self.proxy, name, **labels)
 
     def _write(self, settings: str) -> None:
         count = max(1, len(next(iter(self.relays.values()))))
@@ -141,6 +136,16 @@ class Stand:
             )
         addresses_of_proxies = ", ".join(f'"127.0.0.1:{proxy.port}"' for proxy in self.proxies)
         self.client_config.write_text(f'proxies = [{addresses_of_proxies}]\ntls = "off"\n')
+
+
+def metric_of(program: Program, name: str, **labels: str) -> float:
+    """Return the sum of a metric's samples that have these labels, as a daemon's /metrics says now; 0 if none has."""
+    _, page = get(program.admin_port, "/metrics")
+    total = 0.0
+    for found, text, value in re.findall(r"^(\w+)(?:\{(.*)\})? (\S+)$", page.decode(), re.MULTILINE):
+        if found == name and all(f'{label}="{wanted}"' in text for label, wanted in labels.items()):
+            total += float(value)
+    return total
 
 
 def _monotonic(logged: str) -> float:

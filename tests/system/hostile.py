@@ -1,11 +1,13 @@
-"""Clients that mean harm, as one process: `hostile.py PORT CA CERTIFICATE KEY CLIENT_TOML [KIND...]`, until ended.
+"""Clients that mean harm, as one process: `hostile.py PORT CLIENT_TOML CA CERTIFICATE KEY KIND...`, until ended.
 
 One sends garbage, one never reads its answers, one opens 5,000 connections, 64 ask with deadlines of 1 ms, 16 generate
-RSA-8192 keys without end. Prints `ready` when all of them are at it.
+RSA-8192 keys without end; one, for fake nodes only, asks again and again for what crashes them. `-` for the three files
+is no TLS. Prints `ready` when all of them are at it.
 """
 
 import asyncio
 import contextlib
+import itertools
 import random
 import struct
 import sys
@@ -20,6 +22,9 @@ from raw import HELLO, HELLO_BODY, REQUEST, frame, tls_context  # noqa: E402
 
 from hsm_client import connect  # noqa: E402
 from hsm_client.errors import HsmError  # noqa: E402
+from hsm_wire.forms import NIL_PARAMETERS  # noqa: E402
+from hsm_wire.mechanisms import CKM_ECDSA_SHA256  # noqa: E402
+from hsm_wire.messages import Sign, SignResult  # noqa: E402
 from hsm_wire.opcodes import Opcode  # noqa: E402
 
 CONNECTIONS = 5_000
@@ -28,31 +33,37 @@ IMPATIENT = 64
 GENERATORS = 16
 DEADLINE_S = 0.001
 PAUSE_S = 0.05
-UNREAD_REQUESTS = 4_000
+UNREAD_AT_ONCE = 64
+UNREAD_PATIENCE_S = 20.0
+"""More than the 10 s after which the proxy closes who does not read."""
 RANDOM_BYTES = 4_096
+POISONOUS = bytes(15) + b"\x01"
+"""The key whose use crashes a node that was told so."""
+POISON_EACH_S = 1.0
 _LOST = (OSError, ConnectionError, asyncio.IncompleteReadError)
 
 
 class Hostile:
     """All of them, against one proxy."""
 
-    def __init__(self, port: int, identity: Identity, config: Path) -> None:
+    def __init__(self, port: int, identity: Identity | None, config: Path) -> None:
         self._port = port
-        self._context = tls_context(identity)
+        self._context = None if identity is None else tls_context(identity)
         self._config = config
         self._held: list[asyncio.StreamWriter] = []
         self._chance = random.Random(1)
 
     async def run(self, kinds: list[str]) -> None:
-        """Begin with these, or with all, and never end."""
+        """Begin with these and never end."""
         tasks = {
             "garbage": [self._garbage],
             "unread": [self._never_read],
             "connections": [self._many_connections],
             "impatient": [self._impatient] * IMPATIENT,
             "generators": [partial(self._generate, number) for number in range(GENERATORS)],
+            "poison": [self._poison],
         }
-        running = [asyncio.ensure_future(task()) for kind in kinds or tasks for task in tasks[kind]]
+        running = [asyncio.ensure_future(task()) for kind in kinds for task in tasks[kind]]
         print("ready", flush=True)
         await asyncio.gather(*running)
 
@@ -70,20 +81,29 @@ class Hostile:
 
     async def _never_read(self) -> None:
         while True:
-            with contextlib.suppress(*_LOST):
-                _, writer = await self._connected()
-                writer.write(frame(HELLO, HELLO_BODY))
-                writer.transport.pause_reading()
-                for number in range(UNREAD_REQUESTS):
-                    body = [RANDOM_BYTES]
-                    writer.write(
-                        frame(REQUEST, body, opcode=int(Opcode.RANDOM), request_id=number + 1, timeout_ms=5_000)
-                    )
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(writer.drain(), 20)
-                await asyncio.sleep(20)
-                writer.transport.abort()
+            with contextlib.suppress(*_LOST, TimeoutError):
+                reader, writer = await self._connected()
+                try:
+                    writer.write(frame(HELLO, HELLO_BODY))
+                    # What comes before WELCOME breaks the protocol: the proxy would close at once, and have no trouble.
+                    (length,) = struct.unpack(">I", await reader.readexactly(4))
+                    await reader.readexactly(length)
+                    writer.transport.pause_reading()
+                    await self._ask_without_end(writer)
+                finally:
+                    writer.transport.abort()
             await asyncio.sleep(PAUSE_S)
+
+    async def _ask_without_end(self, writer: asyncio.StreamWriter) -> None:
+        """Ask a few at a time, as many as may be in flight, so that answers come and not refusals; megabytes of them
+        go into the kernel's buffers before one is left with the proxy. From then on wait to be closed."""
+        for number in itertools.count(1):
+            if writer.transport.is_closing():
+                return
+            writer.write(frame(REQUEST, [RANDOM_BYTES], opcode=int(Opcode.RANDOM), request_id=number, timeout_ms=5_000))
+            if number % UNREAD_AT_ONCE == 0:
+                await asyncio.wait_for(writer.drain(), UNREAD_PATIENCE_S)
+                await asyncio.sleep(PAUSE_S)
 
     async def _many_connections(self) -> None:
         gate = asyncio.Semaphore(OPENING_AT_A_TIME)
@@ -114,7 +134,16 @@ class Hostile:
                         await key.destroy()
             await asyncio.sleep(PAUSE_S)
 
+    async def _poison(self) -> None:
+        async with connect(self._config, pool_size=1) as hsm:
+            while True:
+                with contextlib.suppress(HsmError):
+                    await hsm.request(
+                        Opcode.SIGN, Sign(POISONOUS, CKM_ECDSA_SHA256, NIL_PARAMETERS, b"poison"), SignResult
+                    )
+                await asyncio.sleep(POISON_EACH_S)
+
 
 if __name__ == "__main__":
-    _ca, _certificate, _key = map(Path, sys.argv[2:5])
-    asyncio.run(Hostile(int(sys.argv[1]), Identity(_ca, _certificate, _key), Path(sys.argv[5])).run(sys.argv[6:]))
+    _identity = None if sys.argv[3] == "-" else Identity(*map(Path, sys.argv[3:6]))
+    asyncio.run(Hostile(int(sys.argv[1]), _identity, Path(sys.argv[2])).run(sys.argv[6:]))

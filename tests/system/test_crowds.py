@@ -11,9 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench_process import BenchProcess
+from certificates import Identity
 from cluster import Cluster
-from programs import bound_to_parent
-from scale import bound_ms, seconds, times
+from fault_queue import fault
+from hostile import POISONOUS
+from load import Load
+from programs import Program, bound_to_parent, wait_until
+from scale import RATE, bound_ms, seconds, times
+from stand import Stand, metric_of
 
 from hsm_client import Hsm, connect
 
@@ -22,12 +27,16 @@ MECHANISM = "ecdsa-sha256"
 CROWD = 1_000
 FILES = 16_384
 SETTLE_S = 3.0
+KINDS = ("garbage", "unread", "connections", "impatient", "generators")
+UNREAD_S = 10.0
+"""`limits.client_unread_s`: how long a client may leave its answers unread."""
 TRIALS_APART_S = 1.0
 FLOOR_MS = 6.0
 """Of the p99 beside hostile clients. Twice the usual one is asked for, but here three nodes that generate RSA keys, a
 proxy and both kinds of clients share one machine: on two processors that alone costs some milliseconds."""
 
 MakeCluster = Callable[..., Cluster]
+MakeStand = Callable[..., Stand]
 
 
 def allow_many_files() -> None:
@@ -38,13 +47,13 @@ def allow_many_files() -> None:
 
 
 @contextmanager
-def hostile(cluster: Cluster) -> Iterator[None]:
-    """Run the hostile clients meanwhile, with an identity and a partition of their own."""
-    other = cluster.other
-    files = [str(path) for path in (other.ca, other.certificate, other.key, cluster.config_of("other"))]
+def hostile(port: int, config: Path, identity: Identity | None, *kinds: str) -> Iterator[None]:
+    """Run hostile clients of these kinds meanwhile."""
+    files = ["-"] * 3 if identity is None else [identity.ca, identity.certificate, identity.key]
     program = str(Path(__file__).with_name("hostile.py"))
+    arguments = [str(argument) for argument in (port, config, *files, *kinds)]
     # Niced: they stand for other machines, whose processors are not ours. What the cluster does for them is not niced.
-    command = ["/usr/bin/env", "nice", "-n", "19", sys.executable, program, str(cluster.proxy.port), *files]
+    command = ["/usr/bin/env", "nice", "-n", "19", sys.executable, program, *arguments]
     process = subprocess.Popen(bound_to_parent(command, signal.SIGKILL), stdout=subprocess.PIPE)
     try:
         assert process.stdout is not None
@@ -54,6 +63,15 @@ def hostile(cluster: Cluster) -> Iterator[None]:
     finally:
         process.kill()
         process.communicate()
+
+
+def wait_closed_unread(proxy: Program) -> None:
+    """Wait until the one that never reads was closed: it was there for as long as it may be, but for a short run."""
+    wait_until(
+        lambda: metric_of(proxy, "hsm_proxy_clients_closed_unread_total") >= 1,
+        lambda: f"the client that does not read is closed; the log ends:\n{proxy.log()[-2000:]}",
+        UNREAD_S + SETTLE_S,
+    )
 
 
 def test_a_thousand_clients_that_reconnect_at_once(make_cluster: MakeCluster) -> None:
@@ -98,9 +116,29 @@ def test_hostile_clients_cost_the_others_nothing(make_cluster: MakeCluster) -> N
     # Their 5,000 connections begin at once; the others' run is as long as the time that these take, and more.
     with BenchProcess(cluster.client_config, KEY, seconds(60, 10.0) + SETTLE_S) as meanwhile:
         time.sleep(SETTLE_S)
-        with hostile(cluster):
+        # An identity and a partition of their own.
+        with hostile(cluster.proxy.port, cluster.config_of("other"), cluster.other, *KINDS):
             time.sleep(seconds(60, 10.0) - SETTLE_S)
+            wait_closed_unread(cluster.proxy)
     print(f"\nbefore {before.result}\nwith hostile clients {meanwhile.result}")
     assert before.errors == {}
     assert meanwhile.errors == {}
     assert meanwhile.latency_ms("p99") <= bound_ms(max(FLOOR_MS, 2 * before.latency_ms("p99")))
+
+
+def test_a_hostile_client_whose_request_crashes_nodes_takes_two_and_costs_the_others_nothing(
+    make_stand: MakeStand,
+) -> None:
+    stand = make_stand(nodes=4)
+    for node in stand.nodes:
+        node.arm(fault("crash", "SIGN", times=0, key_id=POISONOUS.hex()))
+    # All as one identity, the stand has no TLS: the crowds that an identity's limits are for have the test above.
+    with Load(stand.client_config, clients=64, rate=min(RATE, 400.0)) as load:
+        time.sleep(SETTLE_S)
+        with hostile(stand.proxy.port, stand.client_config, None, "poison", "garbage", "unread"):
+            time.sleep(seconds(60, 10.0) - SETTLE_S)
+            wait_closed_unread(stand.proxy)
+    assert load.failed == {}, stand.proxy.log()[-3000:]
+    assert len(load.latencies) > 0
+    assert sum(not node.running for node in stand.nodes) <= 2
+    assert stand.metric("hsm_proxy_poisoned_requests_total") >= 1, "nobody asked for what crashes a node"
