@@ -22,7 +22,8 @@ timeout_option = click.option(
     "--timeout",
     type=click.FloatRange(min=0.1, max=600),
     metavar="SECONDS",
-    help=f"How long one operation may take [{DEFAULT_TIMEOUT_S:g}, making a key {GENERATE_TIMEOUT_S:g}].",
+    help="How long one operation may take, connecting included "
+    f"[{DEFAULT_TIMEOUT_S:g}, making a key {GENERATE_TIMEOUT_S:g}].",
 )
 
 
@@ -33,16 +34,21 @@ class Session:
         self.config = config
         self.proxies = proxy.split(",") if proxy else None
         self.timeout_s = timeout_s
-        """How long one operation may take; None where the user did not say: then each has the time that it needs."""
+        """How long one operation may take, the first one with connecting; None where the user did not say: then each
+        has the time that it needs."""
         self.out = Output(as_json)
 
     @contextmanager
     def cluster(self, *, retry: bool = True) -> Iterator[hsm_client.sync.Hsm]:
         """Open the cluster for the length of a with block."""
-        with hsm_client.sync.connect(
-            self.config, proxies=self.proxies, timeout_s=self.timeout_s, retry=retry
-        ) as cluster:
+        cluster = hsm_client.sync.connect(self.config, proxies=self.proxies, timeout_s=self.timeout_s, retry=retry)
+        try:
+            # Where the user said how long, connecting is part of it: the first operation connects, within its own time.
+            if self.timeout_s is None:
+                cluster.open()
             yield cluster
+        finally:
+            cluster.close()
 
 
 def json_option(command: Callable[..., _R]) -> Callable[..., _R]:

@@ -1,6 +1,9 @@
 """How commands find the cluster, and what they say when they cannot."""
 
+import contextlib
 import socket
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +11,11 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from hsm_client import client
+from hsm_client.connection import GRACE_S
+from hsm_wire import kinds
+from hsm_wire.frames import encode_frame
+from hsm_wire.messages import Welcome, encode_body
 from hsmctl.cli import main
 from hsmctl.session import Session, cluster_options
 
@@ -109,3 +117,62 @@ def test_a_wrong_address_is_wrong_configuration(config: Path, proxy: str) -> Non
     # An empty one is as good as none: then the file's proxies hold.
     assert done.exit_code == (2 if proxy else 3)
     assert done.stderr.count("\n") == 1
+
+
+LATE_S = 0.9
+
+
+@pytest.fixture
+def late() -> Iterator[str]:
+    """The address of a proxy that greets who connects late, and then answers nothing."""
+
+    def greet(listening: socket.socket) -> None:
+        held = []
+        with contextlib.suppress(OSError):  # the end of the test
+            while True:
+                taken, _ = listening.accept()
+                held.append(taken)
+                time.sleep(LATE_S)
+                taken.sendall(encode_frame(kinds.WELCOME, encode_body(Welcome(1, 1 << 20, 64, "late"))))
+        for each in held:
+            each.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=greet, args=[listening])
+        thread.start()
+        yield f"127.0.0.1:{listening.getsockname()[1]}"
+        listening.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def took_s(arguments: list[str], config: Path) -> float:
+    """Return how long a command took to say that the cluster cannot be reached."""
+    began = time.monotonic()
+    done = CliRunner(env={"HSM_PROXY": None}).invoke(main, [*arguments, "--config", str(config)])
+    assert (done.exit_code, done.stdout) == (3, ""), done.output
+    return time.monotonic() - began
+
+
+def test_a_timeout_bounds_connecting_and_asking_together(late: str, tmp_path: Path) -> None:
+    config = tmp_path / "client.toml"
+    config.write_text(f'proxies = ["{late}"]\ntls = "off"\n')
+    began = time.monotonic()
+    done = CliRunner(env={"HSM_PROXY": None}).invoke(main, ["random", "8", "--config", str(config), "--timeout", "1"])
+    assert (done.exit_code, done.stdout) == (1, ""), done.output
+    assert "the request's time ran out" in done.stderr
+    # A proxy that says nothing at all is given up GRACE_S later than its own TIMEOUT would have to come.
+    assert 1.0 <= time.monotonic() - began < 1.0 + GRACE_S + LATE_S / 2
+
+
+def test_a_timeout_longer_than_the_usual_time_to_connect_goes_on_trying_until_then(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "CONNECT_S", 0.05)
+    assert took_s(["random", "8", "--timeout", "1"], config) >= 1.0
+
+
+def test_without_a_timeout_a_cluster_that_cannot_be_reached_is_said_so_after_the_usual_time_to_connect(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "CONNECT_S", 0.05)
+    assert took_s(["random", "8"], config) < client.DEFAULT_TIMEOUT_S / 2
