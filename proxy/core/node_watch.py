@@ -213,8 +213,8 @@ class NodeWatch:
             self._judge(deep.overdue(self._settings, now), now)
             return
         link = node.link
-        if link is None or link.leaving:
-            return
+        if link is None or link.leaving or node.administrative == MAINTAIN:
+            return  # somebody may be working on it: PINGs are all that it gets, its probe waits until it is ready
         if node.sanction in (EJECTED, BLOCKED):
             if now >= (self._hurry_at if hurry else self._sanction.until):
                 self._hurry_at = now + health.fast_interval_s
@@ -229,9 +229,8 @@ class NodeWatch:
 
     @property
     def _may_check(self) -> bool:
-        """Whether deep checks are on, and mean something: what is in `maintain` is left alone."""
-        node = self.node
-        return self._settings.health.deep_interval_s > 0 and node.reported == UP and node.administrative != MAINTAIN
+        """Whether deep checks are on, and mean something."""
+        return self._settings.health.deep_interval_s > 0 and self.node.reported == UP
 
     def _deep_due(self, now: float) -> float:
         """Return when the next deep check is due: sooner while a request is overdue."""

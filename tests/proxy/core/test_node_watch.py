@@ -139,6 +139,55 @@ def test_a_node_in_maintain_is_left_alone_by_deep_checks(it):
     assert world.checks(node) == before + 1
 
 
+def asked_of(world, node):
+    """What a node was sent but PINGs."""
+    return [frame for link, frame in world.every if link.node is node and frame.kind != kinds.PING]
+
+
+def test_an_ejected_node_in_maintain_gets_nothing_but_pings_and_its_probe_when_it_is_ready_again(it):
+    world, node, machine = it
+    world.advance(1)
+    fail(node, 3)
+    machine.administrative = "maintain"
+    world.until(lambda: node.administrative == "maintain", 1.2)
+    before, pings = len(asked_of(world, node)), len(world.of(node, kinds.PING))
+    world.advance(60)
+    assert len(asked_of(world, node)) == before
+    assert len(world.of(node, kinds.PING)) > pings
+    assert (node.operational, node.administrative) == ("ejected", "maintain")
+    machine.administrative = "ready"
+    world.until(lambda: serves(world, node), 3)
+    assert {frame.opcode for frame in asked_of(world, node)[before:]} == {CHECK}
+
+
+def test_a_probe_that_was_lost_with_its_link_is_not_asked_again_in_maintain(it):
+    world, node, machine = it
+    world.advance(1)
+    fail(node, 3)
+    machine.works = False
+    world.until(lambda: node.operational == "probing", 3)
+    machine.administrative = "maintain"
+    world.crash(node)
+    before = len(asked_of(world, node))
+    world.until(lambda: node.link is not None)
+    world.advance(10)
+    assert node.administrative == "maintain"
+    assert len(asked_of(world, node)) == before
+
+
+def test_not_even_without_any_node_is_one_in_maintain_probed(it):
+    world, node, machine = it
+    world.advance(1)
+    fail(node, 3)
+    machine.administrative = "maintain"
+    world.until(lambda: node.administrative == "maintain", 1.2)
+    only(world, node)
+    before = len(asked_of(world, node))
+    world.advance(10)
+    assert not world.table.rotation
+    assert len(asked_of(world, node)) == before
+
+
 def test_a_node_in_drain_answers_what_it_has_and_gets_nothing_new(it):
     world, node, machine = it
     machine.administrative = "drain"
