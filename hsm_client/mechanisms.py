@@ -69,7 +69,7 @@ def prepare_signature(
         BadData: the digest's length is not that of the mechanism's hash.
     """
     row = find_mechanism(mechanism)
-    hashable = row.hash_mechanism and row.families in ((Family.RSA,), (Family.EC,))
+    hashable = row.hash_mechanism in m.HASH_NAMES and row.families in ((Family.RSA,), (Family.EC,))
     if parameters is None and row.parameters is p.PssParameters and row.hash_mechanism:
         digest_bytes = hashlib.new(m.HASH_NAMES[row.hash_mechanism]).digest_size
         parameters = p.PssParameters(row.hash_mechanism, MGF_OF_HASH[row.hash_mechanism], digest_bytes)

@@ -19,7 +19,9 @@ class Policy(Body, frozen=True):
     """Seconds since 1970; 0 = no bound."""
     not_after: U63 = 0
     max_uses: U63 = 0
-    """0 = no limit."""
+    """Uses of the secret part (all but VERIFY and ENCAPSULATE) over the key's life; 0 = no limit. May only shrink."""
+    destruction_wait_s: Annotated[int, msgspec.Meta(ge=0, le=limits.MAX_DESTRUCTION_WAIT_S)] = 0
+    """Seconds that a destruction waits at least, the key disabled and the destruction revocable. May only grow."""
 
 
 class GenerateKey(Body, frozen=True):
@@ -61,6 +63,12 @@ class KeyInfo(Body, frozen=True):
     public_key: bytes
     """SubjectPublicKeyInfo, DER (RFC 5280); empty for secret keys."""
     policy: Policy
+    destroy_at: U63 = 0
+    """When a scheduled destruction comes, seconds since 1970; 0 = none. Enabling the key revokes it."""
+    replaces: Annotated[bytes, msgspec.Meta(max_length=limits.MAX_KEY_ID_BYTES)] = b""
+    """The key that this one was rotated from; empty = none."""
+    replaced_by: Annotated[bytes, msgspec.Meta(max_length=limits.MAX_KEY_ID_BYTES)] = b""
+    """The key that this one was rotated to: it only verifies and decrypts now."""
 
 
 class DescribeKey(Body, frozen=True):
@@ -98,9 +106,10 @@ class UpdateKey(Body, frozen=True):
 
 
 class DestroyKey(Body, frozen=True):
-    """DESTROY_KEY."""
+    """DESTROY_KEY: at once, or after the longer of `wait_s` and the policy's `destruction_wait_s`."""
 
     key_id: KeyId
+    wait_s: Annotated[int, msgspec.Meta(ge=0, le=limits.MAX_DESTRUCTION_WAIT_S)] = 0
 
 
 class WrapKey(Body, frozen=True):

@@ -43,3 +43,9 @@ MAX_DETAIL_CHARACTERS: Final = 300
 """Text of a failed answer."""
 MAX_ALLOWED_MECHANISMS: Final = 64
 """Entries in a key policy's list of mechanisms."""
+MAX_DESTRUCTION_WAIT_S: Final = 3650 * 86_400
+"""Ten years: a longer wait is a mistake, and would outlive the cluster."""
+MAX_OBJECT_BYTES: Final = 65_536
+"""Value of one object: nodes hold all of them in memory."""
+MAX_SHARE_CHARACTERS: Final = 1024
+"""One share of the master key, as words."""

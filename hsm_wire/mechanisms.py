@@ -6,13 +6,14 @@ offers is the part of it that its back end proved at start.
 Signatures have PKCS#11's forms: ECDSA is r || s, each as long as the curve's order.
 """
 
+from enum import StrEnum
 from typing import Final
 
 import msgspec
 
 from hsm_wire import parameters as p
 from hsm_wire.key_types import Family
-from hsm_wire.usages import Usage
+from hsm_wire.usages import PolicyFlag, Usage
 
 CKM_RSA_PKCS: Final = 0x0001
 CKM_RSA_X_509: Final = 0x0003
@@ -53,13 +54,26 @@ HASH_NAMES: Final = {CKM_SHA256: "sha256", CKM_SHA384: "sha384", CKM_SHA512: "sh
 """Hashes that may be named in parameters: SHA-1 is not among them."""
 
 
+class Data(StrEnum):
+    """What a mechanism takes as data. All of it fits into one frame."""
+
+    WHOLE = "whole"
+    DIGEST = "a digest: 32, 48 or 64 bytes"
+    DIGEST_INFO = "a DigestInfo (RFC 8017, 9.2)"
+    BLOCKS = "whole blocks of 16 bytes"
+    MODULUS = "at most the modulus, less padding"
+    KEY = "a key"
+    NONE = "none"
+
+
 class Mechanism(msgspec.Struct, frozen=True):
     """One row: what a mechanism takes and what it may be used for.
 
     `alias` is its name in `hsmctl` and the library. `hash_mechanism` is the hash that it applies to whole data,
-    0 where there is none. `digest_input` says that the data is a digest (or, for CKM_RSA_PKCS, a DigestInfo).
-    `parameters` is the form of its parameters, None where they are nil; `parameters_required` says that there
-    is no default.
+    0 where there is none. `data` is what it takes (CKM_RSA_PKCS: to be signed). `parameters` is the form of its
+    parameters, None where they are nil; `parameters_required` says that there is no default. `needs` names the
+    policy flags without which a key refuses some of the usages: what is dangerous is off unless the key is made
+    for it.
     """
 
     number: int
@@ -70,7 +84,21 @@ class Mechanism(msgspec.Struct, frozen=True):
     parameters: type[p.Parameters] | None = None
     parameters_required: bool = False
     hash_mechanism: int = 0
-    digest_input: bool = False
+    data: Data = Data.WHOLE
+    needs: tuple[tuple[Usage, PolicyFlag], ...] = ()
+
+    @property
+    def digest_input(self) -> bool:
+        """Whether it signs what the caller has hashed."""
+        return self.data in (Data.DIGEST, Data.DIGEST_INFO)
+
+    def needed_flags(self, usage: Usage) -> PolicyFlag:
+        """Return the policy flags that a key must have for that usage."""
+        flags = PolicyFlag(0)
+        for usages, flag in self.needs:
+            if usages & usage:
+                flags |= flag
+        return flags
 
 
 _SIGNING = Usage.SIGN | Usage.VERIFY
@@ -101,16 +129,48 @@ def _rsa() -> list[Mechanism]:
         )
     ]
     return [
-        Mechanism(CKM_RSA_PKCS, "CKM_RSA_PKCS", "rsa-pkcs1", _RSA, _SIGNING | _CIPHER, digest_input=True),
+        Mechanism(
+            CKM_RSA_PKCS,
+            "CKM_RSA_PKCS",
+            "rsa-pkcs1",
+            _RSA,
+            _SIGNING | _CIPHER,
+            data=Data.DIGEST_INFO,
+            needs=((Usage.DECRYPT, PolicyFlag.PKCS1_DECRYPT),),
+        ),
+        Mechanism(
+            CKM_SHA1_RSA_PKCS,
+            "CKM_SHA1_RSA_PKCS",
+            "rsa-pkcs1-sha1",
+            _RSA,
+            _SIGNING,
+            hash_mechanism=CKM_SHA_1,
+            needs=((_SIGNING, PolicyFlag.LEGACY_TEST),),
+        ),
         *pkcs1,
         Mechanism(
-            CKM_RSA_PKCS_PSS, "CKM_RSA_PKCS_PSS", "rsa-pss", _RSA, _SIGNING, p.PssParameters, True, digest_input=True
+            CKM_RSA_PKCS_PSS, "CKM_RSA_PKCS_PSS", "rsa-pss", _RSA, _SIGNING, p.PssParameters, True, data=Data.DIGEST
         ),
         *pss,
         Mechanism(
-            CKM_RSA_PKCS_OAEP, "CKM_RSA_PKCS_OAEP", "rsa-oaep", _RSA, _CIPHER | _WRAPPING, p.OaepParameters, True
+            CKM_RSA_PKCS_OAEP,
+            "CKM_RSA_PKCS_OAEP",
+            "rsa-oaep",
+            _RSA,
+            _CIPHER | _WRAPPING,
+            p.OaepParameters,
+            True,
+            data=Data.MODULUS,
         ),
-        Mechanism(CKM_RSA_X_509, "CKM_RSA_X_509", "rsa-raw", _RSA, _SIGNING | _CIPHER),
+        Mechanism(
+            CKM_RSA_X_509,
+            "CKM_RSA_X_509",
+            "rsa-raw",
+            _RSA,
+            _SIGNING | _CIPHER,
+            data=Data.MODULUS,
+            needs=((_SIGNING | _CIPHER, PolicyFlag.RAW_RSA),),
+        ),
     ]
 
 
@@ -124,11 +184,18 @@ def _elliptic() -> list[Mechanism]:
         )
     ]
     return [
-        Mechanism(CKM_ECDSA, "CKM_ECDSA", "ecdsa", _EC, _SIGNING, digest_input=True),
+        Mechanism(CKM_ECDSA, "CKM_ECDSA", "ecdsa", _EC, _SIGNING, data=Data.DIGEST),
         *hashed,
         Mechanism(CKM_EDDSA, "CKM_EDDSA", "eddsa", (Family.ED,), _SIGNING, p.EddsaParameters),
         Mechanism(
-            CKM_ECDH1_DERIVE, "CKM_ECDH1_DERIVE", "ecdh", (Family.EC, Family.X), Usage.DERIVE, p.EcdhParameters, True
+            CKM_ECDH1_DERIVE,
+            "CKM_ECDH1_DERIVE",
+            "ecdh",
+            (Family.EC, Family.X),
+            Usage.DERIVE,
+            p.EcdhParameters,
+            True,
+            data=Data.NONE,
         ),
     ]
 
@@ -144,12 +211,20 @@ def _symmetric() -> list[Mechanism]:
     ]
     return [
         Mechanism(CKM_AES_GCM, "CKM_AES_GCM", "aes-gcm", _AES, _CIPHER, p.GcmParameters),
-        Mechanism(CKM_AES_CBC, "CKM_AES_CBC", "aes-cbc", _AES, _CIPHER, p.IvParameters),
-        Mechanism(CKM_AES_CBC_PAD, "CKM_AES_CBC_PAD", "aes-cbc-pad", _AES, _CIPHER, p.IvParameters),
+        Mechanism(CKM_AES_CBC, "CKM_AES_CBC", "aes-cbc", _AES, _CIPHER, p.IvParameters, data=Data.BLOCKS),
+        Mechanism(
+            CKM_AES_CBC_PAD,
+            "CKM_AES_CBC_PAD",
+            "aes-cbc-pad",
+            _AES,
+            _CIPHER,
+            p.IvParameters,
+            needs=((Usage.DECRYPT, PolicyFlag.CBC_PADDING),),
+        ),
         Mechanism(CKM_AES_CTR, "CKM_AES_CTR", "aes-ctr", _AES, _CIPHER, p.CtrParameters),
         Mechanism(CKM_AES_CMAC, "CKM_AES_CMAC", "aes-cmac", _AES, _SIGNING),
-        Mechanism(CKM_AES_KEY_WRAP, "CKM_AES_KEY_WRAP", "aes-kw", _AES, _WRAPPING),
-        Mechanism(CKM_AES_KEY_WRAP_KWP, "CKM_AES_KEY_WRAP_KWP", "aes-kwp", _AES, _WRAPPING),
+        Mechanism(CKM_AES_KEY_WRAP, "CKM_AES_KEY_WRAP", "aes-kw", _AES, _WRAPPING, data=Data.KEY),
+        Mechanism(CKM_AES_KEY_WRAP_KWP, "CKM_AES_KEY_WRAP_KWP", "aes-kwp", _AES, _WRAPPING, data=Data.KEY),
         *hmacs,
         Mechanism(
             CKM_HKDF_DERIVE,
@@ -159,6 +234,7 @@ def _symmetric() -> list[Mechanism]:
             Usage.DERIVE,
             p.HkdfParameters,
             True,
+            data=Data.NONE,
         ),
     ]
 
@@ -166,7 +242,9 @@ def _symmetric() -> list[Mechanism]:
 def _post_quantum() -> list[Mechanism]:
     return [
         Mechanism(CKM_ML_DSA, "CKM_ML_DSA", "ml-dsa", (Family.ML_DSA,), _SIGNING, p.MlDsaParameters),
-        Mechanism(CKM_ML_KEM, "CKM_ML_KEM", "ml-kem", (Family.ML_KEM,), Usage.ENCAPSULATE | Usage.DECAPSULATE),
+        Mechanism(
+            CKM_ML_KEM, "CKM_ML_KEM", "ml-kem", (Family.ML_KEM,), Usage.ENCAPSULATE | Usage.DECAPSULATE, data=Data.NONE
+        ),
     ]
 
 

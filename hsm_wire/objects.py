@@ -1,17 +1,29 @@
 """Bodies of the object range (0x03xx): certificates, public keys and data stored beside keys.
 
-The numbers and forms are settled; a node that does not offer them answers UNKNOWN_OPERATION.
+Objects have ids and labels of their own, apart from those of keys.
 """
 
+from typing import Annotated
+
+import msgspec
+
+from hsm_wire import limits
 from hsm_wire.forms import U63, Body, KeyId, Label, Name
+
+Value = Annotated[bytes, msgspec.Meta(max_length=limits.MAX_OBJECT_BYTES)]
+CERTIFICATE = "certificate"
+PUBLIC_KEY = "public-key"
+DATA = "data"
+KINDS = (CERTIFICATE, PUBLIC_KEY, DATA)
 
 
 class CreateObject(Body, frozen=True):
-    """CREATE_OBJECT. `kind` is `certificate`, `public-key` or `data`."""
+    """CREATE_OBJECT. Sent twice, it answers with the same object."""
 
     object_id: KeyId
     kind: Name
-    value: bytes
+    """`certificate` (X.509, DER), `public-key` (SubjectPublicKeyInfo, DER) or `data`."""
+    value: Value
     label: Label = ""
 
 
@@ -35,7 +47,7 @@ class ReadObjectResult(Body, frozen=True):
     """Answer to READ_OBJECT."""
 
     info: ObjectInfo
-    value: bytes
+    value: Value
 
 
 class FindObjects(Body, frozen=True):
@@ -43,8 +55,8 @@ class FindObjects(Body, frozen=True):
 
     label: Label | None = None
     kind: Name | None = None
-    after: bytes = b""
-    limit: U63 = 256
+    after: Annotated[bytes, msgspec.Meta(max_length=limits.MAX_KEY_ID_BYTES)] = b""
+    limit: Annotated[int, msgspec.Meta(ge=1, le=limits.MAX_FIND_LIMIT)] = limits.MAX_FIND_LIMIT
 
 
 class FindObjectsResult(Body, frozen=True):
@@ -58,7 +70,7 @@ class UpdateObject(Body, frozen=True):
 
     object_id: KeyId
     expected_version: U63 = 0
-    value: bytes | None = None
+    value: Value | None = None
     label: Label | None = None
 
 

@@ -214,8 +214,9 @@ def operations_block() -> str:
 
 def bits_block() -> str:
     usage = ((f"0x{bit:03x}", f"{bit.name}", "usage") for bit in Usage)
-    policy = ((f"0x{bit:03x}", f"{bit.name}", "policy flags") for bit in PolicyFlag)
-    return table(("bit", "name", "field"), (*usage, *policy))
+    texts = following_texts(inspect.getsource(PolicyFlag))
+    policy = ((f"0x{bit:03x}", f"{bit.name}", "policy flags", texts[str(bit.name)]) for bit in PolicyFlag)
+    return table(("bit", "name", "field", "meaning"), (*((*row, "") for row in usage), *policy))
 
 
 def key_types_block() -> str:
@@ -240,7 +241,11 @@ def mechanisms_block() -> str:
         row = MECHANISMS[number]
         if row.hash_mechanism:
             return f"whole, hashed with {row.alias.rsplit('-', 1)[1].upper()}"
-        return "a digest (CKM_RSA_PKCS: a DigestInfo)" if row.digest_input else "whole"
+        return row.data.value
+
+    def needs_words(number: int) -> str:
+        needs = MECHANISMS[number].needs
+        return "; ".join(f"{flag.name} to {' '.join(str(bit.name) for bit in usages)}" for usages, flag in needs)
 
     rows = (
         (
@@ -251,10 +256,12 @@ def mechanisms_block() -> str:
             " ".join(str(bit.name) for bit in Usage if bit in row.usages),
             parameter_words(number),
             data_words(number),
+            needs_words(number),
         )
         for number, row in sorted(MECHANISMS.items())
     )
-    return table(("number", "PKCS#11 name", "alias", "key families", "usages", "parameters", "data"), rows)
+    head = ("number", "PKCS#11 name", "alias", "key families", "usages", "parameters", "data", "policy flag needed")
+    return table(head, rows)
 
 
 def connection_bodies_block() -> str:

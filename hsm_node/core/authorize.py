@@ -10,7 +10,7 @@ from hsm_wire.key_types import KEY_TYPES
 from hsm_wire.mechanisms import MECHANISMS, Mechanism
 from hsm_wire.operations import Operation
 from hsm_wire.statuses import Status
-from hsm_wire.usages import Usage
+from hsm_wire.usages import PolicyFlag, Usage
 
 
 def allow_operation(principal: Principal, operation: Operation, now_s: float) -> None:
@@ -54,6 +54,13 @@ def allow_use(record: Record, mechanism: Mechanism, usage: Usage, now_s: float) 
     if not record.usage & usage:
         raise Refusal(Status.KEY_USAGE, f"the key's usage does not allow to {usage_word(usage)}")
     policy = record.policy
+    missing = mechanism.needed_flags(usage) & ~PolicyFlag(policy.flags)
+    if missing:
+        flag = str(missing.name).lower().replace("_", "-")
+        raise Refusal(
+            Status.KEY_USAGE,
+            f"to {usage_word(usage)} with {mechanism.name} needs a key made with the policy flag {flag}",
+        )
     if policy.mechanisms and mechanism.number not in policy.mechanisms:
         raise Refusal(Status.KEY_USAGE, f"the key's policy does not allow {mechanism.name}")
     if now_s < policy.not_before or (policy.not_after and now_s > policy.not_after):

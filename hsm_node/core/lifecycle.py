@@ -66,6 +66,8 @@ def check_policy(policy: Policy) -> None:
         raise Refusal(Status.BAD_REQUEST, f"policy flags {policy.flags:#x}: this version enforces caller-iv only")
     if policy.max_uses:
         raise Refusal(Status.BAD_REQUEST, "this version does not count uses: max_uses must be 0")
+    if policy.destruction_wait_s:
+        raise Refusal(Status.BAD_REQUEST, "this version destroys at once: destruction_wait_s must be 0")
     for number in policy.mechanisms:
         if number not in MECHANISMS:
             raise Refusal(Status.BAD_REQUEST, f"the policy allows mechanism {number:#06x}, which is unknown")

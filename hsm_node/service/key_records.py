@@ -100,6 +100,8 @@ class KeyRecords:
 
     def destroy(self, request: Request, body: DestroyKey) -> bytes | None:
         """DESTROY_KEY."""
+        if body.wait_s:
+            raise Refusal(Status.BAD_REQUEST, "this version destroys at once: wait_s must be 0")
         return self._later(request, self._change(request, body, tombstone))
 
     def _later(self, request: Request, work: Coroutine[Any, Any, tuple[Status, bytes]]) -> bytes | None:

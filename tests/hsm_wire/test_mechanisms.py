@@ -3,7 +3,7 @@ import pytest
 from hsm_wire import mechanisms
 from hsm_wire.key_types import KEY_TYPES
 from hsm_wire.mechanisms import MECHANISM_BY_ALIAS, MECHANISMS, Mechanism
-from hsm_wire.usages import ALL_USAGES
+from hsm_wire.usages import ALL_USAGES, PolicyFlag, Usage
 
 PKCS11 = {  # From the header of PKCS#11 3.2, written here a second time.
     "CKM_RSA_PKCS": 0x1,
@@ -35,6 +35,7 @@ PKCS11 = {  # From the header of PKCS#11 3.2, written here a second time.
     "CKM_AES_KEY_WRAP": 0x2109,
     "CKM_AES_KEY_WRAP_KWP": 0x210B,
     "CKM_HKDF_DERIVE": 0x402A,
+    "CKM_SHA1_RSA_PKCS": 0x0006,
 }
 
 
@@ -60,10 +61,22 @@ def test_a_required_parameter_has_a_form() -> None:
     assert all(row.parameters is not None for row in MECHANISMS.values() if row.parameters_required)
 
 
-def test_sha1_is_in_no_row() -> None:
-    assert mechanisms.CKM_SHA1_RSA_PKCS not in MECHANISMS
+def test_sha1_signs_only_with_keys_made_for_tests_of_the_old() -> None:
+    rows = [row for row in MECHANISMS.values() if row.hash_mechanism == mechanisms.CKM_SHA_1]
+    assert [row.number for row in rows] == [mechanisms.CKM_SHA1_RSA_PKCS]
+    assert all(row.needed_flags(usage) == PolicyFlag.LEGACY_TEST for row in rows for usage in row.usages)
     assert mechanisms.CKM_SHA_1 not in mechanisms.HASH_NAMES
-    assert {row.hash_mechanism for row in MECHANISMS.values()} == {0, *mechanisms.HASH_NAMES}
+    hashes = {row.hash_mechanism for row in MECHANISMS.values()}
+    assert hashes == {0, mechanisms.CKM_SHA_1, *mechanisms.HASH_NAMES}
+
+
+def test_what_is_dangerous_needs_a_flag_of_the_key() -> None:
+    needed = {(row.alias, usage): row.needed_flags(usage) for row in MECHANISMS.values() for usage in row.usages}
+    assert needed["rsa-pkcs1", Usage.DECRYPT] == PolicyFlag.PKCS1_DECRYPT
+    assert needed["rsa-pkcs1", Usage.SIGN] == 0
+    assert needed["aes-cbc-pad", Usage.DECRYPT] == PolicyFlag.CBC_PADDING
+    assert needed["aes-cbc-pad", Usage.ENCRYPT] == 0
+    assert all(flag == PolicyFlag.RAW_RSA for (alias, _), flag in needed.items() if alias == "rsa-raw")
 
 
 def test_a_mechanism_that_hashes_does_not_take_a_digest() -> None:

@@ -8,11 +8,13 @@ from hsm_node.core.principals import Principal
 from hsm_node.core.records import Record
 from hsm_node.core.refusal import Refusal
 from hsm_wire import mechanisms as ckm
+from hsm_wire.key_types import KEY_TYPES
+from hsm_wire.mechanisms import MECHANISMS
 from hsm_wire.messages import Policy
 from hsm_wire.opcodes import Opcode
 from hsm_wire.operations import OPERATIONS
 from hsm_wire.statuses import Status
-from hsm_wire.usages import Usage
+from hsm_wire.usages import ALL_POLICY_FLAGS, PolicyFlag, Usage
 
 Make = Callable[..., Record]
 HMAC = ckm.MECHANISMS[ckm.CKM_SHA256_HMAC]
@@ -85,3 +87,25 @@ def test_a_key_refuses_what_it_is_not_for(make_record: Make, changes: dict[str, 
 def test_a_key_allows_what_it_is_for(make_record: Make) -> None:
     policy = Policy(mechanisms=[HMAC.number], not_before=1, not_after=100)
     allow_use(make_record(policy=policy), HMAC, Usage.SIGN, 100)
+
+
+@pytest.mark.parametrize(
+    ("number", "usage", "key_type", "flag"),
+    [
+        (number, usage, next(name for name, row in KEY_TYPES.items() if row.family in mechanism.families), flag)
+        for number, mechanism in MECHANISMS.items()
+        for usages, flag in mechanism.needs
+        for usage in usages
+    ],
+)
+def test_what_is_dangerous_is_refused_to_a_key_without_the_flag(
+    make_record: Make, number: int, usage: Usage, key_type: str, flag: PolicyFlag
+) -> None:
+    def allow(flags: PolicyFlag) -> None:
+        record = make_record(key_type=key_type, usage=int(usage), policy=Policy(int(flags)))
+        allow_use(record, MECHANISMS[number], usage, 0.0)
+
+    allow(flag)
+    with pytest.raises(Refusal, match="policy flag") as refused:
+        allow(ALL_POLICY_FLAGS & ~flag)
+    assert refused.value.status is Status.KEY_USAGE

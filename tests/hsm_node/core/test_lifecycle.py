@@ -25,6 +25,7 @@ TYPES = {"ec-p256"}
         (GenerateKey(ID, "ec-p256", "left\u202eright"), Status.BAD_REQUEST),
         (GenerateKey(ID, "ec-p256", policy=Policy(flags=0x10)), Status.BAD_REQUEST),
         (GenerateKey(ID, "ec-p256", policy=Policy(max_uses=1)), Status.BAD_REQUEST),
+        (GenerateKey(ID, "ec-p256", policy=Policy(destruction_wait_s=1)), Status.BAD_REQUEST),
         (GenerateKey(ID, "ec-p256", policy=Policy(mechanisms=[9999])), Status.BAD_REQUEST),
         (GenerateKey(ID, "ec-p256", policy=Policy(not_before=5, not_after=4)), Status.BAD_REQUEST),
     ],
