@@ -30,7 +30,7 @@ class RequestCounts:
     def answered(self, opcode: int, status: int, *, done: bool) -> None:
         """Count one answer. Opcodes that nobody knows share one place: a stranger must not grow this table.
 
-        `done`: work was done for it. Only that is progress; a node that refuses, or cancels what waits, stands still.
+        `done`: work was done for it. Only that is progress: who refuses, fails, or cancels what waits stands still.
         """
         self.total += 1
         self.completed += done

@@ -174,7 +174,7 @@ class Link(asyncio.Protocol):
 
     def refuse(self, request: Request, refusal: Refusal) -> None:
         """Send a failure."""
-        self._host.answered(request.opcode, int(refusal.status), done=not refusal.not_executed)
+        self._host.answered(request.opcode, int(refusal.status), done=refusal.after_work)
         if self._requests.pop(request.request_id, None) is None:
             return
         self._send_failure(request, refusal)

@@ -8,7 +8,20 @@ import pytest
 from hsm_wire import kinds
 from hsm_wire.frames import encode_frame
 from hsm_wire.kinds import Flag
-from hsm_wire.messages import DescribeKey, Empty, GenerateKey, Hello, Pong, Random, decode_body, encode_body
+from hsm_wire.mechanisms import CKM_ECDSA_SHA256
+from hsm_wire.messages import (
+    NIL_PARAMETERS,
+    DescribeKey,
+    Empty,
+    GenerateKey,
+    Hello,
+    Pong,
+    Random,
+    Sign,
+    Verify,
+    decode_body,
+    encode_body,
+)
 from hsm_wire.opcodes import Opcode
 from hsm_wire.statuses import Status
 
@@ -121,3 +134,56 @@ async def test_a_request_in_one_read_with_hello_is_answered_as_the_fault_it_is(s
     client.writer.write(hello + encode_frame(kinds.REQUEST, b"\x90", request_id=1, opcode=Opcode.INFO))
     assert (await client.frame()).status == Status.BAD_REQUEST
     assert await client.ended()
+
+
+async def completed(client: Any) -> int:
+    """Return what PONG says of the work done."""
+    client.send(kinds.PING)
+    return int(decode_body(Pong, (await client.frame()).body).completed)
+
+
+async def test_work_that_was_done_counts_as_completed_whatever_came_of_it(start_node: Start) -> None:
+    client = await start_node().client()
+    key = os.urandom(16)
+    assert await completed(client) == 0
+    assert (await client.call(Opcode.RANDOM, Random(5))).status == Status.OK
+    assert (await client.call(Opcode.GENERATE_KEY, GenerateKey(key, "ec-p256"))).status == Status.OK
+    assert (await client.call(Opcode.SIGN, Sign(key, CKM_ECDSA_SHA256, NIL_PARAMETERS, b"x"))).status == Status.OK
+    assert await completed(client) == 3
+    wrong = Verify(key, CKM_ECDSA_SHA256, NIL_PARAMETERS, b"x", bytes(64))
+    assert (await client.call(Opcode.VERIFY, wrong)).status == Status.BAD_SIGNATURE
+    assert await completed(client) == 4
+
+
+async def test_refusals_do_not_count_as_completed(start_node: Start) -> None:
+    client = await start_node().client()
+    client.bind(8, roles=())
+    key = os.urandom(16)
+    sign = Sign(key, CKM_ECDSA_SHA256, NIL_PARAMETERS, b"x")
+    refused = [
+        (Opcode.SIGN, sign, {"principal": 8}, Status.DENIED),
+        (Opcode.SIGN, sign, {"principal": 9}, Status.DENIED),
+        (Opcode.SIGN, sign, {}, Status.KEY_NOT_FOUND),
+        (Opcode.SIGN, Empty(), {}, Status.BAD_REQUEST),
+        (Opcode.STATUS, Empty(), {}, Status.UNKNOWN_OPERATION),
+        (Opcode.GENERATE_KEY, GenerateKey(key, "nonsense"), {}, Status.BAD_REQUEST),
+    ]
+    for opcode, body, fields, status in refused:
+        assert (await client.call(opcode, body, **fields)).status == status
+    assert await completed(client) == 0
+
+
+async def test_what_fails_inside_the_node_does_not_count_as_completed(
+    start_node: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = start_node()
+    client = await node.client()
+
+    def fail(_request: object, _body: object) -> bytes:
+        raise RuntimeError
+
+    row = node.keystore.service._rows[int(Opcode.RANDOM)]
+    broken = type(row)(row.operation, fail, row.needs_store, row.needs_operation_id)
+    monkeypatch.setitem(node.keystore.service._rows, int(Opcode.RANDOM), broken)
+    assert (await client.call(Opcode.RANDOM, Random(5))).status == Status.DEVICE_ERROR
+    assert await completed(client) == 0
