@@ -103,6 +103,7 @@ class UpdateKey(Body, frozen=True):
     usage: U32 | None = None
     """May only lose bits."""
     policy: Policy | None = None
+    """May only get narrower: nothing that was refused before is allowed afterwards."""
 
 
 class DestroyKey(Body, frozen=True):

@@ -44,7 +44,7 @@ class Pong(Body, frozen=True):
     window: U32
     """Requests in flight that the node wants at most from this connection's sender."""
     completed: U63
-    """Requests answered since start: progress."""
+    """Requests for which work was done since start: progress."""
     generating: U32 = 0
     """Key generations running or queued in their own pool."""
     applied_revision: U63 = 0

@@ -224,10 +224,16 @@ def key_types_block() -> str:
         return " ".join(str(bit.name) for bit in Usage if bit in usage)
 
     rows = (
-        (f"`{row.name}`", row.family, names(row.usages), f"0x{row.default_usages:03x} {names(row.default_usages)}")
+        (
+            f"`{row.name}`",
+            row.family,
+            names(row.usages),
+            f"0x{row.default_usages:03x} {names(row.default_usages)}",
+            row.strength,
+        )
         for row in KEY_TYPES.values()
     )
-    return table(("key type", "family", "possible usages", "usage 0 means"), rows)
+    return table(("key type", "family", "possible usages", "usage 0 means", "strength, bits"), rows)
 
 
 def mechanisms_block() -> str:

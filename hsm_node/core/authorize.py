@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from hsm_node.core.key_table import Entry
+from hsm_node.core.policies import WRAPPING, check_strength
 from hsm_node.core.principals import Principal
 from hsm_node.core.records import Record
 from hsm_node.core.refusal import Refusal
@@ -49,10 +50,11 @@ def allow_use(record: Record, mechanism: Mechanism, usage: Usage, now_s: float) 
     """Check that this key may be used that way, now."""
     if KEY_TYPES[record.key_type].family not in mechanism.families:
         raise Refusal(Status.KEY_TYPE, f"{mechanism.name} does not work with a key of type {record.key_type}")
-    if not record.enabled:
-        raise Refusal(Status.KEY_DISABLED, "the key is disabled")
+    _allow_at_all(record, now_s)
     if not record.usage & usage:
         raise Refusal(Status.KEY_USAGE, f"the key's usage does not allow to {usage_word(usage)}")
+    if usage & WRAPPING and record.usage & ~int(WRAPPING):  # Made before the rule was, by an older version.
+        raise Refusal(Status.KEY_USAGE, "a key with other usages does not wrap or unwrap keys")
     policy = record.policy
     missing = mechanism.needed_flags(usage) & ~PolicyFlag(policy.flags)
     if missing:
@@ -63,7 +65,21 @@ def allow_use(record: Record, mechanism: Mechanism, usage: Usage, now_s: float) 
         )
     if policy.mechanisms and mechanism.number not in policy.mechanisms:
         raise Refusal(Status.KEY_USAGE, f"the key's policy does not allow {mechanism.name}")
-    if now_s < policy.not_before or (policy.not_after and now_s > policy.not_after):
+
+
+def allow_wrap(wrapping: Record, target: Record, now_s: float) -> None:
+    """Check that the target may leave, wrapped by that key, whose own use has been allowed."""
+    _allow_at_all(target, now_s)
+    if not target.policy.flags & PolicyFlag.EXPORTABLE:
+        raise Refusal(Status.KEY_USAGE, "the key to be wrapped is not exportable")
+    check_strength(wrapping.key_type, target.key_type)
+
+
+def _allow_at_all(record: Record, now_s: float) -> None:
+    """Check that the key may be used for anything now."""
+    if not record.enabled:
+        raise Refusal(Status.KEY_DISABLED, "the key is disabled")
+    if now_s < record.policy.not_before or (record.policy.not_after and now_s > record.policy.not_after):
         raise Refusal(Status.KEY_DISABLED, "the key is outside its time of validity")
 
 

@@ -7,17 +7,13 @@ from typing import Final
 import msgspec
 
 from hsm_node.core.keyring import MASTER_KEY_VERSION
+from hsm_node.core.policies import check_narrower, check_policy, check_usage
 from hsm_node.core.records import KEPT_CHANGES, Record
 from hsm_node.core.refusal import Refusal
 from hsm_wire.key_types import KEY_TYPES, KeyType
-from hsm_wire.mechanisms import MECHANISMS
 from hsm_wire.messages import GenerateKey, ImportKey, Policy, UpdateKey
 from hsm_wire.statuses import Status
-from hsm_wire.usages import PolicyFlag, Usage
-
-ENFORCED_FLAGS: Final = PolicyFlag.CALLER_IV
-"""Flags that mean something here. The others are refused: a policy that nobody enforces is a lie."""
-
+from hsm_wire.usages import Usage
 
 _UNPRINTED: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Categories of Unicode: control, formatting (writing direction too), surrogates, line separators."""
@@ -40,39 +36,38 @@ class WrappedKey(msgspec.Struct, frozen=True):
     public_key: bytes
 
 
-def check_new_key(request: GenerateKey | ImportKey, offered_types: Collection[str]) -> KeyType:
-    """Return the type of a key that may be made; check its usage and policy."""
+def check_new_key(
+    request: GenerateKey | ImportKey, offered_types: Collection[str], *, legacy_tests: bool = False
+) -> KeyType:
+    """Return the type of a key that may be made; check its usage and policy.
+
+    `legacy_tests`: whether this cluster may have keys that sign with SHA-1.
+    """
     key_type = KEY_TYPES.get(request.key_type)
     if key_type is None:
         raise Refusal(Status.BAD_REQUEST, f"there is no key type {request.key_type!r}")
     if key_type.name not in offered_types:
         raise Refusal(Status.MECHANISM_NOT_HERE, f"this node makes no keys of type {key_type.name}", not_executed=True)
-    if request.usage & ~int(key_type.usages):
-        raise Refusal(Status.BAD_REQUEST, f"the usage has bits that make no sense for {key_type.name}")
+    usage = request.usage or int(key_type.default_usages)
+    check_usage(usage, key_type)
     check_label(request.label)
-    check_policy(request.policy)
+    check_policy(request.policy, usage, legacy_tests=legacy_tests)
+    _check_enforced(request.policy)
     return key_type
+
+
+def _check_enforced(policy: Policy) -> None:
+    """Refuse what this version would not hold a caller to: a policy that nobody enforces is a lie."""
+    if policy.max_uses:
+        raise Refusal(Status.BAD_REQUEST, "this version does not count uses: max_uses must be 0")
+    if policy.destruction_wait_s:
+        raise Refusal(Status.BAD_REQUEST, "this version destroys at once: destruction_wait_s must be 0")
 
 
 def check_label(label: str) -> None:
     """Refuse what a terminal or a log would obey: labels are read by people."""
     if any(unicodedata.category(character) in _UNPRINTED for character in label):
         raise Refusal(Status.BAD_REQUEST, "the label has control or formatting characters; leave them out")
-
-
-def check_policy(policy: Policy) -> None:
-    """Refuse a policy that this version would not enforce."""
-    if policy.flags & ~int(ENFORCED_FLAGS):
-        raise Refusal(Status.BAD_REQUEST, f"policy flags {policy.flags:#x}: this version enforces caller-iv only")
-    if policy.max_uses:
-        raise Refusal(Status.BAD_REQUEST, "this version does not count uses: max_uses must be 0")
-    if policy.destruction_wait_s:
-        raise Refusal(Status.BAD_REQUEST, "this version destroys at once: destruction_wait_s must be 0")
-    for number in policy.mechanisms:
-        if number not in MECHANISMS:
-            raise Refusal(Status.BAD_REQUEST, f"the policy allows mechanism {number:#06x}, which is unknown")
-    if policy.not_after and policy.not_after < policy.not_before:
-        raise Refusal(Status.BAD_REQUEST, "the policy ends before it begins")
 
 
 def new_record(
@@ -114,9 +109,10 @@ def updated_record(record: Record, update: UpdateKey, mark: bytes) -> Record:
     policy = record.policy
     if update.policy is not None:
         policy = update.policy
-        check_policy(policy)
-        if policy.flags & ~record.policy.flags:
-            raise Refusal(Status.BAD_REQUEST, "policy flags may only be taken away: a key has them from its creation")
+        check_narrower(record.policy, policy)
+        # What the key has it keeps: a permission that no new key would get here is nothing to refuse a change for.
+        check_policy(policy, usage, legacy_tests=True)
+        _check_enforced(policy)
     return msgspec.structs.replace(
         record,
         version=record.version + 1,

@@ -2,7 +2,7 @@ from collections.abc import Callable
 
 import pytest
 
-from hsm_node.core.authorize import allow_operation, allow_use, live_record, offered_mechanism
+from hsm_node.core.authorize import allow_operation, allow_use, allow_wrap, live_record, offered_mechanism
 from hsm_node.core.key_table import Entry
 from hsm_node.core.principals import Principal
 from hsm_node.core.records import Record
@@ -109,3 +109,30 @@ def test_what_is_dangerous_is_refused_to_a_key_without_the_flag(
     with pytest.raises(Refusal, match="policy flag") as refused:
         allow(ALL_POLICY_FLAGS & ~flag)
     assert refused.value.status is Status.KEY_USAGE
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({"policy": Policy()}, Status.KEY_USAGE),
+        ({"key_type": "rsa-8192"}, Status.KEY_USAGE),
+        ({"enabled": False}, Status.KEY_DISABLED),
+        ({"policy": Policy(int(PolicyFlag.EXPORTABLE), not_after=9)}, Status.KEY_DISABLED),
+    ],
+    ids=["not exportable", "stronger", "disabled", "expired"],
+)
+def test_only_an_exportable_key_in_force_leaves_under_one_as_strong(
+    make_record: Make, changes: dict[str, object], status: Status
+) -> None:
+    exportable: dict[str, object] = {"key_type": "aes-128", "policy": Policy(int(PolicyFlag.EXPORTABLE))}
+    wrapping = make_record(key_type="aes-192", usage=int(Usage.WRAP))
+    allow_wrap(wrapping, make_record(**exportable), 10.0)
+    with pytest.raises(Refusal) as refused:
+        allow_wrap(wrapping, make_record(**{**exportable, **changes}), 10.0)
+    assert refused.value.status is status
+
+
+def test_a_wrapping_key_of_an_older_version_that_also_decrypts_does_not_wrap(make_record: Make) -> None:
+    record = make_record(key_type="aes-256", usage=int(Usage.WRAP | Usage.DECRYPT))
+    with pytest.raises(Refusal, match="other usages"):
+        allow_use(record, MECHANISMS[ckm.CKM_AES_KEY_WRAP_KWP], Usage.WRAP, 0.0)

@@ -23,7 +23,7 @@ TYPES = {"ec-p256"}
         (GenerateKey(ID, "ec-p256", "a\x1b[31mred"), Status.BAD_REQUEST),
         (GenerateKey(ID, "ec-p256", "two\nlines"), Status.BAD_REQUEST),
         (GenerateKey(ID, "ec-p256", "left\u202eright"), Status.BAD_REQUEST),
-        (GenerateKey(ID, "ec-p256", policy=Policy(flags=0x10)), Status.BAD_REQUEST),
+        (GenerateKey(ID, "ec-p256", policy=Policy(flags=0x80)), Status.BAD_REQUEST),
         (GenerateKey(ID, "ec-p256", policy=Policy(max_uses=1)), Status.BAD_REQUEST),
         (GenerateKey(ID, "ec-p256", policy=Policy(destruction_wait_s=1)), Status.BAD_REQUEST),
         (GenerateKey(ID, "ec-p256", policy=Policy(mechanisms=[9999])), Status.BAD_REQUEST),
@@ -34,6 +34,17 @@ def test_a_key_that_would_not_be_what_was_asked_for_is_refused(request_: Generat
     with pytest.raises(Refusal) as refused:
         check_new_key(request_, TYPES)
     assert refused.value.status is status
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [GenerateKey(ID, "aes-256", usage=0x18), GenerateKey(ID, "aes-256", usage=0x10, policy=Policy(flags=1))],
+    ids=["wraps and decrypts", "wraps and leaves"],
+)
+def test_usages_and_policies_that_give_keys_out_together_are_refused(request_: GenerateKey) -> None:
+    with pytest.raises(Refusal) as refused:
+        check_new_key(request_, {"aes-256"})
+    assert refused.value.status is Status.BAD_REQUEST
 
 
 def test_a_label_in_any_language_is_taken_also_in_a_change(make_record: Make) -> None:

@@ -1,0 +1,101 @@
+"""What a key may be made with, and how that may change: usages that do not mix, policies that only get narrower.
+
+Theory. Whoever may wrap with a key and decrypt with it has every key that it wrapped in the clear, without a fault
+anywhere: the interface itself gives the keys out (Clulow, "On the security of PKCS#11", CHES 2003; Delaune, Kremer,
+Steel, "Formal analysis of PKCS#11", CSF 2008). So:
+- a key that wraps or unwraps does nothing else;
+- it never leaves the cluster itself, else it came back under another id with another usage;
+- what was unwrapped never wraps: its material may exist elsewhere, or here under another id;
+- nothing is wrapped by a weaker key, whose break would be the break of the stronger;
+- what is made from a key that may not leave may not leave either;
+- no permission, once not given or taken away, comes back.
+"""
+
+from typing import Final
+
+from hsm_node.core.refusal import Refusal
+from hsm_wire.key_types import KEY_TYPES, KeyType
+from hsm_wire.mechanisms import MECHANISMS
+from hsm_wire.messages import Policy
+from hsm_wire.statuses import Status
+from hsm_wire.usages import ALL_POLICY_FLAGS, PERMISSIONS, PolicyFlag, Usage
+
+WRAPPING: Final = Usage.WRAP | Usage.UNWRAP
+REPLACED: Final = Usage.VERIFY | Usage.DECRYPT | Usage.UNWRAP | Usage.DECAPSULATE
+"""What a key that was rotated still does: everything that opens or checks what it made before."""
+
+
+def check_usage(usage: int, key_type: KeyType) -> None:
+    """Refuse usages that the type does not have, or that must not meet in one key."""
+    if usage & ~int(key_type.usages):
+        raise Refusal(Status.BAD_REQUEST, f"the usage has bits that make no sense for {key_type.name}")
+    if usage & WRAPPING and usage & ~int(WRAPPING):
+        raise Refusal(
+            Status.BAD_REQUEST,
+            "a key that wraps or unwraps keys does nothing else: make one key for that and another one for data",
+        )
+
+
+def check_policy(policy: Policy, usage: int, *, legacy_tests: bool) -> None:
+    """Refuse a policy that contradicts itself or the key's usage.
+
+    Args:
+        policy: as the caller wants it.
+        usage: what the key will do.
+        legacy_tests: whether this cluster may have keys that sign with SHA-1.
+    """
+    if policy.flags & ~int(ALL_POLICY_FLAGS):
+        raise Refusal(Status.BAD_REQUEST, f"the policy flags {policy.flags:#x} have bits that mean nothing")
+    if policy.flags & PolicyFlag.LEGACY_TEST and not legacy_tests:
+        raise Refusal(Status.BAD_REQUEST, "the policy flag legacy-test is only for clusters of package sandbox")
+    if policy.flags & PolicyFlag.EXPORTABLE and usage & WRAPPING:
+        raise Refusal(Status.BAD_REQUEST, "a key that wraps or unwraps keys cannot be exportable")
+    for number in policy.mechanisms:
+        if number not in MECHANISMS:
+            raise Refusal(Status.BAD_REQUEST, f"the policy allows mechanism {number:#06x}, which is unknown")
+    if policy.not_after and policy.not_after < policy.not_before:
+        raise Refusal(Status.BAD_REQUEST, "the policy ends before it begins")
+
+
+def check_narrower(old: Policy, new: Policy) -> None:
+    """Refuse a change that would allow anything that was not allowed before."""
+    for wrong, words in (
+        (new.flags & ~old.flags & int(PERMISSIONS), "policy flags may only be taken away"),
+        (old.flags & ~new.flags & int(PolicyFlag.STRICT), "the policy flag strict stays"),
+        (old.mechanisms and not new.mechanisms, "mechanisms may only be taken away: name those that stay"),
+        (old.mechanisms and set(new.mechanisms) - set(old.mechanisms), "mechanisms may only be taken away"),
+        (new.not_before < old.not_before, "not_before may only come later"),
+        (_above(new.not_after, old.not_after), "not_after may only come earlier"),
+        (_above(new.max_uses, old.max_uses), "max_uses may only shrink"),
+        (new.destruction_wait_s < old.destruction_wait_s, "destruction_wait_s may only grow"),
+    ):
+        if wrong:
+            raise Refusal(Status.BAD_REQUEST, f"a policy may only get narrower: {words}")
+
+
+def check_unwrapped(usage: int) -> None:
+    """Refuse a wrapping key that comes in wrapped."""
+    if usage & WRAPPING:
+        raise Refusal(Status.BAD_REQUEST, "an unwrapped key cannot wrap or unwrap others: generate wrapping keys here")
+
+
+def check_derived(source: Policy, made: Policy) -> None:
+    """Refuse to make an exportable key from one that is not."""
+    if made.flags & ~source.flags & PolicyFlag.EXPORTABLE:
+        raise Refusal(Status.KEY_USAGE, "what is made from a key that is not exportable is not exportable either")
+
+
+def check_strength(wrapping_type: str, target_type: str) -> None:
+    """Refuse to wrap a key by a weaker one."""
+    wrapping, target = KEY_TYPES[wrapping_type].strength, KEY_TYPES[target_type].strength
+    if wrapping < target:
+        raise Refusal(
+            Status.KEY_USAGE,
+            f"a key of type {wrapping_type} ({wrapping} bits of strength) does not wrap one of type {target_type} "
+            f"({target} bits); use a stronger wrapping key",
+        )
+
+
+def _above(new: int, old: int) -> bool:
+    """Whether a bound that is 0 for none got wider."""
+    return old != 0 and (new == 0 or new > old)
