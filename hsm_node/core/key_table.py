@@ -48,11 +48,11 @@ class KeyTable:
         return entry
 
     def apply(self, record: Record, revision: int) -> bool:
-        """Take a record of the store; False where the table has a newer version of it already."""
+        """Take a record of the store; False where the table has a newer one of that key already."""
         place = (record.partition, record.key_id)
         old = self._entries.get(place)
-        known = self._tombstones.version(place) if old is None else old.record.version
-        if known > record.version:
+        known = self._tombstones.order(place) if old is None else old.record.order
+        if known > record.order:
             return False
         if old is not None:
             self._forget(old.record)

@@ -1,19 +1,25 @@
-"""The keys that protect keys: all derived from the master key, each for one purpose only."""
+"""The keys that a node holds: those of its master keys, and those of the store.
+
+Theory. What a master key protects can be protected by its successor: material is wrapped again, records are sealed
+again, one by one, while the node holds both. What gives names cannot: with another naming key every row would have
+another name, and with another digest key no request would find itself. So the naming key and the digest key belong
+to the store. They are made with it, kept in it wrapped under the master key, and never change.
+"""
 
 import hmac
+import os
+from collections.abc import Callable
 from typing import Final
 
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from cryptography.hazmat.primitives.keywrap import (
-    InvalidUnwrap,
-    aes_key_unwrap_with_padding,
-    aes_key_wrap_with_padding,
-)
+from cryptography.hazmat.primitives.keywrap import InvalidUnwrap
 
-MASTER_KEY_BYTES: Final = 32
+from hsm_node.core.derived_keys import IV_BYTES, KEY_BYTES, DerivedKeys, derive
+
+MASTER_KEY_BYTES: Final = KEY_BYTES
 MASTER_KEY_VERSION: Final = 1
-"""Version that new records name; rotation of the master key will count it up."""
+"""Of a master key that was never rotated."""
+MAX_MASTER_KEYS: Final = 2
+"""The one that is leaving and the one that follows it: a rotation ends before the next begins."""
 CHANGE_MARK_BYTES: Final = 16
 """Of the digest that recognises a re-sent change: collisions among 8 marks do not matter at 128 bits."""
 
@@ -23,46 +29,129 @@ class KeyringError(Exception):
 
 
 class Keyring:
-    """Wraps key material and authenticates records. Nothing gives its keys out."""
+    """Wraps key material, encrypts and authenticates records, gives names. Nothing gives its keys out."""
 
-    __slots__ = ("_digest_key", "_kek", "_mac_key", "_naming_key")
+    __slots__ = ("_chance", "_digest_key", "_held", "_ledger_key", "_naming_key", "version")
 
-    def __init__(self, master_key: bytes) -> None:
-        if len(master_key) != MASTER_KEY_BYTES:
-            raise ValueError(f"a master key has {MASTER_KEY_BYTES} bytes")
-        self._kek = _derive(master_key, b"kek")
-        self._mac_key = _derive(master_key, b"record mac")
-        self._naming_key = _derive(master_key, b"store names")
-        self._digest_key = _derive(master_key, b"request digests")
+    def __init__(
+        self, master_key: bytes, version: int = MASTER_KEY_VERSION, *, chance: Callable[[int], bytes] = os.urandom
+    ) -> None:
+        """Hold one master key. The store's keys are those that stores of schema 1 derived from it, until `open_store`.
+
+        Args:
+            master_key: 32 bytes.
+            version: counts rotations, from 1. The store knows better: see `renumber`.
+            chance: makes that many random bytes.
+        """
+        self._held = {version: DerivedKeys(master_key)}
+        self._chance = chance
+        self.version = version
+        """Of the master key that new records are sealed and wrapped under."""
+        self._use_store_keys(derive(master_key, b"store names"), derive(master_key, b"request digests"))
 
     def __repr__(self) -> str:
         return "Keyring(<secret>)"
 
+    # Master keys
+
+    @property
+    def versions(self) -> list[int]:
+        """Of the master keys that are held; each opens what was sealed under it."""
+        return sorted(self._held)
+
+    def fingerprint(self, version: int) -> bytes:
+        """Return what tells a master key apart."""
+        return self._keys(version).fingerprint
+
+    def hold(self, master_key: bytes, version: int) -> None:
+        """Hold one more, for opening; `use` makes it the one for new records."""
+        if version in self._held or len(self._held) == MAX_MASTER_KEYS:
+            raise ValueError(f"a keyring holds at most {MAX_MASTER_KEYS} master keys, each of another version")
+        self._held[version] = DerivedKeys(master_key)
+
+    def use(self, version: int) -> None:
+        """Seal and wrap under that master key from now on."""
+        self._keys(version)
+        self.version = version
+
+    def drop(self, version: int) -> None:
+        """Forget a master key that nothing is sealed under any more."""
+        if version == self.version:
+            raise ValueError("the master key that is in use cannot be dropped")
+        self._held.pop(version, None)
+
+    def renumber(self, version: int, right: int) -> None:
+        """Correct all versions by what the store says of one: a key's file does not know how often it was rotated."""
+        difference = right - version
+        self._held = {held + difference: keys for held, keys in self._held.items()}
+        self.version += difference
+
     def wrap(self, material: bytes) -> bytes:
         """Return RFC5649(KEK, material)."""
-        return aes_key_wrap_with_padding(self._kek, material)
+        return self._held[self.version].wrap(material)
 
-    def unwrap(self, wrapped: bytes, true_length: int) -> bytes:
+    def unwrap(self, wrapped: bytes, true_length: int, version: int | None = None) -> bytes:
         """Return the material. The record's MAC has been checked before.
+
+        Args:
+            wrapped: what `wrap` made.
+            true_length: that the record states.
+            version: of the master key that the record names; None: whichever opens it.
 
         Raises:
             KeyringError: it was not wrapped by this key, or is not of the length that the record states.
         """
-        try:
-            material = aes_key_unwrap_with_padding(self._kek, wrapped)
-        except (InvalidUnwrap, ValueError):
-            raise KeyringError("the wrapped material does not open under this master key") from None
-        if len(material) != true_length:
-            raise KeyringError("the wrapped material is not of the stated length")
-        return material
+        candidates = list(self._held) if version is None else [version]
+        for number in candidates[:-1]:
+            try:
+                return self._unwrapped(wrapped, true_length, number)
+            except KeyringError:
+                continue
+        return self._unwrapped(wrapped, true_length, candidates[-1])
 
     def mac(self, message: bytes) -> bytes:
         """Return the MAC of a record or of the store's check record."""
-        return hmac.digest(self._mac_key, message, "sha256")
+        return self._held[self.version].mac(message)
+
+    def mac_version(self, message: bytes, mac: bytes) -> int:
+        """Return the version of the master key under which the MAC is right; 0 where it is under none."""
+        for version, keys in self._held.items():
+            if hmac.compare_digest(keys.mac(message), mac):
+                return version
+        return 0
 
     def mac_matches(self, message: bytes, mac: bytes) -> bool:
-        """Compare in constant time."""
-        return hmac.compare_digest(self.mac(message), mac)
+        """Whether the MAC is right under any master key that is held."""
+        return self.mac_version(message, mac) != 0
+
+    def encrypt(self, plaintext: bytes) -> bytes:
+        """Return a record's attributes as nobody can read them. The MAC goes over what is returned."""
+        return self._held[self.version].encrypt(plaintext, self._chance(IV_BYTES))
+
+    def decrypt(self, body: bytes, version: int) -> bytes:
+        """Return the attributes of a record whose MAC was right under that master key."""
+        return self._keys(version).decrypt(body)
+
+    # Keys of the store
+
+    def make_store_keys(self) -> None:
+        """Make the keys of a new store."""
+        self._use_store_keys(self._chance(KEY_BYTES), self._chance(KEY_BYTES))
+
+    def wrapped_store_keys(self) -> tuple[bytes, bytes]:
+        """Return the store's naming key and digest key, each wrapped."""
+        return self.wrap(self._naming_key), self.wrap(self._digest_key)
+
+    def open_store(self, naming: bytes, digest: bytes, version: int) -> None:
+        """Use the keys of an existing store, which are wrapped under that master key.
+
+        Raises:
+            KeyringError: they do not open.
+        """
+        self._use_store_keys(
+            self._unwrapped(naming, KEY_BYTES, version),
+            self._unwrapped(digest, KEY_BYTES, version),
+        )
 
     def name(self, partition: int, key_id: bytes) -> bytes:
         """Return the store's name of a key: it means nothing without the naming key."""
@@ -85,6 +174,26 @@ class Keyring:
         prefix = b"change" + operation_id.to_bytes(8, "big") + opcode.to_bytes(2, "big")
         return hmac.digest(self._digest_key, prefix + body, "sha256")[:CHANGE_MARK_BYTES]
 
+    def ledger_mac(self, message: bytes) -> bytes:
+        """Return the MAC of what a node has seen: the same on every node of the cluster, whatever its master key."""
+        return hmac.digest(self._ledger_key, message, "sha256")
 
-def _derive(master_key: bytes, purpose: bytes) -> bytes:
-    return HKDF(SHA256(), MASTER_KEY_BYTES, salt=None, info=b"redoubt/v1/" + purpose).derive(master_key)
+    def _use_store_keys(self, naming_key: bytes, digest_key: bytes) -> None:
+        self._naming_key = naming_key
+        self._digest_key = digest_key
+        self._ledger_key = derive(naming_key, b"ledger")
+
+    def _keys(self, version: int) -> DerivedKeys:
+        keys = self._held.get(version)
+        if keys is None:
+            raise KeyringError(f"master key version {version} is not held by this node")
+        return keys
+
+    def _unwrapped(self, wrapped: bytes, true_length: int, version: int) -> bytes:
+        try:
+            material = self._keys(version).unwrap(wrapped)
+        except (InvalidUnwrap, ValueError):
+            raise KeyringError("the wrapped material does not open under this master key") from None
+        if len(material) != true_length:
+            raise KeyringError("the wrapped material is not of the stated length")
+        return material

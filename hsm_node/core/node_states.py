@@ -1,20 +1,21 @@
 """What the operator wants of a node (ready, drain, maintain), as a record of the store (design.md section 6, rule 6).
 
 It is sealed like a key's record, under a format number of its own, in the same table and under the same revisions;
-so it is followed, compared and fenced like them.
+so it is followed, compared and fenced like them. It is no secret, and not encrypted.
 """
 
 from typing import Final
 
 import msgspec
 
+from hsm_node.core.envelopes import MALFORMED, Reason, RecordError, open_envelope, seal_envelope
 from hsm_node.core.keyring import Keyring
-from hsm_node.core.records import KEPT_CHANGES, MALFORMED, RecordError, open_envelope, seal_envelope
+from hsm_node.core.records import KEPT_CHANGES
 
 NODE_STATE_FORMAT: Final = 2
 READY: Final = "ready"
 STATES: Final = (READY, "drain", "maintain")
-_MAC_PREFIX: Final = b"redoubt node state\x01"
+_PREFIX: Final = b"redoubt node state\x01"
 
 
 class NodeStateRecord(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True):
@@ -36,7 +37,7 @@ _decoder = msgspec.msgpack.Decoder(NodeStateRecord)
 
 def seal_node_state(record: NodeStateRecord, keyring: Keyring) -> bytes:
     """Return the bytes to store."""
-    return seal_envelope(NODE_STATE_FORMAT, _MAC_PREFIX, _encoder.encode(record), keyring)
+    return seal_envelope(NODE_STATE_FORMAT, _PREFIX, _encoder.encode(record), keyring)
 
 
 def open_node_state(data: bytes, name: bytes, cluster_id: bytes, keyring: Keyring) -> NodeStateRecord:
@@ -45,15 +46,15 @@ def open_node_state(data: bytes, name: bytes, cluster_id: bytes, keyring: Keyrin
     Raises:
         RecordError: it was changed, moved, or belongs to another cluster.
     """
-    body = open_envelope(NODE_STATE_FORMAT, _MAC_PREFIX, data, keyring)
+    body = open_envelope({NODE_STATE_FORMAT: _PREFIX}, data, keyring).body
     try:
         record = _decoder.decode(body)
     except MALFORMED:
-        raise RecordError("its fields are not those of a node's state") from None
+        raise RecordError(Reason.MALFORMED, "its fields are not those of a node's state") from None
     if record.cluster_id != cluster_id:
-        raise RecordError("it belongs to another cluster")
+        raise RecordError(Reason.CLUSTER, "it belongs to another cluster")
     if keyring.node_name(record.node) != name:
-        raise RecordError("it was moved here from another name")
+        raise RecordError(Reason.MOVED, "it was moved here from another name")
     return record
 
 

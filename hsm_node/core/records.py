@@ -1,28 +1,32 @@
 """The one record format of all back ends and stores (design.md section 7).
 
 Theory. RFC 5649 has no associated data, so nothing would tie wrapped material to its attributes. Therefore every
-record is authenticated as a whole: HMAC-SHA256 over the exact bytes of the MessagePack array that holds cluster id,
+record is authenticated as a whole: HMAC-SHA256 over the exact bytes that are stored, which hold cluster id,
 partition, key id, record version, epoch, master key version, type, true length, all attributes and the wrapped
-material. The bytes that are authenticated are the bytes that are stored, so there is only one form to agree on.
-The MAC is checked before anything is read from them, and the row's name afterwards: a row moved or swapped within
-the store is refused like one that was changed. A destroyed key keeps its record as a tombstone without material.
+material. The MAC is checked before anything is decrypted or read, and the row's name afterwards: a row moved or
+swapped within the store is refused like one that was changed. A destroyed key keeps its record as a tombstone
+without material.
+
+Format 3 encrypts all that: a stolen store shows no label, no id, no partition and no public key, only how many
+records there are, how long they are and when they change. Body = random IV, then AES-256-CTR of the MessagePack
+array. Encrypt, then MAC, with two keys: CTR and HMAC because every PKCS#11 device has them, where AES-SIV is rare and
+many a device makes AES-GCM's nonce itself. Format 1 has the array in clear; it is read, and written no more (2 is the
+node state's).
 """
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
+from hsm_node.core.envelopes import MALFORMED, Reason, RecordError, open_envelope, seal_envelope
 from hsm_node.core.keyring import Keyring
 from hsm_wire.messages import U32, KeyInfo, Policy
 
-RECORD_FORMAT: Final = 1
+CLEAR_FORMAT: Final = 1
+RECORD_FORMAT: Final = 3
 KEPT_CHANGES: Final = 8
 """Changes that a record remembers: a re-sent change finds itself among the last 8."""
-_MAC_PREFIX: Final = b"redoubt record\x01"
-
-
-class RecordError(Exception):
-    """A stored record that must not be used; the text is for the log."""
+PREFIXES: Final = {CLEAR_FORMAT: b"redoubt record\x01", RECORD_FORMAT: b"redoubt record\x03"}
 
 
 class Record(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True):
@@ -52,58 +56,52 @@ class Record(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen
     changes: tuple[bytes, ...]
     """Marks of the last changes, the newest last."""
     wrapped: bytes
+    sequence: int = 0
+    """Counts every writing, also what its owner does not see, such as wrapping under a new master key: see `order`."""
+    destroy_at: int = 0
+    """When a scheduled destruction comes, seconds since 1970; 0 = none."""
+    replaces: bytes = b""
+    """The key that this one was rotated from; empty = none."""
+    replaced_by: bytes = b""
+    """The key that this one was rotated to."""
+    answer: bytes = b""
+    """What the creating request was answered beside the key (a ciphertext of ENCAPSULATE): sent again it gets this."""
+
+    @property
+    def order(self) -> int:
+        """How often it was written. A record of before there was a count was written as often as it was changed."""
+        return self.sequence or self.version
 
     def __repr__(self) -> str:
         return f"Record({self.partition}/{self.key_id.hex()}, {self.key_type}, version={self.version})"
 
 
-class _Envelope(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True):
-    format: int
-    body: bytes
-    mac: bytes
-
-
-MALFORMED: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What the decoder raises for bytes that are not the form that is asked for."""
-
 _encoder = msgspec.msgpack.Encoder()
-_record_decoder = msgspec.msgpack.Decoder(Record)
-_envelope_decoder = msgspec.msgpack.Decoder(_Envelope)
+_decoder = msgspec.msgpack.Decoder(Record)
 
 
-def seal_envelope(number: int, prefix: bytes, body: bytes, keyring: Keyring) -> bytes:
-    """Return a body with its format's number and its MAC; the prefix keeps formats apart under one MAC key."""
-    return _encoder.encode(_Envelope(number, body, keyring.mac(prefix + body)))
+def next_record(record: Record, **changes: Any) -> Record:
+    """Return the record after a change that its owner sees."""
+    return msgspec.structs.replace(record, version=record.version + 1, sequence=record.order + 1, **changes)
 
 
-def format_of(data: bytes) -> int:
-    """Return the number of the format, 0 for what is no envelope. Nothing is authenticated by this."""
-    try:
-        return _envelope_decoder.decode(data).format
-    except MALFORMED:
-        return 0
-
-
-def open_envelope(number: int, prefix: bytes, data: bytes, keyring: Keyring) -> bytes:
-    """Return the authentic body.
-
-    Raises:
-        RecordError: it is of another format, was changed, or made under another master key.
-    """
-    try:
-        envelope = _envelope_decoder.decode(data)
-    except MALFORMED:
-        raise RecordError("it is not a record") from None
-    if envelope.format != number:
-        raise RecordError(f"its format {envelope.format} is unknown to this version")
-    if not keyring.mac_matches(prefix + envelope.body, envelope.mac):
-        raise RecordError("it was changed, or made under another master key")
-    return envelope.body
+def rewritten_record(record: Record, **changes: Any) -> Record:
+    """Return the record after a change that its owner does not see."""
+    return msgspec.structs.replace(record, sequence=record.order + 1, **changes)
 
 
 def seal_record(record: Record, keyring: Keyring) -> bytes:
     """Return the bytes to store."""
-    return seal_envelope(RECORD_FORMAT, _MAC_PREFIX, _encoder.encode(record), keyring)
+    return seal_envelope(RECORD_FORMAT, PREFIXES[RECORD_FORMAT], keyring.encrypt(_encoder.encode(record)), keyring)
+
+
+def sealed_under(data: bytes, keyring: Keyring) -> int:
+    """Return the version of the master key that a record was sealed under, which may differ from its material's.
+
+    Raises:
+        RecordError: it is not authentic.
+    """
+    return open_envelope(PREFIXES, data, keyring).version
 
 
 def open_record(data: bytes, name: bytes, cluster_id: bytes, keyring: Keyring) -> Record:
@@ -112,15 +110,15 @@ def open_record(data: bytes, name: bytes, cluster_id: bytes, keyring: Keyring) -
     Raises:
         RecordError: it was changed, moved, belongs to another cluster, or is of a newer format.
     """
-    body = open_envelope(RECORD_FORMAT, _MAC_PREFIX, data, keyring)
+    number, body, version = open_envelope(PREFIXES, data, keyring)
     try:
-        record = _record_decoder.decode(body)
-    except MALFORMED:
-        raise RecordError("its fields are not those of a record") from None
+        record = _decoder.decode(body if number == CLEAR_FORMAT else keyring.decrypt(body, version))
+    except (*MALFORMED, ValueError):  # ValueError: shorter than an IV.
+        raise RecordError(Reason.MALFORMED, "its fields are not those of a record") from None
     if record.cluster_id != cluster_id:
-        raise RecordError("it belongs to another cluster")
+        raise RecordError(Reason.CLUSTER, "it belongs to another cluster")
     if keyring.name(record.partition, record.key_id) != name:
-        raise RecordError("it was moved here from another name")
+        raise RecordError(Reason.MOVED, "it was moved here from another name")
     return record
 
 
@@ -137,4 +135,7 @@ def key_info(record: Record) -> KeyInfo:
         record.origin,
         record.public_key,
         record.policy,
+        record.destroy_at,
+        record.replaces,
+        record.replaced_by,
     )

@@ -9,7 +9,7 @@ import struct
 from hsm_node.core.records import Record
 from hsm_wire.messages import Policy
 
-_HEAD = struct.Struct(">QQB")
+_HEAD = struct.Struct(">QQQB")
 _NOTHING = Policy()
 
 
@@ -27,7 +27,7 @@ class Tombstones:
     def put(self, record: Record, revision: int) -> None:
         """Keep a destroyed key."""
         last = record.changes[-1] if record.changes else b""
-        head = _HEAD.pack(record.version, revision, len(record.creation_digest))
+        head = _HEAD.pack(record.version, record.order, revision, len(record.creation_digest))
         self._packed[record.partition, record.key_id] = head + record.creation_digest + last
 
     def get(self, place: tuple[int, bytes]) -> tuple[Record, int] | None:
@@ -35,7 +35,7 @@ class Tombstones:
         packed = self._packed.get(place)
         if packed is None:
             return None
-        version, revision, length = _HEAD.unpack_from(packed)
+        version, order, revision, length = _HEAD.unpack_from(packed)
         digest = packed[_HEAD.size : _HEAD.size + length]
         last = packed[_HEAD.size + length :]
         partition, key_id = place
@@ -60,14 +60,15 @@ class Tombstones:
                 creation_digest=digest,
                 changes=(last,) if last else (),
                 wrapped=b"",
+                sequence=order,
             ),
             revision,
         )
 
-    def version(self, place: tuple[int, bytes]) -> int:
-        """Return the version of a tombstone; 0 where there is none."""
+    def order(self, place: tuple[int, bytes]) -> int:
+        """Return how often the record of a tombstone was written; 0 where there is none."""
         packed = self._packed.get(place)
-        return 0 if packed is None else int(_HEAD.unpack_from(packed)[0])
+        return 0 if packed is None else int(_HEAD.unpack_from(packed)[1])
 
     def drop(self, place: tuple[int, bytes]) -> None:
         """Forget one, if it is here: its record in the store is not authentic any more."""

@@ -4,10 +4,11 @@ import msgspec
 
 from hsm_daemon import logs
 from hsm_node.backends.base import Backend
+from hsm_node.core.envelopes import Reason, RecordError, format_of
 from hsm_node.core.key_table import Entry, KeyTable
 from hsm_node.core.keyring import Keyring
 from hsm_node.core.node_states import NODE_STATE_FORMAT, NodeStateRecord, open_node_state
-from hsm_node.core.records import RecordError, format_of, open_record
+from hsm_node.core.records import open_record
 from hsm_node.core.refusal import Refusal
 from hsm_node.store.base import Row, Store, StoreError
 from hsm_wire.statuses import Status
@@ -101,7 +102,7 @@ class Follower:
         if self._is_late(row) or (known is not None and row.revision < known.revision):
             return
         if known is not None and record.version < known.record.version:
-            self._refuse(row, RecordError("it is an earlier version than one that was followed"))
+            self._refuse(row, RecordError(Reason.OLDER, "it is an earlier version than one that was followed"))
             return
         self.refused.pop(row.name, None)
         self.node_states[record.node] = NodeStateEntry(record, row.revision)

@@ -1,8 +1,8 @@
 """Invariant: whatever the store returns, a record that is opened is the one that was sealed under that name, and
 everything else is refused with RecordError.
 
-Input: one byte of options, then the bytes of a row; or those of a body that is sealed with the right key (so the
-forms behind the MAC are reached). Run: see `run.py`.
+Input: one byte of options, then the bytes of a row; or those of a body that is sealed with the right key, encrypted
+before or not (so the forms behind the MAC are reached). Run: see `run.py`.
 """
 
 import sys
@@ -10,17 +10,17 @@ from collections.abc import Callable
 
 import msgspec
 
+from hsm_node.core.envelopes import RecordError, format_of, open_envelope, seal_envelope
 from hsm_node.core.keyring import Keyring
 from hsm_node.core.node_states import NodeStateRecord, open_node_state, seal_node_state
-from hsm_node.core.records import Record, RecordError, format_of, open_envelope, open_record, seal_envelope, seal_record
+from hsm_node.core.records import CLEAR_FORMAT, PREFIXES, RECORD_FORMAT, Record, open_record, seal_record
 
 CLUSTER_ID = b"c" * 16
 KEYRING = Keyring(bytes(range(32)))
 KEY_NAME = KEYRING.name(1, b"k" * 16)
 NODE_NAME = KEYRING.node_name("node-1")
-KEY_PREFIX, NODE_PREFIX = b"redoubt record\x01", b"redoubt node state\x01"
-STATE, AUTHENTIC = 1, 2
-OpenEnvelope = Callable[[int, bytes, bytes, Keyring], bytes]
+NODE_PREFIX = b"redoubt node state\x01"
+STATE, AUTHENTIC, ENCRYPTED = 1, 2, 4
 
 
 def opened(row: bytes, *, state: bool) -> Record | NodeStateRecord:
@@ -35,10 +35,12 @@ def one(data: bytes, opener: Callable[..., Record | NodeStateRecord] = opened) -
         return
     options, row = data[0], data[1:]
     state = bool(options & STATE)
-    number, prefix = (2, NODE_PREFIX) if state else (1, KEY_PREFIX)
+    key_format = RECORD_FORMAT if options & ENCRYPTED else CLEAR_FORMAT
+    number, prefix = (2, NODE_PREFIX) if state else (key_format, PREFIXES[key_format])
     if options & AUTHENTIC:
-        row = seal_envelope(number, prefix, row, KEYRING)
-        assert open_envelope(number, prefix, row, KEYRING) == data[1:], "a sealed body is read as another one"
+        body = KEYRING.encrypt(row) if number == RECORD_FORMAT else row
+        row = seal_envelope(number, prefix, body, KEYRING)
+        assert open_envelope({number: prefix}, row, KEYRING).body == body, "a sealed body is read as another one"
     format_of(row)
     try:
         record = opener(row, state=state)

@@ -47,3 +47,62 @@ def test_repr_shows_no_secret_and_a_short_master_key_is_refused(keyring: Keyring
     assert repr(keyring) == "Keyring(<secret>)"
     with pytest.raises(ValueError, match="32 bytes"):
         Keyring(b"short")
+
+
+def test_a_second_master_key_opens_and_seals_only_when_it_is_told_to(keyring: Keyring) -> None:
+    wrapped, mac = keyring.wrap(b"m"), keyring.mac(b"x")
+    keyring.hold(b"2" * 32, 2)
+    assert (keyring.version, keyring.versions, keyring.mac(b"x")) == (1, [1, 2], mac)
+    keyring.use(2)
+    assert keyring.mac(b"x") != mac
+    assert (keyring.mac_version(b"x", mac), keyring.mac_version(b"x", keyring.mac(b"x"))) == (1, 2)
+    assert keyring.unwrap(wrapped, 1) == keyring.unwrap(wrapped, 1, 1) == b"m"
+    for version in (2, 3):
+        with pytest.raises(KeyringError):
+            keyring.unwrap(wrapped, 1, version)
+    keyring.drop(1)
+    with pytest.raises(KeyringError):
+        keyring.unwrap(wrapped, 1)
+    assert keyring.mac_version(b"x", mac) == 0
+
+
+def test_what_cannot_be_held_used_or_dropped_is_refused(keyring: Keyring) -> None:
+    keyring.hold(b"2" * 32, 2)
+    with pytest.raises(ValueError, match="at most 2"):
+        keyring.hold(b"3" * 32, 3)
+    with pytest.raises(ValueError, match="in use"):
+        keyring.drop(1)
+    with pytest.raises(KeyringError, match="version 3 is not held"):
+        keyring.use(3)
+
+
+def test_the_store_says_which_version_a_master_key_is(keyring: Keyring) -> None:
+    wrapped = keyring.wrap(b"m")
+    keyring.hold(b"2" * 32, 2)
+    keyring.renumber(1, 7)
+    assert (keyring.version, keyring.versions) == (7, [7, 8])
+    assert keyring.unwrap(wrapped, 1, 7) == b"m"
+
+
+def test_names_and_digests_stay_when_the_master_key_changes(keyring: Keyring) -> None:
+    keyring.make_store_keys()
+    said = [keyring.name(1, b"a"), keyring.request_digest(1, 1, b""), keyring.ledger_mac(b"")]
+    keyring.hold(b"2" * 32, 2)
+    keyring.use(2)
+    wrapped = keyring.wrapped_store_keys()
+    successor = Keyring(b"2" * 32)
+    assert successor.name(1, b"a") != said[0]
+    successor.open_store(*wrapped, 1)
+    assert [successor.name(1, b"a"), successor.request_digest(1, 1, b""), successor.ledger_mac(b"")] == said
+
+
+def test_store_keys_of_another_master_key_are_refused(keyring: Keyring, other_keyring: Keyring) -> None:
+    with pytest.raises(KeyringError):
+        keyring.open_store(*other_keyring.wrapped_store_keys(), 1)
+
+
+def test_encrypted_attributes_open_under_the_master_key_that_made_them(keyring: Keyring) -> None:
+    body = keyring.encrypt(b"attributes")
+    assert b"attributes" not in body
+    assert keyring.encrypt(b"attributes") != body
+    assert keyring.decrypt(body, 1) == b"attributes"

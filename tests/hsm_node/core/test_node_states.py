@@ -3,9 +3,9 @@
 import msgspec
 import pytest
 
+from hsm_node.core.envelopes import RecordError, format_of
 from hsm_node.core.keyring import Keyring
 from hsm_node.core.node_states import NODE_STATE_FORMAT, next_node_state, open_node_state, seal_node_state
-from hsm_node.core.records import RecordError, format_of
 
 CLUSTER = b"c" * 16
 

@@ -3,14 +3,31 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from hsm_node.core.keyring import Keyring
-from hsm_node.core.records import Record, RecordError, key_info, open_record, seal_record
+from hsm_node.core.envelopes import Reason, RecordError
+from hsm_node.core.keyring import Keyring, KeyringError
+from hsm_node.core.records import (
+    CLEAR_FORMAT,
+    PREFIXES,
+    RECORD_FORMAT,
+    Record,
+    key_info,
+    next_record,
+    open_record,
+    rewritten_record,
+    seal_record,
+    sealed_under,
+)
 
 Make = Callable[..., Record]
 
 
 def opened(data: bytes, keyring: Keyring, key_id: bytes = b"k" * 16) -> Record:
     return open_record(data, keyring.name(1, key_id), b"c" * 16, keyring)
+
+
+def in_clear(body: bytes, keyring: Keyring) -> bytes:
+    """Return a row of format 1."""
+    return msgspec.msgpack.encode([CLEAR_FORMAT, body, keyring.mac(PREFIXES[CLEAR_FORMAT] + body)])
 
 
 def test_a_sealed_record_opens_as_it_was(keyring: Keyring, make_record: Make) -> None:
@@ -41,15 +58,19 @@ def test_a_record_of_another_master_key_is_refused(keyring: Keyring, other_keyri
 
 
 def test_a_newer_format_is_refused(keyring: Keyring) -> None:
-    with pytest.raises(RecordError, match="format 2"):
-        opened(msgspec.msgpack.encode([2, b"", b""]), keyring)
+    with pytest.raises(RecordError, match="format 4") as refused:
+        opened(msgspec.msgpack.encode([4, b"", b""]), keyring)
+    assert refused.value.reason is Reason.FORMAT
 
 
 def test_an_authentic_body_that_is_no_record_is_refused(keyring: Keyring) -> None:
-    body = msgspec.msgpack.encode([1])
-    data = msgspec.msgpack.encode([1, body, keyring.mac(b"redoubt record\x01" + body)])
-    with pytest.raises(RecordError, match="fields"):
-        opened(data, keyring)
+    for body in (msgspec.msgpack.encode([1]), b""):
+        with pytest.raises(RecordError, match="fields"):
+            opened(in_clear(body, keyring), keyring)
+        for encrypted in (keyring.encrypt(body), body):
+            data = [RECORD_FORMAT, encrypted, keyring.mac(PREFIXES[RECORD_FORMAT] + encrypted)]
+            with pytest.raises(RecordError, match="fields"):
+                opened(msgspec.msgpack.encode(data), keyring)
 
 
 def test_key_info_and_repr_show_no_material(make_record: Make) -> None:
@@ -68,6 +89,53 @@ def test_an_authentic_record_of_an_impossible_partition_is_refused(
 
 def test_an_authentic_record_with_text_that_is_not_utf8_is_refused(keyring: Keyring, make_record: Make) -> None:
     body = msgspec.msgpack.encode(make_record()).replace(b"label", b"lab\xff\xff")
-    data = msgspec.msgpack.encode([1, body, keyring.mac(b"redoubt record\x01" + body)])
     with pytest.raises(RecordError, match="fields"):
-        opened(data, keyring)
+        opened(in_clear(body, keyring), keyring)
+
+
+def test_a_record_of_format_1_is_read_and_written_again_as_format_3(keyring: Keyring, make_record: Make) -> None:
+    record = make_record()
+    old = msgspec.structs.astuple(record)[: Record.__struct_fields__.index("sequence")]
+    read = opened(in_clear(msgspec.msgpack.encode(old), keyring), keyring)
+    assert (read, read.order) == (record, record.version)
+    assert msgspec.msgpack.decode(seal_record(read, keyring))[0] == RECORD_FORMAT
+
+
+def test_nothing_of_a_sealed_record_can_be_read_and_it_looks_different_each_time(
+    keyring: Keyring, make_record: Make
+) -> None:
+    record = make_record(label="card-issuing root", public_key=b"p" * 91, creation_digest=b"d" * 32)
+    one, two = seal_record(record, keyring), seal_record(record, keyring)
+    assert one != two
+    for secret in (b"card-issuing", b"p" * 16, b"d" * 16, b"k" * 16, b"hmac-256", record.wrapped):
+        assert secret not in one
+
+
+def test_changes_count_up_seen_by_the_owner_or_not(make_record: Make) -> None:
+    record = make_record(version=3)
+    changed = next_record(record, label="new")
+    again = rewritten_record(changed, wrapped=b"w")
+    assert [(one.version, one.order) for one in (record, changed, again)] == [(3, 3), (4, 4), (4, 5)]
+    assert (changed.label, again.label, again.wrapped) == ("new", "new", b"w")
+    assert next_record(again).order == 6
+
+
+def test_a_record_opens_under_either_master_key_and_says_which(keyring: Keyring, make_record: Make) -> None:
+    record = make_record()
+    old = seal_record(record, keyring)
+    keyring.hold(b"n" * 32, 2)
+    keyring.use(2)
+    new = seal_record(record, keyring)
+    assert opened(old, keyring) == opened(new, keyring) == record
+    assert (sealed_under(old, keyring), sealed_under(new, keyring)) == (1, 2)
+    assert keyring.unwrap(record.wrapped, 32, record.master_key_version) == b"m" * 32
+    keyring.drop(1)
+    with pytest.raises(RecordError, match="another master key"):
+        opened(old, keyring)
+    with pytest.raises(KeyringError, match="version 1 is not held"):
+        keyring.unwrap(record.wrapped, 32, record.master_key_version)
+
+
+def test_the_owner_sees_when_a_key_ends_and_what_it_was_rotated_to(make_record: Make) -> None:
+    info = key_info(make_record(destroy_at=7, replaces=b"a" * 16, replaced_by=b"b" * 16, answer=b"secret"))
+    assert (info.destroy_at, info.replaces, info.replaced_by) == (7, b"a" * 16, b"b" * 16)

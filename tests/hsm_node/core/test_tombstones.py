@@ -11,17 +11,19 @@ MakeRecord = Callable[..., Record]
 
 def test_what_is_asked_of_a_destroyed_key_is_kept(make_record: MakeRecord) -> None:
     tombstones = Tombstones()
-    record = make_record(destroyed=True, version=7, creation_digest=b"d" * 32, changes=(b"a" * 16, b"z" * 16))
+    record = make_record(
+        destroyed=True, version=7, sequence=9, creation_digest=b"d" * 32, changes=(b"a" * 16, b"z" * 16)
+    )
     place = (record.partition, record.key_id)
     tombstones.put(record, 40)
     found = tombstones.get(place)
     assert found is not None
     kept, revision = found
     assert (kept.destroyed, kept.version, kept.creation_digest, kept.changes) == (True, 7, b"d" * 32, (b"z" * 16,))
-    assert (kept.partition, kept.key_id, revision) == (*place, 40)
-    assert (tombstones.version(place), len(tombstones)) == (7, 1)
+    assert (kept.partition, kept.key_id, kept.order, revision) == (*place, 9, 40)
+    assert (tombstones.order(place), len(tombstones)) == (9, 1)
     tombstones.drop(place)
-    assert (tombstones.get(place), tombstones.version(place), len(tombstones)) == (None, 0, 0)
+    assert (tombstones.get(place), tombstones.order(place), len(tombstones)) == (None, 0, 0)
 
 
 def test_one_without_a_mark_is_kept_too(make_record: MakeRecord) -> None:

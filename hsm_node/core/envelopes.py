@@ -1,0 +1,92 @@
+"""The outer form of every row: (format, body, MAC). The bytes that are authenticated are the bytes that are stored.
+
+A format's number says what the body is; a prefix of its own keeps the formats apart under one MAC key, so that no row
+can be passed off as one of another format.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+import msgspec
+
+from hsm_node.core.keyring import Keyring
+
+
+class Reason(StrEnum):
+    """Why a row is refused: the label of the metric."""
+
+    MALFORMED = "malformed"
+    CHANGED = "changed"
+    FORMAT = "format"
+    CLUSTER = "cluster"
+    MOVED = "moved"
+    OLDER = "older"
+    MISSING = "missing"
+
+
+class RecordError(Exception):
+    """A stored record that must not be used; the text is for the log."""
+
+    def __init__(self, reason: Reason, text: str) -> None:
+        super().__init__(text)
+        self.reason = reason
+
+
+class Opened(NamedTuple):
+    """What an authentic envelope holds."""
+
+    format: int
+    body: bytes
+    version: int
+    """Of the master key that it was sealed under."""
+
+
+class _Envelope(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True):
+    format: int
+    body: bytes
+    mac: bytes
+
+
+MALFORMED: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What the decoder raises for bytes that are not the form that is asked for."""
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(_Envelope)
+
+
+def seal_envelope(number: int, prefix: bytes, body: bytes, keyring: Keyring) -> bytes:
+    """Return a body with its format's number and its MAC."""
+    return _encoder.encode(_Envelope(number, body, keyring.mac(prefix + body)))
+
+
+def format_of(data: bytes) -> int:
+    """Return the number of the format, 0 for what is no envelope. Nothing is authenticated by this."""
+    try:
+        return _decoder.decode(data).format
+    except MALFORMED:
+        return 0
+
+
+def open_envelope(prefixes: Mapping[int, bytes], data: bytes, keyring: Keyring) -> Opened:
+    """Return what an authentic envelope of one of these formats holds.
+
+    Args:
+        prefixes: format's number -> its prefix.
+        data: the row's bytes.
+        keyring: of this node.
+
+    Raises:
+        RecordError: it is of another format, was changed, or made under another master key.
+    """
+    try:
+        envelope = _decoder.decode(data)
+    except MALFORMED:
+        raise RecordError(Reason.MALFORMED, "it is not a record") from None
+    prefix = prefixes.get(envelope.format)
+    if prefix is None:
+        raise RecordError(Reason.FORMAT, f"its format {envelope.format} is unknown to this version")
+    version = keyring.mac_version(prefix + envelope.body, envelope.mac)
+    if not version:
+        raise RecordError(Reason.CHANGED, "it was changed, or made under another master key")
+    return Opened(envelope.format, envelope.body, version)

@@ -1,0 +1,33 @@
+"""The outer form of every row."""
+
+import msgspec
+import pytest
+
+from hsm_node.core.envelopes import Reason, RecordError, format_of, open_envelope, seal_envelope
+from hsm_node.core.keyring import Keyring
+
+PREFIXES = {1: b"one", 2: b"two"}
+
+
+def test_an_envelope_opens_as_what_it_was_sealed_as(keyring: Keyring) -> None:
+    data = seal_envelope(2, b"two", b"body", keyring)
+    assert open_envelope(PREFIXES, data, keyring) == (2, b"body", 1)
+    assert (format_of(data), format_of(b"nonsense")) == (2, 0)
+
+
+def test_a_row_is_not_passed_off_as_one_of_another_format(keyring: Keyring) -> None:
+    number, body, mac = msgspec.msgpack.decode(seal_envelope(2, b"two", b"body", keyring))
+    assert number == 2
+    with pytest.raises(RecordError) as refused:
+        open_envelope(PREFIXES, msgspec.msgpack.encode([1, body, mac]), keyring)
+    assert refused.value.reason is Reason.CHANGED
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [(b"", Reason.MALFORMED), (b"\x93\x01", Reason.MALFORMED), (b"\x93\x09\xc4\x00\xc4\x00", Reason.FORMAT)],
+)
+def test_what_is_no_envelope_of_ours_is_refused(keyring: Keyring, data: bytes, reason: Reason) -> None:
+    with pytest.raises(RecordError) as refused:
+        open_envelope(PREFIXES, data, keyring)
+    assert refused.value.reason is reason
