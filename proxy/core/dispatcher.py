@@ -27,6 +27,9 @@ from proxy.core.switch import LONG, Switch
 
 _STATUS: Final = int(Opcode.STATUS)
 _ADMINISTRATION: Final = frozenset(number for number, row in OPERATIONS.items() if row.work is Work.ADMINISTER)
+AFTERMATH_S: Final = 1.0
+"""Losses of nodes found so soon after the proxy itself stood still make no request a suspect, and no node worse: twice
+the time after which nodes and proxies give each other up."""
 _RATE_WEIGHT: Final = 0.2
 """Share of the newest measurement in the moving mean of answers a second."""
 _RATE_PERIOD_S: Final = 0.25
@@ -86,7 +89,7 @@ class Dispatcher:
             self.counters.answered(_STATUS, 0, 0.0)
             client.sink(self._report(frame, now))
             return
-        if self._bans and self.failover.poison.banned(client.principal.partition, frame, now):
+        if self._bans and self.failover.poison.banned(client.principal, frame, now):
             self.counters.banned += 1
             detail = "a request like this was in flight at two losses of an HSM node; do not send it again"
             self._refuse(client, frame, Status.POISON, detail)
@@ -160,6 +163,8 @@ class Dispatcher:
 
     def link_lost(self, link: Link, *, node_lost: bool, abnormal: bool, now: float) -> None:
         """Move what was in flight on a link that is gone; the table knows of the loss already."""
+        # What stopped this proxy may have stopped its neighbours, or made them give it up: that convicts nobody.
+        abnormal = abnormal and now - self._switch.forgiven_at >= AFTERMATH_S
         self.failover.link_lost(link, node_lost=node_lost, abnormal=abnormal, now=now)
         self.pump(now)
 

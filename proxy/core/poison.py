@@ -18,6 +18,7 @@ from hsm_wire.frames import Frame
 from hsm_wire.operations import OPERATIONS
 from proxy.core.node_table import Node
 from proxy.core.parties import Request
+from proxy.core.principals import Bound
 from proxy.core.settings import Settings
 
 MAX_BANS: Final = 1_024
@@ -30,11 +31,13 @@ in flight, and one at a time they would wait longer than the fault lasts."""
 
 
 class Ban(msgspec.Struct, frozen=True):
-    """What is refused: an operation of a partition with a key."""
+    """What is refused: an operation of a partition with a key; where it names none, that operation of one identity."""
 
     partition: int
     opcode: int
     key_id: bytes
+    identity: str
+    """Empty where there is a key. Without one the whole partition would lose RANDOM for what one client asked."""
 
 
 class Poison:
@@ -68,13 +71,13 @@ class Poison:
         """Refuse its like for a while; return what that is."""
         if len(self.bans) >= MAX_BANS:
             del self.bans[next(iter(self.bans))]
-        ban = _ban(request.client.principal.partition, request.frame)
+        ban = _ban(request.client.principal, request.frame)
         self.bans[ban] = now + self._settings.retry.poison_s
         return ban
 
-    def banned(self, partition: int, frame: Frame, now: float) -> bool:
+    def banned(self, principal: Bound, frame: Frame, now: float) -> bool:
         """Say whether its like was found guilty a short time ago. Ask only if there are any bans: it reads the body."""
-        ban = _ban(partition, frame)
+        ban = _ban(principal, frame)
         until = self.bans.get(ban)
         if until is None:
             return False
@@ -84,10 +87,10 @@ class Poison:
         return True
 
 
-def _ban(partition: int, frame: Frame) -> Ban:
+def _ban(principal: Bound, frame: Frame) -> Ban:
     key_id = b""
     operation = OPERATIONS.get(frame.opcode)
     if operation is not None:
         with suppress(BodyError):  # a body that nobody can read is its own kind of poison: without a key
             key_id = getattr(decode_body(operation.request, frame.body), "key_id", b"") or b""
-    return Ban(partition, frame.opcode, key_id)
+    return Ban(principal.partition, frame.opcode, key_id, "" if key_id else principal.identity)

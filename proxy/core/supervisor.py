@@ -91,7 +91,8 @@ class Supervisor:
             watch.going_away(link, now)
 
     def link_lost(self, link: Link, reason: str, now: float) -> None:
-        """Note that a connection ended."""
+        """Note that a connection ended. After a stall this, too, may be read before the clock's beat."""
+        self._wake(now)
         watch = self._watches.get(link.node)
         if watch is not None:
             watch.link_lost(link, reason, now)

@@ -1,16 +1,23 @@
 """Requests that kill nodes: who is a suspect, who is guilty, what is refused after that."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from hsm_wire import kinds
 from hsm_wire.frames import encode_frame
-from hsm_wire.messages import DescribeKey, encode_body
+from hsm_wire.messages import DescribeKey, Random, encode_body
 from hsm_wire.statuses import Status
 from proxy.core.parties import Request
 from proxy.core.poison import MAX_BANS, Poison
 from proxy.core.settings import Settings
 
-DESCRIBE, SIGN, GENERATE = 0x0103, 0x0201, 0x0101
+DESCRIBE, SIGN, GENERATE, RANDOM = 0x0103, 0x0201, 0x0101, 0x0002
+
+
+def who(partition=1, identity="spiffe://c/client/app"):
+    """Whoever asks: all that bans look at."""
+    return SimpleNamespace(partition=partition, identity=identity)
 
 
 @pytest.fixture
@@ -20,7 +27,7 @@ def court(world):
     split = type(peer)()
 
     def make(opcode=SIGN, body=b"\x90", partition=1, tried=()):
-        client.principal.partition = partition
+        client.principal = who(partition)
         split.sink(encode_frame(kinds.REQUEST, body, request_id=1, opcode=opcode))
         request = Request(client, split.frames[-1], 100.0, 110.0)
         request.tried = tuple(tried)
@@ -60,8 +67,8 @@ def test_its_like_is_refused_for_a_minute_and_then_not(court):
     poison, make, _ = court
     request = make()
     poison.ban(request, 100.0)
-    assert poison.banned(1, request.frame, 159.9)
-    assert not poison.banned(1, request.frame, 160.0)
+    assert poison.banned(who(1), request.frame, 159.9)
+    assert not poison.banned(who(1), request.frame, 160.0)
     assert not poison.bans, "what is over is forgotten"
 
 
@@ -69,17 +76,32 @@ def test_other_partitions_operations_and_keys_are_not_refused(court):
     poison, make, _ = court
     of_a, of_b = (encode_body(DescribeKey(bytes([key]) * 16)) for key in (1, 2))
     poison.ban(make(DESCRIBE, of_a), 100.0)
-    assert poison.banned(1, make(DESCRIBE, of_a).frame, 101.0)
-    assert not poison.banned(1, make(DESCRIBE, of_b).frame, 101.0)
-    assert not poison.banned(2, make(DESCRIBE, of_a).frame, 101.0)
-    assert not poison.banned(1, make(SIGN, of_a).frame, 101.0)
+    assert poison.banned(who(1), make(DESCRIBE, of_a).frame, 101.0)
+    assert not poison.banned(who(1), make(DESCRIBE, of_b).frame, 101.0)
+    assert not poison.banned(who(2), make(DESCRIBE, of_a).frame, 101.0)
+    assert not poison.banned(who(1), make(SIGN, of_a).frame, 101.0)
+
+
+def test_what_has_no_key_is_refused_to_its_own_caller_only(court):
+    poison, make, _ = court
+    frame = make(RANDOM, encode_body(Random(16))).frame
+    poison.ban(make(RANDOM, encode_body(Random(16))), 100.0)
+    assert poison.banned(who(), frame, 101.0)
+    assert not poison.banned(who(identity="spiffe://c/client/other"), frame, 101.0), "a whole partition without RANDOM"
+
+
+def test_with_a_key_it_is_refused_to_the_whole_partition(court):
+    poison, make, _ = court
+    of_a = encode_body(DescribeKey(bytes(16)))
+    poison.ban(make(DESCRIBE, of_a), 100.0)
+    assert poison.banned(who(identity="spiffe://c/client/other"), make(DESCRIBE, of_a).frame, 101.0)
 
 
 @pytest.mark.parametrize(("opcode", "body"), [(DESCRIBE, b"\xc1"), (0x7777, b"\x90")])
 def test_a_body_that_nobody_can_read_is_judged_without_a_key(court, opcode, body):
     poison, make, _ = court
     poison.ban(make(opcode, body), 100.0)
-    assert poison.banned(1, make(opcode, body).frame, 101.0)
+    assert poison.banned(who(1), make(opcode, body).frame, 101.0)
 
 
 def test_what_is_remembered_is_bounded_and_the_oldest_goes(court):
@@ -88,8 +110,8 @@ def test_what_is_remembered_is_bounded_and_the_oldest_goes(court):
         poison.ban(make(partition=partition), 100.0)
     frame = make().frame
     assert len(poison.bans) == MAX_BANS
-    assert not poison.banned(0, frame, 101.0)
-    assert poison.banned(1, frame, 101.0)
+    assert not poison.banned(who(0), frame, 101.0)
+    assert poison.banned(who(1), frame, 101.0)
 
 
 @pytest.mark.parametrize(("waiting", "at_once"), [(0, 1), (1, 1), (127, 1), (128, 2), (640, 10)])

@@ -204,3 +204,34 @@ def test_a_silence_that_the_proxy_slept_through_is_no_loss(watched):
     watched.advance(0.2)
     assert watched.supervisor.stalls == 1
     assert [link for link, _ in watched.closed] == []
+
+
+def test_nodes_that_drop_their_links_after_all_stood_still_make_no_request_a_suspect(watched):
+    """Found by the soak: the whole machine stood still twice, and a RANDOM that was there both times got POISON."""
+    busy(watched, 12)
+    for _ in range(2):
+        watched.advance(0.3)
+        watched.now += 2.0
+        for node in watched.nodes:  # read before the clock is looked at
+            if node.link is not None:
+                watched.supervisor.link_lost(node.link, "the node closed the connection", watched.now)
+        watched.advance(3.0)
+        assert names(watched) == ["n0", "n1", "n2"]
+    assert watched.supervisor.stalls == 2
+    assert [node.errors_in_a_row for node in watched.nodes] == [0, 0, 0]
+    assert not watched.dispatcher.failover.poison.bans
+    assert watched.dispatcher.counters.poisoned == 0
+
+
+@pytest.mark.parametrize(("after_s", "counts"), [(0.5, False), (1.5, True)])
+def test_a_loss_counts_again_when_the_stall_is_a_second_past(watched, after_s, counts):
+    watched.advance(0.3)
+    watched.advance(2.0, beat=2.0)
+    watched.advance(after_s)
+    busy(watched, 12)
+    node = watched.nodes[0]
+    watched.crash(node)
+    assert bool(node.errors_in_a_row) is counts
+    requests = [entry for other in watched.nodes if other.link for entry in other.link.in_flight.values()]
+    suspects = [entry for entry in [*requests, *watched.dispatcher.failover.waiting] if getattr(entry, "losses", 0)]
+    assert bool(suspects) is counts
