@@ -81,8 +81,14 @@ class Keyring:
         self._held.pop(version, None)
 
     def renumber(self, version: int, right: int) -> None:
-        """Correct all versions by what the store says of one: a key's file does not know how often it was rotated."""
+        """Correct all versions by what the store says of one: a key's file does not know how often it was rotated.
+
+        Raises:
+            KeyringError: another one would come before the first.
+        """
         difference = right - version
+        if min(self._held) + difference < MASTER_KEY_VERSION:
+            raise KeyringError(f"the master key of version {right} cannot have a predecessor")
         self._held = {held + difference: keys for held, keys in self._held.items()}
         self.version += difference
 

@@ -2,8 +2,8 @@
 
 The rules of design.md section 6 that a driver keeps: a create happens only where the name is absent, a change
 only at the revision that it names, nothing is ever deleted, and revisions only grow. `changed` and `rows_after`
-are called on the event loop before requests are served; `create` and `change` wait for the disk and are called in
-a thread of their own.
+are called on the event loop before requests are served; `create`, `change` and `read` may wait for the disk and are
+called in a thread of their own.
 """
 
 from typing import Protocol
@@ -23,6 +23,10 @@ class StoreError(Exception):
     """The store did not answer; whether a change happened is open. The text is for the log."""
 
 
+class ReplacedStoreError(StoreError):
+    """What answers is not the store that was followed: another file, or an older state of it."""
+
+
 class Store(Protocol):
     """One node's hold on the store."""
 
@@ -35,10 +39,22 @@ class Store(Protocol):
         """Counts promotions of the DR site."""
 
     def changed(self) -> bool:
-        """Whether another connection has committed since the last call."""
+        """Whether another connection has committed since the last call.
+
+        Raises:
+            ReplacedStoreError: another store stands in its place.
+        """
 
     def rows_after(self, revision: int) -> list[Row]:
-        """Return what is newer, in the order of revisions."""
+        """Return what is newer, in the order of revisions. A row that is out of order has empty data: nobody takes
+        that for authentic.
+
+        Raises:
+            ReplacedStoreError: the store has not come as far as that revision.
+        """
+
+    def read(self, name: bytes) -> Row | None:
+        """Return the newest committed row of that name, whichever node wrote it."""
 
     def create(self, name: bytes, data: bytes) -> Row:
         """Store a record if the name is absent; return the row that is there now, the old one if there was one."""

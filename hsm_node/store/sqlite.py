@@ -7,8 +7,13 @@ commit, so it is served by the new state on whichever node. A node whose look fa
 (NOT_CURRENT). So a commit is its own confirmation, no lease is ever waited for, and `unconfirmed` is always empty.
 
 Two connections: the reader is used on the event loop and never writes, the writer in the store's thread.
+
+Whoever can write the folder can put an older copy of the file in its place, and a connection goes on reading the file
+that it opened. So each look compares the file at the path with the one that was opened, and the revision counter
+with what was followed; a node that finds another store serves no key until its own is back or it was started anew.
 """
 
+import os
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -17,7 +22,8 @@ from typing import Final, TypeVar
 
 from hsm_node.core.keyring import Keyring
 from hsm_node.store import sqlite_schema as schema
-from hsm_node.store.base import Row, StoreError
+from hsm_node.store.base import ReplacedStoreError, Row, StoreError
+from hsm_node.store.check_record import make_check_record
 
 READ_BUSY_TIMEOUT_MS: Final = 50
 """In WAL mode a reader waits for nobody but a recovery after a crash; the event loop stands still meanwhile."""
@@ -45,6 +51,13 @@ class SqliteStore:
             raise
         self._reader.execute(f"PRAGMA busy_timeout = {READ_BUSY_TIMEOUT_MS:d}")
         self._writer = schema.connect(path, schema.BUSY_TIMEOUT_MS)
+        self._path = os.fspath(path)
+        self._file = _identity(self._path)
+        self._row = row
+        self._highest = 0
+        """Revision that was read or written: a file whose counter is lower is an older copy."""
+        self._given = 0
+        """Revision that the transaction gave out."""
         self.cluster_id = row.cluster_id
         self.epoch = row.epoch
         self._seen_version = -1
@@ -52,6 +65,7 @@ class SqliteStore:
         """Held by a transaction: `close` on the loop must not pull the file away from under the writer's thread."""
 
     def changed(self) -> bool:
+        self._check_file()
         try:
             version = self._reader.execute("PRAGMA data_version").fetchone()[0]
         except sqlite3.Error as error:
@@ -63,17 +77,31 @@ class SqliteStore:
         return True
 
     def rows_after(self, revision: int) -> list[Row]:
+        seen_version, self._seen_version = self._seen_version, -1  # What was not read must be read next time.
         try:
             found = self._reader.execute(
                 "SELECT name, revision, data FROM records WHERE revision > ? ORDER BY revision", (revision,)
             ).fetchall()
-        except sqlite3.Error as error:
-            self._seen_version = -1  # What was not read must be read next time.
+            # Read after the rows, so it is never below theirs.
+            counter = self._reader.execute("SELECT revision FROM cluster").fetchone()[0]
+        except (sqlite3.Error, TypeError) as error:  # TypeError: there is no check record any more.
             raise StoreError(str(error)) from None
-        if not all(isinstance(name, bytes) and isinstance(data, bytes) for name, _, data in found):
-            self._seen_version = -1
-            raise StoreError("a row of the store has no bytes where bytes belong; restore it from a backup")
-        return [Row(*row) for row in found]
+        if not isinstance(counter, int) or counter < revision:
+            raise ReplacedStoreError(
+                f"its revision is {counter}, this node has followed {revision}: an older copy stands in its place; "
+                "put the newer one back, or start the node again to use this one"
+            )
+        self._seen_version = seen_version
+        self._highest = max(self._highest, counter)
+        return _in_order(found, revision, counter)
+
+    def read(self, name: bytes) -> Row | None:
+        return self._transaction(lambda: self._read(name))
+
+    def reseal(self, keyring: Keyring) -> None:
+        """Put the check record and the keys in it under the keyring's master key in use."""
+        record = make_check_record(self._row, keyring)
+        self._transaction(lambda: schema.write_check_record(self._writer, record, keyring))
 
     def create(self, name: bytes, data: bytes) -> Row:
         return self._transaction(lambda: self._create(name, data))
@@ -91,12 +119,16 @@ class SqliteStore:
         self._reader.close()
 
     def _create(self, name: bytes, data: bytes) -> Row:
-        found = self._writer.execute("SELECT name, revision, data FROM records WHERE name = ?", (name,)).fetchone()
+        found = self._read(name)
         if found is not None:
-            return Row(*found)
+            return found
         row = Row(name, self._next_revision(), data)
         self._writer.execute("INSERT INTO records VALUES (?, ?, ?)", (row.name, row.revision, row.data))
         return row
+
+    def _read(self, name: bytes) -> Row | None:
+        found = self._writer.execute("SELECT name, revision, data FROM records WHERE name = ?", (name,)).fetchone()
+        return None if found is None else _row(*found)
 
     def _change(self, name: bytes, revision: int, data: bytes) -> Row | None:
         row = Row(name, self._next_revision(), data)
@@ -108,19 +140,63 @@ class SqliteStore:
 
     def _next_revision(self) -> int:
         self._writer.execute("UPDATE cluster SET revision = revision + 1")
-        return int(self._writer.execute("SELECT revision FROM cluster").fetchone()[0])
+        revision = int(self._writer.execute("SELECT revision FROM cluster").fetchone()[0])
+        if revision <= self._highest:
+            raise ReplacedStoreError(
+                f"its revision would be {revision}, but {self._highest} was there: it is an older copy"
+            )
+        self._given = revision
+        return revision
+
+    def _check_file(self) -> None:
+        if _identity(self._path) != self._file:
+            self._seen_version = -1
+            raise ReplacedStoreError(
+                f"{self._path} is another file than the one that this node opened, or gone; put that one back, or "
+                "start the node again to use this one"
+            )
 
     def _transaction(self, work: Callable[[], T]) -> T:
         with self._writing:
             try:
                 self._writer.execute("BEGIN IMMEDIATE")
                 try:
+                    self._check_file()
                     result = work()
                     self._writer.execute("COMMIT")
+                    self._highest = max(self._highest, self._given)
                 except BaseException:
                     if self._writer.in_transaction:
                         self._writer.execute("ROLLBACK")
                     raise
             except sqlite3.Error as error:
                 raise StoreError(str(error)) from None
+            self._check_file()  # Replaced meanwhile: who follows the new file does not see what was just written.
         return result
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    """Return what tells the file at a path from another one that is renamed there."""
+    try:
+        status = os.stat(path)  # A Path takes three times as long, and this is on the way of every request.
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _row(name: object, revision: int, data: object) -> Row:
+    """Return the row; what is no bytes becomes empty bytes, which nobody takes for authentic."""
+    return Row(name if isinstance(name, bytes) else b"", revision, data if isinstance(data, bytes) else b"")
+
+
+def _in_order(found: list[tuple[object, object, object]], after: int, counter: int) -> list[Row]:
+    """Return the rows; one whose revision was never given out counts as damaged, and moves nobody's revision."""
+    rows: list[Row] = []
+    last = after
+    for name, revision, data in found:
+        if isinstance(revision, int) and revision <= counter:
+            last = revision
+            rows.append(_row(name, last, data))
+        else:
+            rows.append(_row(name, last, b""))
+    return rows

@@ -3,23 +3,31 @@
 Theory. The file is made whole under another name and linked into place, so nobody ever sees half of one, and of two
 nodes that start at once one wins and the other uses what it made. An existing file is looked at without being
 opened by SQLite first (header only), so a file that is not ours or is newer is left untouched. Its check record is
-authenticated under the master key: a node with another one stops before it has written anything.
+authenticated before anything is written.
 """
 
 import contextlib
 import os
 import sqlite3
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
 from hsm_daemon.errors import StartError
-from hsm_node.core.keyring import Keyring
+from hsm_node.core.keyring import Keyring, KeyringError
+from hsm_node.store.check_record import (
+    CLUSTER_ID_BYTES,
+    CheckRecord,
+    ClusterRow,
+    make_check_record,
+    open_check_record,
+)
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
+FIRST_SCHEMA_VERSION: Final = 1
+"""The oldest that is upgraded when it is opened."""
 APPLICATION_ID: Final = 0x52444254
-CLUSTER_ID_BYTES: Final = 16
 FIRST_EPOCH: Final = 1
 BUSY_TIMEOUT_MS: Final = 5_000
 """How long a writer waits for the writers of other nodes."""
@@ -31,24 +39,19 @@ PRAGMA user_version = {SCHEMA_VERSION};
 CREATE TABLE cluster (
     only INTEGER PRIMARY KEY CHECK (only = 1),
     cluster_id BLOB NOT NULL, name TEXT NOT NULL, epoch INTEGER NOT NULL, mac BLOB NOT NULL,
-    revision INTEGER NOT NULL
+    revision INTEGER NOT NULL, master_key_version INTEGER, naming_key BLOB, digest_key BLOB
 );
 CREATE TABLE records (name BLOB PRIMARY KEY, revision INTEGER NOT NULL, data BLOB NOT NULL) WITHOUT ROWID;
 CREATE UNIQUE INDEX records_by_revision ON records (revision);
 """
+_GET_CLUSTER_ROW: Final = "SELECT cluster_id, name, epoch, mac FROM cluster"
+_GET_CHECK_RECORD: Final = (
+    "SELECT cluster_id, name, epoch, master_key_version, naming_key, digest_key, mac FROM cluster"
+)
+_SET_CHECK_RECORD: Final = "UPDATE cluster SET master_key_version = ?, naming_key = ?, digest_key = ?, mac = ?"
 
 
-class ClusterRow(msgspec.Struct, frozen=True):
-    """The check record: whose store it is."""
-
-    cluster_id: bytes
-    name: str
-    epoch: int
-
-    @property
-    def authenticated(self) -> bytes:
-        """The bytes that its MAC covers."""
-        return b"redoubt store\x01" + self.cluster_id + self.epoch.to_bytes(8, "big") + self.name.encode()
+T = TypeVar("T", bound=ClusterRow)
 
 
 def connect(path: Path, busy_timeout_ms: int) -> sqlite3.Connection:
@@ -78,8 +81,9 @@ def connect_checked(path: Path) -> sqlite3.Connection:
 
 
 def make_store(path: Path, cluster: str, keyring: Keyring) -> None:
-    """Make the file, unless another node is faster."""
+    """Make the file, unless another node is faster: then its store is used, with the keys in that."""
     fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
+    keyring.make_store_keys()
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         fresh.unlink(missing_ok=True)
@@ -89,9 +93,10 @@ def make_store(path: Path, cluster: str, keyring: Keyring) -> None:
         try:
             connection.executescript(_SCHEMA)
             connection.execute(
-                "INSERT INTO cluster VALUES (1, ?, ?, ?, ?, 0)",
-                (row.cluster_id, row.name, row.epoch, keyring.mac(row.authenticated)),
+                "INSERT INTO cluster (only, cluster_id, name, epoch, mac, revision) VALUES (1, ?, ?, ?, x'', 0)",
+                (row.cluster_id, row.name, row.epoch),
             )
+            write_check_record(connection, make_check_record(row, keyring), keyring)
             connection.execute("PRAGMA journal_mode = WAL")
         finally:
             connection.close()
@@ -104,8 +109,14 @@ def make_store(path: Path, cluster: str, keyring: Keyring) -> None:
             fresh.unlink(missing_ok=True)
 
 
+def write_check_record(connection: sqlite3.Connection, record: CheckRecord, keyring: Keyring) -> None:
+    """Replace the check record; within the caller's transaction."""
+    values = (record.master_key_version, record.naming_key, record.digest_key, keyring.mac(record.authenticated))
+    connection.execute(_SET_CHECK_RECORD, values)
+
+
 def check_header(path: Path) -> None:
-    """Refuse what is not a store of this version, without letting SQLite touch it."""
+    """Refuse what is not a store of this version or an earlier one, without letting SQLite touch it."""
     try:
         with path.open("rb") as file:
             header = file.read(_HEADER_BYTES)
@@ -113,42 +124,87 @@ def check_header(path: Path) -> None:
         raise StartError(f"{path}: the store cannot be read ({error.strerror}); check the file's rights") from None
     if len(header) < _HEADER_BYTES or not header.startswith(_MAGIC):
         raise StartError(f"{path}: the store is damaged or not a store; restore it from a backup")
-    user_version = int.from_bytes(header[60:64], "big")
     application = int.from_bytes(header[68:72], "big")
     if application != APPLICATION_ID:
         raise StartError(f"{path}: this is an SQLite file, but not a Redoubt store; correct [store] path")
-    if user_version > SCHEMA_VERSION:
+    _check_version(path, int.from_bytes(header[60:64], "big"))
+
+
+def _check_version(path: Path, version: int) -> None:
+    if version > SCHEMA_VERSION:
         raise StartError(
-            f"{path}: the store has schema version {user_version}, this program knows {SCHEMA_VERSION}; "
-            "upgrade hsm-node"
+            f"{path}: the store has schema version {version}, this program knows {SCHEMA_VERSION}; upgrade hsm-node"
         )
-    if user_version < SCHEMA_VERSION:
-        raise StartError(f"{path}: the store is damaged (schema version {user_version}); restore it from a backup")
+    if version < FIRST_SCHEMA_VERSION:
+        raise StartError(f"{path}: the store is damaged (schema version {version}); restore it from a backup")
 
 
 def check_content(path: Path, connection: sqlite3.Connection, cluster: str, keyring: Keyring) -> ClusterRow:
-    """Return the check record of a sound store that belongs to this cluster and master key."""
+    """Return what is said of a sound store that belongs to this cluster and master key; the keyring uses its keys."""
     damaged = StartError(f"{path}: the store is damaged; stop its nodes and restore it from a backup")
     try:
         verdict = connection.execute("PRAGMA quick_check(1)").fetchone()
-        found = connection.execute("SELECT cluster_id, name, epoch, mac FROM cluster").fetchone()
         connection.execute("SELECT name, revision, data FROM records LIMIT 1").fetchone()
+        # What the header says may be older than the write-ahead log.
+        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        _check_version(path, version)
+        if verdict != ("ok",):
+            raise damaged
+        if version == FIRST_SCHEMA_VERSION:
+            _upgrade(path, connection, cluster, keyring)
+        record, mac = _check_record(connection, _GET_CHECK_RECORD, CheckRecord)
     except sqlite3.OperationalError as error:
         if "locked" in str(error) or "busy" in str(error):
             raise StartError(f"{path}: the store is locked by another program; stop it and start again") from None
         raise damaged from None
-    except sqlite3.DatabaseError:
+    except (sqlite3.DatabaseError, msgspec.ValidationError):
         raise damaged from None
-    if verdict != ("ok",) or found is None:
-        raise damaged
+    _check_cluster(path, record, cluster)
     try:
-        row = msgspec.convert({"cluster_id": found[0], "name": found[1], "epoch": found[2]}, ClusterRow)
-    except msgspec.ValidationError:
-        raise damaged from None
+        authentic = open_check_record(record, mac, keyring)
+    except KeyringError as error:
+        raise StartError(f"{path}: {error}; correct [keystore] master_key") from None
+    if not authentic:
+        raise _other_master_key(path)
+    return record
+
+
+def _upgrade(path: Path, connection: sqlite3.Connection, cluster: str, keyring: Keyring) -> None:
+    """Make schema 2 of schema 1, whole or not at all: the keys that were derived until now are kept, wrapped."""
+    if len(keyring.versions) > 1:
+        raise StartError(f"{path}: the store has schema version 1; start once with one master key to upgrade it")
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if int(connection.execute("PRAGMA user_version").fetchone()[0]) == FIRST_SCHEMA_VERSION:
+            row, mac = _check_record(connection, _GET_CLUSTER_ROW, ClusterRow)
+            _check_cluster(path, row, cluster)
+            if not isinstance(mac, bytes) or not keyring.mac_matches(row.authenticated, mac):
+                raise _other_master_key(path)
+            for column in ("master_key_version INTEGER", "naming_key BLOB", "digest_key BLOB"):
+                connection.execute(f"ALTER TABLE cluster ADD COLUMN {column}")
+            write_check_record(connection, make_check_record(row, keyring), keyring)
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION:d}")
+        connection.execute("COMMIT")  # Another node may have been faster.
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _check_record(connection: sqlite3.Connection, query: str, form: type[T]) -> tuple[T, object]:
+    """Return the row in that form, and its MAC, which nobody has looked at yet."""
+    found = connection.execute(query).fetchone()
+    if found is None:
+        raise sqlite3.DatabaseError("there is no check record")
+    return msgspec.convert(dict(zip(form.__struct_fields__, found[:-1], strict=True)), form), found[-1]
+
+
+def _check_cluster(path: Path, row: ClusterRow, cluster: str) -> None:
     if row.name != cluster:
         raise StartError(f"{path}: the store belongs to cluster {row.name!r}, not {cluster!r}; correct [store] path")
-    if not isinstance(found[3], bytes) or not keyring.mac_matches(row.authenticated, found[3]):
-        raise StartError(
-            f"{path}: the master key is not the one that this store was made with; correct [keystore] master_key"
-        )
-    return row
+
+
+def _other_master_key(path: Path) -> StartError:
+    return StartError(
+        f"{path}: the master key is not the one that this store was made with; correct [keystore] master_key"
+    )

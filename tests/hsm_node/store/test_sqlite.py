@@ -1,4 +1,5 @@
 import contextlib
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
@@ -6,7 +7,7 @@ from threading import Thread
 import pytest
 
 from hsm_node.core.keyring import Keyring
-from hsm_node.store.base import Row, StoreError
+from hsm_node.store.base import ReplacedStoreError, Row, StoreError
 from hsm_node.store.sqlite import SqliteStore
 
 
@@ -100,3 +101,83 @@ def test_a_store_that_is_closed_amid_changes_ends_them_in_order(tmp_path: Path, 
     again = SqliteStore(tmp_path / "closed.db", "dev", keyring)
     assert again.rows_after(0) == made
     again.close()
+
+
+def test_a_read_shows_what_another_node_wrote_last(stores: list[SqliteStore]) -> None:
+    one, two = stores
+    assert two.read(b"n") is None
+    row = one.create(b"n", b"1")
+    assert two.read(b"n") == row
+    assert one.change(b"n", row.revision, b"2") == two.read(b"n")
+
+
+def copied(path: Path, name: str) -> Path:
+    """Return a copy of a store, as a backup makes it."""
+    target = path.with_name(name)
+    source, sink = sqlite3.connect(path), sqlite3.connect(target)
+    source.backup(sink)
+    source.close()
+    sink.close()
+    return target
+
+
+def test_another_file_in_the_stores_place_is_noticed_until_the_first_is_back(
+    tmp_path: Path, stores: list[SqliteStore]
+) -> None:
+    store, path = stores[0], tmp_path / "store.db"
+    row = store.create(b"n", b"1")
+    assert store.changed()
+    older = copied(path, "older.db")
+    path.rename(tmp_path / "kept.db")
+    for gone in (True, False):
+        if not gone:
+            older.rename(path)
+        for use in (store.changed, lambda: store.create(b"x", b"1"), lambda: store.read(b"n")):
+            with pytest.raises(ReplacedStoreError, match="another file"):
+                use()
+    (tmp_path / "kept.db").replace(path)
+    assert store.changed()
+    assert store.rows_after(0) == [row]
+    assert store.create(b"x", b"1").revision > row.revision
+
+
+def test_an_older_state_in_the_same_file_is_noticed_and_not_written_to(
+    tmp_path: Path, stores: list[SqliteStore]
+) -> None:
+    store, path = stores[0], tmp_path / "store.db"
+    rows = [store.create(bytes([number]), b"1") for number in range(3)]
+    assert store.rows_after(0) == rows
+    connection = sqlite3.connect(path)
+    with connection:
+        connection.execute("DELETE FROM records WHERE revision > 1")
+        connection.execute("UPDATE cluster SET revision = 1")
+    assert store.changed()
+    with pytest.raises(ReplacedStoreError, match="older copy"):
+        store.rows_after(3)
+    assert store.changed(), "what was not read is looked at again"
+    with pytest.raises(ReplacedStoreError, match="older copy"):
+        store.create(b"x", b"1")
+    assert connection.execute("SELECT revision FROM cluster").fetchone() == (1,)
+    with connection:
+        connection.execute("UPDATE cluster SET revision = 9")
+    connection.close()
+    assert store.rows_after(3) == []
+
+
+def test_a_failed_change_gives_its_revision_to_the_next(stores: list[SqliteStore]) -> None:
+    store = stores[0]
+    with pytest.raises(StoreError):
+        store.create(b"n", ["no bytes"])  # type: ignore[arg-type]  # what SQLite cannot store
+    assert store.create(b"n", b"1").revision == 1
+
+
+def test_a_row_that_is_out_of_order_has_no_data_and_hides_no_other(tmp_path: Path, stores: list[SqliteStore]) -> None:
+    store = stores[0]
+    good = store.create(b"good", b"1")
+    connection = sqlite3.connect(tmp_path / "store.db")
+    with connection:
+        connection.execute("INSERT INTO records VALUES (x'01', 1000000, x'01'), ('text', 'text', 'text')")
+    connection.close()
+    assert store.rows_after(0) == [good, Row(b"\x01", good.revision, b""), Row(b"", good.revision, b"")]
+    later = store.create(b"later", b"1")
+    assert store.rows_after(good.revision)[0] == later

@@ -1,0 +1,67 @@
+"""The store's check record: whose store it is, under which master key, and the keys that belong to the store.
+
+It is authenticated under the master key, so a node with another one stops before it has written anything. It holds
+the naming key and the digest key of the store, wrapped: they do not depend on the master key, or its rotation would
+give every row another name. Stores of schema 1 derived both from the master key; they keep those very keys, wrapped,
+when they become schema 2.
+"""
+
+from typing import Annotated, Final
+
+import msgspec
+
+from hsm_node.core.keyring import Keyring
+
+CLUSTER_ID_BYTES: Final = 16
+WRAPPED_KEY_BYTES: Final = 40
+"""RFC 5649 of 32 bytes."""
+_Counter = Annotated[int, msgspec.Meta(ge=0)]
+_WrappedKey = Annotated[bytes, msgspec.Meta(min_length=WRAPPED_KEY_BYTES, max_length=WRAPPED_KEY_BYTES)]
+
+
+class ClusterRow(msgspec.Struct, frozen=True):
+    """What is said of a store of schema 1."""
+
+    cluster_id: Annotated[bytes, msgspec.Meta(min_length=CLUSTER_ID_BYTES, max_length=CLUSTER_ID_BYTES)]
+    name: str
+    epoch: _Counter
+
+    @property
+    def authenticated(self) -> bytes:
+        """The bytes that its MAC covers."""
+        return b"redoubt store\x01" + self.cluster_id + self.epoch.to_bytes(8, "big") + self.name.encode()
+
+
+class CheckRecord(ClusterRow, frozen=True):
+    """What is said of a store since schema 2."""
+
+    master_key_version: _Counter
+    naming_key: _WrappedKey
+    digest_key: _WrappedKey
+
+    @property
+    def authenticated(self) -> bytes:
+        """The bytes that its MAC covers: all but the name have one length."""
+        numbers = self.epoch.to_bytes(8, "big") + self.master_key_version.to_bytes(8, "big")
+        head = b"redoubt store\x02" + self.cluster_id + numbers
+        return head + self.naming_key + self.digest_key + self.name.encode()
+
+
+def make_check_record(row: ClusterRow, keyring: Keyring) -> CheckRecord:
+    """Return the check record of that store under the master key in use, with the store's keys that the ring has."""
+    naming, digest = keyring.wrapped_store_keys()
+    return CheckRecord(row.cluster_id, row.name, row.epoch, keyring.version, naming, digest)
+
+
+def open_check_record(record: CheckRecord, mac: object, keyring: Keyring) -> bool:
+    """Have the keyring use the store's keys and the store's count of master keys; False where it is another's.
+
+    Raises:
+        KeyringError: its versions cannot be what the store says; it was authentic.
+    """
+    version = keyring.mac_version(record.authenticated, mac) if isinstance(mac, bytes) else 0
+    if not version:
+        return False
+    keyring.renumber(version, record.master_key_version)
+    keyring.open_store(record.naming_key, record.digest_key, record.master_key_version)
+    return True
