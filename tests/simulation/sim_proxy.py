@@ -47,6 +47,8 @@ class SimProxy:
         self.stalled = False
         self.stall_ended = 0.0
         """Proxy's time of the end of its last stall or jump."""
+        self.stalls: list[tuple[float, float]] = []
+        """World's times of the begin and end of each stall or jump that is over."""
         self._unread: list[Callable[[], None]] = []
         self._next_beat = 0.0
         now = self.now
@@ -85,11 +87,12 @@ class SimProxy:
         if not self.stalled:
             self.engine.note("the proxy stands still")
             self.stalled = True
-            self.engine.after(seconds, self._wake)
+            self.engine.after(seconds, self._wake, seconds)
 
-    def _wake(self) -> None:
+    def _wake(self, stood_s: float) -> None:
         self.stalled = False
         self.stall_ended = self.now
+        self.stalls.append((self.engine.now - stood_s, self.engine.now))
         self.engine.note("the proxy goes on")
         unread, self._unread = self._unread, []
         if self.engine.rng.random() < 0.5:  # whether timers or sockets come first is the loop's affair
@@ -105,6 +108,7 @@ class SimProxy:
         """Set the proxy's clock forward."""
         self.offset_s += seconds
         self.stall_ended = self.now
+        self.stalls.append((self.engine.now, self.engine.now))
 
     def deliver(self, call: Callable[..., None], *arguments: Any) -> None:
         """Call into the proxy now, or when it reads again."""
