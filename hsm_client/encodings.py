@@ -1,8 +1,12 @@
-"""ECDSA signatures: PKCS#11's r || s on the wire, DER (RFC 3279) for applications. DigestInfo for RSA."""
+"""ECDSA signatures: PKCS#11's r || s on the wire, DER (RFC 3279) for applications. DigestInfo for RSA. Public keys."""
 
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from hsm_client.errors import BadSignature, UnknownMechanism
+from hsm_client.errors import BadSignature, KeyType, UnknownMechanism
+from hsm_wire.messages import KeyInfo
 from hsm_wire.statuses import Status
 
 COORDINATE_BYTES = {"ec-p256": 32, "ec-p384": 48, "ec-p521": 66, "ec-secp256k1": 32}
@@ -47,3 +51,16 @@ def digest_info(hash_name: str, digest: bytes) -> bytes:
             status=Status.UNKNOWN_MECHANISM,
         )
     return prefix + digest
+
+
+def load_public_key(info: KeyInfo) -> PublicKeyTypes:
+    """Return the public part of a key; raises KeyType for a secret key, or one that `cryptography` cannot load."""
+    if not info.public_key:
+        raise KeyType(f"a key of type {info.key_type} has no public part", status=Status.KEY_TYPE)
+    try:
+        return load_der_public_key(info.public_key)
+    except UnsupportedAlgorithm:
+        raise KeyType(
+            f"the `cryptography` installed here does not know keys of type {info.key_type}; use info.public_key (DER)",
+            status=Status.KEY_TYPE,
+        ) from None

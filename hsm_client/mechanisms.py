@@ -57,18 +57,22 @@ def prepare_signature(
     *,
     prehashed: bool,
     parameters: p.Parameters | None,
+    context: bytes = b"",
     allowed: Collection[int] = (),
 ) -> Prepared:
     """Choose how data (or its digest) is signed or verified.
 
+    `context` sets apart signatures of one key for different purposes, where the mechanism has it (ML-DSA, EdDSA).
     `allowed` are the mechanisms of the key's policy, empty where all are: data is not hashed here where the policy
     lacks the form that takes a digest.
 
     Raises:
-        UnknownMechanism: there is no such mechanism, or none for a digest.
+        UnknownMechanism: there is no such mechanism, or none for a digest or with a context.
         BadData: the digest's length is not that of the mechanism's hash.
     """
     row = find_mechanism(mechanism)
+    if context:
+        parameters = _context_parameters(row, context)
     hashable = row.hash_mechanism in m.HASH_NAMES and row.families in ((Family.RSA,), (Family.EC,))
     if parameters is None and row.parameters is p.PssParameters and row.hash_mechanism:
         digest_bytes = hashlib.new(m.HASH_NAMES[row.hash_mechanism]).digest_size
@@ -85,6 +89,14 @@ def prepare_signature(
     if allowed and not prehashed and prepared.number not in allowed:
         return Prepared(row.number, encode_parameters(parameters), data)
     return prepared
+
+
+def _context_parameters(row: Mechanism, context: bytes) -> p.Parameters:
+    if row.parameters is p.MlDsaParameters:
+        return p.MlDsaParameters(context)
+    if row.parameters is p.EddsaParameters:
+        return p.EddsaParameters(context=context)
+    raise UnknownMechanism(f"{row.alias} takes no context; leave it out", status=Status.UNKNOWN_MECHANISM)
 
 
 def _prepare_digest(row: Mechanism, hash_name: str, digest: bytes, parameters: p.Parameters | None) -> Prepared:

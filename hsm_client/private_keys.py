@@ -1,26 +1,25 @@
 """`cryptography` private keys whose secret part stays in the cluster.
 
 They implement the library's abstract classes, so x509 builders, PyJWT and whatever else signs through those take
-them. Data is hashed here; what crosses the wire is a digest (Ed25519: the data). What would need the secret part
-itself raises UnsupportedAlgorithm.
+them. Data is hashed here; what crosses the wire is a digest (Ed25519 and Ed448: the data). What would need the secret
+part itself, or give a shared secret out, raises UnsupportedAlgorithm.
 """
 
 from typing import Any, NoReturn, Protocol, Self, TypeAlias
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa, x25519
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.asymmetric.utils import NoDigestInfo, Prehashed
 
+from hsm_client.derivations import NUMBER_OF_HASH
 from hsm_client.encodings import digest_info
 from hsm_client.errors import KeyType
 from hsm_client.mechanisms import MGF_OF_HASH
 from hsm_wire import mechanisms as m
 from hsm_wire.parameters import OaepParameters, Parameters, PssParameters
 from hsm_wire.statuses import Status
-
-_NUMBER_OF_HASH = {name: number for number, name in m.HASH_NAMES.items()}
 
 
 class ClusterKey(Protocol):
@@ -37,7 +36,7 @@ class ClusterKey(Protocol):
 
 
 class _InCluster:
-    """What all three have in common: the secret part cannot be had, and a copy is the same key."""
+    """What all of them have in common: the secret part cannot be had, and a copy is the same key."""
 
     _key: ClusterKey
 
@@ -55,6 +54,11 @@ class _InCluster:
 
     def _refuse(self) -> NoReturn:
         raise UnsupportedAlgorithm(f"the private part of key {self._key.id} does not leave the cluster")
+
+    def _refuse_exchange(self) -> NoReturn:
+        raise UnsupportedAlgorithm(
+            f"a shared secret does not leave the cluster; make a key of it there: hsm.key({self._key.id!r}).ecdh(peer)"
+        )
 
     def __copy__(self) -> Self:
         return self
@@ -85,7 +89,7 @@ def _digest(data: bytes, algorithm: hashes.HashAlgorithm | Prehashed) -> tuple[h
 
 
 def _hash_number(algorithm: hashes.HashAlgorithm) -> int:
-    number = _NUMBER_OF_HASH.get(algorithm.name)
+    number = NUMBER_OF_HASH.get(algorithm.name)
     if number is None:
         raise UnsupportedAlgorithm(f"{algorithm.name} is not offered with RSA; use SHA256, SHA384 or SHA512")
     return number
@@ -142,13 +146,15 @@ class RsaPrivateKey(_InCluster, rsa.RSAPrivateKey):
         return PssParameters(_hash_number(hash_), _mgf_number(scheme.mgf), salt_bytes)
 
     def decrypt(self, ciphertext: bytes, padding: padding.AsymmetricPadding) -> bytes:
-        """Decrypt OAEP in the cluster."""
+        """Decrypt in the cluster: OAEP, or PKCS#1 v1.5 where the key's policy allows it."""
+        if padding.name == "EMSA-PKCS1-v1_5":  # `cryptography` has one class for signatures and for encryption
+            return self._key.decrypt(ciphertext, m.CKM_RSA_PKCS)
         return self._key.decrypt(ciphertext, m.CKM_RSA_PKCS_OAEP, parameters=_oaep(padding))
 
 
 def _oaep(scheme: padding.AsymmetricPadding) -> OaepParameters:
     if not isinstance(scheme, padding.OAEP):
-        raise UnsupportedAlgorithm(f"{scheme.name} is not offered for decryption; use OAEP")
+        raise UnsupportedAlgorithm(f"{scheme.name} is not offered for decryption; use OAEP or PKCS1v15")
     # OAEP's hash and label have no public accessor.
     return OaepParameters(_hash_number(scheme._algorithm), _mgf_number(scheme.mgf), scheme._label or b"")
 
@@ -182,8 +188,8 @@ class EcPrivateKey(_InCluster, ec.EllipticCurvePrivateKey):
         return self._key.sign(digest, m.CKM_ECDSA)
 
     def exchange(self, *_arguments: Any, **_named: Any) -> NoReturn:
-        """Refuse: a shared secret does not leave the cluster; DERIVE makes a key of it there."""
-        raise UnsupportedAlgorithm("a shared secret does not leave the cluster; derive a key there")
+        """Refuse: a shared secret does not leave the cluster."""
+        self._refuse_exchange()
 
 
 class Ed25519PrivateKey(_InCluster, ed25519.Ed25519PrivateKey):
@@ -202,7 +208,41 @@ class Ed25519PrivateKey(_InCluster, ed25519.Ed25519PrivateKey):
         return self._key.sign(bytes(data), m.CKM_EDDSA)
 
 
-PrivateKey: TypeAlias = RsaPrivateKey | EcPrivateKey | Ed25519PrivateKey
+class Ed448PrivateKey(_InCluster, ed448.Ed448PrivateKey):
+    """An Ed448 key."""
+
+    def __init__(self, key: ClusterKey, public: ed448.Ed448PublicKey) -> None:
+        self._key = key
+        self._public = public
+
+    def public_key(self) -> ed448.Ed448PublicKey:
+        """Return the public part."""
+        return self._public
+
+    def sign(self, data: Any) -> bytes:
+        """Sign in the cluster: the data goes there whole."""
+        return self._key.sign(bytes(data), m.CKM_EDDSA)
+
+
+class X25519PrivateKey(_InCluster, x25519.X25519PrivateKey):
+    """An X25519 key: it has its public part here, and agrees on keys in the cluster only."""
+
+    def __init__(self, key: ClusterKey, public: x25519.X25519PublicKey) -> None:
+        self._key = key
+        self._public = public
+
+    def public_key(self) -> x25519.X25519PublicKey:
+        """Return the public part."""
+        return self._public
+
+    def exchange(self, *_arguments: Any, **_named: Any) -> NoReturn:
+        """Refuse: a shared secret does not leave the cluster."""
+        self._refuse_exchange()
+
+
+SigningKey: TypeAlias = RsaPrivateKey | EcPrivateKey | Ed25519PrivateKey | Ed448PrivateKey
+"""What signs, certificates for example."""
+PrivateKey: TypeAlias = SigningKey | X25519PrivateKey
 
 
 def make_private_key(key: ClusterKey, public: PublicKeyTypes) -> PrivateKey:
@@ -217,4 +257,10 @@ def make_private_key(key: ClusterKey, public: PublicKeyTypes) -> PrivateKey:
         return EcPrivateKey(key, public)
     if isinstance(public, ed25519.Ed25519PublicKey):
         return Ed25519PrivateKey(key, public)
-    raise KeyType(f"key {key.id} is not RSA, EC or Ed25519; use its sign()", status=Status.KEY_TYPE)
+    if isinstance(public, ed448.Ed448PublicKey):
+        return Ed448PrivateKey(key, public)
+    if isinstance(public, x25519.X25519PublicKey):
+        return X25519PrivateKey(key, public)
+    raise KeyType(
+        f"key {key.id} is not RSA, EC, Ed25519, Ed448 or X25519; use the key's own methods", status=Status.KEY_TYPE
+    )

@@ -6,17 +6,20 @@ import weakref
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, Unpack
 
 import msgspec
 
-from hsm_client import client, keys
+from hsm_client import client, encodings
 from hsm_client.config import ClientConfig, load_config
 from hsm_client.errors import make_error
+from hsm_client.new_keys import NewKey
 from hsm_client.portal import PORTAL
 from hsm_client.private_keys import PrivateKey, make_private_key
 from hsm_client.sync_keys import Key
+from hsm_client.sync_objects import StoredObject
 from hsm_wire import messages as m
+from hsm_wire.parameters import Parameters
 from hsm_wire.statuses import Status
 
 _T = TypeVar("_T")
@@ -173,18 +176,56 @@ class Hsm:
             ).info,
         )
 
+    def unwrap_key(
+        self,
+        wrapped: bytes,
+        unwrapping_key: Key,
+        mechanism: str | int,
+        key_type: str,
+        *,
+        parameters: Parameters | None = None,
+        **new: Unpack[NewKey],
+    ) -> Key:
+        """Bring a wrapped key in; raises BadData where no version of `unwrapping_key` wrapped it."""
+        return Key(
+            self,
+            self.run(
+                lambda hsm: hsm.unwrap_key(
+                    wrapped, unwrapping_key.within(hsm), mechanism, key_type, parameters=parameters, **new
+                )
+            ).info,
+        )
+
     def key(self, id_or_label: str) -> Key:
-        """Return the key with that id (32 hex digits) or label."""
+        """Return the key with that id (32 hex digits) or label; of versions of one key, the newest."""
         return Key(self, self.run(lambda hsm: hsm.key(id_or_label)).info)
 
     def find_keys(self, label: str | None = None, key_type: str | None = None) -> list[Key]:
         """Return all keys with that label and type."""
         return [Key(self, found.info) for found in self.run(lambda hsm: hsm.find_keys(label, key_type))]
 
+    def create_object(
+        self, kind: str, value: bytes, *, label: str = "", object_id: str | bytes | None = None
+    ) -> StoredObject:
+        """Store a `certificate` (X.509, DER), a `public-key` (SubjectPublicKeyInfo, DER) or `data`."""
+        made = self.run(lambda hsm: hsm.create_object(kind, value, label=label, object_id=object_id))
+        return StoredObject(self, made.info)
+
+    def object(self, id_or_label: str) -> StoredObject:
+        """Return the object with that id (32 hex digits) or label."""
+        return StoredObject(self, self.run(lambda hsm: hsm.object(id_or_label)).info)
+
+    def find_objects(self, label: str | None = None, kind: str | None = None) -> list[StoredObject]:
+        """Return all objects with that label and kind."""
+        return [StoredObject(self, found.info) for found in self.run(lambda hsm: hsm.find_objects(label, kind))]
+
     def private_key(self, id_or_label: str) -> PrivateKey:
-        """Return a `cryptography` private key (RSA, EC or Ed25519) whose secret part stays in the cluster."""
+        """Return a `cryptography` private key (RSA, EC, Ed25519, Ed448, X25519) whose secret part stays in the cluster.
+
+        An X25519 key, and an EC key's `exchange`, give no shared secret out: see Key.ecdh.
+        """
         key = self.key(id_or_label)
-        return make_private_key(key, keys.load_public_key(key.info))
+        return make_private_key(key, encodings.load_public_key(key.info))
 
 
 async def _started(inner: client.Hsm, work: Callable[[client.Hsm], Coroutine[Any, Any, _T]]) -> _T:

@@ -97,4 +97,4 @@ def wants_key_pair(name: str) -> Iterator[None]:
     try:
         yield
     except errors.KeyType as error:
-        raise CommandError(f"{name} does not do: {error}; name a key of type RSA, EC or Ed25519") from None
+        raise CommandError(f"{name} does not do: {error}; name a key of type RSA, EC, Ed25519 or Ed448") from None

@@ -6,7 +6,7 @@ from typing import Final
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa, x25519
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from hsmctl.failures import USAGE, CommandError
@@ -14,13 +14,21 @@ from hsmctl.failures import USAGE, CommandError
 BACKDATED: Final = datetime.timedelta(minutes=5)
 """The clocks of those who check are not exactly ours."""
 
-PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
-CertifiedKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
+PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey
+CertifiedKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | ed448.Ed448PublicKey
+_TYPES: Final = "RSA, EC, Ed25519 or Ed448"
+
+
+def able_to_sign(key: PrivateKey | x25519.X25519PrivateKey, name: str) -> PrivateKey:
+    """Return the key, if it is of a type that signs."""
+    if isinstance(key, x25519.X25519PrivateKey):
+        raise CommandError(f"{name} does not do: a key of type x25519 signs nothing; name one of type {_TYPES}")
+    return key
 
 
 def hash_for(key: PrivateKey) -> hashes.SHA256 | None:
-    """Return the hash to sign with; Ed25519 has its own."""
-    return None if isinstance(key, ed25519.Ed25519PrivateKey) else hashes.SHA256()
+    """Return the hash to sign with; Ed25519 and Ed448 have their own."""
+    return None if isinstance(key, ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey) else hashes.SHA256()
 
 
 def make_request(key: PrivateKey, subject: x509.Name, names: x509.SubjectAlternativeName | None) -> bytes:
@@ -45,7 +53,7 @@ def make_certificate(
     """Return a certificate for `public_key`, signed by `key`, PEM; without an issuer it is self-signed."""
     issuer_key = issuer.public_key() if issuer is not None else public_key
     if not isinstance(issuer_key, CertifiedKey):
-        raise CommandError("the CA's key cannot sign certificates; use one of type RSA, EC or Ed25519", USAGE)
+        raise CommandError(f"the CA's key cannot sign certificates; use one of type {_TYPES}", USAGE)
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -104,7 +112,7 @@ def key_of(request: x509.CertificateSigningRequest, source: str) -> CertifiedKey
     """Return the key that a request is for, if it is of a type that we certify."""
     key = request.public_key()
     if not isinstance(key, CertifiedKey):
-        raise CommandError(f"the key of {source} is not certified here; make one of type RSA, EC or Ed25519", USAGE)
+        raise CommandError(f"the key of {source} is not certified here; make one of type {_TYPES}", USAGE)
     return key
 
 

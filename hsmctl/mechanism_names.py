@@ -1,6 +1,6 @@
-"""The mechanisms that each command offers by name, and what is said about the others.
+"""The mechanisms that each command offers by name: the protocol's table, less what a command line cannot say.
 
-What a node has not proved is not here, however well the protocol knows it: naming it would only be refused later.
+Whether a node has one is the node's to say: INFO and its refusal name what it lacks.
 """
 
 from typing import Any, Final
@@ -10,17 +10,24 @@ import click
 from hsm_wire.mechanisms import MECHANISM_BY_ALIAS
 from hsm_wire.usages import Usage
 
-_NOT_YET: Final = frozenset({"aes-cbc", "aes-cbc-pad", "aes-ctr", "aes-cmac", "ml-dsa", "rsa-pkcs1-sha1", "rsa-raw"})
-"""In the protocol, but offered by no node so far."""
 _NEEDS_MORE: Final = {"rsa-pss": "rsa-pss-sha256 (with --prehashed where the file holds the digest)"}
 """Mechanisms whose parameters cannot be given on a command line, and what to name instead."""
-CIPHERS: Final = ("aes-gcm", "rsa-oaep")
-SIGNERS: Final = tuple(
-    alias
-    for alias, row in MECHANISM_BY_ALIAS.items()
-    if row.usages & Usage.SIGN and alias not in _NOT_YET and alias not in _NEEDS_MORE
+
+
+def _names(usage: Usage) -> tuple[str, ...]:
+    return tuple(alias for alias, row in MECHANISM_BY_ALIAS.items() if row.usages & usage and alias not in _NEEDS_MORE)
+
+
+SIGNERS: Final = _names(Usage.SIGN)
+CIPHERS: Final = _names(Usage.ENCRYPT)
+WRAPPERS: Final = _names(Usage.WRAP)
+DERIVERS: Final = _names(Usage.DERIVE)
+MEASURABLE: Final = tuple(
+    name
+    for name in dict.fromkeys((*SIGNERS, *CIPHERS))
+    if not MECHANISM_BY_ALIAS[name].digest_input and name != "rsa-raw"
 )
-MEASURABLE: Final = tuple(name for name in SIGNERS if not MECHANISM_BY_ALIAS[name].digest_input) + CIPHERS
+"""What takes data of (almost) any length: `bench` chooses the length, and makes no digests."""
 
 
 class MechanismName(click.Choice[str]):
@@ -32,9 +39,5 @@ class MechanismName(click.Choice[str]):
             return str(value)
         if value in _NEEDS_MORE:
             self.fail(f"{value} needs parameters that cannot be given here; use {_NEEDS_MORE[value]}.", param, ctx)
-        wrong = f"{value!r} is no mechanism"
-        if value in _NOT_YET:
-            wrong = f"no node offers {value} so far"
-        elif value in MECHANISM_BY_ALIAS:
-            wrong = f"{value} does not do this"
+        wrong = f"{value} does not do this" if value in MECHANISM_BY_ALIAS else f"{value!r} is no mechanism"
         return self.fail(f"{wrong}; choose one of {', '.join(self.choices)}.", param, ctx)

@@ -8,7 +8,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import click
 
 import hsm_client.sync
-from hsm_client.client import DEFAULT_TIMEOUT_S
+from hsm_client.cluster import DEFAULT_TIMEOUT_S
 from hsm_wire.opcodes import Opcode
 from hsm_wire.operations import OPERATIONS
 from hsmctl.output import Output

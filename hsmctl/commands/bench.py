@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from hsm_client.client import DEFAULT_TIMEOUT_S
+from hsm_client.cluster import DEFAULT_TIMEOUT_S
 from hsm_client.config import load_config
 from hsmctl.bench.load import Load
 from hsmctl.bench.plan import LoadPlan

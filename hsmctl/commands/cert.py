@@ -8,7 +8,7 @@ from cryptography import x509
 from hsmctl.distinguished_names import alternative_names, subject_of
 from hsmctl.failures import USAGE, CommandError, wants_key_pair
 from hsmctl.files import one_standard_input, read_input, write_output
-from hsmctl.issuing import key_of, load_authority, load_request, make_certificate, names_of
+from hsmctl.issuing import able_to_sign, key_of, load_authority, load_request, make_certificate, names_of
 from hsmctl.session import Session, cluster_options
 
 MAX_DAYS = 36_500
@@ -37,7 +37,7 @@ def _self_signed(
     session: Session, name: str, subject: x509.Name, names: x509.SubjectAlternativeName | None, days: int, ca: bool
 ) -> bytes:
     with session.cluster() as cluster, wants_key_pair(name):
-        key = cluster.private_key(name)
+        key = able_to_sign(cluster.private_key(name), name)
         return make_certificate(key, subject, key.public_key(), now=_now(), days=days, names=names, ca=ca)
 
 
@@ -91,7 +91,7 @@ def issue(session: Session, ca_key: str, ca_cert: str, request_file: str, days: 
     authority = load_authority(read_input(ca_cert), ca_cert)
     request = load_request(read_input(request_file), request_file)
     with session.cluster() as cluster, wants_key_pair(ca_key):
-        key = cluster.private_key(ca_key)
+        key = able_to_sign(cluster.private_key(ca_key), ca_key)
         if key.public_key() != authority.public_key():
             raise CommandError(
                 f"{ca_cert} is not the certificate of key {ca_key}; name the two that belong together", USAGE

@@ -5,7 +5,7 @@ import click
 from hsmctl.distinguished_names import alternative_names, subject_of
 from hsmctl.failures import wants_key_pair
 from hsmctl.files import write_output
-from hsmctl.issuing import make_request
+from hsmctl.issuing import able_to_sign, make_request
 from hsmctl.session import Session, cluster_options
 
 
@@ -22,7 +22,7 @@ def csr(session: Session, name: str, subject: str, sans: tuple[str, ...], out: s
     """
     wanted, names = subject_of(subject), alternative_names(sans)
     with session.cluster() as cluster, wants_key_pair(name):
-        data = make_request(cluster.private_key(name), wanted, names)
+        data = make_request(able_to_sign(cluster.private_key(name), name), wanted, names)
     if out != "-" or not session.out.as_json:
         write_output(out, data)
     session.out.result({"key": name, "csr": data.decode()})

@@ -7,6 +7,8 @@ import pytest
 from hsm_client.errors import BadData, UnknownMechanism
 from hsm_client.mechanisms import LOCAL_HASH_BYTES, prepare_cipher, prepare_signature
 from hsm_wire import mechanisms as m
+from hsm_wire import parameters as p
+from hsm_wire.messages import NIL_PARAMETERS, decode_body
 
 LONG = bytes(LOCAL_HASH_BYTES + 1)
 
@@ -40,3 +42,37 @@ def test_large_data_is_sent_whole_where_the_keys_policy_has_no_form_for_digests(
     assert (whole.number, whole.data) == (m.CKM_ECDSA_SHA256, data)
     both = [m.CKM_ECDSA_SHA256, m.CKM_ECDSA]
     assert prepare_signature("ecdsa-sha256", data, prehashed=False, parameters=None, allowed=both).data != data
+
+
+def test_a_context_is_the_mechanisms_parameter_where_it_has_one():
+    def parameters(mechanism, form):
+        made = prepare_signature(mechanism, b"x", prehashed=False, parameters=None, context=b"c")
+        return decode_body(form, made.parameters)
+
+    assert parameters("ml-dsa", p.MlDsaParameters).context == b"c"
+    assert parameters("eddsa", p.EddsaParameters).context == b"c"
+    for mechanism in ("hmac-sha256", "ecdsa-sha256", "rsa-pss-sha256"):
+        with pytest.raises(UnknownMechanism, match="no context"):
+            parameters(mechanism, p.MlDsaParameters)
+
+
+@pytest.mark.parametrize(
+    ("mechanism", "iv", "expected"),
+    [
+        ("aes-cbc", b"i" * 16, p.IvParameters(b"i" * 16)),
+        ("aes-cbc-pad", b"", p.IvParameters()),
+        ("aes-ctr", b"i" * 16, p.CtrParameters(128, b"i" * 16)),
+        ("aes-gcm", b"i" * 12, p.GcmParameters(b"i" * 12)),
+        ("rsa-oaep", b"", p.OaepParameters(m.CKM_SHA256, p.CKG_MGF1_SHA256)),
+    ],
+)
+def test_the_initialisation_vector_goes_where_the_mechanism_has_it(mechanism, iv, expected):
+    made = prepare_cipher(mechanism, b"", iv=iv, aad=b"", parameters=None)
+    assert decode_body(type(expected), made.parameters) == expected
+
+
+@pytest.mark.parametrize("mechanism", ["rsa-pkcs1", "rsa-raw", "aes-kw", "aes-kwp"])
+def test_a_mechanism_without_parameters_has_nil(mechanism):
+    assert prepare_cipher(mechanism, b"", iv=b"", aad=b"", parameters=None).parameters == NIL_PARAMETERS
+    with pytest.raises(UnknownMechanism, match="no additional data"):
+        prepare_cipher(mechanism, b"", iv=b"", aad=b"a", parameters=None)

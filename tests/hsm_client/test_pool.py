@@ -7,7 +7,7 @@ from random import Random
 import pytest
 from fake_cluster import FakeProxy
 
-from hsm_client.client import CONNECT_S
+from hsm_client.cluster import CONNECT_S
 from hsm_client.config import ClientConfig, ProxyAddress
 from hsm_client.connection import Connection
 from hsm_client.errors import Denied, make_error

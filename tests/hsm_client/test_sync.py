@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from hsm_client import client, sync
+from hsm_client import cluster, sync
 from hsm_client.config import ClientConfig, ProxyAddress
 from hsm_client.connection import Connection
 from hsm_client.errors import Cancelled, ClusterUnreachable, Denied, make_error
@@ -91,7 +91,7 @@ def test_each_of_many_threads_ends_by_its_own_deadline_when_no_proxy_is_there(fa
 def test_a_first_call_waits_for_the_cluster_until_its_own_deadline_and_not_as_long_as_open(
     fake_cluster, configured, monkeypatch
 ):
-    monkeypatch.setattr(client, "CONNECT_S", 0.05)
+    monkeypatch.setattr(cluster, "CONNECT_S", 0.05)
     config = configured(fake_cluster.proxy)
     fake_cluster.call(fake_cluster.proxy.stop())
     hsm = sync.connect(config, timeout_s=20)

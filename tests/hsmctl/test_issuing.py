@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, mldsa, rsa, x25519
 
 from hsmctl.distinguished_names import alternative_names, subject_of
 from hsmctl.failures import CommandError
 from hsmctl.issuing import (
     PrivateKey,
+    able_to_sign,
     key_of,
     load_authority,
     load_certificate,
@@ -27,11 +28,13 @@ def now() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC)
 
 
-@pytest.fixture(params=["rsa", "ec", "ed25519"])
+@pytest.fixture(params=["rsa", "ec", "ed25519", "ed448"])
 def key(request: pytest.FixtureRequest) -> PrivateKey:
     if request.param == "rsa":
         return rsa.generate_private_key(65537, 2048)
-    return ec.generate_private_key(ec.SECP256R1()) if request.param == "ec" else ed25519.Ed25519PrivateKey.generate()
+    if request.param == "ec":
+        return ec.generate_private_key(ec.SECP256R1())
+    return (ed25519.Ed25519PrivateKey if request.param == "ed25519" else ed448.Ed448PrivateKey).generate()
 
 
 def test_openssl_verifies_the_chain_from_request_to_certificate(key: PrivateKey, tmp_path: Path) -> None:
@@ -85,6 +88,12 @@ def test_a_request_for_a_type_of_key_that_we_certify_gives_its_key(key: PrivateK
 
 def test_a_request_for_another_type_of_key_is_refused() -> None:
     builder = x509.CertificateSigningRequestBuilder().subject_name(subject_of("CN=x"))
-    request = builder.sign(ed448.Ed448PrivateKey.generate(), None)
+    request = builder.sign(mldsa.MLDSA44PrivateKey.generate(), None)
     with pytest.raises(CommandError, match=r"the key of x\.csr is not certified here; "):
         key_of(request, "x.csr")
+
+
+def test_a_key_that_only_agrees_on_keys_signs_nothing(key: PrivateKey) -> None:
+    assert able_to_sign(key, "tls") is key
+    with pytest.raises(CommandError, match="tls does not do: a key of type x25519 signs nothing; name one of type RSA"):
+        able_to_sign(x25519.X25519PrivateKey.generate(), "tls")

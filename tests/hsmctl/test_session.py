@@ -11,7 +11,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from hsm_client import client
+from hsm_client import cluster
 from hsm_client.connection import GRACE_S
 from hsm_wire import kinds
 from hsm_wire.frames import encode_frame
@@ -167,12 +167,12 @@ def test_a_timeout_bounds_connecting_and_asking_together(late: str, tmp_path: Pa
 def test_a_timeout_longer_than_the_usual_time_to_connect_goes_on_trying_until_then(
     config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "CONNECT_S", 0.05)
+    monkeypatch.setattr(cluster, "CONNECT_S", 0.05)
     assert took_s(["random", "8", "--timeout", "1"], config) >= 1.0
 
 
 def test_without_a_timeout_a_cluster_that_cannot_be_reached_is_said_so_after_the_usual_time_to_connect(
     config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "CONNECT_S", 0.05)
-    assert took_s(["random", "8"], config) < client.DEFAULT_TIMEOUT_S / 2
+    monkeypatch.setattr(cluster, "CONNECT_S", 0.05)
+    assert took_s(["random", "8"], config) < cluster.DEFAULT_TIMEOUT_S / 2

@@ -27,6 +27,6 @@ def test_the_request_goes_to_its_file_and_with_json_into_the_json(shell, tmp_pat
 def test_wrong_subjects_names_keys_and_files_are_one_line(shell, tmp_path: Path) -> None:
     assert "CN=" in shell.bad(2, "csr", "--key", "p256", "--subject", "")
     assert "dns:NAME" in shell.bad(2, "csr", "--key", "p256", "--subject", "CN=x", "--san", "www")
-    assert "RSA, EC or Ed25519" in shell.bad(1, "csr", "--key", "aes", "--subject", "CN=x")
+    assert "RSA, EC, Ed25519 or Ed448" in shell.bad(1, "csr", "--key", "aes", "--subject", "CN=x")
     assert "hsmctl key list" in shell.bad(1, "csr", "--key", "none", "--subject", "CN=x")
     assert "cannot write" in shell.bad(2, "csr", "--key", "p256", "--subject", "CN=x", "--out", tmp_path)

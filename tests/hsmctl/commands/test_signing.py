@@ -104,7 +104,7 @@ def test_wrong_keys_and_files_are_one_line_that_says_what_to_do(shell, tmp_path:
     ("mechanism", "words"),
     [
         ("rsa-pss", "use rsa-pss-sha256 (with --prehashed where the file holds the digest)"),
-        ("ml-dsa", "no node offers ml-dsa so far; choose one of rsa-pkcs1"),
+        ("ml-kem", "ml-kem does not do this; choose one of rsa-pkcs1"),
         ("aes-gcm", "aes-gcm does not do this; choose"),
         ("rot13", "'rot13' is no mechanism; choose"),
     ],

@@ -1,0 +1,37 @@
+"""What every operation that makes a key takes beside its type."""
+
+from typing import NamedTuple, TypedDict
+
+from hsm_client.key_ids import chosen_key_id
+from hsm_wire import messages as m
+
+
+class NewKey(TypedDict, total=False):
+    """The named arguments of `derive`, `unwrap_key`, `encapsulate` and others; all may be left out."""
+
+    label: str
+    usage: int | None
+    """Bits of hsm_wire.usages.Usage; None = the default of the key's type."""
+    policy: m.Policy | None
+    """See hsm_client.policy; None = the default."""
+    key_id: str | bytes | None
+    """None = a fresh one, kept over all re-sendings, so that sending twice makes one key."""
+
+
+class KeyFields(NamedTuple):
+    """The same as the bodies of requests have it."""
+
+    key_id: bytes
+    label: str
+    usage: int
+    policy: m.Policy
+
+
+def key_fields(new: NewKey) -> KeyFields:
+    """Return the fields of a request that makes this key; raises BadRequest for a wrong id."""
+    return KeyFields(
+        chosen_key_id(new.get("key_id")),
+        new.get("label", ""),
+        int(new.get("usage") or 0),
+        new.get("policy") or m.Policy(),
+    )
