@@ -75,7 +75,7 @@ class CheckKey(Protocol):
 
 
 class Backend(Protocol):
-    """Makes, loads and uses keys. `generate` and `import_key` run in threads, all else on the loop."""
+    """Makes, loads and uses keys. Whatever makes or wraps a key runs in a thread; `load` and the rest on the loop."""
 
     @property
     def offered(self) -> Mapping[int, Usage]:
@@ -96,6 +96,30 @@ class Backend(Protocol):
 
     def load(self, record: Record) -> LoadedKey:
         """Return the key at work; loading is cached."""
+
+    def wrap_key(self, record: Record, mechanism: int, parameters: Parameters | None, target: Record) -> bytes:
+        """Return the target's material under the wrapping key `record`: PKCS#8 of private keys, bytes of secret ones.
+
+        BAD_DATA where the mechanism cannot hold it.
+        """
+
+    def unwrap_key(
+        self, record: Record, mechanism: int, parameters: Parameters | None, wrapped: bytes, key_type: KeyType
+    ) -> WrappedKey:
+        """Take a key that `record` unwraps; BAD_DATA, in one sentence, where it does not or is not of that type."""
+
+    def derive(self, record: Record, mechanism: int, parameters: Parameters | None, key_type: KeyType) -> WrappedKey:
+        """Make a secret key from `record` (ECDH, HKDF); BAD_DATA where the peer's public key is none."""
+
+    def encapsulate(
+        self, record: Record, mechanism: int, parameters: Parameters | None, key_type: KeyType
+    ) -> tuple[bytes, WrappedKey]:
+        """Return a ciphertext and the secret key that whoever decapsulates it gets (FIPS 203)."""
+
+    def decapsulate(
+        self, record: Record, mechanism: int, parameters: Parameters | None, ciphertext: bytes, key_type: KeyType
+    ) -> WrappedKey:
+        """Return the secret key of a ciphertext; BAD_DATA where it has the wrong length."""
 
     def check_key(self) -> "CheckKey":
         """Make the key of the deep check; called once, at start."""

@@ -1,4 +1,7 @@
-"""ECDSA on the NIST curves (FIPS 186-5). On the wire a signature is r || s, each as long as the curve's order."""
+"""ECDSA and ECDH on the NIST curves (FIPS 186-5, SP 800-56A) and secp256k1 (SEC 2).
+
+On the wire a signature is r || s, each as long as the curve's order.
+"""
 
 from typing import Final
 
@@ -10,8 +13,10 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
     encode_dss_signature,
 )
 
-from hsm_node.backends.base import LoadedKey, bad_signature
+from hsm_node.backends.base import bad_signature
 from hsm_node.backends.hashes import HASH_BY_LENGTH, HASHES
+from hsm_node.backends.key_agreement import agreed_key, agreement, wrong_peer
+from hsm_node.backends.software_key import SoftwareKey
 from hsm_node.core.refusal import Refusal
 from hsm_wire import mechanisms as ckm
 from hsm_wire.mechanisms import MECHANISMS
@@ -23,6 +28,7 @@ CURVES: Final[dict[str, ec.EllipticCurve]] = {
     "ec-p256": ec.SECP256R1(),
     "ec-p384": ec.SECP384R1(),
     "ec-p521": ec.SECP521R1(),
+    "ec-secp256k1": ec.SECP256K1(),
 }
 _SIGNING: Final = Usage.SIGN | Usage.VERIFY
 OFFERED: Final[dict[int, Usage]] = {
@@ -30,6 +36,12 @@ OFFERED: Final[dict[int, Usage]] = {
     ckm.CKM_ECDSA_SHA256: _SIGNING,
     ckm.CKM_ECDSA_SHA384: _SIGNING,
     ckm.CKM_ECDSA_SHA512: _SIGNING,
+}
+# Above DEAR_S; the others' signatures are below.
+_DEAR: Final[dict[str, Usage]] = {
+    "secp384r1": Usage.VERIFY,
+    "secp521r1": Usage.VERIFY,
+    "secp256k1": Usage.SIGN | Usage.VERIFY,
 }
 # Made once: signing with P-256 costs no more than ten times what making these objects would.
 _WHOLE: Final = {
@@ -39,7 +51,7 @@ _WHOLE: Final = {
 _DIGEST: Final = {length: ec.ECDSA(Prehashed(algorithm)) for length, algorithm in HASH_BY_LENGTH.items()}
 
 
-class EcKey(LoadedKey):
+class EcKey(SoftwareKey):
     """An EC private key."""
 
     __slots__ = ("_bytes", "_private", "_public", "dear")
@@ -48,7 +60,7 @@ class EcKey(LoadedKey):
         self._private = private
         self._public = private.public_key()
         self._bytes = (private.curve.key_size + 7) // 8
-        self.dear = 0 if isinstance(private.curve, ec.SECP256R1) else int(Usage.VERIFY)
+        self.dear = int(_DEAR.get(private.curve.name, 0))
 
     def sign(self, mechanism: int, _parameters: Parameters | None, data: bytes) -> bytes:
         r, s = decode_dss_signature(self._private.sign(data, _algorithm(mechanism, data)))
@@ -64,6 +76,13 @@ class EcKey(LoadedKey):
             self._public.verify(der, data, algorithm)
         except InvalidSignature:
             raise bad_signature() from None
+
+    def derive(self, _mechanism: int, parameters: Parameters | None, length: int) -> bytes:
+        parameters, peer = agreement(parameters)
+        curve = self._private.curve
+        if not isinstance(peer, ec.EllipticCurvePublicKey) or peer.curve.name != curve.name:
+            raise wrong_peer(f"on the curve {curve.name}")
+        return agreed_key(parameters, self._private.exchange(ec.ECDH(), peer), length)
 
 
 def _algorithm(mechanism: int, data: bytes) -> ec.ECDSA:

@@ -1,11 +1,13 @@
-"""Ed25519 (RFC 8032): the pure form, without context or pre-hash."""
+"""Ed25519 and Ed448 (RFC 8032): the pure forms, without context or pre-hash, which the library lacks."""
 
 from typing import Final
 
 from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from hsm_node.backends.base import LoadedKey, bad_signature
+from hsm_node.backends.base import bad_signature
+from hsm_node.backends.software_key import SoftwareKey
 from hsm_node.core.refusal import Refusal
 from hsm_wire.mechanisms import CKM_EDDSA
 from hsm_wire.parameters import EddsaParameters, Parameters
@@ -14,15 +16,18 @@ from hsm_wire.usages import Usage
 
 OFFERED: Final[dict[int, Usage]] = {CKM_EDDSA: Usage.SIGN | Usage.VERIFY}
 
+EdwardsPrivate = Ed25519PrivateKey | Ed448PrivateKey
 
-class EdwardsKey(LoadedKey):
-    """An Ed25519 private key."""
 
-    __slots__ = ("_private", "_public")
+class EdwardsKey(SoftwareKey):
+    """An Ed25519 or Ed448 private key."""
 
-    def __init__(self, private: Ed25519PrivateKey) -> None:
+    __slots__ = ("_private", "_public", "dear")
+
+    def __init__(self, private: EdwardsPrivate) -> None:
         self._private = private
         self._public = private.public_key()
+        self.dear = 0 if isinstance(private, Ed25519PrivateKey) else int(Usage.SIGN | Usage.VERIFY)
 
     def sign(self, _mechanism: int, parameters: Parameters | None, data: bytes) -> bytes:
         _check_pure(parameters)
@@ -38,4 +43,4 @@ class EdwardsKey(LoadedKey):
 
 def _check_pure(parameters: Parameters | None) -> None:
     if isinstance(parameters, EddsaParameters) and (parameters.prehash or parameters.context):
-        raise Refusal(Status.BAD_REQUEST, "Ed25519 signs without pre-hash and context here")
+        raise Refusal(Status.BAD_REQUEST, "EdDSA works without pre-hash and context here: leave both out")

@@ -1,4 +1,8 @@
-"""RSA on `cryptography`: PKCS#1 v1.5 signatures, PSS and OAEP (RFC 8017)."""
+"""RSA on `cryptography` (RFC 8017): PKCS#1 v1.5 signatures and encryption, PSS, OAEP.
+
+PKCS#1 v1.5 decryption is safe only where wrong padding gives the same wrong plaintext each time, on every node, as
+OpenSSL does since 3.2 (implicit rejection): the self-test proves it at start, or decryption is not offered.
+"""
 
 from typing import Final
 
@@ -8,8 +12,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP, PSS, PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
-from hsm_node.backends.base import LoadedKey, bad_ciphertext, bad_signature
+from hsm_node.backends.base import bad_ciphertext, bad_signature
 from hsm_node.backends.hashes import HASH_BY_LENGTH, HASHES, parameter_hash, parameter_mask
+from hsm_node.backends.software_key import SoftwareKey
 from hsm_node.core.refusal import Refusal
 from hsm_wire import mechanisms as ckm
 from hsm_wire.mechanisms import MECHANISMS
@@ -18,8 +23,12 @@ from hsm_wire.statuses import Status
 from hsm_wire.usages import Usage
 
 _SIGNING: Final = Usage.SIGN | Usage.VERIFY
+_CIPHER: Final = Usage.ENCRYPT | Usage.DECRYPT
+# Without CKM_RSA_X_509: the library has no raw operation with the private key, and Python's `pow` takes a time that
+# tells of the key.
 OFFERED: Final[dict[int, Usage]] = {
-    ckm.CKM_RSA_PKCS: _SIGNING,
+    ckm.CKM_RSA_PKCS: _SIGNING | _CIPHER,
+    ckm.CKM_SHA1_RSA_PKCS: _SIGNING,
     ckm.CKM_SHA256_RSA_PKCS: _SIGNING,
     ckm.CKM_SHA384_RSA_PKCS: _SIGNING,
     ckm.CKM_SHA512_RSA_PKCS: _SIGNING,
@@ -27,7 +36,7 @@ OFFERED: Final[dict[int, Usage]] = {
     ckm.CKM_SHA256_RSA_PKCS_PSS: _SIGNING,
     ckm.CKM_SHA384_RSA_PKCS_PSS: _SIGNING,
     ckm.CKM_SHA512_RSA_PKCS_PSS: _SIGNING,
-    ckm.CKM_RSA_PKCS_OAEP: Usage.ENCRYPT | Usage.DECRYPT,
+    ckm.CKM_RSA_PKCS_OAEP: _CIPHER | Usage.WRAP | Usage.UNWRAP,
 }
 PUBLIC_EXPONENT: Final = 65_537
 MIN_BITS: Final = 2048
@@ -39,13 +48,17 @@ _DIGEST_INFO_PREFIXES: Final[dict[bytes, hashes.HashAlgorithm]] = {
     bytes.fromhex("3051300d060960864801650304020305000440"): hashes.SHA512(),
 }
 _PREFIX_BYTES: Final = 19
+_PKCS1_PADDING_BYTES: Final = 11
+"""At least, of an encryption (RFC 8017, section 7.2.1)."""
+# What signs whole data. SHA-1 is named by its mechanism alone, which needs a policy flag, and by no parameter.
+_WHOLE_HASHES: Final = {**HASHES, ckm.CKM_SHA_1: hashes.SHA1()}  # noqa: S303 - as said
 _PKCS1: Final = PKCS1v15()
 
 _Hash = hashes.HashAlgorithm | Prehashed
 _Padding = PSS | PKCS1v15
 
 
-class RsaKey(LoadedKey):
+class RsaKey(SoftwareKey):
     """An RSA private key."""
 
     __slots__ = ("_bytes", "_private", "_public")
@@ -69,23 +82,30 @@ class RsaKey(LoadedKey):
             raise bad_signature() from None
 
     def encrypt(
-        self, _mechanism: int, parameters: Parameters | None, data: bytes, *, caller_iv: bool
+        self, mechanism: int, parameters: Parameters | None, data: bytes, *, caller_iv: bool
     ) -> tuple[bytes, bytes]:
-        del caller_iv  # OAEP has no nonce.
-        padding, hash_bytes = _oaep(parameters)
-        longest = self._bytes - 2 * hash_bytes - 2
+        del caller_iv  # RSA has no nonce.
+        padding, overhead = _encryption(mechanism, parameters)
+        longest = self._bytes - overhead
         if len(data) > longest:
             raise Refusal(Status.BAD_DATA, f"this key encrypts at most {longest} bytes with these parameters")
         return self._public.encrypt(data, padding), b""
 
-    def decrypt(self, _mechanism: int, parameters: Parameters | None, data: bytes) -> bytes:
-        padding, _ = _oaep(parameters)
+    def decrypt(self, mechanism: int, parameters: Parameters | None, data: bytes) -> bytes:
+        padding, _ = _encryption(mechanism, parameters)
         if len(data) != self._bytes:
             raise bad_ciphertext()
         try:
             return self._private.decrypt(data, padding)
         except ValueError:
             raise bad_ciphertext() from None
+
+    def wrap(self, mechanism: int, parameters: Parameters | None, material: bytes) -> bytes:
+        wrapped, _ = self.encrypt(mechanism, parameters, material, caller_iv=False)
+        return wrapped
+
+    def unwrap(self, mechanism: int, parameters: Parameters | None, wrapped: bytes) -> bytes:
+        return self.decrypt(mechanism, parameters, wrapped)
 
     def _scheme(self, mechanism: int, parameters: Parameters | None, data: bytes) -> tuple[_Padding, _Hash, bytes]:
         """Return padding, hash and message of a signature."""
@@ -99,7 +119,7 @@ class RsaKey(LoadedKey):
             if len(data) != whole.digest_size:
                 raise Refusal(Status.BAD_DATA, f"a {whole.name} digest has {whole.digest_size} bytes")
             return self._pss(parameters, whole), Prehashed(whole), data
-        whole = HASHES[hash_mechanism]
+        whole = _WHOLE_HASHES[hash_mechanism]
         if MECHANISMS[mechanism].parameters is None:
             return _PKCS1, whole, data
         if parameters is None:
@@ -135,8 +155,11 @@ def _digest_info(data: bytes) -> tuple[hashes.HashAlgorithm, bytes]:
     return algorithm, digest
 
 
-def _oaep(parameters: Parameters | None) -> tuple[OAEP, int]:
+def _encryption(mechanism: int, parameters: Parameters | None) -> tuple[OAEP | PKCS1v15, int]:
+    """Return the padding, and how many bytes of the modulus it takes."""
+    if mechanism == ckm.CKM_RSA_PKCS:
+        return _PKCS1, _PKCS1_PADDING_BYTES
     assert isinstance(parameters, OaepParameters)  # the mechanism table says that they are required
     algorithm = parameter_hash(parameters.hash_mechanism)
     mask = parameter_mask(parameters.mgf)
-    return OAEP(MGF1(mask), algorithm, parameters.label or None), algorithm.digest_size
+    return OAEP(MGF1(mask), algorithm, parameters.label or None), 2 * algorithm.digest_size + 2

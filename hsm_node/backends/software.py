@@ -7,38 +7,52 @@ import os
 from collections.abc import Mapping
 from typing import Final
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec as ec_keys
-from cryptography.hazmat.primitives.asymmetric import rsa as rsa_keys
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-from hsm_node.backends import ec, edwards, rsa, symmetric
+from hsm_node.backends import (
+    aes,
+    ec,
+    edwards,
+    hmac_key,
+    key_agreement,
+    key_derivation,
+    post_quantum,
+    private_keys,
+    rsa,
+)
 from hsm_node.backends.base import LoadedKey
 from hsm_node.backends.check_key import CheckKey
 from hsm_node.backends.loaded_keys import LoadedKeys
+from hsm_node.backends.software_key import SoftwareKey
 from hsm_node.core.keyring import Keyring
 from hsm_node.core.lifecycle import WrappedKey
 from hsm_node.core.records import Record
 from hsm_node.core.refusal import Refusal
+from hsm_wire import mechanisms as ckm
 from hsm_wire.key_types import KEY_TYPES, Family, KeyType
+from hsm_wire.mechanisms import MECHANISMS
+from hsm_wire.parameters import Parameters
 from hsm_wire.statuses import Status
 from hsm_wire.usages import Usage
 
-_PrivateKey = rsa_keys.RSAPrivateKey | ec_keys.EllipticCurvePrivateKey | Ed25519PrivateKey
-
-OFFERED: Final[Mapping[int, Usage]] = {
+IMPLEMENTED: Final[Mapping[int, Usage]] = {
     **rsa.OFFERED,
     **ec.OFFERED,
     **edwards.OFFERED,
-    **symmetric.AES_OFFERED,
-    **symmetric.HMAC_OFFERED,
+    **key_agreement.OFFERED,
+    **aes.OFFERED,
+    **hmac_key.OFFERED,
+    **key_derivation.OFFERED,
+    **post_quantum.OFFERED,
 }
-OFFERED_TYPES: Final = frozenset(
-    name
-    for name, row in KEY_TYPES.items()
-    if row.family in (Family.RSA, Family.AES, Family.HMAC) or name in ec.CURVES or name == "ed25519"
-)
+# What hsmctl has no name for is not offered: the two go together (`_NOT_YET` in hsmctl/mechanism_names.py).
+_UNNAMED: Final = {
+    ckm.CKM_RSA_PKCS: Usage.ENCRYPT | Usage.DECRYPT,
+    ckm.CKM_SHA1_RSA_PKCS: Usage.SIGN | Usage.VERIFY,
+    ckm.CKM_AES_CBC: Usage.ENCRYPT | Usage.DECRYPT,
+    ckm.CKM_AES_CBC_PAD: Usage.ENCRYPT | Usage.DECRYPT,
+    ckm.CKM_AES_CTR: Usage.ENCRYPT | Usage.DECRYPT,
+    ckm.CKM_AES_CMAC: Usage.SIGN | Usage.VERIFY,
+    ckm.CKM_ML_DSA: Usage.SIGN | Usage.VERIFY,
+}
 
 
 class SoftwareBackend:
@@ -46,15 +60,19 @@ class SoftwareBackend:
 
     def __init__(self, keyring: Keyring) -> None:
         self._keyring = keyring
-        self._loaded = LoadedKeys()
+        self._loaded: LoadedKeys[SoftwareKey] = LoadedKeys()
+        named = {number: usages & ~_UNNAMED.get(number, Usage(0)) for number, usages in IMPLEMENTED.items()}
+        self._offered = {number: usages for number, usages in named.items() if usages}
+        families = {family for number in self._offered for family in MECHANISMS[number].families}
+        self._key_types = frozenset(row.name for row in KEY_TYPES.values() if row.family in families)
 
     @property
     def offered(self) -> Mapping[int, Usage]:
-        return OFFERED
+        return self._offered
 
     @property
     def key_types(self) -> frozenset[str]:
-        return OFFERED_TYPES
+        return self._key_types
 
     def random(self, length: int) -> bytes:
         return os.urandom(length)
@@ -62,24 +80,53 @@ class SoftwareBackend:
     def generate(self, key_type: KeyType) -> WrappedKey:
         if key_type.symmetric:
             return self._wrapped_secret(os.urandom(key_type.size // 8))
-        return self._wrapped_private(_generate_private(key_type))
+        return self._wrapped_private(private_keys.generated(key_type))
 
     def import_key(self, key_type: KeyType, material: bytes) -> WrappedKey:
         if key_type.symmetric:
-            if key_type.family is Family.HMAC:
-                symmetric.check_hmac_material(material)
-            elif len(material) * 8 != key_type.size:
-                raise Refusal(Status.BAD_DATA, f"a key of type {key_type.name} has {key_type.size // 8} bytes")
+            _check_secret(key_type, material)
             return self._wrapped_secret(material)
-        return self._wrapped_private(_imported_private(key_type, material))
+        return self._wrapped_private(private_keys.imported(key_type, material))
 
     def load(self, record: Record) -> LoadedKey:
         place = (record.partition, record.key_id)
         key = self._loaded.get(place)
         if key is None:
-            key = _at_work(record.key_type, self._keyring.unwrap(record.wrapped, record.true_length))
+            key = self._made(record)
             self._loaded.put(place, key)
         return key
+
+    def wrap_key(self, record: Record, mechanism: int, parameters: Parameters | None, target: Record) -> bytes:
+        return self._at_hand(record).wrap(mechanism, parameters, self._material(target))
+
+    def unwrap_key(
+        self, record: Record, mechanism: int, parameters: Parameters | None, wrapped: bytes, key_type: KeyType
+    ) -> WrappedKey:
+        try:
+            return self.import_key(key_type, self._at_hand(record).unwrap(mechanism, parameters, wrapped))
+        except Refusal as refusal:
+            if refusal.status is not Status.BAD_DATA:
+                raise
+            # One answer for all reasons: which of them it was would be an oracle.
+            detail = f"the data does not unwrap with this key and these parameters to a key of type {key_type.name}"
+            raise Refusal(Status.BAD_DATA, detail) from None
+
+    def derive(self, record: Record, mechanism: int, parameters: Parameters | None, key_type: KeyType) -> WrappedKey:
+        _check_symmetric(key_type)
+        return self._wrapped_secret(self._at_hand(record).derive(mechanism, parameters, key_type.size // 8))
+
+    def encapsulate(
+        self, record: Record, mechanism: int, _parameters: Parameters | None, key_type: KeyType
+    ) -> tuple[bytes, WrappedKey]:
+        _check_agreed(key_type)
+        ciphertext, secret = self._at_hand(record).encapsulate(mechanism)
+        return ciphertext, self._wrapped_secret(secret)
+
+    def decapsulate(
+        self, record: Record, mechanism: int, _parameters: Parameters | None, ciphertext: bytes, key_type: KeyType
+    ) -> WrappedKey:
+        _check_agreed(key_type)
+        return self._wrapped_secret(self._at_hand(record).decapsulate(mechanism, ciphertext))
 
     def check_key(self) -> CheckKey:
         """Make the key of the deep check."""
@@ -88,55 +135,50 @@ class SoftwareBackend:
     def forget(self, partition: int, key_id: bytes) -> None:
         self._loaded.drop((partition, key_id))
 
+    def _at_hand(self, record: Record) -> SoftwareKey:
+        """Return a key to a thread: only the loop changes what is loaded, so one that is not stays so."""
+        return self._loaded.peek((record.partition, record.key_id)) or self._made(record)
+
+    def _made(self, record: Record) -> SoftwareKey:
+        """Return the key object."""
+        material = self._material(record)
+        family = KEY_TYPES[record.key_type].family
+        if family is Family.AES:
+            return aes.AesKey(material)
+        if family is Family.HMAC:
+            return hmac_key.HmacKey(material)
+        if family is Family.SECRET:
+            return key_derivation.SecretKey(material)
+        return private_keys.at_work(material)
+
+    def _material(self, record: Record) -> bytes:
+        return self._keyring.unwrap(record.wrapped, record.true_length)
+
     def _wrapped_secret(self, material: bytes) -> WrappedKey:
         return WrappedKey(self._keyring.wrap(material), len(material), b"")
 
-    def _wrapped_private(self, private: _PrivateKey) -> WrappedKey:
-        material = private.private_bytes(
-            serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    def _wrapped_private(self, private: private_keys.PrivateKey) -> WrappedKey:
+        material = private_keys.pkcs8(private)
+        return WrappedKey(self._keyring.wrap(material), len(material), private_keys.public_info(private))
+
+
+def _check_secret(key_type: KeyType, material: bytes) -> None:
+    if key_type.family is Family.HMAC:
+        hmac_key.check_hmac_material(material)
+    elif key_type.family is Family.SECRET:
+        key_derivation.check_secret_material(material)
+    elif len(material) * 8 != key_type.size:
+        raise Refusal(Status.BAD_DATA, f"a key of type {key_type.name} has {key_type.size // 8} bytes")
+
+
+def _check_symmetric(key_type: KeyType) -> None:
+    if not key_type.symmetric:
+        raise Refusal(Status.BAD_REQUEST, f"a {key_type.name} key is not made this way: ask for a secret key's type")
+
+
+def _check_agreed(key_type: KeyType) -> None:
+    _check_symmetric(key_type)
+    if key_type.size != post_quantum.SECRET_BITS:
+        raise Refusal(
+            Status.BAD_REQUEST, f"the new key has {post_quantum.SECRET_BITS} bits: a {key_type.name} key has others"
         )
-        public = private.public_key().public_bytes(
-            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
-        return WrappedKey(self._keyring.wrap(material), len(material), public)
-
-
-def _generate_private(key_type: KeyType) -> _PrivateKey:
-    if key_type.family is Family.RSA:
-        return rsa_keys.generate_private_key(rsa.PUBLIC_EXPONENT, key_type.size)
-    curve = ec.CURVES.get(key_type.name)
-    if curve is not None:
-        return ec_keys.generate_private_key(curve)
-    return Ed25519PrivateKey.generate()
-
-
-def _imported_private(key_type: KeyType, material: bytes) -> _PrivateKey:
-    try:
-        private = serialization.load_der_private_key(material, None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise Refusal(Status.BAD_DATA, "the material is not an unencrypted PKCS#8 private key in DER") from None
-    if key_type.family is Family.RSA and isinstance(private, rsa_keys.RSAPrivateKey):
-        rsa.check_imported(private, key_type.size)
-        return private
-    curve = ec.CURVES.get(key_type.name)
-    if curve is not None and isinstance(private, ec_keys.EllipticCurvePrivateKey) and private.curve.name == curve.name:
-        return private
-    if key_type.name == "ed25519" and isinstance(private, Ed25519PrivateKey):
-        return private
-    raise Refusal(Status.BAD_DATA, f"the material is not a key of type {key_type.name}")
-
-
-def _at_work(key_type: str, material: bytes) -> LoadedKey:
-    """Return the key object. The material is our own and authenticated, so RSA's slow checks are left out."""
-    family = KEY_TYPES[key_type].family
-    if family is Family.AES:
-        return symmetric.AesKey(material)
-    if family is Family.HMAC:
-        return symmetric.HmacKey(material)
-    private = serialization.load_der_private_key(material, None, unsafe_skip_rsa_key_validation=True)
-    if isinstance(private, rsa_keys.RSAPrivateKey):
-        return rsa.RsaKey(private)
-    if isinstance(private, ec_keys.EllipticCurvePrivateKey):
-        return ec.EcKey(private)
-    assert isinstance(private, Ed25519PrivateKey)  # nothing else is ever made or imported
-    return edwards.EdwardsKey(private)

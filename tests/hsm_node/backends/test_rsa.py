@@ -4,7 +4,7 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from hsm_node.backends.rsa import RsaKey, check_imported
+from hsm_node.backends.rsa import OFFERED, RsaKey, check_imported
 from hsm_node.core.refusal import Refusal
 from hsm_wire import mechanisms as ckm
 from hsm_wire.parameters import CKG_MGF1_SHA1, CKG_MGF1_SHA256, OaepParameters, PssParameters
@@ -93,3 +93,52 @@ def test_weak_keys_are_not_imported(private: rsa.RSAPrivateKey) -> None:
     ):
         with pytest.raises(Refusal):
             check_imported(weak, bits)
+
+
+def test_sha_1_signs_by_its_mechanism_only(private: rsa.RSAPrivateKey) -> None:
+    key = RsaKey(private)
+    signature = key.sign(ckm.CKM_SHA1_RSA_PKCS, None, DATA)
+    private.public_key().verify(signature, DATA, padding.PKCS1v15(), hashes.SHA1())
+    key.verify(ckm.CKM_SHA1_RSA_PKCS, None, DATA, signature)
+    for prefix, name in (("3021300906052b0e03021a05000414", "sha1"), ("3020300c06082a864886f70d020505000410", "md5")):
+        info = bytes.fromhex(prefix) + hashlib.new(name, DATA).digest()
+        with pytest.raises(Refusal, match="not a DigestInfo of") as refused:
+            key.sign(ckm.CKM_RSA_PKCS, None, info)
+        assert refused.value.status is Status.BAD_DATA
+
+
+def test_pkcs1_encryption_round_trips_and_knows_its_longest_data(private: rsa.RSAPrivateKey) -> None:
+    key = RsaKey(private)
+    for data in (b"", b"x", b"x" * 245):
+        ciphertext, nonce = key.encrypt(ckm.CKM_RSA_PKCS, None, data, caller_iv=False)
+        assert (key.decrypt(ckm.CKM_RSA_PKCS, None, ciphertext), nonce) == (data, b"")
+    with pytest.raises(Refusal, match="at most 245") as refused:
+        key.encrypt(ckm.CKM_RSA_PKCS, None, b"x" * 246, caller_iv=False)
+    assert refused.value.status is Status.BAD_DATA
+
+
+def test_wrong_padding_of_pkcs1_gives_the_same_wrong_plaintext_each_time(private: rsa.RSAPrivateKey) -> None:
+    raw = pow(int.from_bytes(b"\x00\x01" + b"\x5a" * 254, "big"), 65537, private.public_key().public_numbers().n)
+    for ciphertext in (bytes(256), raw.to_bytes(256, "big")):
+        wrong = RsaKey(private).decrypt(ckm.CKM_RSA_PKCS, None, ciphertext)
+        assert RsaKey(private).decrypt(ckm.CKM_RSA_PKCS, None, ciphertext) == wrong
+
+
+@pytest.mark.parametrize("ciphertext", [b"", bytes(255), bytes(257), b"\xff" * 256])
+def test_what_cannot_be_a_pkcs1_ciphertext_is_refused(private: rsa.RSAPrivateKey, ciphertext: bytes) -> None:
+    with pytest.raises(Refusal) as refused:
+        RsaKey(private).decrypt(ckm.CKM_RSA_PKCS, None, ciphertext)
+    assert refused.value.status is Status.BAD_DATA
+
+
+def test_oaep_wraps_what_fits(private: rsa.RSAPrivateKey) -> None:
+    key = RsaKey(private)
+    wrapped = key.wrap(ckm.CKM_RSA_PKCS_OAEP, OAEP, bytes(range(32)))
+    assert key.unwrap(ckm.CKM_RSA_PKCS_OAEP, OAEP, wrapped) == bytes(range(32))
+    with pytest.raises(Refusal) as refused:
+        key.wrap(ckm.CKM_RSA_PKCS_OAEP, OAEP, bytes(191))
+    assert refused.value.status is Status.BAD_DATA
+
+
+def test_the_raw_operation_is_not_offered() -> None:
+    assert ckm.CKM_RSA_X_509 not in OFFERED
