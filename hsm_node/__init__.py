@@ -6,7 +6,7 @@ service    one handler an operation              work     bounded thread pools
 store      sealed records on disk                backends keys at work (software: `cryptography`)
 core       what is decided: records, rights, the key table, queues; no I/O, clock or chance
 metrics    plain integers -> Prometheus
-reconfiguration  what SIGHUP changes              state_dir  which store this host has used
+reconfiguration  what SIGHUP changes              state      what this host has seen of the store
 
 A request: net reads it, service checks who asks, follows the store, and runs it on the loop (cheap) or in a pool
 (dear). What this package does not do: choose nodes, retry, or trust a client; it talks to proxies only.

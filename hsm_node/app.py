@@ -17,13 +17,15 @@ from hsm_daemon.tasks import spawn
 from hsm_daemon.tls import Certificates, load_certificates
 from hsm_node.admin_pages import admin_routes
 from hsm_node.config import NodeConfig
+from hsm_node.core.ledger import Ledger
 from hsm_node.core.node_states import STATES
 from hsm_node.keystore import Keystore
 from hsm_node.master_key import load_keyring
 from hsm_node.metrics import CONTENT_TYPE, Gauge, Labels, NodeMetrics, RequestCounts
 from hsm_node.net.acceptor import LISTEN_BACKLOG, Acceptor
 from hsm_node.reconfiguration import Reconfiguration, load
-from hsm_node.state_dir import StateDir
+from hsm_node.state.recorder import open_recorder
+from hsm_node.state.state_dir import StateDir
 from hsm_node.store.base import Store
 from hsm_node.store.sqlite import SqliteStore
 from hsm_node.work.pool import SWEEP_INTERVAL_S
@@ -46,6 +48,7 @@ async def run_node(config_file: Path, config: NodeConfig, cluster: Cluster, life
         raise StartError(f"admin = {config.admin}: without TLS the admin pages are for loopback only; correct admin")
     state = StateDir(config.state_dir)
     state.check_present(config.store.path)
+    first_start = state.seen is None
     bound = listening.bind(config.listen.host, config.listen.port, LISTEN_BACKLOG)
     try:
         store = SqliteStore(config.store.path, cluster.name, keyring)
@@ -55,9 +58,15 @@ async def run_node(config_file: Path, config: NodeConfig, cluster: Cluster, life
     try:
         state.check(store.cluster_id, store.epoch)
         state.keep(store.cluster_id, store.epoch)
-        node = Node(config, cluster, Keystore(config, cluster, keyring, store), store, certificates)
-        lifecycle.on_reload(lambda: node.reload(config_file), expected=(StartError, ConfigurationError))
-        await node.serve(bound, lifecycle)
+        recorder = open_recorder(
+            config.state_dir, Ledger(keyring.ledger_mac, store.cluster_id), first_start=first_start
+        )
+        try:
+            node = Node(config, cluster, Keystore(config, cluster, keyring, store, recorder), store, certificates)
+            lifecycle.on_reload(lambda: node.reload(config_file), expected=(StartError, ConfigurationError))
+            await node.serve(bound, lifecycle)
+        finally:
+            recorder.close()
     finally:
         bound.close()
         store.close()
@@ -232,6 +241,12 @@ class Node:
                 "state",
                 {name: int(name == state) for name in STATES},
             ),
+            Labels(
+                "records_refused",
+                "Records of the store that are not used, by what is wrong with them.",
+                "reason",
+                self._keystore.follower.refused_by_reason,
+            ),
         ]
 
     def _gauges(self) -> list[Gauge]:
@@ -268,7 +283,19 @@ class Node:
             Gauge("links", "Connections of proxies.", lambda: self._acceptor.proxies),
             Gauge("store_revision", "Revision of the store that is applied.", lambda: k.follower.applied_revision),
             Gauge("store_current", "1 while the store can be read.", lambda: int(k.follower.current)),
-            Gauge("records_refused", "Records of the store that are not authentic.", lambda: len(k.follower.refused)),
+            Gauge("ledger_rows", "Rows of the store that this node remembers.", lambda: len(k.follower.ledger)),
+            Gauge(
+                "ledger_write_failures",
+                "Times that what was seen could not be written.",
+                lambda: 0 if k.recorder is None else k.recorder.failures,
+                counts=True,
+            ),
+            Gauge(
+                "store_replaced",
+                "Times that another or an older store was found in its place.",
+                lambda: k.follower.replaced,
+                counts=True,
+            ),
             Gauge("stalls", "Times that the loop stood still.", lambda: self._acceptor.stalls, counts=True),
             Gauge("checks", "Deep checks answered.", lambda: k.checks.served, counts=True),
             Gauge("expired", "Requests whose time ran out in a queue.", lambda: k.expired, counts=True),

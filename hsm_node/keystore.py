@@ -3,6 +3,7 @@
 from typing import Final
 
 from hsm_cluster.cluster import Cluster
+from hsm_daemon import clock
 from hsm_node.backends.software import SoftwareBackend
 from hsm_node.config import NodeConfig
 from hsm_node.core.key_table import KeyTable
@@ -16,6 +17,7 @@ from hsm_node.service.general import General
 from hsm_node.service.key_records import KeyRecords
 from hsm_node.service.key_uses import KeyUses
 from hsm_node.service.service import Service
+from hsm_node.state.recorder import Recorder
 from hsm_node.store.base import Store
 from hsm_node.work.pool import Pool
 
@@ -28,8 +30,20 @@ GENERATION_NICE: Final = 19
 class Keystore:
     """The parts, and how they are stopped. Made on the running loop."""
 
-    def __init__(self, config: NodeConfig, cluster: Cluster, keyring: Keyring, store: Store) -> None:
+    def __init__(
+        self, config: NodeConfig, cluster: Cluster, keyring: Keyring, store: Store, recorder: Recorder | None = None
+    ) -> None:
+        """Load every key.
+
+        Args:
+            config: of the node.
+            cluster: it belongs to.
+            keyring: that opens the store's records.
+            store: where they are.
+            recorder: keeps what was seen of the store beyond this process; None: nobody does.
+        """
         self.store = store
+        self.recorder = recorder
         self.nodes = [node.name for node in cluster.nodes]
         """Names of the cluster's nodes."""
         self.table = KeyTable()
@@ -40,7 +54,8 @@ class Keystore:
         self.generation = Pool("generation", GENERATION_THREADS, limits.waiting_generations, nice=GENERATION_NICE)
         self.writer = Pool("store", 1, limits.waiting_changes)
         backend = SoftwareBackend(keyring)
-        self.follower = Follower(store, self.table, keyring, backend)
+        ledger = None if recorder is None else recorder.ledger
+        self.follower = Follower(store, self.table, keyring, backend, ledger)
         self.checks = Checks(backend, self.sessions, self.failures)
         self.administration = Administration(
             cluster.name,
@@ -73,9 +88,11 @@ class Keystore:
         self.follower.follow()
 
     def sweep(self) -> None:
-        """Answer what waited too long."""
+        """Answer what waited too long; write down what was seen."""
         for pool in (self.sessions, self.generation, self.writer):
             pool.sweep()
+        if self.recorder is not None:
+            self.recorder.sweep(clock.monotonic())
 
     @property
     def expired(self) -> int:
@@ -83,6 +100,6 @@ class Keystore:
         return self.sessions.expired + self.generation.expired + self.writer.expired
 
     def close(self) -> None:
-        """End the threads. The store is closed by who opened it."""
+        """End the threads. The store and the recorder are closed by who opened them."""
         for pool in (self.sessions, self.generation, self.writer):
             pool.close()

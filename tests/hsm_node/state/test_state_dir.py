@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from hsm_daemon.errors import StartError
-from hsm_node.state_dir import FILE_NAME, StateDir
+from hsm_node.state.state_dir import FILE_NAME, StateDir
 
 ONE, OTHER = b"1" * 16, b"2" * 16
 
