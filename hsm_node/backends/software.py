@@ -5,6 +5,7 @@ It is not an HSM: its memory holds the keys that are at work. What it gives is t
 
 import os
 from collections.abc import Mapping
+from functools import cache
 from typing import Final
 
 from hsm_node.backends import (
@@ -21,8 +22,9 @@ from hsm_node.backends import (
 from hsm_node.backends.base import LoadedKey
 from hsm_node.backends.check_key import CheckKey
 from hsm_node.backends.loaded_keys import LoadedKeys
+from hsm_node.backends.self_test import Outcome, prove
 from hsm_node.backends.software_key import SoftwareKey
-from hsm_node.core.keyring import Keyring
+from hsm_node.core.keyring import MASTER_KEY_BYTES, Keyring
 from hsm_node.core.lifecycle import WrappedKey
 from hsm_node.core.records import Record
 from hsm_node.core.refusal import Refusal
@@ -58,17 +60,27 @@ _UNNAMED: Final = {
 class SoftwareBackend:
     """Implements `Backend`."""
 
-    def __init__(self, keyring: Keyring) -> None:
+    def __init__(self, keyring: Keyring, outcome: Outcome | None = None) -> None:
+        """Offer what a self-test proved.
+
+        Args:
+            keyring: wraps what is made.
+            outcome: of the self-test; None: of this process's own.
+        """
         self._keyring = keyring
         self._loaded: LoadedKeys[SoftwareKey] = LoadedKeys()
-        named = {number: usages & ~_UNNAMED.get(number, Usage(0)) for number, usages in IMPLEMENTED.items()}
-        self._offered = {number: usages for number, usages in named.items() if usages}
-        families = {family for number in self._offered for family in MECHANISMS[number].families}
+        self._outcome = outcome or own_outcome()
+        families = {family for number in self._outcome.offered for family in MECHANISMS[number].families}
         self._key_types = frozenset(row.name for row in KEY_TYPES.values() if row.family in families)
 
     @property
+    def failures(self) -> tuple[str, ...]:
+        """What the self-test found, for the log: it is not offered."""
+        return self._outcome.failures
+
+    @property
     def offered(self) -> Mapping[int, Usage]:
-        return self._offered
+        return self._outcome.offered
 
     @property
     def key_types(self) -> frozenset[str]:
@@ -160,6 +172,15 @@ class SoftwareBackend:
     def _wrapped_private(self, private: private_keys.PrivateKey) -> WrappedKey:
         material = private_keys.pkcs8(private)
         return WrappedKey(self._keyring.wrap(material), len(material), private_keys.public_info(private))
+
+
+@cache
+def own_outcome() -> Outcome:
+    """Test the library once a process, which it lasts for, with keys that belong to nobody."""
+    untested = SoftwareBackend(Keyring(os.urandom(MASTER_KEY_BYTES)), Outcome(IMPLEMENTED, ()))
+    outcome = prove(untested, IMPLEMENTED)
+    named = {number: usages & ~_UNNAMED.get(number, Usage(0)) for number, usages in outcome.offered.items()}
+    return Outcome({number: usages for number, usages in named.items() if usages}, outcome.failures)
 
 
 def _check_secret(key_type: KeyType, material: bytes) -> None:

@@ -6,6 +6,7 @@ from cryptography.hazmat.primitives import serialization as s
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, x25519
 from cryptography.hazmat.primitives.keywrap import aes_key_unwrap_with_padding
 
+from hsm_node.backends.self_test import Outcome
 from hsm_node.backends.software import IMPLEMENTED, SoftwareBackend
 from hsm_node.core.keyring import Keyring, KeyringError
 from hsm_node.core.lifecycle import WrappedKey
@@ -16,6 +17,7 @@ from hsm_wire.key_types import KEY_TYPES
 from hsm_wire.mechanisms import MECHANISMS
 from hsm_wire.parameters import CKG_MGF1_SHA256, HkdfParameters, OaepParameters
 from hsm_wire.statuses import Status
+from hsm_wire.usages import Usage
 
 Make = Callable[..., Record]
 
@@ -167,3 +169,16 @@ def test_random_bytes_have_the_length_asked_for(keyring: Keyring) -> None:
     assert backend.random(16) != backend.random(16)
     assert ckm.CKM_ECDSA in backend.offered
     assert "ec-p256" in backend.key_types
+
+
+def test_what_failed_its_self_test_is_neither_offered_nor_made(keyring: Keyring) -> None:
+    outcome = Outcome({ckm.CKM_AES_GCM: Usage.ENCRYPT, ckm.CKM_ECDSA: Usage.SIGN}, ("CKM_ML_KEM: broken",))
+    backend = SoftwareBackend(keyring, outcome)
+    assert backend.offered == outcome.offered
+    assert backend.failures == ("CKM_ML_KEM: broken",)
+    assert backend.key_types == {"aes-128", "aes-192", "aes-256", "ec-p256", "ec-p384", "ec-p521", "ec-secp256k1"}
+
+
+def test_the_library_is_tested_once_a_process(keyring: Keyring, other_keyring: Keyring) -> None:
+    assert SoftwareBackend(keyring).offered is SoftwareBackend(other_keyring).offered
+    assert SoftwareBackend(keyring).failures == ()
