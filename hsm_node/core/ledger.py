@@ -84,7 +84,7 @@ class Ledger:
         self._whole = True
         self._dirty = False
         self.revision = 0
-        """The highest that was followed."""
+        """The highest that was seen."""
 
     def __len__(self) -> int:
         return self._rows
@@ -120,7 +120,7 @@ class Ledger:
         return Verdict.NEW
 
     def follow(self, revision: int) -> None:
-        """Remember how far the store was followed."""
+        """Remember how far the store has come."""
         if revision > self.revision:
             self.revision = revision
             self._dirty = True

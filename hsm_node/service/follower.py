@@ -114,20 +114,20 @@ class Follower:
         if not self._loaded:
             self._loaded = True
             self._compare_with_seen({row.name for row in rows})
-        self.ledger.follow(self.applied_revision)
 
     def _compare_with_seen(self, present: set[bytes]) -> None:
         """Refuse what this node has seen in an earlier life and the store no longer has."""
         for name in self.ledger.missing(present):
             self._refuse(Row(name, 0, b""), RecordError(Reason.MISSING, "this node has seen it, and it is gone"))
-        if self.applied_revision < self.ledger.revision:
+        lost = sum(row.reason in (Reason.OLDER, Reason.MISSING) for row in self.refused.values())
+        if lost or self.applied_revision < self.ledger.revision:
             logs.event(
                 _log,
                 "error",
                 "the store is older than this node has seen it",
                 revision=self.applied_revision,
                 seen=self.ledger.revision,
-                refused=len(self.refused),
+                refused=lost,
                 what=f"restore a newer backup; or, if this one is to be used all the same, {_RESTORED}",
             )
 
@@ -182,6 +182,7 @@ class Follower:
             self._refuse(row, RecordError(Reason.OLDER, text))
         else:
             self.refused.pop(row.name, None)
+            self.ledger.follow(row.revision)
             return True
         return False
 

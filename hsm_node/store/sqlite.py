@@ -78,6 +78,7 @@ class SqliteStore:
 
     def rows_after(self, revision: int) -> list[Row]:
         seen_version, self._seen_version = self._seen_version, -1  # What was not read must be read next time.
+        known = max(revision, self._highest)  # Before the look: the writer's thread may go on meanwhile.
         try:
             found = self._reader.execute(
                 "SELECT name, revision, data FROM records WHERE revision > ? ORDER BY revision", (revision,)
@@ -86,9 +87,9 @@ class SqliteStore:
             counter = self._reader.execute("SELECT revision FROM cluster").fetchone()[0]
         except (sqlite3.Error, TypeError) as error:  # TypeError: there is no check record any more.
             raise StoreError(str(error)) from None
-        if not isinstance(counter, int) or counter < revision:
+        if not isinstance(counter, int) or counter < known:
             raise ReplacedStoreError(
-                f"its revision is {counter}, this node has followed {revision}: an older copy stands in its place; "
+                f"its revision is {counter}, this node has seen {known}: an older copy stands in its place; "
                 "put the newer one back, or start the node again to use this one"
             )
         self._seen_version = seen_version

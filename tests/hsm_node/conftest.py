@@ -200,8 +200,10 @@ class RunningNode:
         from hsm_daemon.listening import bind
         from hsm_node.app import Node
         from hsm_node.config import load_node_config
+        from hsm_node.core.ledger import Ledger
         from hsm_node.keystore import Keystore
         from hsm_node.master_key import load_keyring
+        from hsm_node.state.recorder import open_recorder
         from hsm_node.store.sqlite import SqliteStore
 
         self.config, cluster = load_node_config(folder / "node.toml")
@@ -209,7 +211,10 @@ class RunningNode:
         self.bound: socket.socket = bind("127.0.0.1", 0, 5)
         self.address = self.bound.getsockname()[:2]
         self.store = SqliteStore(self.config.store.path, cluster.name, ring)
-        self.keystore = Keystore(self.config, cluster, ring, self.store)
+        self.config.state_dir.mkdir(parents=True, exist_ok=True)
+        ledger = Ledger(ring.ledger_mac, self.store.cluster_id)
+        self.recorder = open_recorder(self.config.state_dir, ledger, first_start=True)
+        self.keystore = Keystore(self.config, cluster, ring, self.store, self.recorder)
         self.node = Node(self.config, cluster, self.keystore, self.store)
         self.lifecycle = Lifecycle()
         self.clients: list[WireClient] = []
@@ -233,6 +238,7 @@ class RunningNode:
             client.writer.close()
         await asyncio.wait_for(self.task, 10)
         self.bound.close()
+        self.recorder.close()
         self.store.close()
 
 
