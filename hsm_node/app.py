@@ -272,6 +272,8 @@ class Node:
             ),
             Gauge("stale_answers", "Answers marked stale.", lambda: self._acceptor.stale_answers, counts=True),
             Gauge("keys", "Keys that are not destroyed.", lambda: k.table.live),
+            Gauge("keys_scheduled", "Keys whose destruction has a time.", lambda: k.destructions.scheduled),
+            Gauge("scheduled_destructions", "Keys destroyed in time.", lambda: k.destructions.done, counts=True),
             Gauge("queue_depth", "Dear operations that wait for a session.", lambda: k.sessions.waiting),
             Gauge("sessions", "Threads for dear operations.", lambda: self._config.sessions),
             Gauge("sessions_busy", "Sessions at work.", lambda: k.sessions.running),

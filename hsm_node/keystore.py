@@ -11,11 +11,14 @@ from hsm_node.core.keyring import Keyring
 from hsm_node.core.window import Window
 from hsm_node.service.administration import Administration
 from hsm_node.service.checks import Checks
+from hsm_node.service.destructions import Destructions
 from hsm_node.service.failures import Failures
 from hsm_node.service.follower import Follower
 from hsm_node.service.general import General
+from hsm_node.service.key_makers import KeyMakers
 from hsm_node.service.key_records import KeyRecords
 from hsm_node.service.key_uses import KeyUses
+from hsm_node.service.key_writer import KeyWriter
 from hsm_node.service.service import Service
 from hsm_node.state.recorder import Recorder
 from hsm_node.store.base import Store
@@ -66,6 +69,9 @@ class Keystore:
             self.writer,
             self.failures,
         )
+        writer = KeyWriter(self.follower, keyring, store, self.writer)
+        self.destructions = Destructions(self.table, self.follower, keyring, store, self.writer)
+        legacy_tests = cluster.package.name == "sandbox"
         self.service = Service(
             self.follower,
             General(cluster.name, config.name, backend),
@@ -73,13 +79,20 @@ class Keystore:
             KeyRecords(
                 self.table,
                 self.follower,
-                keyring,
                 backend,
-                store,
+                writer,
                 generation=self.generation,
                 sessions=self.sessions,
-                writer=self.writer,
                 failures=self.failures,
+                legacy_tests=legacy_tests,
+            ),
+            KeyMakers(
+                self.follower,
+                backend,
+                writer,
+                sessions=self.sessions,
+                failures=self.failures,
+                legacy_tests=legacy_tests,
             ),
             self.checks,
             self.administration,
@@ -88,9 +101,10 @@ class Keystore:
         self.follower.follow()
 
     def sweep(self) -> None:
-        """Answer what waited too long; write down what was seen."""
+        """Answer what waited too long, destroy what is due, write down what was seen."""
         for pool in (self.sessions, self.generation, self.writer):
             pool.sweep()
+        self.destructions.sweep()
         if self.recorder is not None:
             self.recorder.sweep(clock.monotonic())
 

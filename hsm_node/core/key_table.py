@@ -28,7 +28,7 @@ class Entry:
 class KeyTable:
     """What the node knows of the store. Tombstones stay in it, small: their ids are used up."""
 
-    __slots__ = ("_by_label", "_entries", "_ids", "_tombstones", "live")
+    __slots__ = ("_by_label", "_entries", "_ids", "_tombstones", "live", "scheduled")
 
     def __init__(self) -> None:
         self._entries: dict[tuple[int, bytes], Entry] = {}
@@ -37,6 +37,8 @@ class KeyTable:
         self._by_label: dict[tuple[int, str], set[bytes]] = {}
         self.live = 0
         """Keys that are not destroyed."""
+        self.scheduled: dict[tuple[int, bytes], int] = {}
+        """Place -> seconds since 1970: keys whose destruction has a time."""
 
     def get(self, partition: int, key_id: bytes) -> Entry | None:
         """Return the entry, a tombstone too, or None."""
@@ -63,6 +65,8 @@ class KeyTable:
         self._tombstones.drop(place)
         self._entries[place] = Entry(record, revision)
         self.live += 1
+        if record.destroy_at:
+            self.scheduled[place] = record.destroy_at
         insort(self._ids.setdefault(record.partition, []), record.key_id)
         self._by_label.setdefault((record.partition, record.label), set()).add(record.key_id)
         return True
@@ -89,6 +93,7 @@ class KeyTable:
 
     def _forget(self, record: Record) -> None:
         self.live -= 1
+        self.scheduled.pop((record.partition, record.key_id), None)
         ids = self._ids[record.partition]
         del ids[bisect_right(ids, record.key_id) - 1]
         place = (record.partition, record.label)

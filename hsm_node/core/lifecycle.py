@@ -7,11 +7,20 @@ from typing import Final
 import msgspec
 
 from hsm_node.core.keyring import MASTER_KEY_VERSION
-from hsm_node.core.policies import check_narrower, check_policy, check_usage
-from hsm_node.core.records import KEPT_CHANGES, Record
+from hsm_node.core.policies import REPLACED, check_narrower, check_policy, check_unwrapped, check_usage
+from hsm_node.core.records import KEPT_CHANGES, Record, next_record
 from hsm_node.core.refusal import Refusal
 from hsm_wire.key_types import KEY_TYPES, KeyType
-from hsm_wire.messages import GenerateKey, ImportKey, Policy, UpdateKey
+from hsm_wire.messages import (
+    Decapsulate,
+    Derive,
+    Encapsulate,
+    GenerateKey,
+    ImportKey,
+    Policy,
+    UnwrapKey,
+    UpdateKey,
+)
 from hsm_wire.statuses import Status
 from hsm_wire.usages import Usage
 
@@ -34,12 +43,37 @@ class WrappedKey(msgspec.Struct, frozen=True):
     wrapped: bytes
     true_length: int
     public_key: bytes
+    master_key_version: int = MASTER_KEY_VERSION
+    """Of the master key that it was wrapped under."""
 
 
-def check_new_key(
-    request: GenerateKey | ImportKey, offered_types: Collection[str], *, legacy_tests: bool = False
-) -> KeyType:
-    """Return the type of a key that may be made; check its usage and policy.
+class NewKey(msgspec.Struct, frozen=True):
+    """A key that was asked for and may be made."""
+
+    key_id: bytes
+    key_type: KeyType
+    label: str
+    usage: int
+    policy: Policy
+    origin: str
+    """generated, imported, derived or unwrapped."""
+
+
+Creating = GenerateKey | ImportKey | UnwrapKey | Derive | Encapsulate | Decapsulate
+"""Requests that make a key and say what it shall be."""
+
+_ORIGINS: Final = {
+    GenerateKey: "generated",
+    ImportKey: "imported",
+    UnwrapKey: "unwrapped",
+    Derive: "derived",
+    Encapsulate: "derived",
+    Decapsulate: "derived",
+}
+
+
+def check_new_key(request: Creating, offered_types: Collection[str], *, legacy_tests: bool = False) -> NewKey:
+    """Return the key that is to be made; check its type, usage, label and policy.
 
     `legacy_tests`: whether this cluster may have keys that sign with SHA-1.
     """
@@ -50,18 +84,26 @@ def check_new_key(
         raise Refusal(Status.MECHANISM_NOT_HERE, f"this node makes no keys of type {key_type.name}", not_executed=True)
     usage = request.usage or int(key_type.default_usages)
     check_usage(usage, key_type)
+    if isinstance(request, UnwrapKey):
+        check_unwrapped(usage)
     check_label(request.label)
     check_policy(request.policy, usage, legacy_tests=legacy_tests)
     _check_enforced(request.policy)
-    return key_type
+    key_id = request.new_key_id if isinstance(request, Derive | Encapsulate | Decapsulate) else request.key_id
+    return NewKey(key_id, key_type, request.label, usage, request.policy, _ORIGINS[type(request)])
+
+
+def rotated_key(record: Record, new_key_id: bytes) -> NewKey:
+    """Return the key that takes over from one that is rotated: the same in all but its material."""
+    return NewKey(
+        new_key_id, KEY_TYPES[record.key_type], record.label, record.usage, record.policy, _ORIGINS[GenerateKey]
+    )
 
 
 def _check_enforced(policy: Policy) -> None:
     """Refuse what this version would not hold a caller to: a policy that nobody enforces is a lie."""
     if policy.max_uses:
         raise Refusal(Status.BAD_REQUEST, "this version does not count uses: max_uses must be 0")
-    if policy.destruction_wait_s:
-        raise Refusal(Status.BAD_REQUEST, "this version destroys at once: destruction_wait_s must be 0")
 
 
 def check_label(label: str) -> None:
@@ -71,29 +113,41 @@ def check_label(label: str) -> None:
 
 
 def new_record(
-    request: GenerateKey | ImportKey, key_type: KeyType, made: WrappedKey, origin: Origin, digest: bytes
+    wanted: NewKey, made: WrappedKey, origin: Origin, digest: bytes, *, replaces: bytes = b"", answer: bytes = b""
 ) -> Record:
-    """Return version 1 of a key's record."""
+    """Return version 1 of a key's record.
+
+    Args:
+        wanted: what was asked for.
+        made: the key itself, wrapped.
+        origin: where and when.
+        digest: of the request, so that it finds itself when it is sent again.
+        replaces: the key that it was rotated from.
+        answer: what the request is answered beside the key.
+    """
     return Record(
         cluster_id=origin.cluster_id,
         partition=origin.partition,
-        key_id=request.key_id,
+        key_id=wanted.key_id,
         version=1,
         epoch=origin.epoch,
-        master_key_version=MASTER_KEY_VERSION,
-        key_type=key_type.name,
+        master_key_version=made.master_key_version,
+        key_type=wanted.key_type.name,
         true_length=made.true_length,
-        label=request.label,
-        usage=request.usage or int(key_type.default_usages),
+        label=wanted.label,
+        usage=wanted.usage,
         enabled=True,
         destroyed=False,
         created=origin.created,
-        origin="imported" if isinstance(request, ImportKey) else "generated",
+        origin=wanted.origin,
         public_key=made.public_key,
-        policy=request.policy,
+        policy=wanted.policy,
         creation_digest=digest,
         changes=(),
         wrapped=made.wrapped,
+        sequence=1,
+        replaces=replaces,
+        answer=answer,
     )
 
 
@@ -113,26 +167,53 @@ def updated_record(record: Record, update: UpdateKey, mark: bytes) -> Record:
         # What the key has it keeps: a permission that no new key would get here is nothing to refuse a change for.
         check_policy(policy, usage, legacy_tests=True)
         _check_enforced(policy)
-    return msgspec.structs.replace(
+    return next_record(
         record,
-        version=record.version + 1,
         label=record.label if update.label is None else update.label,
         enabled=record.enabled if update.enabled is None else update.enabled,
         usage=usage,
         policy=policy,
+        destroy_at=0 if update.enabled else record.destroy_at,  # whoever enables a key wants it to stay
         changes=_remember(record, mark),
     )
 
 
+def replaced_record(record: Record, new_key_id: bytes, mark: bytes) -> Record:
+    """Return the record of a key that was rotated: it only opens and checks what it made."""
+    if record.replaced_by:
+        raise Refusal(
+            Status.KEY_CHANGED, f"this key was rotated to {record.replaced_by.hex()} already; rotate that one"
+        )
+    return next_record(
+        record, usage=record.usage & int(REPLACED), replaced_by=new_key_id, changes=_remember(record, mark)
+    )
+
+
+def destroyed_record(record: Record, wait_s: int, now_s: float, mark: bytes) -> Record:
+    """Return the record after DESTROY_KEY: a tombstone, or disabled until the time of its destruction.
+
+    Args:
+        record: of the key.
+        wait_s: what the caller wants; the policy may want more.
+        now_s: seconds since 1970.
+        mark: of the request; empty when a scheduled time has come.
+    """
+    wait_s = max(wait_s, record.policy.destruction_wait_s)
+    if not wait_s or 0 < record.destroy_at <= now_s:
+        return tombstone(record, mark)
+    destroy_at = record.destroy_at or int(now_s) + wait_s  # asked again, it comes no later and no sooner
+    return next_record(record, enabled=False, destroy_at=destroy_at, changes=_remember(record, mark))
+
+
 def tombstone(record: Record, mark: bytes) -> Record:
     """Return the record of the destroyed key: its id stays used up, its material is gone."""
-    return msgspec.structs.replace(
+    return next_record(
         record,
-        version=record.version + 1,
         enabled=False,
         destroyed=True,
         wrapped=b"",
         true_length=0,
+        answer=b"",
         changes=_remember(record, mark),
     )
 

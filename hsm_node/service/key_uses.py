@@ -3,13 +3,11 @@
 from collections.abc import Callable
 from functools import partial
 
-import msgspec
-
 from hsm_daemon import clock
 from hsm_node.backends.base import LONG_DATA_BYTES, Backend, LoadedKey
 from hsm_node.core.authorize import allow_use, live_record, offered_mechanism
+from hsm_node.core.parameters import decode_parameters
 from hsm_node.core.records import Record
-from hsm_node.core.refusal import Refusal
 from hsm_node.service.failures import Failures
 from hsm_node.service.follower import Follower
 from hsm_node.service.request import Request
@@ -23,14 +21,11 @@ from hsm_wire.messages import (
     Sign,
     SignResult,
     Verify,
-    decode_body,
     encode_body,
 )
 from hsm_wire.parameters import Parameters
-from hsm_wire.statuses import Status
 from hsm_wire.usages import PolicyFlag, Usage
 
-_NIL = b"\xc0"
 _CALLER_IV = int(PolicyFlag.CALLER_IV)
 # Plain members: attribute access on a Flag class costs as much as a dictionary chain.
 _SIGN, _VERIFY, _ENCRYPT, _DECRYPT = Usage.SIGN, Usage.VERIFY, Usage.ENCRYPT, Usage.DECRYPT
@@ -75,7 +70,7 @@ class KeyUses:
     ) -> tuple[Record, LoadedKey, Parameters | None]:
         """Return the key at work, if everything allows it."""
         mechanism = offered_mechanism(body.mechanism, usage, self._backend.offered)
-        parameters = _parameters(mechanism.parameters, mechanism.parameters_required, body.parameters)
+        parameters = decode_parameters(mechanism, body.parameters)
         record = live_record(self._follower.lookup(request.principal.partition, body.key_id))
         allow_use(record, mechanism, usage, clock.now())
         return record, self._backend.load(record), parameters
@@ -105,14 +100,3 @@ def _encrypt(key: LoadedKey, parameters: Parameters | None, body: Encrypt, calle
 
 def _decrypt(key: LoadedKey, parameters: Parameters | None, body: Decrypt) -> bytes:
     return encode_body(DecryptResult(key.decrypt(body.mechanism, parameters, body.data)))
-
-
-def _parameters(form: type[Parameters] | None, required: bool, raw: msgspec.Raw) -> Parameters | None:
-    """Return the decoded parameters of a mechanism; None where they are nil and may be."""
-    if bytes(raw) == _NIL:
-        if required:
-            raise Refusal(Status.BAD_REQUEST, "this mechanism needs its parameters")
-        return None
-    if form is None:
-        raise Refusal(Status.BAD_REQUEST, "this mechanism has no parameters: send nil")
-    return decode_body(form, raw)

@@ -13,6 +13,7 @@ from hsm_node.service.checks import Checks
 from hsm_node.service.failures import Failures
 from hsm_node.service.follower import Follower
 from hsm_node.service.general import General
+from hsm_node.service.key_makers import KeyMakers
 from hsm_node.service.key_records import KeyRecords
 from hsm_node.service.key_uses import KeyUses
 from hsm_node.service.request import Request
@@ -25,7 +26,9 @@ Handler = Callable[[Request, Any], bytes | None]
 """Returns the body of the answer, or None where it answers later."""
 
 _KEYLESS: Final = frozenset({Opcode.INFO, Opcode.RANDOM, Opcode.CHECK})
-_NAMED_BY_OPERATION_ID: Final = frozenset({Opcode.UPDATE_KEY, Opcode.DESTROY_KEY, Opcode.SET_NODE_STATE})
+_NAMED_BY_OPERATION_ID: Final = frozenset(
+    {Opcode.UPDATE_KEY, Opcode.DESTROY_KEY, Opcode.ROTATE_KEY, Opcode.SET_NODE_STATE}
+)
 """Changes of what is there: sent again, they find themselves by the operation id. New keys are found by their own."""
 
 
@@ -45,6 +48,7 @@ class Service:
         general: General,
         uses: KeyUses,
         records: KeyRecords,
+        makers: KeyMakers,
         checks: Checks,
         administration: Administration,
         failures: Failures,
@@ -63,6 +67,12 @@ class Service:
             Opcode.FIND_KEYS: records.find,
             Opcode.UPDATE_KEY: records.update,
             Opcode.DESTROY_KEY: records.destroy,
+            Opcode.ROTATE_KEY: records.rotate,
+            Opcode.WRAP_KEY: makers.wrap,
+            Opcode.UNWRAP_KEY: makers.unwrap,
+            Opcode.DERIVE: makers.derive,
+            Opcode.ENCAPSULATE: makers.encapsulate,
+            Opcode.DECAPSULATE: makers.decapsulate,
             Opcode.SIGN: uses.sign,
             Opcode.VERIFY: uses.verify,
             Opcode.ENCRYPT: uses.encrypt,

@@ -66,3 +66,13 @@ def test_the_encoded_info_is_made_once(make_record: Make) -> None:
     entry = filled(make_record).get(1, A)
     assert entry is not None
     assert entry.encoded_info is entry.encoded_info
+
+
+def test_keys_whose_destruction_has_a_time_are_known_until_it_is_revoked_or_done(make_record: Make) -> None:
+    table = KeyTable()
+    table.apply(make_record(key_id=A, destroy_at=50), 1)
+    table.apply(make_record(key_id=B, destroy_at=60), 2)
+    assert table.scheduled == {(1, A): 50, (1, B): 60}
+    table.apply(make_record(key_id=A, version=2), 3)
+    table.apply(make_record(key_id=B, version=2, destroyed=True), 4)
+    assert table.scheduled == {}

@@ -2,15 +2,37 @@ from collections.abc import Callable
 
 import pytest
 
-from hsm_node.core.lifecycle import Origin, WrappedKey, check_new_key, new_record, tombstone, updated_record
+from hsm_node.core.lifecycle import (
+    Creating,
+    Origin,
+    WrappedKey,
+    check_new_key,
+    destroyed_record,
+    new_record,
+    replaced_record,
+    rotated_key,
+    tombstone,
+    updated_record,
+)
 from hsm_node.core.records import Record
 from hsm_node.core.refusal import Refusal
+from hsm_wire.forms import NIL_PARAMETERS as NIL
 from hsm_wire.key_types import KEY_TYPES
-from hsm_wire.messages import GenerateKey, ImportKey, Policy, UpdateKey
+from hsm_wire.messages import (
+    Decapsulate,
+    Derive,
+    Encapsulate,
+    GenerateKey,
+    ImportKey,
+    Policy,
+    UnwrapKey,
+    UpdateKey,
+)
 from hsm_wire.statuses import Status
+from hsm_wire.usages import Usage
 
 Make = Callable[..., Record]
-ID = b"k" * 16
+ID, OTHER = b"k" * 16, b"o" * 16
 TYPES = {"ec-p256"}
 
 
@@ -25,7 +47,6 @@ TYPES = {"ec-p256"}
         (GenerateKey(ID, "ec-p256", "left\u202eright"), Status.BAD_REQUEST),
         (GenerateKey(ID, "ec-p256", policy=Policy(flags=0x80)), Status.BAD_REQUEST),
         (GenerateKey(ID, "ec-p256", policy=Policy(max_uses=1)), Status.BAD_REQUEST),
-        (GenerateKey(ID, "ec-p256", policy=Policy(destruction_wait_s=1)), Status.BAD_REQUEST),
         (GenerateKey(ID, "ec-p256", policy=Policy(mechanisms=[9999])), Status.BAD_REQUEST),
         (GenerateKey(ID, "ec-p256", policy=Policy(not_before=5, not_after=4)), Status.BAD_REQUEST),
     ],
@@ -54,17 +75,66 @@ def test_a_label_in_any_language_is_taken_also_in_a_change(make_record: Make) ->
         updated_record(make_record(), UpdateKey(ID, label="bell\a"), b"")
 
 
-def test_a_new_record_has_the_types_default_usage_and_version_one() -> None:
-    for request, origin in ((GenerateKey(ID, "ec-p256"), "generated"), (ImportKey(ID, "ec-p256", b""), "imported")):
-        key_type = check_new_key(request, TYPES)
-        record = new_record(request, key_type, WrappedKey(b"w", 1, b"p"), Origin(b"c" * 16, 3, 1, 99), b"d")
-        assert (record.version, record.usage, record.origin, record.epoch) == (
-            1,
-            int(key_type.default_usages),
-            origin,
-            3,
-        )
-    assert key_type is KEY_TYPES["ec-p256"]
+MADE = WrappedKey(b"w", 1, b"p")
+WHERE = Origin(b"c" * 16, 3, 1, 99)
+
+
+@pytest.mark.parametrize(
+    ("request_", "origin"),
+    [
+        (GenerateKey(ID, "aes-256"), "generated"),
+        (ImportKey(ID, "aes-256", b""), "imported"),
+        (UnwrapKey(OTHER, 1, NIL, b"", ID, "aes-256"), "unwrapped"),
+        (Derive(OTHER, 1, NIL, ID, "aes-256"), "derived"),
+        (Encapsulate(OTHER, 1, NIL, ID, "aes-256"), "derived"),
+        (Decapsulate(OTHER, 1, NIL, b"", ID, "aes-256"), "derived"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_new_record_has_its_own_id_the_types_default_usage_and_version_one(request_: Creating, origin: str) -> None:
+    wanted = check_new_key(request_, {"aes-256"})
+    record = new_record(wanted, MADE, WHERE, b"d", answer=b"a")
+    assert (record.key_id, record.version, record.sequence, record.origin, record.epoch) == (ID, 1, 1, origin, 3)
+    assert (record.usage, record.answer) == (int(KEY_TYPES["aes-256"].default_usages), b"a")
+
+
+def test_an_unwrapped_key_wraps_no_others() -> None:
+    with pytest.raises(Refusal, match="unwrapped"):
+        check_new_key(UnwrapKey(OTHER, 1, NIL, b"", ID, "aes-256", usage=int(Usage.WRAP)), {"aes-256"})
+
+
+def test_a_rotated_key_hands_everything_but_its_material_on(make_record: Make) -> None:
+    old = make_record(label="tls", policy=Policy(max_uses=9), usage=int(Usage.SIGN | Usage.VERIFY))
+    wanted = rotated_key(old, OTHER)
+    assert (wanted.label, wanted.usage, wanted.policy, wanted.key_type.name) == ("tls", 3, old.policy, old.key_type)
+    after = replaced_record(old, OTHER, b"m")
+    assert (after.usage, after.replaced_by, after.version) == (int(Usage.VERIFY), OTHER, old.version + 1)
+    with pytest.raises(Refusal, match=OTHER.hex()) as refused:
+        replaced_record(after, b"x" * 16, b"n")
+    assert refused.value.status is Status.KEY_CHANGED
+
+
+def test_a_key_is_destroyed_at_once_where_nobody_wants_to_wait(make_record: Make) -> None:
+    assert destroyed_record(make_record(), 0, 1000.5, b"m").destroyed
+
+
+@pytest.mark.parametrize(("wait_s", "policy_s", "at"), [(60, 0, 1060), (0, 60, 1060), (60, 90, 1090), (90, 60, 1090)])
+def test_a_destruction_waits_as_long_as_caller_and_policy_want(
+    make_record: Make, wait_s: int, policy_s: int, at: int
+) -> None:
+    record = make_record(policy=Policy(destruction_wait_s=policy_s))
+    waiting = destroyed_record(record, wait_s, 1000.5, b"m")
+    assert (waiting.destroyed, waiting.enabled, waiting.destroy_at, waiting.wrapped) == (
+        False,
+        False,
+        at,
+        record.wrapped,
+    )
+    assert destroyed_record(waiting, wait_s, 1001.0, b"n").destroy_at == at, "asked again, it comes no later"
+    assert destroyed_record(waiting, wait_s, float(at), b"").destroyed
+    revoked = updated_record(waiting, UpdateKey(ID, enabled=True), b"o")
+    assert (revoked.enabled, revoked.destroy_at) == (True, 0)
+    assert updated_record(waiting, UpdateKey(ID, label="still"), b"o").destroy_at == at
 
 
 def test_an_update_changes_what_it_names_and_counts_the_version(make_record: Make) -> None:

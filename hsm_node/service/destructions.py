@@ -1,0 +1,78 @@
+"""Destroys keys whose time has come. Every node tries; the store lets one of them."""
+
+from typing import Final
+
+from hsm_daemon import clock, logs
+from hsm_daemon.tasks import spawn
+from hsm_node.core.key_table import KeyTable
+from hsm_node.core.keyring import Keyring
+from hsm_node.core.lifecycle import tombstone
+from hsm_node.core.records import seal_record
+from hsm_node.core.refusal import Refusal
+from hsm_node.service.follower import Follower
+from hsm_node.store.base import Store, StoreError
+from hsm_node.work.pool import Pool
+
+INTERVAL_S: Final = 1.0
+"""Between two looks: how late a destruction may come."""
+MOST_AT_ONCE: Final = 64
+"""Keys destroyed in one look, so that requests have their turn at the store."""
+DEADLINE_S: Final = 10.0
+"""For one of them; the next look tries again."""
+
+_log = logs.logger("hsm_node.keys")
+
+
+class Destructions:
+    """Scheduled ends of keys."""
+
+    def __init__(self, table: KeyTable, follower: Follower, keyring: Keyring, store: Store, writer: Pool) -> None:
+        self._table = table
+        self._follower = follower
+        self._keyring = keyring
+        self._store = store
+        self._writer = writer
+        self._looked_at = 0.0
+        self._busy = False
+        self.done = 0
+        """Keys that this node destroyed because their time had come."""
+
+    @property
+    def scheduled(self) -> int:
+        """Keys that wait for their destruction."""
+        return len(self._table.scheduled)
+
+    def sweep(self) -> None:
+        """Look whether any is due."""
+        now = clock.monotonic()
+        if self._busy or not self._table.scheduled or now - self._looked_at < INTERVAL_S:
+            return
+        self._looked_at = now
+        due = [place for place, at in self._table.scheduled.items() if at <= clock.now()][:MOST_AT_ONCE]
+        if due and self._follower.current:
+            self._busy = True
+            spawn(self._destroy(due), "scheduled destructions")
+
+    async def _destroy(self, due: list[tuple[int, bytes]]) -> None:
+        try:
+            for place in due:
+                await self._destroy_one(place)
+        except (Refusal, StoreError) as error:
+            logs.event(_log, "warning", "a scheduled destruction waits", reason=str(error))
+        finally:
+            self._busy = False
+
+    async def _destroy_one(self, place: tuple[int, bytes]) -> None:
+        entry = self._table.get(*place)
+        if entry is None or not 0 < entry.record.destroy_at <= clock.now():
+            return
+        name, revision = self._keyring.name(*place), entry.revision
+        sealed = seal_record(tombstone(entry.record, b""), self._keyring)
+        deadline = clock.monotonic() + DEADLINE_S
+        row = await self._writer.run(deadline, lambda: self._store.change(name, revision, sealed))
+        if row is None:
+            self._follower.follow()  # Another node was faster, or somebody revoked it.
+            return
+        self._follower.take(row)
+        self.done += 1
+        logs.event(_log, "info", "a key is destroyed: its time has come", partition=place[0], key=place[1].hex())
