@@ -223,7 +223,10 @@ class Key:
         return Key(self._hsm, await self._hsm.request(Opcode.DECAPSULATE, body, m.KeyInfo))
 
     async def rotate(self, *, key_id: str | bytes | None = None) -> "Key":
-        """Make the next version of the key and return it; this one only verifies, decrypts and unwraps from then on."""
+        """Make the next version of the key and return it; this one only verifies, decrypts and unwraps from then on.
+
+        Whoever holds this one asks for the key by its label again: a signature by another key is not made unasked.
+        """
         body = m.RotateKey(self.info.key_id, chosen_key_id(key_id))
         return Key(self._hsm, await self._hsm.request(Opcode.ROTATE_KEY, body, m.KeyInfo))
 

@@ -28,7 +28,14 @@ class KeyFields(NamedTuple):
 
 
 def key_fields(new: NewKey) -> KeyFields:
-    """Return the fields of a request that makes this key; raises BadRequest for a wrong id."""
+    """Return the fields of a request that makes this key.
+
+    Raises:
+        BadRequest: the id is none.
+        TypeError: an argument has a name that none has.
+    """
+    for name in new.keys() - NewKey.__annotations__.keys():  # Only a type checker would have refused it.
+        raise TypeError(f"there is no argument {name!r}; a new key takes {', '.join(NewKey.__annotations__)}")
     return KeyFields(
         chosen_key_id(new.get("key_id")),
         new.get("label", ""),

@@ -13,10 +13,12 @@ import msgspec
 from hsm_client import client, encodings
 from hsm_client.config import ClientConfig, load_config
 from hsm_client.errors import make_error
+from hsm_client.keys import Encrypted
 from hsm_client.new_keys import NewKey
+from hsm_client.policies import policy
 from hsm_client.portal import PORTAL
 from hsm_client.private_keys import PrivateKey, make_private_key
-from hsm_client.sync_keys import Key
+from hsm_client.sync_keys import Encapsulated, Key
 from hsm_client.sync_objects import StoredObject
 from hsm_wire import messages as m
 from hsm_wire.parameters import Parameters
@@ -281,4 +283,4 @@ def connect(
     return Hsm(load_config(config, proxies), timeout_s=timeout_s, retry=retry, pool_size=pool_size)
 
 
-__all__ = ["Hsm", "Key", "connect"]
+__all__ = ["Encapsulated", "Encrypted", "Hsm", "Key", "StoredObject", "connect", "policy"]

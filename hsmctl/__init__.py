@@ -3,6 +3,9 @@
 cli           the command group and its exit codes      session   how a command finds and opens the cluster
 output        text for people, JSON for programs        failures  errors as one line and an exit code
 files         reading and writing, `-` for standard streams
+key_options   label, usage and policy of a new key      key_descriptions  what is shown of one
+moments, octets  times and bytes on a command line      public_keys  PEM and DER of keys and certificates
+mechanism_names  what each command offers by name       key_material  private keys in files
 certificates  the CA and short-lived certificates of `hsmctl dev`
 distinguished_names  subjects and alternative names as X.509 objects
 known_answers vectors for `selftest`                    commands/ one module a group of commands

@@ -16,6 +16,7 @@ from hsmctl.commands.data import decrypt, encrypt
 from hsmctl.commands.dev import dev
 from hsmctl.commands.key import key
 from hsmctl.commands.node import node
+from hsmctl.commands.object import object_group
 from hsmctl.commands.random import random
 from hsmctl.commands.selftest import selftest
 from hsmctl.commands.signing import sign, verify
@@ -93,6 +94,7 @@ for _command in (
     encrypt,
     key,
     node,
+    object_group,
     random,
     selftest,
     sign,

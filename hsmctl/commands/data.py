@@ -1,7 +1,8 @@
 """hsmctl encrypt and decrypt.
 
-The file that `encrypt` writes is the initialisation vector (12 bytes for aes-gcm, none for rsa-oaep) followed by the
-ciphertext, for aes-gcm with its 16-byte tag at the end: iv || ciphertext || tag, raw bytes, nothing else.
+The file that `encrypt` writes is the initialisation vector (12 bytes for aes-gcm, 16 for the other modes of AES, none
+for RSA) followed by the ciphertext, for aes-gcm with its 16-byte tag at the end: iv || ciphertext || tag, raw bytes,
+nothing else.
 """
 
 import base64
@@ -10,14 +11,22 @@ from typing import Final
 import click
 
 from hsm_client.errors import TooLarge
+from hsm_wire.mechanisms import MECHANISM_BY_ALIAS
+from hsm_wire.parameters import CtrParameters, GcmParameters, IvParameters
 from hsmctl.failures import USAGE, CommandError, wants_fitting_file
 from hsmctl.files import one_standard_input, raw_output, read_input, shown, too_large, write_output
 from hsmctl.mechanism_names import CIPHERS, MechanismName
 from hsmctl.session import Session, cluster_options
 
-IV_BYTES: Final = {"aes-gcm": 12, "rsa-oaep": 0}
-"""Mechanisms, and how long the initialisation vector before the ciphertext is."""
-GCM_TAG_BYTES: Final = 16
+IV_BYTES: Final = {
+    alias: iv_bytes
+    for alias, row in MECHANISM_BY_ALIAS.items()
+    for form, iv_bytes in ((GcmParameters, 12), (IvParameters, 16), (CtrParameters, 16))
+    if row.parameters is form
+}
+"""How long the initialisation vector before the ciphertext is, where there is one."""
+REST_BYTES: Final = {"aes-gcm": 16, "aes-cbc-pad": 16}
+"""What follows it at least, however short the plaintext: GCM's tag, or a block of padding."""
 _ADVICE = "encrypt large files here with a key of their own, and encrypt that key in the cluster"
 
 _key = click.option("--key", "name", required=True, metavar="KEY", help="Id or label.")
@@ -33,7 +42,9 @@ _aad = click.option(
 )
 
 
-def _read(source: str, aad: str | None) -> tuple[bytes, bytes]:
+def _read(source: str, aad: str | None, mechanism: str) -> tuple[bytes, bytes]:
+    if aad is not None and mechanism != "aes-gcm":
+        raise click.UsageError(f"--aad goes with aes-gcm; {mechanism} authenticates nothing beside the data.")
     one_standard_input(source, aad)
     return read_input(source, _ADVICE), read_input(aad, _ADVICE) if aad else b""
 
@@ -46,12 +57,14 @@ def _read(source: str, aad: str | None) -> tuple[bytes, bytes]:
 @_aad
 @cluster_options
 def encrypt(session: Session, name: str, mechanism: str, source: str, out: str | None, aad: str | None) -> None:
-    """Encrypt a file. The output is raw: iv || ciphertext || tag for aes-gcm.
+    """Encrypt a file. The output is raw: iv || ciphertext || tag for aes-gcm, iv || ciphertext for other modes of AES.
+
+    Only aes-gcm notices when its output was changed.
 
     Example: hsmctl encrypt --key store --in plain.txt --out secret.bin
     """
     target = raw_output(out, session.out.as_json)
-    data, beside = _read(source, aad)
+    data, beside = _read(source, aad, mechanism)
     with session.cluster() as cluster, wants_fitting_file():
         try:
             made = cluster.key(name).encrypt(data, mechanism, aad=beside)
@@ -71,16 +84,17 @@ def encrypt(session: Session, name: str, mechanism: str, source: str, out: str |
 @_aad
 @cluster_options
 def decrypt(session: Session, name: str, mechanism: str, source: str, out: str, aad: str | None) -> None:
-    """Decrypt what `hsmctl encrypt` wrote.
+    """Decrypt what `hsmctl encrypt` wrote, with aes-gcm and rsa-oaep also what the key's earlier versions encrypted.
+
+    For the other mechanisms name the version that encrypted by its id.
 
     Example: hsmctl decrypt --key store --in secret.bin --out plain.txt
     """
-    data, beside = _read(source, aad)
-    iv, ciphertext = data[: IV_BYTES[mechanism]], data[IV_BYTES[mechanism] :]
-    if mechanism == "aes-gcm" and len(ciphertext) < GCM_TAG_BYTES:
-        raise CommandError(
-            f"{shown(source)} is too short to be iv || ciphertext || tag; was it made by encrypt?", USAGE
-        )
+    data, beside = _read(source, aad, mechanism)
+    iv_bytes = IV_BYTES.get(mechanism, 0)
+    iv, ciphertext = data[:iv_bytes], data[iv_bytes:]
+    if len(data) < iv_bytes + REST_BYTES.get(mechanism, 0):
+        raise CommandError(f"{shown(source)} is too short to be what encrypt writes with {mechanism}", USAGE)
     with session.cluster() as cluster:
         try:
             plain = cluster.key(name).decrypt(ciphertext, mechanism, iv=iv, aad=beside)

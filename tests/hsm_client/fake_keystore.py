@@ -71,7 +71,7 @@ class Keystore:
         old = self._info(body.key_id)
         if old.replaced_by:
             if old.replaced_by != body.new_key_id:
-                raise FailedError(Status.KEY_USAGE)
+                raise FailedError(Status.KEY_CHANGED)
             return self._info(body.new_key_id)
         secret = crypto.generate(old.key_type)
         self.secrets[body.new_key_id] = secret

@@ -214,6 +214,14 @@ async def test_a_change_of_an_object_that_not_all_confirmed_is_read_again(proxy,
         assert (stored.label, await stored.value()) == ("notes", b"x")
 
 
+async def test_a_rotation_that_not_all_confirmed_gives_the_new_version(proxy, configured):
+    async with connect(configured(proxy)) as hsm:
+        key = await hsm.generate_key("aes-256")
+        proxy.script.append((Status.OK_UNCONFIRMED, m.Unconfirmed(["node-2"])))
+        made = await key.rotate(key_id=b"n" * 16)
+        assert (made.info.key_id, made.info.replaces) == (b"n" * 16, key.info.key_id)
+
+
 async def test_what_only_the_answer_itself_could_tell_is_an_error_where_it_does_not(proxy, configured):
     async with connect(configured(proxy)) as hsm:
         key = await hsm.generate_key("ml-kem-768")

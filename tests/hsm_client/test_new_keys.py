@@ -23,3 +23,8 @@ def test_what_is_named_is_taken():
 def test_a_wrong_id_is_refused():
     with pytest.raises(BadRequest, match="32 hex digits"):
         key_fields({"key_id": "label"})
+
+
+def test_a_misspelt_argument_is_refused_not_ignored():
+    with pytest.raises(TypeError, match="no argument 'polices'; a new key takes label, usage, policy, key_id"):
+        key_fields({"polices": Policy(max_uses=3)})

@@ -1,6 +1,7 @@
 """The blocking client: threads and forks."""
 
 import contextlib
+import inspect
 import os
 import socket
 import stat
@@ -9,7 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from hsm_client import cluster, sync
+import hsm_client
+from hsm_client import client, cluster, keys, objects, sync, sync_keys, sync_objects
 from hsm_client.config import ClientConfig, ProxyAddress
 from hsm_client.connection import Connection
 from hsm_client.errors import Cancelled, ClusterUnreachable, Denied, make_error
@@ -148,3 +150,35 @@ def test_a_forked_child_lets_go_the_sockets_too_that_are_being_opened_and_the_pa
         hsm.close()
         with pytest.raises(Cancelled):
             waiting.result()
+
+
+def _surface(form):
+    """Public methods and properties of a class with their parameters' names, kinds and defaults."""
+    return {
+        name: [(each.name, each.kind, each.default) for each in inspect.signature(member).parameters.values()]
+        if callable(member)
+        else []
+        for name, member in inspect.getmembers(form)
+        if not name.startswith("_")
+    }
+
+
+@pytest.mark.parametrize(
+    ("form", "blocking", "own", "only_asyncio"),
+    [
+        (keys.Key, sync_keys.Key, {"within"}, {"by_version"}),
+        (objects.StoredObject, sync_objects.StoredObject, set(), set()),
+        (client.Hsm, sync.Hsm, {"private_key", "run", "let_go"}, {"start", "opened", "was_open", "file_numbers"}),
+    ],
+)
+def test_the_blocking_client_has_the_same_names_and_parameters(form, blocking, own, only_asyncio):
+    asyncio_names, blocking_names = _surface(form), _surface(blocking)
+    for name in only_asyncio:
+        del asyncio_names[name]
+    for name in own:
+        del blocking_names[name]
+    assert blocking_names == asyncio_names
+
+
+def test_the_blocking_module_exports_what_the_asyncio_one_does():
+    assert sorted(sync.__all__) == sorted(hsm_client.__all__)

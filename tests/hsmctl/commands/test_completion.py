@@ -35,7 +35,7 @@ def test_the_shell_takes_the_script(shell: str) -> None:
 def test_bash_completes_commands() -> None:
     asked = {"_HSMCTL_COMPLETE": "bash_complete", "COMP_WORDS": "hsmctl key d", "COMP_CWORD": "2"}
     done = CliRunner(env=asked).invoke(main, prog_name="hsmctl")
-    assert set(done.stdout.split()) == {"plain,destroy", "plain,disable"}
+    assert set(done.stdout.split()) == {f"plain,{name}" for name in ("decapsulate", "derive", "destroy", "disable")}
 
 
 @pytest.mark.parametrize("arguments", [["completion", "fish", "--json"], ["--json", "completion", "fish"]])

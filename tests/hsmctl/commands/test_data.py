@@ -19,6 +19,44 @@ def test_what_was_encrypted_is_decrypted(shell, tmp_path: Path, label: str, mech
     assert (tmp_path / "again").read_bytes() == plain
 
 
+@pytest.mark.parametrize(
+    ("key_type", "mechanism", "more"),
+    [
+        ("aes-256", "aes-cbc", 16),
+        ("aes-256", "aes-cbc-pad", 32),
+        ("aes-256", "aes-ctr", 16),
+        ("rsa-2048", "rsa-pkcs1", 256 - 32),
+    ],
+)
+def test_ciphers_without_authentication_write_their_iv_first(
+    fake_shell, tmp_path: Path, key_type: str, mechanism: str, more: int
+) -> None:
+    fake_shell.good("key", "generate", "--type", key_type, "--label", "store")
+    names = ["--key", "store", "--mechanism", mechanism, "--in", "-"]
+    secret = fake_shell.good("encrypt", *names, data=bytes(range(32)))
+    assert len(secret) == 32 + more
+    assert fake_shell.good("decrypt", *names, data=secret) == bytes(range(32))
+    assert "goes with aes-gcm" in fake_shell.bad(2, "encrypt", *names, "--aad", tmp_path / "any", data=b"x")
+
+
+@pytest.mark.parametrize(("mechanism", "length"), [("aes-cbc-pad", 31), ("aes-ctr", 15), ("aes-gcm", 27)])
+def test_what_is_shorter_than_encrypt_ever_writes_is_refused(fake_shell, mechanism: str, length: int) -> None:
+    names = ["--key", "any", "--mechanism", mechanism, "--in", "-"]
+    assert "too short" in fake_shell.bad(2, "decrypt", *names, data=bytes(length))
+
+
+def test_data_that_is_no_whole_number_of_blocks_is_a_wrong_file_for_cbc(fake_shell) -> None:
+    fake_shell.good("key", "generate", "--type", "aes-256", "--label", "store")
+    fake_shell.bad(2, "encrypt", "--key", "store", "--mechanism", "aes-cbc", "--in", "-", data=b"short")
+
+
+def test_what_an_earlier_version_encrypted_is_decrypted(fake_shell) -> None:
+    fake_shell.good("key", "generate", "--type", "aes-256", "--label", "store")
+    secret = fake_shell.good("encrypt", "--key", "store", "--in", "-", data=b"hello")
+    fake_shell.good("key", "rotate", "store")
+    assert fake_shell.good("decrypt", "--key", "store", "--in", "-", data=secret) == b"hello"
+
+
 def test_a_gcm_file_is_iv_ciphertext_and_tag(shell) -> None:
     secret = shell.good("encrypt", "--key", "aes", "--in", "-", data=b"hello")
     assert len(secret) == 12 + 5 + 16

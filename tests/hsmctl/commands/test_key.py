@@ -15,7 +15,7 @@ from hsm_wire.messages import KeyInfo, Policy
 from hsm_wire.usages import Usage
 from hsmctl import files
 from hsmctl.cli import main
-from hsmctl.commands import key
+from hsmctl.commands import key_changes
 
 TERMINAL = SimpleNamespace(stdout=SimpleNamespace(isatty=lambda: True))
 """Stands for `sys` where a command asks whether it writes to a terminal."""
@@ -23,11 +23,6 @@ TERMINAL = SimpleNamespace(stdout=SimpleNamespace(isatty=lambda: True))
 
 def new_label() -> str:
     return f"k-{uuid.uuid4()}"
-
-
-def test_no_usage_named_leaves_the_choice_to_the_type() -> None:
-    assert key.usage_bits(()) is None
-    assert key.usage_bits(("sign", "verify")) == Usage.SIGN | Usage.VERIFY
 
 
 def test_a_key_is_generated_listed_shown_switched_and_destroyed(shell) -> None:
@@ -63,7 +58,7 @@ def test_on_a_terminal_the_answer_decides(shell, monkeypatch: pytest.MonkeyPatch
     class Terminal:
         stdin = type("Stdin", (), {"isatty": staticmethod(lambda: True)})
 
-    monkeypatch.setattr(key, "sys", Terminal)
+    monkeypatch.setattr(key_changes, "sys", Terminal)
     done = CliRunner(env={"HSM_CLIENT_CONFIG": str(shell.config)}).invoke(main, ["key", "destroy", label], input=answer)
     assert key_id in done.stderr
     assert len(shell.json("key", "list", "--label", label)) == left
@@ -138,6 +133,34 @@ def test_a_private_key_is_imported_from_its_file(shell, tmp_path: Path) -> None:
 def test_a_secret_key_is_imported_from_standard_input(shell) -> None:
     made = shell.json("key", "import", "--in", "-", "--type", "aes-256", "--label", new_label(), data=bytes(32))
     assert made["type"] == "aes-256"
+
+
+def test_a_policy_is_made_with_the_key_and_shown(fake_shell) -> None:
+    options = ["--label", "store", "--mechanism", "aes-gcm", "--max-uses", "1000", "--caller-iv"]
+    made = fake_shell.json("key", "generate", "--type", "aes-256", *options, "--not-after", "2030-01-01")
+    shown = fake_shell.json("key", "show", "store")
+    assert made["policy"] == shown["policy"]
+    assert (shown["policy"]["flags"], shown["policy"]["mechanisms"]) == (["caller-iv"], ["aes-gcm"])
+    assert (shown["policy"]["max_uses"], shown["policy"]["not_after"]) == (1000, "2030-01-01T00:00:00+00:00")
+    assert "at most 1000 uses" in fake_shell.good("key", "show", "store").decode()
+    imported = fake_shell.json("key", "import", "--type", "aes-256", "--in", "-", "--exportable", data=bytes(32))
+    assert imported["policy"]["flags"] == ["exportable"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--mechanism", "rot13"],
+        ["--not-after", "tomorrow"],
+        ["--max-uses", "0"],
+        ["--destruction-wait", "soon"],
+        ["--usage", "all"],
+    ],
+    ids=" ".join,
+)
+def test_a_wrong_policy_is_refused_before_there_is_a_key(fake_shell, options: list[str]) -> None:
+    assert options[0] in fake_shell.bad(2, "key", "generate", "--type", "aes-256", *options)
+    assert fake_shell.json("key", "list") == []
 
 
 def test_an_empty_file_is_no_key(shell, tmp_path: Path) -> None:

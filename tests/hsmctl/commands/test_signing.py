@@ -6,7 +6,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from fake_cluster import FakeCluster
 
+from hsm_wire import mechanisms as mech
+from hsm_wire.messages import Sign, decode_body
 from hsmctl import files
 from hsmctl.commands import signing
 
@@ -65,6 +68,47 @@ def test_with_json_a_signature_is_in_the_json_and_nowhere_else_on_standard_outpu
     done = shell("verify", "--key", "ed", "--mechanism", "eddsa", "--in", "-", "--signature", tmp_path / "s", "--json")
     assert done.exit_code == 1
     assert '"valid": false' in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("key_type", "mechanism"),
+    [
+        ("ml-dsa-44", "ml-dsa"),
+        ("ed448", "eddsa"),
+        ("aes-256", "aes-cmac"),
+        ("ec-secp256k1", "ecdsa-sha256"),
+        ("rsa-2048", "rsa-pkcs1-sha1"),
+    ],
+)
+def test_every_other_mechanism_signs_and_verifies(fake_shell, tmp_path: Path, key_type: str, mechanism: str) -> None:
+    fake_shell.good("key", "generate", "--type", key_type, "--label", "k", "--legacy-test")
+    names = ["--key", "k", "--mechanism", mechanism, "--in", "-"]
+    (tmp_path / "s").write_bytes(fake_shell.good("sign", *names, data=b"x"))
+    fake_shell.good("verify", *names, "--signature", tmp_path / "s", data=b"x")
+    done = fake_shell("verify", *names, "--signature", tmp_path / "s", data=b"y")
+    assert "do not trust the data" in done.stderr
+
+
+@pytest.mark.parametrize(("size", "mechanism"), [(1 << 19, mech.CKM_ECDSA_SHA256), ((1 << 20) + 1, mech.CKM_ECDSA)])
+def test_a_file_goes_whole_where_the_policy_wants_that_and_a_request_can_carry_it(
+    fake_shell, fake_cluster: FakeCluster, tmp_path: Path, size: int, mechanism: int
+) -> None:
+    fake_shell.good("key", "generate", "--type", "ec-p256", "--label", "k", "--mechanism", "ecdsa-sha256")
+    (tmp_path / "data").write_bytes(bytes(size))
+    fake_shell.good("sign", "--key", "k", "--mechanism", "ecdsa-sha256", "--in", tmp_path / "data")
+    assert decode_body(Sign, fake_cluster.proxy.requests[-1].body).mechanism == mechanism
+
+
+def test_a_context_belongs_to_an_ml_dsa_signature(fake_shell, tmp_path: Path) -> None:
+    fake_shell.good("key", "generate", "--type", "ml-dsa-65", "--label", "k")
+    names = ["--key", "k", "--mechanism", "ml-dsa", "--in", "-"]
+    (tmp_path / "s").write_bytes(fake_shell.good("sign", *names, "--context", "invoices", data=b"x"))
+    verify = ["verify", *names, "--signature", tmp_path / "s", "--context"]
+    fake_shell.good(*verify, "hex:" + b"invoices".hex(), data=b"x")
+    assert fake_shell(*verify, "orders", data=b"x").exit_code == 1
+    assert "at most 255" in fake_shell.bad(2, "sign", *names, "--context", "x" * 256, data=b"x")
+    other = ["sign", "--key", "k", "--mechanism", "eddsa", "--in", "-", "--context", "invoices"]
+    assert "--context goes with ml-dsa" in fake_shell.bad(2, *other, data=b"x")
 
 
 def test_a_digest_is_signed_where_it_is_said_to_be_one(shell, tmp_path: Path) -> None:
