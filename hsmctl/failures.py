@@ -19,6 +19,8 @@ USAGE: Final = 2
 UNREACHABLE: Final = 3
 
 _COMMANDS: Final = {
+    Status.BAD_REQUEST: "correct that",
+    Status.UNKNOWN_OPERATION: "upgrade the cluster",
     Status.KEY_NOT_FOUND: "`hsmctl key list` shows all",
     Status.KEY_DISABLED: "`hsmctl key enable` lets it serve again",
     Status.KEY_USAGE: "`hsmctl key show` lists what it may do",

@@ -2,6 +2,7 @@
 
 import datetime
 import time
+import uuid
 
 import pytest
 from click.testing import CliRunner
@@ -133,3 +134,24 @@ def test_a_key_is_disabled_and_enabled(fake_shell, fake_cluster: FakeCluster) ->
     assert not info_of(fake_cluster, key_id).enabled
     assert fake_shell.good("key", "enable", key_id).decode() == f"{key_id} is enabled\n"
     assert info_of(fake_cluster, key_id).usage == Usage.SIGN | Usage.VERIFY
+
+
+# ---- in a real cluster ------------------------------------------------------------------------------------------
+
+
+def test_a_real_cluster_rotates_schedules_revokes_and_narrows(shell, tmp_path) -> None:
+    label = f"k-{uuid.uuid4()}"
+    first = made(shell, "--label", label, "--exportable", "--destruction-wait", "1h")
+    signing = ["--key", label, "--mechanism", "ecdsa-sha256", "--in", "-"]
+    (tmp_path / "s").write_bytes(shell.good("sign", *signing, data=b"x"))
+    second = shell.json("key", "rotate", label)
+    assert (second["replaces"], second["policy"]["flags"]) == (first, ["exportable"])
+    shell.good("verify", *signing, "--signature", tmp_path / "s", data=b"x")
+    assert "hsmctl key show" in shell.bad(1, "sign", "--key", first, *signing[2:], data=b"x")
+    assert second["id"] in shell.bad(1, "key", "rotate", first)
+    assert shell.json("key", "destroy", label, "--yes")["destroyed"] is False
+    assert "hsmctl key enable" in shell.bad(1, "sign", *signing, data=b"x")
+    assert "is revoked" in shell.good("key", "enable", label).decode()
+    shell.good("sign", *signing, data=b"x")
+    assert shell.json("key", "update", label, "--without", "exportable")["policy"]["flags"] == []
+    assert "may only grow" in shell.bad(1, "key", "update", label, "--destruction-wait", "1m")

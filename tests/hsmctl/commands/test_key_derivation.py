@@ -105,3 +105,27 @@ def test_encapsulation_without_a_file_and_a_ciphertext_of_the_wrong_length_are_u
     fake_shell.bad(2, "key", "decapsulate", "kem", "--in", "-", data=b"short")
     assert "hsmctl key list" in fake_shell.bad(1, "key", "encapsulate", "none", "--out", tmp_path / "c")
     assert not (tmp_path / "c").exists()
+
+
+def test_a_real_cluster_makes_the_same_key_on_both_sides(shell, tmp_path: Path) -> None:
+    def generated(key_type: str, *options: str) -> str:
+        return str(shell.good("key", "generate", "--type", key_type, *options).decode().strip())
+
+    def opens_what_the_other_encrypts(one: str, two: str) -> bool:
+        secret = shell.good("encrypt", "--key", one, "--in", "-", data=b"hello")
+        return bool(shell.good("decrypt", "--key", two, "--in", "-", data=secret) == b"hello")
+
+    pair = [generated("ec-p384", "--usage", "derive") for _ in range(2)]
+    agree = ["--mechanism", "ecdh", "--type", "aes-256", "--info", "session", "--peer", "-"]
+    agreed = [
+        shell.good("key", "derive", mine, *agree, data=shell.good("key", "public", theirs)).decode().strip()
+        for mine, theirs in (pair, reversed(pair))
+    ]
+    assert opens_what_the_other_encrypts(*agreed)
+    kem = generated("ml-kem-768")
+    mine = shell.good("key", "encapsulate", kem, "--out", tmp_path / "c").decode().strip()
+    theirs = shell.good("key", "decapsulate", kem, "--in", tmp_path / "c").decode().strip()
+    derive = ["--mechanism", "hkdf", "--type", "aes-256", "--salt", "hex:00"]
+    assert opens_what_the_other_encrypts(
+        *(shell.good("key", "derive", each, *derive).decode().strip() for each in (mine, theirs))
+    )

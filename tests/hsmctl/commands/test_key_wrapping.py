@@ -69,3 +69,18 @@ def test_a_wrapped_key_goes_to_a_terminal_only_if_that_is_said(fake_shell, monke
     terminal = type("Sys", (), {"stdout": type("Stdout", (), {"isatty": staticmethod(lambda: True)})})
     monkeypatch.setattr(files, "sys", terminal)
     assert "--out -" in fake_shell.bad(2, "key", "wrap", "mac", "--with", "transport")
+
+
+def test_a_real_cluster_wraps_what_may_leave_and_nothing_that_came_in_wrapped(shell, tmp_path: Path) -> None:
+    transport = (
+        shell.good("key", "generate", "--type", "aes-256", "--usage", "wrap", "--usage", "unwrap").decode().strip()
+    )
+    key = shell.good("key", "generate", "--type", "ec-p256", "--exportable").decode().strip()
+    wrap = ["key", "wrap", "--with", transport]
+    shell.good(*wrap, key, "--out", tmp_path / "wrapped")
+    unwrap = ["key", "unwrap", "--with", transport, "--type", "ec-p256", "--in"]
+    again = shell.good(*unwrap, tmp_path / "wrapped").decode().strip()
+    assert shell.good("key", "public", again) == shell.good("key", "public", key)
+    assert "not exportable" in shell.bad(1, *wrap, again)
+    assert "use aes-kwp" in shell.bad(1, *wrap, key, "--mechanism", "aes-kw")
+    shell.bad(1, *unwrap, "-", data=bytes(40))
