@@ -56,6 +56,9 @@ class KeyTable:
         known = self._tombstones.order(place) if old is None else old.record.order
         if known > record.order:
             return False
+        if old is not None and old.record.label == record.label and not record.destroyed:
+            self._put(place, record, revision)  # In place: the order of ids and the label stay.
+            return True
         if old is not None:
             self._forget(old.record)
         if record.destroyed:
@@ -63,10 +66,8 @@ class KeyTable:
             self._tombstones.put(record, revision)
             return True
         self._tombstones.drop(place)
-        self._entries[place] = Entry(record, revision)
+        self._put(place, record, revision)
         self.live += 1
-        if record.destroy_at:
-            self.scheduled[place] = record.destroy_at
         insort(self._ids.setdefault(record.partition, []), record.key_id)
         self._by_label.setdefault((record.partition, record.label), set()).add(record.key_id)
         return True
@@ -90,6 +91,13 @@ class KeyTable:
                 if len(found) == limit:
                     break
         return found
+
+    def _put(self, place: tuple[int, bytes], record: Record, revision: int) -> None:
+        self._entries[place] = Entry(record, revision)
+        if record.destroy_at:
+            self.scheduled[place] = record.destroy_at
+        else:
+            self.scheduled.pop(place, None)
 
     def _forget(self, record: Record) -> None:
         self.live -= 1

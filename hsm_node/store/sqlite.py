@@ -97,7 +97,12 @@ class SqliteStore:
         return _in_order(found, revision, counter)
 
     def read(self, name: bytes) -> Row | None:
-        return self._transaction(lambda: self._read(name))
+        with self._writing:
+            self._check_file()
+            try:
+                return self._read(name)  # Without a transaction: it waits for no writer, and sees the last commit.
+            except sqlite3.Error as error:
+                raise StoreError(str(error)) from None
 
     def reseal(self, keyring: Keyring) -> None:
         """Put the check record and the keys in it under the keyring's master key in use."""

@@ -276,8 +276,21 @@ async def test_an_older_copy_of_the_whole_store_brings_back_nothing(
     older.replace(scene.folder / "store.db")
     await scene.open()
     await assert_refused(scene, Reason.OLDER, caplog)
-    assert "the store is older than this node has seen it" in caplog.text
-    assert "remove seen.db" in caplog.text
+    (said,) = [record for record in caplog.records if "the store is older" in record.message]
+    assert "remove seen.db" in str(vars(said))
+
+
+async def test_a_store_whose_write_ahead_log_was_removed_brings_back_nothing(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = scene.folder / "store.db"
+    scene.node.store._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    await scene.call(Opcode.UPDATE_KEY, UpdateKey(VICTIM, enabled=False))
+    without_log = path.read_bytes()
+    await scene.node.stop()
+    path.write_bytes(without_log)
+    await scene.open()
+    await assert_refused(scene, Reason.OLDER, caplog)
 
 
 async def test_an_older_copy_that_is_put_there_while_it_runs_stops_the_node_until_the_store_is_back(

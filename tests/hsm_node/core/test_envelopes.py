@@ -31,3 +31,8 @@ def test_what_is_no_envelope_of_ours_is_refused(keyring: Keyring, data: bytes, r
     with pytest.raises(RecordError) as refused:
         open_envelope(PREFIXES, data, keyring)
     assert refused.value.reason is reason
+
+
+@pytest.mark.parametrize("data", [b"", b"\x93", b"\x92\x02", b"\x93\xcd\x01\x00", b"\x93\xc4"])
+def test_what_is_no_envelope_has_no_format(data: bytes) -> None:
+    assert format_of(data) == 0

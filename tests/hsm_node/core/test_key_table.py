@@ -76,3 +76,22 @@ def test_keys_whose_destruction_has_a_time_are_known_until_it_is_revoked_or_done
     table.apply(make_record(key_id=A, version=2), 3)
     table.apply(make_record(key_id=B, version=2, destroyed=True), 4)
     assert table.scheduled == {}
+
+
+def test_a_change_that_moves_nothing_is_taken_in_place(make_record: Make) -> None:
+    table = filled(make_record)
+    assert table.apply(make_record(key_id=A, label="x", version=2, enabled=False), 4)
+    entry = table.get(1, A)
+    assert entry is not None
+    assert (entry.record.enabled, entry.revision, table.live) == (False, 4, 3)
+    assert ids(table) == [A, B, C]
+    assert ids(table, "x") == [A, C]
+
+
+def test_a_writing_that_the_owner_does_not_see_is_newer_too(make_record: Make) -> None:
+    table = KeyTable()
+    table.apply(make_record(version=2, sequence=3, wrapped=b"new"), 2)
+    assert not table.apply(make_record(version=2, wrapped=b"old"), 1)
+    table.apply(make_record(version=3, sequence=4, destroyed=True), 3)
+    assert not table.apply(make_record(version=3, sequence=3), 2)
+    assert table.apply(make_record(version=3, sequence=5), 4)

@@ -1,3 +1,4 @@
+import gc
 import os
 import sqlite3
 from collections.abc import Callable
@@ -6,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from hsm_node.core.envelopes import Reason
 from hsm_node.core.node_states import next_node_state, seal_node_state
-from hsm_node.core.records import Record, seal_record
+from hsm_node.core.records import Record, next_record, seal_record
 from hsm_node.core.refusal import Refusal
-from hsm_node.store.base import Row
+from hsm_node.store.base import ReplacedStoreError, Row, StoreError
+from hsm_wire.administration import SetNodeState
 from hsm_wire.messages import DescribeKey, GenerateKey
 from hsm_wire.opcodes import Opcode
 from hsm_wire.statuses import Status
@@ -87,3 +90,130 @@ async def test_an_older_authentic_row_does_not_make_up_for_a_damaged_one(
         assert refused.value.status is Status.DEVICE_ERROR
     assert follower.take(Row(name, 7, good)).revision == 7
     assert not follower.refused
+
+
+def versions_of(node: Any, make_record: Callable[..., Record], count: int) -> list[Row]:
+    """Return that many versions of a key's row, at revisions 1 to count."""
+    ring = node.keystore.follower._keyring
+    record = make_record(cluster_id=node.store.cluster_id)
+    rows = []
+    for revision in range(1, count + 1):
+        rows.append(Row(ring.name(record.partition, record.key_id), revision, seal_record(record, ring)))
+        record = next_record(record, label=f"label {revision}")
+    return rows
+
+
+async def test_a_row_that_a_thread_brings_late_is_not_taken_for_an_attack(
+    start_node: Start, make_record: Callable[..., Record]
+) -> None:
+    node = start_node()
+    await node.client()
+    follower, rows = node.keystore.follower, versions_of(node, make_record, 3)
+    for row in (rows[0], rows[2], rows[1], rows[2]):
+        entry = follower.take(row)
+    assert (entry.record.version, entry.revision) == (3, 3)
+    assert not follower.refused
+
+
+async def test_an_old_row_at_a_new_revision_is_refused_and_so_is_another_of_the_same_count(
+    start_node: Start, make_record: Callable[..., Record]
+) -> None:
+    node = start_node()
+    await node.client()
+    follower, rows = node.keystore.follower, versions_of(node, make_record, 3)
+    ring = follower._keyring
+    for row in rows:
+        follower.take(row)
+    # Sealed twice, a record has two sets of bytes; a node never writes the second.
+    other = seal_record(make_record(cluster_id=node.store.cluster_id, version=3, label="other"), ring)
+    for data, text in ((rows[0].data, "older than one"), (other, "another one than")):
+        with pytest.raises(Refusal):
+            follower.take(Row(rows[0].name, 9, data))
+        (refused,) = follower.refused.values()
+        assert text in refused.text
+        assert (refused.reason, node.keystore.table.live) == (Reason.OLDER, 0)
+    assert follower.refused_by_reason == {str(reason): int(reason is Reason.OLDER) for reason in Reason}
+    follower.take(Row(rows[0].name, 10, rows[2].data))
+    assert not follower.refused
+
+
+async def test_a_row_that_is_out_of_order_is_named_once_and_hides_no_other(
+    start_node: Start, node_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    node = start_node()
+    client = await node.client()
+    for _ in range(3):
+        connection = sqlite3.connect(node_folder / "store.db")
+        with connection:
+            connection.execute("INSERT OR REPLACE INTO records VALUES (zeroblob(32), 1000000, x'01')")
+        connection.close()
+        key = os.urandom(16)
+        await client.call(Opcode.GENERATE_KEY, GenerateKey(key, "hmac-256"))
+        node.keystore.follower.follow()
+        assert (await client.call(Opcode.DESCRIBE_KEY, DescribeKey(key))).status == Status.OK
+    assert node.keystore.follower.applied_revision == 3
+    assert node.keystore.follower.refused_by_reason["malformed"] == 1
+
+
+async def test_a_name_that_was_seen_and_is_missing_is_refused_until_it_is_back(
+    start_node: Start, make_record: Callable[..., Record]
+) -> None:
+    node = start_node()
+    await node.client()
+    follower = node.keystore.follower
+    (row,) = versions_of(node, make_record, 1)
+    follower.ledger.see(row.name, 1, row.data)
+    follower._compare_with_seen(set())
+    with pytest.raises(Refusal, match="damaged"):
+        follower.lookup(1, b"k" * 16)
+    assert follower.take(row).record.version == 1
+    assert not follower.refused
+
+
+async def test_an_operator_sets_a_state_again_whose_row_is_missing(start_node: Start) -> None:
+    node = start_node()
+    client = await node.client()
+    client.bind(8, "spiffe://dev/operator/op", 0, ("operate",))
+    follower, name = node.keystore.follower, node.keystore.follower._keyring.node_name("node-1")
+    follower.ledger.see(name, 4, b"drain")
+    follower._compare_with_seen(set())
+    assert follower.refused[name].reason is Reason.MISSING
+    for operation in (1, 2, 3, 4, 5):
+        await client.call(Opcode.SET_NODE_STATE, SetNodeState("node-1", "drain"), principal=8, operation_id=operation)
+    assert node.keystore.administration.state_of("node-1") == "drain"
+    assert not follower.refused
+
+
+class FailingStore:
+    """Raises what it is told to."""
+
+    cluster_id = b"c" * 16
+
+    def __init__(self) -> None:
+        self.error: StoreError | None = None
+
+    def changed(self) -> bool:
+        if self.error is not None:
+            raise self.error
+        return True
+
+    def rows_after(self, _revision: int) -> list[Row]:
+        return []
+
+
+async def test_another_store_in_its_place_is_counted_once_until_it_is_back(start_node: Start) -> None:
+    node = start_node()
+    await node.client()
+    follower, store = node.keystore.follower, FailingStore()
+    follower._store = store
+    for error in (StoreError("gone"), None, ReplacedStoreError("another"), ReplacedStoreError("another"), None):
+        store.error = error
+        follower.follow()
+        assert follower.current is (error is None)
+    assert follower.replaced == 1
+
+
+async def test_the_collector_runs_again_after_loading(start_node: Start) -> None:
+    node = start_node()
+    await node.client()
+    assert gc.isenabled()

@@ -30,6 +30,14 @@ def ledger(make_ledger: Callable[[], Ledger], tmp_path: Path) -> Ledger:
     return made
 
 
+def kept(folder: Path, ledger: Ledger) -> Ledger:
+    """Return the ledger with what is in the file."""
+    file = SeenFile(folder)
+    assert file.load(ledger)
+    file.close()
+    return ledger
+
+
 def test_what_was_written_is_read_again_whole_and_in_part(
     tmp_path: Path, ledger: Ledger, make_ledger: Callable[[], Ledger]
 ) -> None:
@@ -39,10 +47,7 @@ def test_what_was_written_is_read_again_whole_and_in_part(
     again.follow(7)
     file.write(again.snapshot())
     file.close()
-    third = make_ledger()
-    third_file = SeenFile(tmp_path)
-    assert third_file.load(third)
-    third_file.close()
+    third = kept(tmp_path, make_ledger())
     assert (third.digest, third.revision, len(third)) == (again.digest, 7, len(ledger))
     assert [path.name for path in tmp_path.iterdir()] == [FILE_NAME]
     assert (tmp_path / FILE_NAME).stat().st_mode & 0o077 == 0
@@ -116,9 +121,7 @@ def test_who_was_succeeded_writes_no_more_in_part_or_whole(
     new_ledger.see(NAMES[1], 2, b"two")
     new.write(new_ledger.snapshot())
     new.close()
-    third = make_ledger()
-    SeenFile(tmp_path).load(third)
-    assert third.digest == new_ledger.digest
+    assert kept(tmp_path, make_ledger()).digest == new_ledger.digest
 
 
 def test_a_file_that_went_is_noticed_and_written_whole(
@@ -134,9 +137,7 @@ def test_a_file_that_went_is_noticed_and_written_whole(
     again.write_all()
     file.write(again.snapshot())
     file.close()
-    third = make_ledger()
-    SeenFile(tmp_path).load(third)
-    assert third.digest == again.digest
+    assert kept(tmp_path, make_ledger()).digest == again.digest
 
 
 def test_a_folder_that_cannot_be_written_is_an_error_and_leaves_nothing(tmp_path: Path, ledger: Ledger) -> None:

@@ -78,7 +78,7 @@ def test_what_was_stored_is_there_after_a_restart(tmp_path: Path, keyring: Keyri
 def test_a_closed_store_says_that_it_cannot_be_reached(tmp_path: Path, keyring: Keyring) -> None:
     store = SqliteStore(tmp_path / "store.db", "dev", keyring)
     store.close()
-    for use in (store.changed, lambda: store.rows_after(0), lambda: store.create(b"n", b"1")):
+    for use in (store.changed, lambda: store.rows_after(0), lambda: store.create(b"n", b"1"), lambda: store.read(b"n")):
         with pytest.raises(StoreError):
             use()
 
@@ -109,6 +109,14 @@ def test_a_read_shows_what_another_node_wrote_last(stores: list[SqliteStore]) ->
     row = one.create(b"n", b"1")
     assert two.read(b"n") == row
     assert one.change(b"n", row.revision, b"2") == two.read(b"n")
+
+
+def test_a_read_waits_for_no_writer(tmp_path: Path, stores: list[SqliteStore]) -> None:
+    row = stores[0].create(b"n", b"1")
+    writer = sqlite3.connect(tmp_path / "store.db")
+    writer.execute("BEGIN IMMEDIATE")
+    assert stores[1].read(b"n") == row
+    writer.close()
 
 
 def copied(path: Path, name: str) -> Path:
