@@ -35,6 +35,18 @@ REASONS = {
 }  # fmt: skip
 
 
+def bind(host: str, port: int) -> socket.socket:
+    """Return a listener for an admin server.
+
+    Raises:
+        StartError: the address is in use, or not this host's.
+    """
+    try:
+        return listening.bind(host, port, BACKLOG)
+    except StartError as error:
+        raise StartError(f"admin: {error}") from None
+
+
 class AdminAnswer(NamedTuple):
     """One page."""
 
@@ -102,10 +114,7 @@ class AdminServer:
             raise StartError(f"admin address {host} is not loopback; use 127.0.0.1 or configure tls")
         listener = self._sock
         if listener is None:
-            try:
-                listener = listening.bind(self._host, self._port, BACKLOG)
-            except StartError as error:
-                raise StartError(f"admin: {error}") from None
+            listener = bind(self._host, self._port)
         self._acceptor.start(listener)
         return listening.address_of(listener)
 

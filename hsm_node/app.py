@@ -1,6 +1,7 @@
 """Starts and stops a node. Order matters: nothing is written before everything that can be wrong was looked at."""
 
 import asyncio
+import contextlib
 import gc
 import os
 import socket
@@ -10,6 +11,7 @@ from typing import Any, Final
 from hsm_cluster.address import Address
 from hsm_cluster.cluster import Cluster
 from hsm_cluster.errors import ConfigurationError
+from hsm_daemon import admin as admin_server
 from hsm_daemon import clock, listening, logs
 from hsm_daemon.admin import AdminAnswer, AdminServer, Routes
 from hsm_daemon.errors import StartError
@@ -50,29 +52,21 @@ async def run_node(config_file: Path, config: NodeConfig, cluster: Cluster, life
     state = StateDir(config.state_dir)
     state.check_present(config.store.path)
     first_start = state.seen is None
-    bound = listening.bind(config.listen.host, config.listen.port, LISTEN_BACKLOG)
-    try:
-        store = SqliteStore(config.store.path, cluster.name, keyring)
-    except BaseException:
-        bound.close()
-        raise
-    try:
+    with contextlib.ExitStack() as held:
+        bound = held.enter_context(listening.bind(config.listen.host, config.listen.port, LISTEN_BACKLOG))
+        admin = held.enter_context(admin_server.bind(config.admin.host, config.admin.port))
+        store = held.enter_context(contextlib.closing(SqliteStore(config.store.path, cluster.name, keyring)))
         state.check(store.cluster_id, store.epoch)
         state.keep(store.cluster_id, store.epoch)
-        recorder = open_recorder(
-            config.state_dir, Ledger(keyring.ledger_mac, store.cluster_id), first_start=first_start
+        ledger = Ledger(keyring.ledger_mac, store.cluster_id)
+        recorder = held.enter_context(
+            contextlib.closing(open_recorder(config.state_dir, ledger, first_start=first_start))
         )
-        try:
-            keystore = Keystore(config, cluster, keyring, store, recorder)
-            gc.freeze()  # The records stay: to look at 100,000 of them again takes 0.2 s, and the loop stands still.
-            node = Node(config, cluster, keystore, store, certificates)
-            lifecycle.on_reload(lambda: node.reload(config_file), expected=(StartError, ConfigurationError))
-            await node.serve(bound, lifecycle)
-        finally:
-            recorder.close()
-    finally:
-        bound.close()
-        store.close()
+        keystore = Keystore(config, cluster, keyring, store, recorder)
+        gc.freeze()  # The records stay: to look at 100,000 of them again takes 0.2 s, and the loop stands still.
+        node = Node(config, cluster, keystore, store, certificates, admin)
+        lifecycle.on_reload(lambda: node.reload(config_file), expected=(StartError, ConfigurationError))
+        await node.serve(bound, lifecycle)
 
 
 class Node:
@@ -85,7 +79,9 @@ class Node:
         keystore: Keystore,
         store: Store,
         certificates: Certificates | None = None,
+        admin: socket.socket | None = None,
     ) -> None:
+        """Prepare; `admin` is a listener for the admin pages, closed at the end of `serve`."""
         self._config = config
         self._cluster = cluster
         self._certificates = certificates
@@ -108,7 +104,7 @@ class Node:
         )
         self._metrics = NodeMetrics(self._requests, self._gauges(), self._labels)
         context = None if certificates is None or config.admin.is_loopback else certificates.server
-        self._admin = AdminServer(config.admin.host, config.admin.port, self._routes(), context)
+        self._admin = AdminServer(config.admin.host, config.admin.port, self._routes(), context, sock=admin)
 
     async def serve(self, bound: socket.socket, lifecycle: Lifecycle) -> None:
         """Serve on a bound socket until the lifecycle says stop."""

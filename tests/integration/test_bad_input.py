@@ -237,7 +237,7 @@ def test_an_unknown_opcode_is_refused(peer: RawConnection, opcode: int) -> None:
     assert peer.request(INFO, []).status == 0
 
 
-@pytest.mark.parametrize("mechanism", [0, 0x0006, 0x9999, 0xFFFF_FFFF])
+@pytest.mark.parametrize("mechanism", [0, 0x0007, 0x9999, 0xFFFF_FFFF])
 def test_an_unknown_mechanism_is_refused(peer: RawConnection, mechanism: int) -> None:
     key_id = new_key(peer, "ec-p256")
     is_refused(peer.request(SIGN, [key_id, mechanism, None, b"data"]), UNKNOWN_MECHANISM)
