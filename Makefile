@@ -53,6 +53,7 @@ test-system: setup-dev
 	@PYTHONPATH="$(CURDIR)/tools" $(BIN)/pytest -p no_skips -q -m system tests/system $(ARGS)
 
 soak: setup-dev
+	@sh tools/system_components.sh soak
 	@$(BIN)/python tests/system/soak.py --seconds $(or $(SECONDS),3600) $(if $(SIMULATION),--simulation) $(ARGS)
 
 lint: setup-dev

@@ -153,7 +153,7 @@ class RelayLinks:
 
     def restore(self, path: int) -> None:
         """Pass everything on again."""
-        self._relays[path].call("clear")
+        self._relays[path].call("heal")
 
     def close(self) -> None:
         """End the relays."""
