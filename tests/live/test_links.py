@@ -9,7 +9,7 @@ import pytest
 
 sys.path.append(str(Path(__file__).parents[1] / "system"))
 
-from networks import RelayLinks  # noqa: E402 - found through the line above
+from networks import RelayLinks
 
 
 def echo_once(server: socket.socket) -> None:
