@@ -46,7 +46,7 @@ async def run_node(config_file: Path, config: NodeConfig, cluster: Cluster, life
         StartError: it cannot start; nothing was written.
     """
     certificates = load_certificates(config.tls_files)
-    keyring = load_keyring(config.keystore.master_key.file)
+    keyring = load_keyring(config.keystore.master_key)
     if not config.admin.is_loopback and certificates is None:
         raise StartError(f"admin = {config.admin}: without TLS the admin pages are for loopback only; correct admin")
     state = StateDir(config.state_dir)

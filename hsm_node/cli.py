@@ -31,7 +31,7 @@ def main(config_file: Path, *, check: bool) -> None:
         config, cluster = load_node_config(config_file)
         if check:
             load_certificates(config.tls_files)
-            load_keyring(config.keystore.master_key.file)
+            load_keyring(config.keystore.master_key)
             click.echo(json.dumps(config.effective(), indent=2))
             sys.exit(exit_codes.OK)
         logs.configure("hsm-node")

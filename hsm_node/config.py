@@ -11,6 +11,7 @@ from hsm_cluster.errors import ConfigurationError
 from hsm_cluster.toml_file import load_toml
 from hsm_daemon.tls import TlsFiles
 from hsm_node.core.limits import DEFAULTS, Limits
+from hsm_node.master_key import MasterKeyConfig
 
 
 class StoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -18,12 +19,6 @@ class StoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     path: Path
     driver: Literal["sqlite"] = "sqlite"
-
-
-class MasterKeyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`master_key = { ... }`."""
-
-    file: Path
 
 
 class KeystoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -57,7 +52,7 @@ class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.tls if isinstance(self.tls, TlsFiles) else None
 
     def effective(self) -> dict[str, Any]:
-        """Return what holds, without secrets: of the master key only the file's name is known here."""
+        """Return what holds, without secrets: of the master key only its source is known here."""
         shown: dict[str, Any] = msgspec.to_builtins(self, enc_hook=str)
         return shown
 

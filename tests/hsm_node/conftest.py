@@ -207,7 +207,7 @@ class RunningNode:
         from hsm_node.store.sqlite import SqliteStore
 
         self.config, cluster = load_node_config(folder / "node.toml")
-        ring = load_keyring(self.config.keystore.master_key.file)
+        ring = load_keyring(self.config.keystore.master_key)
         self.bound: socket.socket = bind("127.0.0.1", 0, 5)
         self.address = self.bound.getsockname()[:2]
         self.store = SqliteStore(self.config.store.path, cluster.name, ring)
