@@ -21,7 +21,7 @@ from hsm_daemon.tls import Certificates, load_certificates
 from hsm_node.admin_pages import admin_routes
 from hsm_node.config import NodeConfig
 from hsm_node.core.ledger import Ledger
-from hsm_node.core.node_states import STATES
+from hsm_node.gauges import acceptor_gauges, keystore_gauges, keystore_labels
 from hsm_node.keystore import Keystore
 from hsm_node.master_key import load_keyring
 from hsm_node.metrics import CONTENT_TYPE, Gauge, Labels, NodeMetrics, RequestCounts
@@ -231,25 +231,13 @@ class Node:
         }
 
     def _labels(self) -> list[Labels]:
-        state = self._administrative_state()
+        configuration = {self._cluster.configuration_hash: 1.0}
         return [
-            Labels("configuration", "The cluster configuration in use.", "hash", {self._cluster.configuration_hash: 1}),
-            Labels(
-                "administrative_state",
-                "1 for what the operator wants of this node.",
-                "state",
-                {name: int(name == state) for name in STATES},
-            ),
-            Labels(
-                "records_refused",
-                "Records of the store that are not used, by what is wrong with them.",
-                "reason",
-                self._keystore.follower.refused_by_reason,
-            ),
+            Labels("configuration", "The cluster configuration in use.", "hash", configuration),
+            *keystore_labels(self._keystore, self._config.name),
         ]
 
     def _gauges(self) -> list[Gauge]:
-        k = self._keystore
         certificates = [
             Gauge(
                 "certificate_not_after_seconds",
@@ -264,42 +252,6 @@ class Node:
                 "0 after a SIGHUP with a configuration that was refused.",
                 lambda: int(self._reload_successful),
             ),
-            Gauge(
-                "last_stall_seconds",
-                "For how long the loop stood still the last time.",
-                lambda: self._acceptor.last_stall_s,
-            ),
-            Gauge("stale_answers", "Answers marked stale.", lambda: self._acceptor.stale_answers, counts=True),
-            Gauge("keys", "Keys that are not destroyed.", lambda: k.table.live),
-            Gauge("keys_scheduled", "Keys whose destruction has a time.", lambda: k.destructions.scheduled),
-            Gauge("scheduled_destructions", "Keys destroyed in time.", lambda: k.destructions.done, counts=True),
-            Gauge("queue_depth", "Dear operations that wait for a session.", lambda: k.sessions.waiting),
-            Gauge("sessions", "Threads for dear operations.", lambda: self._config.sessions),
-            Gauge("sessions_busy", "Sessions at work.", lambda: k.sessions.running),
-            Gauge(
-                "key_generations",
-                "Key generations at work or waiting.",
-                lambda: k.generation.running + k.generation.waiting,
-            ),
-            Gauge("links", "Connections of proxies.", lambda: self._acceptor.proxies),
-            Gauge("store_revision", "Revision of the store that is applied.", lambda: k.follower.applied_revision),
-            Gauge("store_current", "1 while the store can be read.", lambda: int(k.follower.current)),
-            Gauge("ledger_rows", "Rows of the store that this node remembers.", lambda: len(k.follower.ledger)),
-            Gauge(
-                "ledger_write_failures",
-                "Times that what was seen could not be written.",
-                lambda: 0 if k.recorder is None else k.recorder.failures,
-                counts=True,
-            ),
-            Gauge(
-                "store_replaced",
-                "Times that another or an older store was found in its place.",
-                lambda: k.follower.replaced,
-                counts=True,
-            ),
-            Gauge("stalls", "Times that the loop stood still.", lambda: self._acceptor.stalls, counts=True),
-            Gauge("checks", "Deep checks answered.", lambda: k.checks.served, counts=True),
-            Gauge("expired", "Requests whose time ran out in a queue.", lambda: k.expired, counts=True),
-            Gauge("internal_errors", "Requests that failed inside.", lambda: k.failures.internal, counts=True),
-            Gauge("store_errors", "Changes that the store did not take.", lambda: k.failures.store, counts=True),
+            *acceptor_gauges(self._acceptor),
+            *keystore_gauges(self._keystore, self._config.sessions),
         ]

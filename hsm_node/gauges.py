@@ -1,0 +1,76 @@
+"""The numbers of /metrics: each is read from the part that knows it, when somebody asks."""
+
+from hsm_node.core.node_states import STATES
+from hsm_node.keystore import Keystore
+from hsm_node.metrics import Gauge, Labels
+from hsm_node.net.acceptor import Acceptor
+
+
+def acceptor_gauges(acceptor: Acceptor) -> list[Gauge]:
+    """Return what the connections and the loop tell."""
+    return [
+        Gauge("last_stall_seconds", "For how long the loop stood still the last time.", lambda: acceptor.last_stall_s),
+        Gauge("stale_answers", "Answers marked stale.", lambda: acceptor.stale_answers, counts=True),
+        Gauge("links", "Connections of proxies.", lambda: acceptor.proxies),
+        Gauge("stalls", "Times that the loop stood still.", lambda: acceptor.stalls, counts=True),
+    ]
+
+
+def keystore_gauges(k: Keystore, sessions: int) -> list[Gauge]:
+    """Return what keys, store and pools tell.
+
+    Args:
+        k: of a node that is not sealed.
+        sessions: threads for dear operations.
+    """
+    return [
+        Gauge("keys", "Keys that are not destroyed.", lambda: k.table.live),
+        Gauge("keys_scheduled", "Keys whose destruction has a time.", lambda: k.destructions.scheduled),
+        Gauge("scheduled_destructions", "Keys destroyed in time.", lambda: k.destructions.done, counts=True),
+        Gauge("queue_depth", "Dear operations that wait for a session.", lambda: k.sessions.waiting),
+        Gauge("sessions", "Threads for dear operations.", lambda: sessions),
+        Gauge("sessions_busy", "Sessions at work.", lambda: k.sessions.running),
+        Gauge(
+            "key_generations",
+            "Key generations at work or waiting.",
+            lambda: k.generation.running + k.generation.waiting,
+        ),
+        Gauge("store_revision", "Revision of the store that is applied.", lambda: k.follower.applied_revision),
+        Gauge("store_current", "1 while the store can be read.", lambda: int(k.follower.current)),
+        Gauge("ledger_rows", "Rows of the store that this node remembers.", lambda: len(k.follower.ledger)),
+        Gauge(
+            "ledger_write_failures",
+            "Times that what was seen could not be written.",
+            lambda: 0 if k.recorder is None else k.recorder.failures,
+            counts=True,
+        ),
+        Gauge(
+            "store_replaced",
+            "Times that another or an older store was found in its place.",
+            lambda: k.follower.replaced,
+            counts=True,
+        ),
+        Gauge("checks", "Deep checks answered.", lambda: k.checks.served, counts=True),
+        Gauge("expired", "Requests whose time ran out in a queue.", lambda: k.expired, counts=True),
+        Gauge("internal_errors", "Requests that failed inside.", lambda: k.failures.internal, counts=True),
+        Gauge("store_errors", "Changes that the store did not take.", lambda: k.failures.store, counts=True),
+    ]
+
+
+def keystore_labels(k: Keystore, node: str) -> list[Labels]:
+    """Return the families by label of a node that is not sealed; `node`: its name."""
+    state = k.administration.state_of(node)
+    return [
+        Labels(
+            "administrative_state",
+            "1 for what the operator wants of this node.",
+            "state",
+            {name: int(name == state) for name in STATES},
+        ),
+        Labels(
+            "records_refused",
+            "Records of the store that are not used, by what is wrong with them.",
+            "reason",
+            k.follower.refused_by_reason,
+        ),
+    ]

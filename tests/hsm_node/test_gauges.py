@@ -1,0 +1,24 @@
+"""Every number of /metrics can be read, and has one name."""
+
+from collections.abc import Callable
+from typing import Any
+
+from hsm_node.gauges import acceptor_gauges, keystore_gauges, keystore_labels
+
+
+async def test_every_gauge_has_a_name_of_its_own_and_a_number(start_node: Callable[..., Any]) -> None:
+    node = start_node()
+    await node.client()
+    gauges = [*acceptor_gauges(node.node._acceptor), *keystore_gauges(node.keystore, 2)]
+    names = [gauge.name for gauge in gauges]
+    assert len(set(names)) == len(names)
+    values = {gauge.name: gauge.read() for gauge in gauges}
+    assert (values["links"], values["sessions"], values["store_current"]) == (1, 2, 1)
+    assert all(value >= 0 for value in values.values())
+
+
+async def test_the_administrative_state_is_one_of_three(start_node: Callable[..., Any]) -> None:
+    node = start_node()
+    families = {labels.name: labels.values for labels in keystore_labels(node.keystore, "node-1")}
+    assert families["administrative_state"] == {"ready": 1, "drain": 0, "maintain": 0}
+    await node.client()
