@@ -1,7 +1,33 @@
 """What all tests share."""
 
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
 from hypothesis import settings
 
 # The machine may be slow or busy: how long one example takes says nothing about the code.
 settings.register_profile("redoubt", deadline=None, print_blob=True)
 settings.load_profile("redoubt")
+
+COUNTED = "counted: "
+"""Before the name of what a test has counted, among the properties that its report brings to the controller."""
+
+
+@pytest.fixture
+def count(record_property: Callable[[str, object], None]) -> Callable[[str, int], None]:
+    """Add to a number that is printed at the end of the run, under its name."""
+    return lambda name, number: record_property(COUNTED + name, number)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what the tests have counted."""
+    counts: Counter[str] = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if getattr(report, "when", "") == "call":
+                for name, number in report.user_properties:
+                    if name.startswith(COUNTED):
+                        counts[name.removeprefix(COUNTED)] += number
+    for name, number in sorted(counts.items()):
+        terminalreporter.write_line(f"{name}: {number:,}")

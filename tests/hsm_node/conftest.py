@@ -98,12 +98,16 @@ def make_record(keyring: Keyring) -> Callable[..., Record]:
 
 @pytest.fixture
 def node_folder(tmp_path: Path) -> Path:
-    (tmp_path / "cluster.toml").write_text(CLUSTER_TOML)
-    (tmp_path / "node.toml").write_text(NODE_TOML)
-    key = tmp_path / "master.key"
+    return fill_node_folder(tmp_path)
+
+
+def fill_node_folder(folder: Path) -> Path:
+    (folder / "cluster.toml").write_text(CLUSTER_TOML)
+    (folder / "node.toml").write_text(NODE_TOML)
+    key = folder / "master.key"
     key.write_text(MASTER_KEY.hex() + "\n")
     key.chmod(0o600)
-    return tmp_path
+    return folder
 
 
 class Authority:
@@ -245,6 +249,19 @@ class RunningNode:
 @pytest.fixture
 def wire_client() -> type[WireClient]:
     return WireClient
+
+
+@pytest.fixture(scope="session")
+def node_in() -> Callable[..., RunningNode]:
+    """What starts a node in an empty folder, on the running loop, for as long as whoever asks for it wants."""
+
+    def start(folder: Path, limits: str) -> RunningNode:
+        fill_node_folder(folder)
+        with (folder / "node.toml").open("a") as file:
+            file.write(f"\n[limits]\n{limits}\n")
+        return RunningNode(folder)
+
+    return start
 
 
 @pytest.fixture
