@@ -19,6 +19,8 @@ from hsm_node.service.key_makers import KeyMakers
 from hsm_node.service.key_records import KeyRecords
 from hsm_node.service.key_uses import KeyUses
 from hsm_node.service.key_writer import KeyWriter
+from hsm_node.service.node_state_rows import NodeStateRows
+from hsm_node.service.record_rows import key_rows
 from hsm_node.service.service import Service
 from hsm_node.state.recorder import Recorder
 from hsm_node.store.base import Store
@@ -58,12 +60,15 @@ class Keystore:
         self.writer = Pool("store", 1, limits.waiting_changes)
         backend = SoftwareBackend(keyring)
         ledger = None if recorder is None else recorder.ledger
-        self.follower = Follower(store, self.table, keyring, backend, ledger)
+        keys = key_rows(self.table, keyring, store.cluster_id, backend)
+        self.node_states = NodeStateRows(keyring, store.cluster_id)
+        self.follower = Follower(store, keyring, keys, self.node_states, ledger=ledger)
         self.checks = Checks(backend, self.sessions, self.failures)
         self.administration = Administration(
             cluster.name,
             lambda: self.nodes,
             self.follower,
+            self.node_states,
             keyring,
             store,
             self.writer,

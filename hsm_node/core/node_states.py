@@ -30,6 +30,11 @@ class NodeStateRecord(msgspec.Struct, array_like=True, forbid_unknown_fields=Tru
     changes: tuple[bytes, ...]
     """Marks of the last changes, the newest last."""
 
+    @property
+    def order(self) -> int:
+        """How often it was written."""
+        return self.version
+
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(NodeStateRecord)

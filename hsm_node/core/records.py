@@ -66,11 +66,27 @@ class Record(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen
     """The key that this one was rotated to."""
     answer: bytes = b""
     """What the creating request was answered beside the key (a ciphertext of ENCAPSULATE): sent again it gets this."""
+    uses: int = 0
+    """Uses that count towards the policy's max_uses: see `use_limits`."""
+    use_marks: tuple[bytes, ...] = ()
+    """Marks of the last of these, the newest last; apart from `changes`, so that uses push out no change's mark."""
+    gcm_leased: int = 0
+    """AES-GCM encryptions that nodes have taken, in blocks, whether they made them or not."""
 
     @property
     def order(self) -> int:
         """How often it was written. A record of before there was a count was written as often as it was changed."""
         return self.sequence or self.version
+
+    @property
+    def place(self) -> tuple[int, bytes]:
+        """Partition and id."""
+        return self.partition, self.key_id
+
+    @property
+    def info(self) -> KeyInfo:
+        """What the owner may know about the key."""
+        return key_info(self)
 
     def __repr__(self) -> str:
         return f"Record({self.partition}/{self.key_id.hex()}, {self.key_type}, version={self.version})"

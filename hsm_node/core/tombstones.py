@@ -1,7 +1,8 @@
-"""Keys that are no more, in as few bytes as will do: they are kept for ever, and there are more of them every day.
+"""Keys and objects that are no more, in as few bytes as will do: they are kept for ever, and there are more of them
+every day.
 
-A tombstone's id is used up. What is asked of it: which version it is (an older record of the store must not bring the
-key back), which request made the key, and which one destroyed it (either may be sent again). The rest is in the store.
+A tombstone's id is used up. What is asked of it: which version it is (an older record of the store must not bring it
+back), which request made it, and which one destroyed it (either may be sent again). The rest is in the store.
 
 Entries lie one behind the other in buckets of bytes: 95 bytes each, where a dictionary takes four times that, in pieces
 that keep the heap from shrinking. A bucket is searched by partition and id; the bucket is chosen by a hash that nobody
@@ -9,12 +10,10 @@ outside of this process knows, for ids are the clients' choice.
 """
 
 import struct
-from typing import Final
+from typing import Final, NamedTuple
 
 from hsm_node.core.keyring import CHANGE_MARK_BYTES
-from hsm_node.core.records import Record
 from hsm_wire.limits import MAX_KEY_ID_BYTES
-from hsm_wire.messages import Policy
 
 BUCKETS: Final = 1024
 """100 entries in each for 100,000 tombstones: half a microsecond to search."""
@@ -23,10 +22,27 @@ _PLACE: Final = struct.Struct(f">I{MAX_KEY_ID_BYTES}s")
 _REST: Final = struct.Struct(f">QQQBB{_DIGEST_BYTES}s{CHANGE_MARK_BYTES}s")
 """Version, order, revision, length of the digest and of the mark, digest, mark."""
 _ENTRY_BYTES: Final = _PLACE.size + _REST.size
-_NOTHING: Final = Policy()
 
 Place = tuple[int, bytes]
 """Partition and id."""
+
+
+class Buried(NamedTuple):
+    """What is kept of a record."""
+
+    version: int
+    order: int
+    """How often the record was written."""
+    revision: int
+    """Of its row."""
+    creation_digest: bytes
+    mark: bytes
+    """Of the last change; empty = none."""
+
+    @property
+    def changes(self) -> tuple[bytes, ...]:
+        """The marks that are left."""
+        return (self.mark,) if self.mark else ()
 
 
 class Tombstones:
@@ -41,10 +57,9 @@ class Tombstones:
     def __len__(self) -> int:
         return self._count
 
-    def put(self, record: Record, revision: int) -> None:
-        """Keep a destroyed key."""
-        place = (record.partition, record.key_id)
-        entry = _PLACE.pack(*place) + _rest(record, revision)
+    def put(self, place: Place, buried: Buried) -> None:
+        """Keep what is left of a record."""
+        entry = _PLACE.pack(*place) + _rest(buried)
         number, at = self._find(place)
         bucket = self._buckets[number]
         if bucket is None:
@@ -55,39 +70,14 @@ class Tombstones:
         else:
             bucket[at : at + _ENTRY_BYTES] = entry
 
-    def get(self, place: Place) -> tuple[Record, int] | None:
-        """Return what is left of its record, and its revision; None where the key lives or never did."""
+    def get(self, place: Place) -> Buried | None:
+        """Return what is left of a record; None where it lives or never did."""
         number, at = self._find(place)
         bucket = self._buckets[number]
         if bucket is None or at < 0:
             return None
         version, order, revision, digest_bytes, mark_bytes, digest, mark = _REST.unpack_from(bucket, at + _PLACE.size)
-        partition, key_id = place
-        return (
-            Record(
-                cluster_id=b"",
-                partition=partition,
-                key_id=key_id,
-                version=version,
-                epoch=0,
-                master_key_version=0,
-                key_type="",
-                true_length=0,
-                label="",
-                usage=0,
-                enabled=False,
-                destroyed=True,
-                created=0,
-                origin="",
-                public_key=b"",
-                policy=_NOTHING,
-                creation_digest=digest[:digest_bytes],
-                changes=(mark[:mark_bytes],) if mark_bytes else (),
-                wrapped=b"",
-                sequence=order,
-            ),
-            revision,
-        )
+        return Buried(version, order, revision, digest[:digest_bytes], mark[:mark_bytes])
 
     def order(self, place: Place) -> int:
         """Return how often the record of a tombstone was written; 0 where there is none."""
@@ -116,7 +106,6 @@ class Tombstones:
         return number, at
 
 
-def _rest(record: Record, revision: int) -> bytes:
-    digest = record.creation_digest
-    mark = record.changes[-1] if record.changes else b""
-    return _REST.pack(record.version, record.order, revision, len(digest), len(mark), digest, mark)
+def _rest(buried: Buried) -> bytes:
+    digest, mark = buried.creation_digest, buried.mark
+    return _REST.pack(buried.version, buried.order, buried.revision, len(digest), len(mark), digest, mark)

@@ -10,6 +10,7 @@ from hsm_node.core.node_states import READY, STATES, next_node_state, seal_node_
 from hsm_node.core.refusal import Refusal
 from hsm_node.service.failures import Failures
 from hsm_node.service.follower import Follower
+from hsm_node.service.node_state_rows import NodeStateRows
 from hsm_node.service.request import Request
 from hsm_node.store.base import Row, Store
 from hsm_node.work.pool import Pool
@@ -29,6 +30,7 @@ class Administration:
         cluster: str,
         nodes: Callable[[], Collection[str]],
         follower: Follower,
+        states: NodeStateRows,
         keyring: Keyring,
         store: Store,
         writer: Pool,
@@ -37,6 +39,7 @@ class Administration:
         self._cluster = cluster
         self._nodes = nodes
         self._follower = follower
+        self._states = states
         self._keyring = keyring
         self._store = store
         self._writer = writer
@@ -44,7 +47,7 @@ class Administration:
 
     def state_of(self, node: str) -> str:
         """Return what the operator wants of a node."""
-        found = self._follower.node_states.get(node)
+        found = self._states.held.get(node)
         return READY if found is None else found.record.state
 
     def cluster_state(self, _request: Request, _body: Empty) -> bytes | None:
@@ -72,7 +75,7 @@ class Administration:
         name = self._keyring.node_name(body.node)
         mark = self._keyring.change_mark(request.operation_id, request.opcode, encode_body(body))
         for _ in range(MAX_CHANGE_TRIES):
-            found = self._follower.node_states.get(body.node)
+            found = self._states.held.get(body.node)
             before = None if found is None else found.record
             if before is not None and mark in before.changes:
                 return

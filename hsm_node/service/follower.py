@@ -1,33 +1,32 @@
-"""Keeps the key table at the store's state, before each batch of requests."""
+"""Follows the store: before each batch of requests, the node's records are those that the store has."""
 
 import contextlib
 import gc
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any, TypeVar
 
 import msgspec
 
 from hsm_daemon import logs
-from hsm_node.backends.base import Backend
-from hsm_node.core.envelopes import Reason, RecordError, format_of
-from hsm_node.core.key_table import Entry, KeyTable
+from hsm_node.core.envelopes import Reason, RecordError, open_envelope
+from hsm_node.core.key_table import Entry as KeyEntry
 from hsm_node.core.keyring import Keyring
 from hsm_node.core.ledger import Ledger, Verdict
-from hsm_node.core.node_states import NODE_STATE_FORMAT, NodeStateRecord, open_node_state
-from hsm_node.core.records import open_record
+from hsm_node.core.record_table import Entry, TableRecord
+from hsm_node.core.records import Record
 from hsm_node.core.refusal import Refusal
+from hsm_node.service.record_rows import RecordRows
+from hsm_node.service.row_kinds import Known, RowKind, RowKinds, Written
 from hsm_node.store.base import ReplacedStoreError, Row, Store, StoreError
 from hsm_wire.statuses import Status
 
 _log = logs.logger("hsm_node.follower")
 _RESTORED = "stop the node and remove seen.db from its state_dir"
 
-
-class NodeStateEntry(msgspec.Struct, frozen=True):
-    """A node's administrative state, and the revision that it has in the store."""
-
-    record: NodeStateRecord
-    revision: int
+R = TypeVar("R", bound=Written)
+T = TypeVar("T", bound=TableRecord)
+E = TypeVar("E", bound=Known)
 
 
 class RefusedRow(msgspec.Struct, frozen=True):
@@ -39,24 +38,35 @@ class RefusedRow(msgspec.Struct, frozen=True):
 
 
 class Follower:
-    """Applies what is newer in the store. A record that is not authentic, or older than one that was seen, is refused,
-    counted and named in the log; the other keys go on."""
+    """Has what is newer in the store taken by its kind. A record that is not authentic, or older than one that was
+    seen, is refused, counted and named in the log; all others go on."""
 
     def __init__(
-        self, store: Store, table: KeyTable, keyring: Keyring, backend: Backend, ledger: Ledger | None = None
+        self,
+        store: Store,
+        keyring: Keyring,
+        keys: RecordRows[Record],
+        *others: RowKind[Any, Any],
+        ledger: Ledger | None = None,
     ) -> None:
+        """Follow from the start of the store.
+
+        Args:
+            store: that is followed.
+            keyring: that its rows are authenticated with.
+            keys: the kind of rows that most requests are about.
+            others: kinds of rows beside them.
+            ledger: what was seen in earlier lives; None: nothing was.
+        """
         self._store = store
-        self._table = table
         self._keyring = keyring
-        self._backend = backend
+        self._keys = keys
+        self._kinds = RowKinds(keys, *others)
         self.ledger = Ledger(keyring.ledger_mac, store.cluster_id) if ledger is None else ledger
         """What this node has seen, also in earlier lives. At `applied_revision` its digest is every node's."""
-        self._places: dict[bytes, tuple[int, bytes]] = {}
         self._loaded = False
         self.refused: dict[bytes, RefusedRow] = {}
         """Names of rows that must not be used."""
-        self.node_states: dict[str, NodeStateEntry] = {}
-        """Node -> what the operator wants of it; a node that is not here is ready."""
         self.applied_revision = 0
         self.current = True
         """Whether the last look into the store succeeded."""
@@ -93,22 +103,34 @@ class Follower:
         """Apply a row that the store has just returned, of whatever kind."""
         self._apply_any(row)
 
-    def take(self, row: Row) -> Entry:
-        """Apply a row that the store has just returned to a create or change; return its entry."""
-        entry = self._apply(row)
-        if entry is None:
-            raise self.damaged()
-        return entry
+    def take(self, row: Row) -> KeyEntry:
+        """Apply a key's row that the store has just returned to a create or change; return its entry."""
+        return self.take_as(self._keys, row)
 
-    def lookup(self, partition: int, key_id: bytes) -> Entry | None:
+    def take_as(self, kind: RowKind[R, E], row: Row) -> E:
+        """Apply a row that the store has just returned, which must be of that kind; return what is held of it.
+
+        Raises:
+            Refusal: it must not be used.
+        """
+        held = self._apply(kind, row)
+        if held is None:
+            raise damaged(kind)
+        return held
+
+    def lookup(self, partition: int, key_id: bytes) -> KeyEntry | None:
         """Return the entry of a key, a tombstone too; None where the store has none.
 
         Raises:
             Refusal: it has one, but not an authentic one; or it had one, and that is gone.
         """
-        entry = self._table.get(partition, key_id)
-        if entry is None and self.refused and self._keyring.name(partition, key_id) in self.refused:
-            raise self.damaged()
+        return self.find(self._keys, partition, key_id)
+
+    def find(self, kind: RecordRows[T], partition: int, record_id: bytes) -> Entry[T] | None:
+        """Return the entry of that kind of records; see `lookup`."""
+        entry = kind.table.get(partition, record_id)
+        if entry is None and self.refused and kind.name(partition, record_id) in self.refused:
+            raise damaged(kind)
         return entry
 
     def _apply_all(self, rows: list[Row]) -> None:
@@ -136,45 +158,25 @@ class Follower:
             )
 
     def _apply_any(self, row: Row) -> None:
-        if format_of(row.data) == NODE_STATE_FORMAT:
-            self._apply_node_state(row)
+        kind = self._kinds.of(row)
+        if kind is None:
+            self._refuse(row, _unknown(row, self._keyring))
         else:
-            self._apply(row)
+            self._apply(kind, row)
 
-    def _apply_node_state(self, row: Row) -> None:
+    def _apply(self, kind: RowKind[R, E], row: Row) -> E | None:
+        """Return what is held under the row's name then; None where its row must not be used."""
         try:
-            record = open_node_state(row.data, row.name, self._store.cluster_id, self._keyring)
-        except RecordError as error:
-            self._refuse(row, error)
-            return
-        known = self.node_states.get(record.node)
-        if self._is_late(row) or (known is not None and row.revision < known.revision):
-            return
-        if self._accepted(row, record.version):
-            self.node_states[record.node] = NodeStateEntry(record, row.revision)
-
-    def _apply(self, row: Row) -> Entry | None:
-        try:
-            record = open_record(row.data, row.name, self._store.cluster_id, self._keyring)
+            record = kind.open(row)
         except RecordError as error:
             self._refuse(row, error)
             return None
         if self._is_late(row):
             return None
-        known = self._table.get(record.partition, record.key_id)
-        if (
-            known is not None and row.revision < known.revision
-        ):  # Brought late by a thread, no older state of the store.
-            return known
-        if not self._accepted(row, record.order):
-            return None
-        if record.destroyed:  # Of its place nothing more than the tombstone is kept: there are more of them every day.
-            self._places.pop(row.name, None)
-            self._backend.forget(record.partition, record.key_id)
-        else:
-            self._places[row.name] = (record.partition, record.key_id)
-        self._table.apply(record, row.revision)
-        return self._table.get(record.partition, record.key_id)
+        known = kind.known(record)
+        if known is not None and row.revision < known.revision:
+            return known  # Brought late by a thread, no older state of the store.
+        return kind.take(record, row) if self._accepted(row, record.order) else None
 
     def _accepted(self, row: Row, order: int) -> bool:
         """Whether an authentic row is the newest that this node knows of; it is remembered then."""
@@ -196,15 +198,12 @@ class Follower:
         return refused is not None and row.revision < refused.revision
 
     def _refuse(self, row: Row, error: RecordError) -> None:
-        """Note a row that must not be used, and forget the key that it was before."""
+        """Note a row that must not be used, and forget what it was before."""
         refused = RefusedRow(str(error), row.revision, error.reason)
         if self.refused.get(row.name) == refused:  # Out of order, it comes with every look.
             return
         self.refused[row.name] = refused
-        place = self._places.pop(row.name, None)
-        if place is not None:  # The older version in memory may allow what the newer one forbade.
-            self._table.remove(*place)
-            self._backend.forget(*place)
+        self._kinds.forget(row.name)
         logs.event(
             _log,
             "error",
@@ -214,10 +213,19 @@ class Follower:
             reason=str(error),
         )
 
-    @staticmethod
-    def damaged() -> Refusal:
-        """Return the answer for a key whose record is not authentic."""
-        return Refusal(Status.DEVICE_ERROR, "the key's record is damaged; tell the operator")
+
+def damaged(kind: RowKind[Any, Any]) -> Refusal:
+    """Return the answer for what has a record that must not be used."""
+    return Refusal(Status.DEVICE_ERROR, f"the {kind.noun}'s record is damaged; tell the operator")
+
+
+def _unknown(row: Row, keyring: Keyring) -> RecordError:
+    """Return what is wrong with a row of no kind: it is no envelope, or one of a format of the future."""
+    try:
+        open_envelope({}, row.data, keyring)
+    except RecordError as error:
+        return error
+    raise AssertionError("an envelope of no format was opened")
 
 
 @contextlib.contextmanager

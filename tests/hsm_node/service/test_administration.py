@@ -71,7 +71,7 @@ async def test_a_record_of_a_state_that_is_not_authentic_is_refused(start_node: 
     node = start_node()
     operator = await operator_of(node)
     assert (await set_state(operator, "drain")).status == Status.OK
-    entry = node.keystore.follower.node_states["node-1"]
+    entry = node.keystore.node_states.held["node-1"]
     name = node.keystore.administration._keyring.node_name("node-1")
     node.store.change(name, entry.revision, b"\x93\x02\xc4\x01x\xc4\x01y")
     node.store._seen_version = -1

@@ -217,3 +217,12 @@ async def test_the_collector_runs_again_after_loading(start_node: Start) -> None
     node = start_node()
     await node.client()
     assert gc.isenabled()
+
+
+async def test_a_row_of_no_kind_is_refused_for_what_it_is(start_node: Start) -> None:
+    node = start_node()
+    await node.client()
+    follower = node.keystore.follower
+    follower.take_any(Row(b"f" * 32, 3, b"\x93\x09\xc4\x00\xc4\x00"))
+    follower.take_any(Row(b"m" * 32, 4, b"no envelope"))
+    assert [row.reason for row in follower.refused.values()] == [Reason.FORMAT, Reason.MALFORMED]
