@@ -8,6 +8,7 @@ parameters  mechanism parameters as PKCS#11 has them
 forms       what all bodies share, the codec      messages    the body of every message (*_messages: by range)
 objects, administration  bodies of those ranges   operations  opcode -> its two bodies, its role, its cost
 frames      the 32-byte header and the splitter   states      who may send what, as one table
+shares      shares of a master key: the body of UNSEAL
 connection  a splitter, the state table and the limits, put together for one end
 errors      who is at fault
 
