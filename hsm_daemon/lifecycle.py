@@ -9,7 +9,7 @@ import socket
 from collections.abc import Callable, Coroutine
 from typing import Any, Literal
 
-from hsm_daemon import exit_codes, logs, memory
+from hsm_daemon import exit_codes, hardening, logs, memory
 from hsm_daemon.errors import StartError
 
 EventLoop = Literal["uvloop", "asyncio"]
@@ -131,6 +131,7 @@ async def _run(main: Callable[[Lifecycle], Coroutine[Any, Any, None]]) -> int:
     lifecycle = Lifecycle()
     task = loop.create_task(main(lifecycle), name="main")
     lifecycle.attach(loop, task)
+    hardening.log_no_values(loop)
     memory.trim_now_and_then(loop)
     try:
         await task

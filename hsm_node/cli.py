@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from hsm_cluster.errors import ConfigurationError
-from hsm_daemon import ending, exit_codes, lifecycle, logs
+from hsm_daemon import ending, exit_codes, hardening, lifecycle, logs
 from hsm_daemon.errors import StartError
 from hsm_daemon.tls import load_certificates
 from hsm_node import VERSION
@@ -27,6 +27,7 @@ def main(config_file: Path, *, check: bool) -> None:
 
     Example: hsm-node --config /etc/redoubt/node.toml
     """
+    hardening.refuse_dumps()
     try:
         config, cluster = load_node_config(config_file)
         if check:
@@ -35,6 +36,7 @@ def main(config_file: Path, *, check: bool) -> None:
             click.echo(json.dumps(config.effective(), indent=2))
             sys.exit(exit_codes.OK)
         logs.configure("hsm-node")
+        hardening.lock_memory()
         code = lifecycle.run(lambda life: run_node(config_file.absolute(), config, cluster, life), config.event_loop)
     except (ConfigurationError, StartError) as error:
         click.echo(f"hsm-node: {error}", err=True)

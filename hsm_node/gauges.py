@@ -1,5 +1,6 @@
 """The numbers of /metrics: each is read from the part that knows it, when somebody asks."""
 
+from hsm_daemon import hardening
 from hsm_node.core.node_states import STATES
 from hsm_node.keystore import Keystore
 from hsm_node.metrics import Gauge, Labels
@@ -7,12 +8,13 @@ from hsm_node.net.acceptor import Acceptor
 
 
 def acceptor_gauges(acceptor: Acceptor) -> list[Gauge]:
-    """Return what the connections and the loop tell."""
+    """Return what the connections, the loop and the process tell."""
     return [
         Gauge("last_stall_seconds", "For how long the loop stood still the last time.", lambda: acceptor.last_stall_s),
         Gauge("stale_answers", "Answers marked stale.", lambda: acceptor.stale_answers, counts=True),
         Gauge("links", "Connections of proxies.", lambda: acceptor.proxies),
         Gauge("stalls", "Times that the loop stood still.", lambda: acceptor.stalls, counts=True),
+        Gauge("memory_locked", "1 where no page gets into swap.", lambda: int(hardening.memory_is_locked())),
     ]
 
 

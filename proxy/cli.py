@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from hsm_cluster.errors import ConfigurationError
-from hsm_daemon import exit_codes, lifecycle, logs
+from hsm_daemon import exit_codes, hardening, lifecycle, logs
 from hsm_daemon.errors import StartError
 from hsm_daemon.tls import load_certificates
 from proxy.config import load_config
@@ -30,6 +30,7 @@ def main(path: Path, check: bool) -> None:
     Example: hsm-proxy --config proxy.toml
     """
     logs.configure("hsm-proxy", "info")
+    hardening.refuse_dumps()
     try:
         config = load_config(path)
         if check:
