@@ -202,6 +202,9 @@ class Node:
                 store_contact="current" if keystore.follower.current else "stale",
                 state=self._state(),
                 administrative_state=self._administrative_state(),
+                seen_digest=keystore.follower.ledger.digest,
+                seen_revision=keystore.follower.ledger.revision,
+                seen_writes=keystore.follower.ledger.writes,
             )
         )
 

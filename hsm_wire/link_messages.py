@@ -57,6 +57,13 @@ class Pong(Body, frozen=True):
     """Operational state: up, stale, sealed, locked, standby, fenced."""
     administrative_state: Name = "ready"
     """ready, drain or maintain."""
+    seen_digest: Annotated[bytes, msgspec.Meta(max_length=16)] = b""
+    """Stands for every record that the node has seen, each in its newest state: at one applied revision the same on all
+    nodes of a store. Empty: the node keeps no such memory."""
+    seen_revision: U63 = 0
+    """Highest revision that it has seen; above the applied one if the store was rolled back."""
+    seen_writes: U63 = 0
+    """How often the records that it has seen were written, in all: who has seen fewer was not shown something."""
 
 
 class Goaway(Body, frozen=True):

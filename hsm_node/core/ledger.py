@@ -66,7 +66,7 @@ class Snapshot(NamedTuple):
 class Ledger:
     """The memory of one node. Used on the event loop only."""
 
-    __slots__ = ("_buckets", "_changed", "_cluster_id", "_dirty", "_mac", "_rows", "_sum", "_whole", "revision")
+    __slots__ = ("_buckets", "_changed", "_cluster_id", "_dirty", "_mac", "_rows", "_sum", "_whole", "revision", "writes")
 
     def __init__(self, mac: Callable[[bytes], bytes], cluster_id: bytes) -> None:
         """Remember nothing yet.
@@ -85,6 +85,9 @@ class Ledger:
         self._dirty = False
         self.revision = 0
         """The highest that was seen."""
+        self.writes = 0
+        """How often all rows were written, as far as this node has seen: it only grows, whatever the store shows, and
+        who has seen fewer at the same time was not shown something."""
 
     def __len__(self) -> int:
         return self._rows
@@ -115,6 +118,7 @@ class Ledger:
         if old[:_COUNT_BYTES] >= seen[:_COUNT_BYTES]:
             return Verdict.OTHER if old[:_COUNT_BYTES] == seen[:_COUNT_BYTES] else Verdict.OLDER
         self._sum = (self._sum + self._term(name + seen) - self._term(name + old)) & _SUM_MASK
+        self.writes += order - int.from_bytes(old[:_COUNT_BYTES], "big")
         bucket[start:end] = seen
         self._note(name)
         return Verdict.NEW
@@ -173,6 +177,7 @@ class Ledger:
         bucket += entry
         self._rows += 1
         self._sum = (self._sum + self._term(entry)) & _SUM_MASK
+        self.writes += int.from_bytes(entry[NAME_BYTES : NAME_BYTES + _COUNT_BYTES], "big")
 
     def _note(self, name: bytes) -> None:
         self._dirty = True

@@ -29,6 +29,7 @@ BODIES = (
     encode_body(Unbind(1)),
     encode_body(Goaway("stop")),
     b"\x92\xa4no no\x00",
+    encode_body(Pong(b"b" * 16, 0, 2, 64, 1, 0, 7, b"c" * 16, 1, "current", "up", "ready", b"d" * 16, 9, 12)),
 )
 """Bodies that a mutation would find late."""
 

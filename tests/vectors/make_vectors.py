@@ -82,7 +82,23 @@ def key_info() -> m.KeyInfo:
 
 HELLO = m.Hello(1, 1, 1 << 20, 256, "example-client/1.0")
 WELCOME = m.Welcome(1, 1 << 20, 256, "redoubt-proxy/0.1.0", HASH)
-PONG = m.Pong(bytes(range(16)), 3, 4, 64, 123_456, 1, 42, bytes(range(16, 32)), 1, "current", "up", "ready")
+PONG = m.Pong(
+    bytes(range(16)),
+    3,
+    4,
+    64,
+    123_456,
+    1,
+    42,
+    bytes(range(16, 32)),
+    1,
+    "current",
+    "up",
+    "ready",
+    bytes(range(32, 48)),
+    42,
+    57,
+)
 BIND = m.Bind(7, "spiffe://payments/client/issuer", 1, ["use", "manage"], bytes(range(32)), 1_781_536_000)
 
 

@@ -55,6 +55,14 @@ def test_nodes_that_saw_the_same_have_the_same_digest_in_whatever_order(keyring:
     assert one.digest != two.digest
 
 
+def test_the_writes_that_were_seen_only_grow(ledger: Ledger) -> None:
+    told = []
+    for number, order in ((1, 1), (2, 3), (1, 2), (2, 1), (1, 2), (2, 4)):  # The fourth is an older row.
+        ledger.see(name(number), order, b"")
+        told.append(ledger.writes)
+    assert told == [1, 4, 5, 5, 5, 6]
+
+
 def test_the_digest_needs_the_key(ledger: Ledger, other_keyring: Keyring) -> None:
     other = Ledger(other_keyring.ledger_mac, CLUSTER)
     for one in (ledger, other):
@@ -69,6 +77,7 @@ def test_what_is_kept_is_taken_again(ledger: Ledger, keyring: Keyring) -> None:
     again = Ledger(keyring.ledger_mac, CLUSTER)
     again.restore(entries(snapshot), snapshot.header)
     assert (again.digest, again.revision, len(again), again.changed) == (ledger.digest, 9, 1, False)
+    assert again.writes == ledger.writes == 2
     assert again.see(name(1), 1, b"one") is Verdict.OLDER
 
 
