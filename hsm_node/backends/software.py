@@ -167,11 +167,15 @@ class SoftwareBackend:
         return self._keyring.unwrap(record.wrapped, record.true_length)
 
     def _wrapped_secret(self, material: bytes) -> WrappedKey:
-        return WrappedKey(self._keyring.wrap(material), len(material), b"")
+        return self._wrapped(material, b"")
 
     def _wrapped_private(self, private: private_keys.PrivateKey) -> WrappedKey:
         material = private_keys.pkcs8(private)
-        return WrappedKey(self._keyring.wrap(material), len(material), private_keys.public_info(private))
+        return self._wrapped(material, private_keys.public_info(private))
+
+    def _wrapped(self, material: bytes, public_key: bytes) -> WrappedKey:
+        version = self._keyring.version  # read once: the loop may take another one into use meanwhile
+        return WrappedKey(self._keyring.wrap(material, version), len(material), public_key, version)
 
 
 @cache

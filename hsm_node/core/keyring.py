@@ -59,9 +59,19 @@ class Keyring:
         """Of the master keys that are held; each opens what was sealed under it."""
         return sorted(self._held)
 
-    def fingerprint(self, version: int) -> bytes:
-        """Return what tells a master key apart."""
-        return self._keys(version).fingerprint
+    @property
+    def several(self) -> bool:
+        """Whether more than one master key is held: a rotation is prepared, under way or just over."""
+        return len(self._held) > 1
+
+    @property
+    def fingerprints(self) -> tuple[bytes, ...]:
+        """What tells each master key that is held apart, the oldest first."""
+        return tuple(self._held[version].fingerprint for version in self.versions)
+
+    def fingerprint(self, version: int | None = None) -> bytes:
+        """Return what tells a master key apart; None: the one in use."""
+        return self._keys(self.version if version is None else version).fingerprint
 
     def hold(self, master_key: bytes, version: int) -> None:
         """Hold one more, for opening; `use` makes it the one for new records."""
@@ -92,9 +102,9 @@ class Keyring:
         self._held = {held + difference: keys for held, keys in self._held.items()}
         self.version += difference
 
-    def wrap(self, material: bytes) -> bytes:
-        """Return RFC5649(KEK, material)."""
-        return self._held[self.version].wrap(material)
+    def wrap(self, material: bytes, version: int | None = None) -> bytes:
+        """Return RFC5649(KEK, material) under that master key; None: the one in use."""
+        return self._keys(self.version if version is None else version).wrap(material)
 
     def unwrap(self, wrapped: bytes, true_length: int, version: int | None = None) -> bytes:
         """Return the material. The record's MAC has been checked before.
@@ -115,9 +125,9 @@ class Keyring:
                 continue
         return self._unwrapped(wrapped, true_length, candidates[-1])
 
-    def mac(self, message: bytes) -> bytes:
-        """Return the MAC of a record or of the store's check record."""
-        return self._held[self.version].mac(message)
+    def mac(self, message: bytes, version: int | None = None) -> bytes:
+        """Return the MAC of a record or of the store's check record under that master key; None: the one in use."""
+        return self._keys(self.version if version is None else version).mac(message)
 
     def mac_version(self, message: bytes, mac: bytes) -> int:
         """Return the version of the master key under which the MAC is right; 0 where it is under none."""
@@ -144,9 +154,9 @@ class Keyring:
         """Make the keys of a new store."""
         self._use_store_keys(self._chance(KEY_BYTES), self._chance(KEY_BYTES))
 
-    def wrapped_store_keys(self) -> tuple[bytes, bytes]:
-        """Return the store's naming key and digest key, each wrapped."""
-        return self.wrap(self._naming_key), self.wrap(self._digest_key)
+    def wrapped_store_keys(self, version: int | None = None) -> tuple[bytes, bytes]:
+        """Return the store's naming key and digest key, each wrapped under that master key; None: the one in use."""
+        return self.wrap(self._naming_key, version), self.wrap(self._digest_key, version)
 
     def open_store(self, naming: bytes, digest: bytes, version: int) -> None:
         """Use the keys of an existing store, which are wrapped under that master key.
@@ -162,6 +172,10 @@ class Keyring:
     def name(self, partition: int, key_id: bytes) -> bytes:
         """Return the store's name of a key: it means nothing without the naming key."""
         return hmac.digest(self._naming_key, partition.to_bytes(4, "big") + key_id, "sha256")
+
+    def master_keys_name(self, node: str) -> bytes:
+        """Return the store's name of what a node says of the master keys that it holds."""
+        return hmac.digest(self._naming_key, b"redoubt master keys of node " + node.encode(), "sha256")
 
     def node_name(self, node: str) -> bytes:
         """Return the store's name of a node's administrative state: no key's name, they have another length."""

@@ -45,6 +45,11 @@ def seal_node_state(record: NodeStateRecord, keyring: Keyring) -> bytes:
     return seal_envelope(NODE_STATE_FORMAT, _PREFIX, _encoder.encode(record), keyring)
 
 
+def resealed_node_state(record: NodeStateRecord, keyring: Keyring) -> bytes:
+    """Return the bytes of the same record, written once more under the master key in use."""
+    return seal_node_state(msgspec.structs.replace(record, version=record.version + 1), keyring)
+
+
 def open_node_state(data: bytes, name: bytes, cluster_id: bytes, keyring: Keyring) -> NodeStateRecord:
     """Return the record that the store has under `name`.
 

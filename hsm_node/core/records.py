@@ -107,8 +107,25 @@ def rewritten_record(record: Record, **changes: Any) -> Record:
 
 
 def seal_record(record: Record, keyring: Keyring) -> bytes:
-    """Return the bytes to store."""
+    """Return the bytes to store: all of it, the material too, under the master key in use.
+
+    Called on the event loop only, where nobody takes another master key into use meanwhile.
+    """
+    record = _with_current_material(record, keyring)
     return seal_envelope(RECORD_FORMAT, PREFIXES[RECORD_FORMAT], keyring.encrypt(_encoder.encode(record)), keyring)
+
+
+def resealed_record(record: Record, keyring: Keyring) -> bytes:
+    """Return the bytes of the same record, written once more under the master key in use."""
+    return seal_record(rewritten_record(record), keyring)
+
+
+def _with_current_material(record: Record, keyring: Keyring) -> Record:
+    if not record.wrapped or record.master_key_version == keyring.version:
+        return record
+    # Made before the master key was changed, or by a thread meanwhile.
+    material = keyring.unwrap(record.wrapped, record.true_length)
+    return msgspec.structs.replace(record, wrapped=keyring.wrap(material), master_key_version=keyring.version)
 
 
 def sealed_under(data: bytes, keyring: Keyring) -> int:

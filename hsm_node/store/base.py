@@ -10,6 +10,8 @@ from typing import Protocol
 
 import msgspec
 
+from hsm_node.core.keyring import Keyring
+
 
 class Row(msgspec.Struct, frozen=True):
     """One sealed record, and the revision of its last change."""
@@ -61,6 +63,14 @@ class Store(Protocol):
 
     def change(self, name: bytes, revision: int, data: bytes) -> Row | None:
         """Replace a record that is still at that revision; None where it is not."""
+
+    def master_key_version(self, keyring: Keyring) -> int:
+        """Return the version of the master key that the store is under; 0 where the keyring does not hold it."""
+
+    def reseal(self, keyring: Keyring, version: int, revision: int) -> bool:
+        """Put the store under that master key, unless it is already; False where there are rows newer than that
+        revision: who has not seen them cannot know whether all nodes hold the key.
+        """
 
     def unconfirmed(self, revision: int) -> list[str]:
         """Return nodes that may serve a state older than `revision` (section 6, rule 3); waits for the others."""

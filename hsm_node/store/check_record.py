@@ -47,14 +47,22 @@ class CheckRecord(ClusterRow, frozen=True):
         return head + self.naming_key + self.digest_key + self.name.encode()
 
 
-def make_check_record(row: ClusterRow, keyring: Keyring) -> CheckRecord:
-    """Return the check record of that store under the master key in use, with the store's keys that the ring has."""
-    naming, digest = keyring.wrapped_store_keys()
-    return CheckRecord(row.cluster_id, row.name, row.epoch, keyring.version, naming, digest)
+def make_check_record(row: ClusterRow, keyring: Keyring, version: int | None = None) -> CheckRecord:
+    """Return the check record of that store with the store's keys that the ring has.
+
+    Args:
+        row: whose store it is.
+        keyring: of this node.
+        version: of the master key that it is to be under; None: the one in use.
+    """
+    version = keyring.version if version is None else version
+    naming, digest = keyring.wrapped_store_keys(version)
+    return CheckRecord(row.cluster_id, row.name, row.epoch, version, naming, digest)
 
 
 def open_check_record(record: CheckRecord, mac: object, keyring: Keyring) -> bool:
-    """Have the keyring use the store's keys and the store's count of master keys; False where it is another's.
+    """Have the keyring use the store's keys, the store's count of master keys and the master key that the store is
+    under; False where it is another's.
 
     Raises:
         KeyringError: its versions cannot be what the store says; it was authentic.
@@ -64,4 +72,5 @@ def open_check_record(record: CheckRecord, mac: object, keyring: Keyring) -> boo
         return False
     keyring.renumber(version, record.master_key_version)
     keyring.open_store(record.naming_key, record.digest_key, record.master_key_version)
+    keyring.use(record.master_key_version)
     return True

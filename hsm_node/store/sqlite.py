@@ -20,10 +20,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TypeVar
 
+import msgspec
+
 from hsm_node.core.keyring import Keyring
 from hsm_node.store import sqlite_schema as schema
 from hsm_node.store.base import ReplacedStoreError, Row, StoreError
-from hsm_node.store.check_record import make_check_record
+from hsm_node.store.check_record import CheckRecord, make_check_record
 
 READ_BUSY_TIMEOUT_MS: Final = 50
 """In WAL mode a reader waits for nobody but a recovery after a crash; the event loop stands still meanwhile."""
@@ -104,10 +106,17 @@ class SqliteStore:
             except sqlite3.Error as error:
                 raise StoreError(str(error)) from None
 
-    def reseal(self, keyring: Keyring) -> None:
-        """Put the check record and the keys in it under the keyring's master key in use."""
-        record = make_check_record(self._row, keyring)
-        self._transaction(lambda: schema.write_check_record(self._writer, record, keyring))
+    def master_key_version(self, keyring: Keyring) -> int:
+        with self._writing:
+            self._check_file()
+            try:
+                return schema.version_in_use(self._writer, keyring)
+            except (sqlite3.Error, msgspec.ValidationError) as error:
+                raise StoreError(str(error)) from None
+
+    def reseal(self, keyring: Keyring, version: int, revision: int) -> bool:
+        record = make_check_record(self._row, keyring, version)
+        return self._transaction(lambda: self._reseal(record, keyring, revision))
 
     def create(self, name: bytes, data: bytes) -> Row:
         return self._transaction(lambda: self._create(name, data))
@@ -123,6 +132,15 @@ class SqliteStore:
         with self._writing:  # At most one transaction long: nothing is begun on what is closed.
             self._writer.close()
         self._reader.close()
+
+    def _reseal(self, record: CheckRecord, keyring: Keyring, revision: int) -> bool:
+        # Not the counter: that has also counted changes that came too late.
+        newest = self._writer.execute("SELECT max(revision) FROM records").fetchone()[0] or 0
+        if newest != revision:
+            return False
+        if schema.version_in_use(self._writer, keyring) < record.master_key_version:
+            schema.write_check_record(self._writer, record, keyring)
+        return True
 
     def _create(self, name: bytes, data: bytes) -> Row:
         found = self._read(name)

@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from hsm_daemon.errors import StartError
-from hsm_node.core.keyring import Keyring, KeyringError
+from hsm_node.core.keyring import MASTER_KEY_VERSION, Keyring, KeyringError
 from hsm_node.store.check_record import (
     CLUSTER_ID_BYTES,
     CheckRecord,
@@ -111,8 +111,15 @@ def make_store(path: Path, cluster: str, keyring: Keyring) -> None:
 
 def write_check_record(connection: sqlite3.Connection, record: CheckRecord, keyring: Keyring) -> None:
     """Replace the check record; within the caller's transaction."""
-    values = (record.master_key_version, record.naming_key, record.digest_key, keyring.mac(record.authenticated))
+    mac = keyring.mac(record.authenticated, record.master_key_version)
+    values = (record.master_key_version, record.naming_key, record.digest_key, mac)
     connection.execute(_SET_CHECK_RECORD, values)
+
+
+def version_in_use(connection: sqlite3.Connection, keyring: Keyring) -> int:
+    """Return the version of the master key that the store is under; 0 where the keyring does not hold it."""
+    record, mac = _check_record(connection, _GET_CHECK_RECORD, CheckRecord)
+    return keyring.mac_version(record.authenticated, mac) if isinstance(mac, bytes) else 0
 
 
 def check_header(path: Path) -> None:
@@ -165,7 +172,7 @@ def check_content(path: Path, connection: sqlite3.Connection, cluster: str, keyr
     except KeyringError as error:
         raise StartError(f"{path}: {error}; correct [keystore] master_key") from None
     if not authentic:
-        raise _other_master_key(path)
+        raise _newer_master_key(path, record) if record.master_key_version > MASTER_KEY_VERSION else _other(path)
     return record
 
 
@@ -179,7 +186,7 @@ def _upgrade(path: Path, connection: sqlite3.Connection, cluster: str, keyring: 
             row, mac = _check_record(connection, _GET_CLUSTER_ROW, ClusterRow)
             _check_cluster(path, row, cluster)
             if not isinstance(mac, bytes) or not keyring.mac_matches(row.authenticated, mac):
-                raise _other_master_key(path)
+                raise _other(path)
             for column in ("master_key_version INTEGER", "naming_key BLOB", "digest_key BLOB"):
                 connection.execute(f"ALTER TABLE cluster ADD COLUMN {column}")
             write_check_record(connection, make_check_record(row, keyring), keyring)
@@ -204,7 +211,15 @@ def _check_cluster(path: Path, row: ClusterRow, cluster: str) -> None:
         raise StartError(f"{path}: the store belongs to cluster {row.name!r}, not {cluster!r}; correct [store] path")
 
 
-def _other_master_key(path: Path) -> StartError:
+def _other(path: Path) -> StartError:
     return StartError(
         f"{path}: the master key is not the one that this store was made with; correct [keystore] master_key"
+    )
+
+
+def _newer_master_key(path: Path, record: CheckRecord) -> StartError:
+    """What the record says is not authentic here: it only makes the line clearer."""
+    return StartError(
+        f"{path}: the store is under a newer master key, version {record.master_key_version}, than this one (or under "
+        "another store's); set [keystore] master_key to the one that it was rotated to"
     )

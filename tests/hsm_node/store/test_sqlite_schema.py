@@ -162,12 +162,20 @@ def test_the_master_key_can_be_replaced_and_the_store_says_which_version_it_has(
     SqliteStore(path, "dev", keyring).close()
     name = keyring.name(1, b"k")
     keyring.hold(b"2" * 32, 2)
-    keyring.use(2)
     store = SqliteStore(path, "dev", keyring)
-    store.reseal(keyring)
+    newest = store.rows_after(0)[-1].revision
+    assert not store.reseal(keyring, 2, newest - 1)
+    assert store.master_key_version(keyring) == 1
+    assert store.reseal(keyring, 2, newest)
+    assert store.reseal(keyring, 2, newest), "it may be asked for twice"
+    assert (store.master_key_version(keyring), store.master_key_version(Keyring(MASTER_KEY))) == (2, 0)
     store.close()
-    with pytest.raises(StartError, match="master key"):
+    with pytest.raises(StartError, match="under a newer master key, version 2"):
         SqliteStore(path, "dev", Keyring(MASTER_KEY))
+    both = Keyring(MASTER_KEY)
+    both.hold(b"2" * 32, 2)
+    SqliteStore(path, "dev", both).close()
+    assert both.version == 2
     successor = Keyring(b"2" * 32)
     SqliteStore(path, "dev", successor).close()
     assert (successor.version, successor.name(1, b"k")) == (2, name)
