@@ -1,10 +1,11 @@
 """Who may do what with which key. Each function returns when it is allowed and raises Refusal when not."""
 
 from collections.abc import Mapping
+from typing import TypeVar
 
-from hsm_node.core.key_table import Entry
-from hsm_node.core.policies import WRAPPING, check_strength
+from hsm_node.core.policies import REMADE, WRAPPING, check_strength, check_template, check_way_out
 from hsm_node.core.principals import Principal
+from hsm_node.core.record_table import Entry, TableRecord
 from hsm_node.core.records import Record
 from hsm_node.core.refusal import Refusal
 from hsm_wire.key_types import KEY_TYPES
@@ -12,6 +13,8 @@ from hsm_wire.mechanisms import MECHANISMS, Mechanism
 from hsm_wire.operations import Operation
 from hsm_wire.statuses import Status
 from hsm_wire.usages import PolicyFlag, Usage
+
+R = TypeVar("R", bound=TableRecord)
 
 
 def allow_operation(principal: Principal, operation: Operation, now_s: float) -> None:
@@ -23,10 +26,10 @@ def allow_operation(principal: Principal, operation: Operation, now_s: float) ->
         raise Refusal(Status.DENIED, "the caller's certificate has expired; renew it and connect again")
 
 
-def live_record(entry: Entry | None) -> Record:
-    """Return the record of a key that exists and is not destroyed."""
+def live_record(entry: Entry[R] | None, noun: str = "key") -> R:
+    """Return the record of a key, or of what else `noun` says, that exists and is not destroyed."""
     if entry is None or entry.record.destroyed:
-        raise Refusal(Status.KEY_NOT_FOUND, "there is no key with this id in the caller's partition")
+        raise Refusal(Status.KEY_NOT_FOUND, f"there is no {noun} with this id in the caller's partition")
     return entry.record
 
 
@@ -53,8 +56,9 @@ def allow_use(record: Record, mechanism: Mechanism, usage: Usage, now_s: float) 
     _allow_at_all(record, now_s)
     if not record.usage & usage:
         raise Refusal(Status.KEY_USAGE, f"the key's usage does not allow to {usage_word(usage)}")
-    if usage & WRAPPING and record.usage & ~int(WRAPPING):  # Made before the rule was, by an older version.
-        raise Refusal(Status.KEY_USAGE, "a key with other usages does not wrap or unwrap keys")
+    # Made before the rules were, by an older version.
+    if usage & WRAPPING and (record.usage & ~int(WRAPPING) or record.origin in REMADE):
+        raise Refusal(Status.KEY_USAGE, "a key with other usages, or that was not made here, does not wrap or unwrap")
     policy = record.policy
     missing = mechanism.needed_flags(usage) & ~PolicyFlag(policy.flags)
     if missing:
@@ -72,6 +76,8 @@ def allow_wrap(wrapping: Record, target: Record, now_s: float) -> None:
     _allow_at_all(target, now_s)
     if not target.policy.flags & PolicyFlag.EXPORTABLE:
         raise Refusal(Status.KEY_USAGE, "the key to be wrapped is not exportable")
+    check_way_out(wrapping.origin, target.origin)
+    check_template(wrapping.policy, target.policy)
     check_strength(wrapping.key_type, target.key_type)
 
 

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from hsm_node.core.keyring import MASTER_KEY_VERSION
-from hsm_node.core.policies import REPLACED, check_narrower, check_policy, check_unwrapped, check_usage
+from hsm_node.core.policies import REPLACED, check_narrower, check_policy, check_remade, check_usage
 from hsm_node.core.records import KEPT_CHANGES, Record, next_record
 from hsm_node.core.refusal import Refusal
 from hsm_wire.key_types import KEY_TYPES, KeyType
@@ -84,8 +84,7 @@ def check_new_key(request: Creating, offered_types: Collection[str], *, legacy_t
         raise Refusal(Status.MECHANISM_NOT_HERE, f"this node makes no keys of type {key_type.name}", not_executed=True)
     usage = request.usage or int(key_type.default_usages)
     check_usage(usage, key_type)
-    if isinstance(request, UnwrapKey):
-        check_unwrapped(usage)
+    check_remade(usage, _ORIGINS[type(request)])
     check_label(request.label)
     check_policy(request.policy, usage, legacy_tests=legacy_tests)
     _check_enforced(request.policy)

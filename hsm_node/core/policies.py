@@ -2,13 +2,20 @@
 
 Theory. Whoever may wrap with a key and decrypt with it has every key that it wrapped in the clear, without a fault
 anywhere: the interface itself gives the keys out (Clulow, "On the security of PKCS#11", CHES 2003; Delaune, Kremer,
-Steel, "Formal analysis of PKCS#11", CSF 2008). So:
+Steel, "Formal analysis of PKCS#11", CSF 2008; Bortolozzo, Centenaro, Focardi, Steel, "Attacking and fixing PKCS#11
+security tokens", CCS 2010). So:
 - a key that wraps or unwraps does nothing else;
 - it never leaves the cluster itself, else it came back under another id with another usage;
-- what was unwrapped never wraps: its material may exist elsewhere, or here under another id;
+- what was unwrapped or derived never wraps or unwraps: the same data or parameters make the same key again, under
+  another id and with another usage;
+- what was made here leaves only under a key that was made here: whoever imported a key may know it, and then has in the
+  clear what it wraps. What was imported was outside before; if its importer says so, it may leave under an imported key
+  too: that is the way between a cluster and a partner with whom a transport key was agreed;
 - nothing is wrapped by a weaker key, whose break would be the break of the stronger;
 - what is made from a key that may not leave may not leave either;
-- no permission, once not given or taken away, comes back.
+- no permission, once not given or taken away, comes back, also not by a copy: a key wraps only keys that have all its
+  policy flags, and what it unwraps has no others. (A copy of an exportable key may have another usage, other times
+  and limits: wrapped bytes say nothing of them. But it never wraps or unwraps, so no key is had by it.)
 """
 
 from typing import Final
@@ -21,6 +28,10 @@ from hsm_wire.statuses import Status
 from hsm_wire.usages import ALL_POLICY_FLAGS, PERMISSIONS, PolicyFlag, Usage
 
 WRAPPING: Final = Usage.WRAP | Usage.UNWRAP
+IMPORTED: Final = "imported"
+GENERATED: Final = "generated"
+REMADE: Final = frozenset({"unwrapped", "derived"})
+"""Origins of keys that the same request under another id makes once more."""
 REPLACED: Final = Usage.VERIFY | Usage.DECRYPT | Usage.UNWRAP | Usage.DECAPSULATE
 """What a key that was rotated still does: everything that opens or checks what it made before."""
 
@@ -73,10 +84,32 @@ def check_narrower(old: Policy, new: Policy) -> None:
             raise Refusal(Status.BAD_REQUEST, f"a policy may only get narrower: {words}")
 
 
-def check_unwrapped(usage: int) -> None:
-    """Refuse a wrapping key that comes in wrapped."""
-    if usage & WRAPPING:
-        raise Refusal(Status.BAD_REQUEST, "an unwrapped key cannot wrap or unwrap others: generate wrapping keys here")
+def check_remade(usage: int, origin: str) -> None:
+    """Refuse a wrapping key that comes in wrapped or is derived."""
+    if usage & WRAPPING and origin in REMADE:
+        detail = f"a key that was {origin} does not wrap or unwrap others: generate wrapping keys here"
+        raise Refusal(Status.BAD_REQUEST, detail)
+
+
+def check_way_out(wrapping_origin: str, target_origin: str) -> None:
+    """Refuse to wrap a key that was made here by one that somebody outside may know."""
+    if wrapping_origin != GENERATED and target_origin != IMPORTED:
+        raise Refusal(
+            Status.KEY_USAGE,
+            "a key that was made here leaves only under a key that was generated here: somebody may know this one",
+        )
+
+
+def check_template(wrapping: Policy, target: Policy) -> None:
+    """Refuse to wrap a key by one whose unwrapped keys may do what this one may not."""
+    if wrapping.flags & ~target.flags & int(PERMISSIONS):
+        raise Refusal(Status.KEY_USAGE, "the wrapping key's policy flags permit what those of the wrapped key do not")
+
+
+def check_unwrapped(wrapping: Policy, made: Policy) -> None:
+    """Refuse an unwrapped key with permissions that its wrapping key has not; to be exportable is none of them."""
+    if made.flags & ~wrapping.flags & int(PERMISSIONS & ~PolicyFlag.EXPORTABLE):
+        raise Refusal(Status.KEY_USAGE, "an unwrapped key has no policy flags but those of its wrapping key")
 
 
 def check_derived(source: Policy, made: Policy) -> None:

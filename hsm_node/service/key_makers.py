@@ -10,7 +10,7 @@ from hsm_node.core.authorize import allow_use, allow_wrap, live_record, offered_
 from hsm_node.core.key_table import Entry
 from hsm_node.core.lifecycle import Creating, check_new_key
 from hsm_node.core.parameters import decode_parameters
-from hsm_node.core.policies import check_derived
+from hsm_node.core.policies import check_derived, check_unwrapped
 from hsm_node.core.records import Record, key_info
 from hsm_node.service.failures import Failures
 from hsm_node.service.follower import Follower
@@ -138,7 +138,9 @@ class KeyMakers:
 
         def prepare() -> Callable[[], Made]:
             record = self._allowed(request, way)
-            if way.usage is not Usage.UNWRAP:  # what comes from outside has no source whose policy it could inherit
+            if way.usage is Usage.UNWRAP:  # what comes from outside has no source whose policy it could inherit
+                check_unwrapped(record.policy, wanted.policy)
+            else:
                 check_derived(record.policy, wanted.policy)
             return lambda: make(record, wanted.key_type)
 

@@ -136,3 +136,23 @@ def test_a_wrapping_key_of_an_older_version_that_also_decrypts_does_not_wrap(mak
     record = make_record(key_type="aes-256", usage=int(Usage.WRAP | Usage.DECRYPT))
     with pytest.raises(Refusal, match="other usages"):
         allow_use(record, MECHANISMS[ckm.CKM_AES_KEY_WRAP_KWP], Usage.WRAP, 0.0)
+
+
+@pytest.mark.parametrize("origin", ["derived", "unwrapped"])
+def test_a_wrapping_key_of_an_older_version_that_was_remade_does_not_wrap(make_record: Make, origin: str) -> None:
+    record = make_record(key_type="aes-256", usage=int(Usage.WRAP), origin=origin)
+    with pytest.raises(Refusal, match="not made here") as refused:
+        allow_use(record, MECHANISMS[ckm.CKM_AES_KEY_WRAP_KWP], Usage.WRAP, 0.0)
+    assert refused.value.status is Status.KEY_USAGE
+
+
+def test_a_key_leaves_only_as_its_origin_and_its_permissions_let_it(make_record: Make) -> None:
+    flags = int(PolicyFlag.EXPORTABLE)
+    made, outside = (make_record(key_type="aes-128", policy=Policy(flags), origin=o) for o in ("generated", "imported"))
+    known = make_record(key_type="aes-192", usage=int(Usage.WRAP), origin="imported")
+    allow_wrap(known, outside, 10.0)
+    loose = make_record(key_type="aes-192", usage=int(Usage.WRAP), policy=Policy(int(PolicyFlag.CALLER_IV)))
+    for wrapping, words in ((known, "made here"), (loose, "permit")):
+        with pytest.raises(Refusal, match=words) as refused:
+            allow_wrap(wrapping, made, 10.0)
+        assert refused.value.status is Status.KEY_USAGE

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
 from hsm_node.core.lifecycle import (
@@ -46,7 +47,6 @@ TYPES = {"ec-p256"}
         (GenerateKey(ID, "ec-p256", "two\nlines"), Status.BAD_REQUEST),
         (GenerateKey(ID, "ec-p256", "left\u202eright"), Status.BAD_REQUEST),
         (GenerateKey(ID, "ec-p256", policy=Policy(flags=0x80)), Status.BAD_REQUEST),
-        (GenerateKey(ID, "ec-p256", policy=Policy(max_uses=1)), Status.BAD_REQUEST),
         (GenerateKey(ID, "ec-p256", policy=Policy(mechanisms=[9999])), Status.BAD_REQUEST),
         (GenerateKey(ID, "ec-p256", policy=Policy(not_before=5, not_after=4)), Status.BAD_REQUEST),
     ],
@@ -98,14 +98,22 @@ def test_a_new_record_has_its_own_id_the_types_default_usage_and_version_one(req
     assert (record.usage, record.answer) == (int(KEY_TYPES["aes-256"].default_usages), b"a")
 
 
-def test_an_unwrapped_key_wraps_no_others() -> None:
-    with pytest.raises(Refusal, match="unwrapped"):
-        check_new_key(UnwrapKey(OTHER, 1, NIL, b"", ID, "aes-256", usage=int(Usage.WRAP)), {"aes-256"})
+@pytest.mark.parametrize("usage", [Usage.WRAP, Usage.UNWRAP])
+def test_an_unwrapped_or_derived_key_wraps_no_others(usage: Usage) -> None:
+    for request in (
+        UnwrapKey(OTHER, 1, NIL, b"", ID, "aes-256", usage=int(usage)),
+        Derive(OTHER, 1, NIL, ID, "aes-256", usage=int(usage)),
+        Encapsulate(OTHER, 1, NIL, ID, "aes-256", usage=int(usage)),
+        Decapsulate(OTHER, 1, NIL, b"", ID, "aes-256", usage=int(usage)),
+    ):
+        with pytest.raises(Refusal, match="unwrapped|derived"):
+            check_new_key(request, {"aes-256"})
 
 
 def test_a_rotated_key_hands_everything_but_its_material_on(make_record: Make) -> None:
-    old = make_record(label="tls", policy=Policy(max_uses=9), usage=int(Usage.SIGN | Usage.VERIFY))
+    old = make_record(label="tls", policy=Policy(max_uses=9), usage=int(Usage.SIGN | Usage.VERIFY), uses=5)
     wanted = rotated_key(old, OTHER)
+    assert new_record(wanted, MADE, WHERE, b"d").uses == 0, "the new key counts anew"
     assert (wanted.label, wanted.usage, wanted.policy, wanted.key_type.name) == ("tls", 3, old.policy, old.key_type)
     after = replaced_record(old, OTHER, b"m")
     assert (after.usage, after.replaced_by, after.version) == (int(Usage.VERIFY), OTHER, old.version + 1)
@@ -157,8 +165,20 @@ def test_an_update_gives_no_new_rights(make_record: Make, update: UpdateKey, sta
     assert refused.value.status is status
 
 
+def test_a_key_takes_a_limit_of_uses_at_its_making_or_later_and_keeps_what_was_counted(make_record: Make) -> None:
+    assert check_new_key(GenerateKey(ID, "ec-p256", policy=Policy(max_uses=1)), TYPES).policy.max_uses == 1
+    limited = updated_record(make_record(), UpdateKey(ID, policy=Policy(max_uses=9)), b"m")
+    used = msgspec.structs.replace(limited, uses=4, use_marks=(b"u",))
+    lower = updated_record(used, UpdateKey(ID, policy=Policy(max_uses=3)), b"n")
+    assert (lower.policy.max_uses, lower.uses, lower.use_marks) == (3, 4, (b"u",))
+    for wider in (0, 10):
+        with pytest.raises(Refusal, match="max_uses may only shrink"):
+            updated_record(used, UpdateKey(ID, policy=Policy(max_uses=wider)), b"n")
+
+
 def test_a_tombstone_keeps_the_id_and_loses_the_material(make_record: Make) -> None:
-    record = tombstone(make_record(), b"m")
+    record = tombstone(make_record(use_marks=(b"u",)), b"m")
+    assert record.use_marks == ()
     assert (record.destroyed, record.enabled, record.wrapped, record.key_id) == (True, False, b"", ID)
 
 

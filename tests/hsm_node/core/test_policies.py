@@ -1,3 +1,5 @@
+import contextlib
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -8,9 +10,12 @@ from hsm_node.core.policies import (
     check_derived,
     check_narrower,
     check_policy,
+    check_remade,
     check_strength,
+    check_template,
     check_unwrapped,
     check_usage,
+    check_way_out,
 )
 from hsm_node.core.refusal import Refusal
 from hsm_wire.key_types import KEY_TYPES, KeyType
@@ -147,10 +152,46 @@ def test_what_was_made_narrower_does_not_come_back(one: Policy, two: Policy) -> 
 
 
 @pytest.mark.parametrize("usage", WRAPPING)
-def test_what_came_in_wrapped_does_not_wrap(usage: Usage) -> None:
-    check_unwrapped(int(Usage.ENCRYPT | Usage.DECRYPT))
-    with pytest.raises(Refusal, match="wrap"):
-        check_unwrapped(int(usage))
+@pytest.mark.parametrize("origin", ["unwrapped", "derived"])
+def test_what_came_in_wrapped_does_not_wrap(usage: Usage, origin: str) -> None:
+    check_remade(int(Usage.ENCRYPT | Usage.DECRYPT), origin)
+    check_remade(int(usage), "generated")
+    check_remade(int(usage), "imported")
+    with pytest.raises(Refusal, match=origin) as refused:
+        check_remade(int(usage), origin)
+    assert refused.value.status is Status.BAD_REQUEST
+
+
+ORIGINS = ("generated", "imported", "derived", "unwrapped")
+
+
+@pytest.mark.parametrize("target", ORIGINS)
+@pytest.mark.parametrize("wrapping", ORIGINS)
+def test_what_was_made_here_leaves_only_under_a_key_that_was_made_here(wrapping: str, target: str) -> None:
+    if wrapping == "generated" or target == "imported":
+        check_way_out(wrapping, target)
+    else:
+        with pytest.raises(Refusal, match="made here") as refused:
+            check_way_out(wrapping, target)
+        assert refused.value.status is Status.KEY_USAGE
+
+
+@given(st.integers(0, int(ALL_POLICY_FLAGS)), st.integers(0, int(ALL_POLICY_FLAGS)), st.integers(0, 255))
+def test_no_copy_of_a_key_may_do_what_the_key_may_not(target: int, wrapping: int, copy: int) -> None:
+    with contextlib.suppress(Refusal):
+        check_template(Policy(wrapping), Policy(target))
+        check_unwrapped(Policy(wrapping), Policy(copy & int(ALL_POLICY_FLAGS)))
+        assert copy & ~target & int(PERMISSIONS) in (0, PolicyFlag.EXPORTABLE)
+
+
+@pytest.mark.parametrize("flag", PERMISSIONS & ~PolicyFlag.EXPORTABLE, ids=lambda flag: flag.name)
+def test_a_copy_keeps_a_permission_where_its_wrapping_key_has_it(flag: PolicyFlag) -> None:
+    check_template(Policy(int(flag)), Policy(int(flag | PolicyFlag.EXPORTABLE)))
+    check_unwrapped(Policy(int(flag)), Policy(int(flag | PolicyFlag.EXPORTABLE | PolicyFlag.STRICT)))
+    with pytest.raises(Refusal):
+        check_template(Policy(int(flag)), Policy(int(PolicyFlag.EXPORTABLE)))
+    with pytest.raises(Refusal):
+        check_unwrapped(Policy(), Policy(int(flag)))
 
 
 def test_what_is_made_from_a_key_that_stays_here_stays_here() -> None:
