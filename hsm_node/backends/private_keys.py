@@ -58,6 +58,15 @@ def imported(key_type: KeyType, material: bytes) -> PrivateKey:
     raise Refusal(Status.BAD_DATA, f"the material is not a key of type {key_type.name}")
 
 
+def check_none(material: bytes) -> None:
+    """Refuse a private key as the bytes of a secret one: wrapped bytes do not say which they are."""
+    try:
+        serialization.load_der_private_key(material, None, unsafe_skip_rsa_key_validation=True)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return
+    raise Refusal(Status.BAD_DATA, "the material is a private key")
+
+
 def pkcs8(private: PrivateKey) -> bytes:
     """Return the private key as it is kept and wrapped."""
     return private.private_bytes(

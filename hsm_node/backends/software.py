@@ -115,7 +115,10 @@ class SoftwareBackend:
         self, record: Record, mechanism: int, parameters: Parameters | None, wrapped: bytes, key_type: KeyType
     ) -> WrappedKey:
         try:
-            return self.import_key(key_type, self._at_hand(record).unwrap(mechanism, parameters, wrapped))
+            material = self._at_hand(record).unwrap(mechanism, parameters, wrapped)
+            if key_type.symmetric:
+                private_keys.check_none(material)
+            return self.import_key(key_type, material)
         except Refusal as refusal:
             if refusal.status is not Status.BAD_DATA:
                 raise

@@ -1,8 +1,10 @@
+import os
+
 import pytest
 from cryptography.hazmat.primitives import serialization as s
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, mldsa, mlkem, rsa, x448, x25519
 
-from hsm_node.backends.private_keys import PrivateKey, at_work, generated, imported, pkcs8, public_info
+from hsm_node.backends.private_keys import PrivateKey, at_work, check_none, generated, imported, pkcs8, public_info
 from hsm_node.core.refusal import Refusal
 from hsm_wire.key_types import KEY_TYPES, Family
 from hsm_wire.statuses import Status
@@ -67,3 +69,12 @@ def test_encrypted_keys_and_types_that_nobody_has_are_refused() -> None:
     for material, reason in ((locked, "not an unencrypted"), (other, "not a key of type ed25519")):
         with pytest.raises(Refusal, match=reason):
             imported(KEY_TYPES["ed25519"], material)
+
+
+@pytest.mark.parametrize("name", sorted(ONE_OF_EACH))
+def test_a_private_key_is_not_taken_for_the_bytes_of_a_secret_one(name: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        check_none(pkcs8(ONE_OF_EACH[name]))
+    assert refused.value.status is Status.BAD_DATA
+    for material in (bytes(32), os.urandom(16), b"", b"0" * 48):
+        check_none(material)
