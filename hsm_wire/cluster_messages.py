@@ -53,7 +53,7 @@ class NodeReport(Body, frozen=True):
     """Requests that had to leave this node since the proxy started."""
     paths: list[PathReport]
     store_fault: Name = ""
-    """What its store lacks, or how it differs, compared with those of the other nodes; empty where nothing was found."""
+    """What its store lacks, or how it differs, compared with those of other nodes; empty where nothing was found."""
     outdated: bool = False
     """It reports that it is up, and is `stale` to the proxy because another node has seen what it has not: it serves
     only while no other node can."""

@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 
 from hsm_wire.operations import OPERATIONS
 from hsm_wire.statuses import StatusClass
+from proxy.core.agreement import DISAGREEMENTS, FAULTS
 from proxy.core.counters import DURATION_BOUNDS_S, UNKNOWN_OPERATION, Counters
 from proxy.core.dispatcher import Dispatcher
 from proxy.core.node_table import ADMINISTRATIVE_STATES, OPERATIONAL_STATES, Node
@@ -48,6 +49,7 @@ class ProxyCollector(Collector):
         dispatcher = self._dispatcher
         figures = self._figures()
         yield from _node_families(dispatcher.table.nodes, dispatcher.table.rotation)
+        yield from _store_families(dispatcher.table.nodes)
         yield from _request_families(dispatcher.counters)
         yield _gauge("hsm_proxy_queue_requests", "Requests that wait for a node.", dispatcher.waiting)
         waiting_bytes = dispatcher.queue.bytes + dispatcher.failover.waiting.bytes
@@ -93,6 +95,22 @@ def _node_families(nodes: Iterable[Node], rotation: Collection[Node]) -> Iterato
         for path in node.paths:
             path_up.add_metric([node.name, path.uplink], int(path.up))
     yield from (requests, failures, in_flight, window, share, state, administrative, path_up)
+
+
+def _store_families(nodes: Iterable[Node]) -> Iterator[Metric]:
+    faults = GaugeMetricFamily(
+        "hsm_proxy_node_store_fault",
+        "1 where a node's store lacks what another node has seen (behind), or is not that of another one.",
+        labels=["node", "fault"],
+    )
+    disagreeing = 0
+    for node in nodes:
+        disagreeing += any(fault in node.store_faults for fault in DISAGREEMENTS)
+        for fault in FAULTS:
+            faults.add_metric([node.name, fault], int(fault in node.store_faults))
+    yield faults
+    text = "Nodes that were shown another store than another node: 0, or 2 and more."
+    yield _gauge("hsm_proxy_store_disagreements", text, disagreeing)
 
 
 def _request_families(counters: Counters) -> Iterator[Metric]:

@@ -7,7 +7,7 @@ import msgspec
 from hsm_wire import kinds
 from hsm_wire.frames import Frame, encode_frame
 from hsm_wire.messages import NodeReport, PathReport, StatusResult, encode_body
-from proxy.core.node_table import Node, NodeTable
+from proxy.core.node_table import UP, Node, NodeTable
 
 
 class StatusReporter:
@@ -66,6 +66,8 @@ def _node_report(node: Node) -> NodeReport:
         node.requests,
         sum(node.failures.values()),
         [PathReport(path.uplink, "up" if path.up else "down") for path in node.paths],
+        "; ".join(node.store_faults.values())[:256],
+        bool(node.outdated) and node.reported == UP,
     )
 
 

@@ -66,7 +66,9 @@ class Snapshot(NamedTuple):
 class Ledger:
     """The memory of one node. Used on the event loop only."""
 
-    __slots__ = ("_buckets", "_changed", "_cluster_id", "_dirty", "_mac", "_rows", "_sum", "_whole", "revision", "writes")
+    __slots__ = (
+        "_buckets", "_changed", "_cluster_id", "_dirty", "_mac", "_rows", "_sum", "_whole", "revision", "writes"
+    )  # fmt: skip
 
     def __init__(self, mac: Callable[[bytes], bytes], cluster_id: bytes) -> None:
         """Remember nothing yet.

@@ -8,6 +8,7 @@ from hsmctl.printable import printable
 from hsmctl.session import Session, cluster_options
 
 IN_ROTATION = "up"
+OUTDATED = "stale"
 
 
 @click.command()
@@ -16,7 +17,8 @@ def status(session: Session) -> None:
     """Show proxy, nodes and paths; exit 0 while the cluster serves.
 
     state is how a node does; administrative is what `hsmctl node` asked for. requests counts the answers of a node,
-    moved the requests that left it for another node; both since the proxy started.
+    moved the requests that left it for another node; both since the proxy started. A line `store of NODE` says what
+    its store lacks, or how it differs, compared with those of other nodes.
 
     Example: hsmctl status --json
     """
@@ -39,7 +41,11 @@ def status(session: Session) -> None:
         for node in seen.nodes
     ]
     session.out.table(document, ["node", "site", "state", "administrative", "requests", "moved", "reason"], rows)
-    up = [node for node in seen.nodes if node.state == IN_ROTATION]
+    for node in seen.nodes:
+        if node.store_fault and not session.out.as_json:
+            session.out.result(None, printable(f"store of {node.name}: {node.store_fault}"))
+    # An outdated node serves where no other one does.
+    up = [node for node in seen.nodes if node.state == IN_ROTATION or (node.outdated and node.state == OUTDATED)]
     if not up:
         raise CommandError("no node serves; see the reasons above and the nodes' logs", UNREACHABLE)
     if all(node.administrative_state != "ready" for node in up):

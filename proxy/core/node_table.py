@@ -5,7 +5,7 @@ It is in rotation when it is `ready` and `up` and has a path that is up. Nodes t
 to their store) serve only while no current node can.
 
 What is seen comes from three sides: from the paths (none up: `down`), from the node's own report (`stale`, `sealed`,
-`standby`...), and from what `supervisor` concludes (`sanction`: ejected, blocked, probing).
+`standby`...), and from what `supervisor` concludes (`sanction`: ejected, blocked, probing; `outdated`: stale).
 """
 
 from collections.abc import Iterable
@@ -25,18 +25,7 @@ PROBING: Final = "probing"
 STALE: Final = "stale"
 READY: Final = "ready"
 MAINTAIN: Final = "maintain"
-OPERATIONAL_STATES: Final = (
-    UP,
-    DOWN,
-    EJECTED,
-    BLOCKED,
-    PROBING,
-    STALE,
-    "sealed",
-    "locked",
-    "standby",
-    "fenced",
-)
+OPERATIONAL_STATES: Final = (UP, DOWN, EJECTED, BLOCKED, PROBING, STALE, "sealed", "locked", "standby", "fenced")
 ADMINISTRATIVE_STATES: Final = (READY, "drain", MAINTAIN)
 
 
@@ -74,6 +63,7 @@ class Node:
         "name",
         "on_the_way",
         "operational",
+        "outdated",
         "paths",
         "reason",
         "reported",
@@ -82,6 +72,7 @@ class Node:
         "share",
         "site",
         "slowness",
+        "store_faults",
         "suspects",
         "warm_since",
         "weight",
@@ -100,6 +91,10 @@ class Node:
         """The state that the node reports of itself."""
         self.sanction = ""
         """ejected, blocked or probing: what `supervisor` concluded; empty while all is well."""
+        self.outdated = ""
+        """What another node has seen and this one has not (`agreement`): it is `stale` for that. Empty: nothing."""
+        self.store_faults: dict[str, str] = {}
+        """Fault -> words: what comparing its store with those of other nodes found."""
         self.boot_id = b""
         self.window = 0
         self.on_the_way = 0
@@ -255,6 +250,9 @@ class NodeTable:
         elif node.sanction:
             operational = node.sanction
             reason = reason or node.reason
+        elif node.outdated:
+            operational = STALE
+            reason = node.outdated
         else:
             operational = UP
             reason = ""

@@ -130,6 +130,13 @@ class NodeWatch:
             watch.health.lost(now)
             self._table.path_down(path, reason, now)
 
+    def asked_at(self, link: Link, ping_id: int) -> float | None:
+        """Return when the PING was sent that this id answers; None where that is not known."""
+        if link.path.link is not link:
+            return None
+        health = self.paths[link.path].health
+        return health.ping_sent_at if ping_id == health.ping_id else None
+
     def pong(self, link: Link, ping_id: int, pong: Pong, now: float) -> None:
         """Take a node's answer to PING: it is there, and what it says of itself."""
         node = self.node
@@ -138,11 +145,10 @@ class NodeWatch:
         self._table.report(link, pong, now)
         if link.bulk or link.path.link is not link:
             return
-        health = self.paths[link.path].health
-        if ping_id == health.ping_id and health.ping_sent_at is not None:
-            watch = self.paths[link.path]
-            watch.round_trip_s = min(watch.round_trip_s, now - health.ping_sent_at)
-        if health.answered(ping_id, now, hurry=not self._table.rotation) and not link.leaving:
+        asked_at, watch = self.asked_at(link, ping_id), self.paths[link.path]
+        if asked_at is not None:
+            watch.round_trip_s = min(watch.round_trip_s, now - asked_at)
+        if watch.health.answered(ping_id, now, hurry=not self._table.rotation) and not link.leaving:
             self._table.path_up(link, now)
         if self._progress.stands_still(pong.completed, oldest_ordinary(node), self._settings, now):
             self._take_out(BLOCKED, "it answers PING and finishes nothing", "blocked", now)

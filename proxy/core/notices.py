@@ -13,6 +13,8 @@ class Notice(msgspec.Struct, frozen=True):
 
     text: str
     fields: dict[str, str | int | float]
+    level: str = "warning"
+    """Or `error`, where keys may not be what they should be."""
 
 
 class Notices:
@@ -23,10 +25,10 @@ class Notices:
     def __init__(self) -> None:
         self._kept: list[Notice] = []
 
-    def add(self, text: str, **fields: str | int | float) -> None:
+    def add(self, text: str, *, level: str = "warning", **fields: str | int | float) -> None:
         """Keep one."""
         if len(self._kept) < MAX_NOTICES:
-            self._kept.append(Notice(text, fields))
+            self._kept.append(Notice(text, fields, level))
 
     def take(self) -> list[Notice]:
         """Return what came since the last call."""

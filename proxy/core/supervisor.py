@@ -4,6 +4,7 @@ from typing import Final
 
 from hsm_wire.frames import Frame
 from hsm_wire.messages import Pong
+from proxy.core.agreement import Agreement
 from proxy.core.balancer import Chance
 from proxy.core.deep_check import Notary
 from proxy.core.dispatcher import Dispatcher
@@ -41,6 +42,7 @@ class Supervisor:
         self._who = who
         self._ticked_at = now
         self._weighed_at = now
+        self._agreement = Agreement(settings, dispatcher.notices)
         self.stalls = 0
         """Times that the proxy itself stood still."""
         self._watches = {node: self._watch(node, now) for node in self._table.nodes}
@@ -80,6 +82,9 @@ class Supervisor:
         self._wake(now)
         watch = self._watches.get(link.node)
         if watch is not None:
+            # First what it has seen: a node with an old store is not to serve until that is known.
+            for node in self._agreement.report(link.node, pong, watch.asked_at(link, ping_id), now):
+                self._table.judge(node, now)
             watch.pong(link, ping_id, pong, now)
         if self._dispatcher.waiting:
             self._dispatcher.pump(now)
@@ -101,6 +106,7 @@ class Supervisor:
         """Watch the nodes that the table has now; let go of those that it has no more."""
         for node in removed:
             watch = self._watches.pop(node)
+            self._agreement.forget(node)
             for path in node.paths:
                 if path.link is not None:
                     path.link.leaving = True  # its requests move, and nobody is suspected of its end

@@ -101,7 +101,7 @@ class LinkKeeper:
             )
 
         for notice in self.dispatcher.notices.take():
-            logs.event(_log, "warning", notice.text, **notice.fields)
+            logs.event(_log, notice.level, notice.text, **notice.fields)
 
     # ---- Hands ----------------------------------------------------------------------------------------------------
 

@@ -71,3 +71,19 @@ def test_what_the_shell_counts_is_there_too():
 
 def test_without_tls_no_certificate_expires():
     assert not any("certificate" in name for name, *_ in samples(Figures("abc")))
+
+
+def test_what_comparing_the_nodes_stores_found_is_there():
+    table = NodeTable([Node(name, "s", 1, [("a", "h:1")]) for name in "abc"], Settings(), 0.0)
+    dispatcher = Dispatcher(table, Balancer(table, random.Random(1)), Settings(), Counters(), 0.0, lambda f, now: b"")
+    collector = ProxyCollector(dispatcher, "hsm-proxy 1", lambda: FIGURES)
+    assert "hsm_proxy_store_disagreements 0.0" in exposition(collector).decode()
+    one, two, _ = table.nodes
+    one.store_faults = {"behind": "late", "digest": "other"}
+    two.store_faults = {"digest": "other"}
+    text = exposition(collector).decode()
+    assert "hsm_proxy_store_disagreements 2.0" in text
+    assert 'hsm_proxy_node_store_fault{fault="behind",node="a"} 1.0' in text
+    assert 'hsm_proxy_node_store_fault{fault="behind",node="b"} 0.0' in text
+    assert 'hsm_proxy_node_store_fault{fault="digest",node="b"} 1.0' in text
+    assert 'hsm_proxy_node_store_fault{fault="epoch",node="c"} 0.0' in text

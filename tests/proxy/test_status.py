@@ -28,3 +28,17 @@ def test_the_page_has_the_report_s_fields_by_name_and_more():
     page = json.loads(reporter().page(2.0, ready=False))
     assert (page["proxy"], page["ready"], page["nodes"][0]["name"]) == ("p", False, "n")
     assert page["nodes"][0]["paths"] == [{"uplink": "a", "state": "down"}]
+
+
+def test_what_comparing_the_nodes_stores_found_is_in_the_report():
+    made = reporter()
+    (node,) = made._table.nodes
+    page = json.loads(made.page(2.0))["nodes"][0]
+    assert (page["store_fault"], page["outdated"]) == ("", False)
+    node.store_faults = {"behind": "it lacks something", "digest": "x" * 500}
+    node.outdated = "it lacks something"
+    report = made.result(2.0).nodes[0]
+    assert (report.store_fault[:24], len(report.store_fault)) == ("it lacks something; xxxx", 256)
+    assert report.outdated
+    node.reported = "stale"
+    assert not made.result(2.0).nodes[0].outdated, "it says itself that it is stale"

@@ -2,6 +2,7 @@
 
 import json
 
+import msgspec
 from fake_cluster import FakeCluster
 
 from hsm_wire.cluster_messages import NodeReport, PathReport
@@ -44,3 +45,22 @@ def test_a_cluster_whose_nodes_are_all_drained_does_not_serve(fake_shell, fake_c
     done = fake_shell("status", "--json")
     assert done.exit_code == 3
     assert "hsmctl node enable" in done.stderr
+
+
+def test_a_store_that_lacks_what_another_node_has_seen_is_named(fake_shell, fake_cluster: FakeCluster) -> None:
+    fault = msgspec.structs.replace(
+        report("stale", "it lacks 3 changes"), store_fault="it lacks 3 changes", outdated=True
+    )
+    fake_cluster.proxy.script.append(seen(fault, report("up")))
+    text = fake_shell.good("status").decode()
+    assert text.splitlines()[-1] == "store of node-1: it lacks 3 changes"
+    fake_cluster.proxy.script.append(seen(fault, report("up")))
+    assert fake_shell.json("status")["nodes"][0]["store_fault"] == "it lacks 3 changes"
+
+
+def test_a_cluster_whose_nodes_are_all_outdated_serves(fake_shell, fake_cluster: FakeCluster) -> None:
+    outdated = msgspec.structs.replace(report("stale", "late"), store_fault="late", outdated=True)
+    fake_cluster.proxy.script.append(seen(outdated, report("down")))
+    assert "store of node-1: late" in fake_shell.good("status").decode()
+    fake_cluster.proxy.script.append(seen(report("stale", "no store"), report("down")))
+    assert fake_shell("status").exit_code == 3

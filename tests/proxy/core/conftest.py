@@ -154,6 +154,7 @@ class Machine:
         self.state = "up"
         self.administrative = "ready"
         self.window = 64
+        self.store: dict[str, object] = {}  # what it says of its store
 
 
 class FakeNotary:
@@ -250,7 +251,7 @@ class Watched(World):
 
     def pong_of(self, node: Node) -> Pong:
         it = self.machines[node]
-        own = {"state": it.state, "administrative_state": it.administrative}
+        own = {"state": it.state, "administrative_state": it.administrative, **it.store}
         return Pong(it.boot_id, 0, 1, it.window, it.completed, **own)
 
     @staticmethod

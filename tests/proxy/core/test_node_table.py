@@ -50,6 +50,22 @@ def test_stale_nodes_serve_only_while_no_current_node_can(world):
     assert names(world.table) == ["n0", "n1"]
 
 
+def test_an_outdated_node_serves_only_while_no_other_one_can_and_says_why(world):
+    first, second, third = world.nodes
+    first.outdated = "it lacks something"
+    world.table.judge(first, 1.0)
+    assert (first.operational, first.reason) == ("stale", "it lacks something")
+    assert names(world.table) == ["n1", "n2"]
+    world.table.impose(first, "ejected", "errors", 1.0)
+    assert first.operational == "ejected"
+    world.table.impose(first, "", "", 1.0)
+    for node in (second, third):
+        world.lose(node)
+    assert names(world.table) == ["n0"]
+    world.table.report(world.links[first], pong("sealed"), 1.0)
+    assert first.operational == "sealed"
+
+
 def test_the_first_path_that_is_up_is_used():
     node = Node("a", "s", 1, [("x", "h:1"), ("y", "h:2")])
     table = NodeTable([node], Settings(), 0.0)

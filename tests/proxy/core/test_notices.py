@@ -11,3 +11,10 @@ def test_each_is_taken_once_and_too_many_are_not_kept():
     assert len(taken) == MAX_NOTICES
     assert (taken[1].text, taken[1].fields) == ("it happened", {"number": 1})
     assert notices.take() == []
+
+
+def test_what_is_worse_has_its_level():
+    notices = Notices()
+    notices.add("it happened")
+    notices.add("it is bad", level="error", node="n0")
+    assert [(notice.level, notice.fields) for notice in notices.take()] == [("warning", {}), ("error", {"node": "n0"})]

@@ -235,3 +235,80 @@ def test_a_loss_counts_again_when_the_stall_is_a_second_past(watched, after_s, c
     requests = [entry for other in watched.nodes if other.link for entry in other.link.in_flight.values()]
     suspects = [entry for entry in [*requests, *watched.dispatcher.failover.waiting] if getattr(entry, "losses", 0)]
     assert bool(suspects) is counts
+
+
+def store(revision, digest=b"d"):
+    return {
+        "cluster_id": b"c" * 16,
+        "epoch": 1,
+        "applied_revision": revision,
+        "seen_digest": digest,
+        "seen_revision": revision,
+        "seen_writes": revision,
+    }
+
+
+def started_anew(watched, node, boot_id=b"boot-2"):
+    """Let a node be another process from now on."""
+    watched.machines[node].boot_id = boot_id
+    watched.crash(node)
+
+
+def test_a_node_that_starts_on_an_older_store_never_takes_part_while_another_one_does(watched):
+    for machine in watched.machines.values():
+        machine.store = store(100)
+    watched.advance(3.0)
+    node = watched.nodes[0]
+    watched.machines[node].store = store(80, b"e")
+    watched.table.take_changes()
+    started_anew(watched, node)
+    served = []
+    for _ in range(400):
+        watched.advance(0.025)
+        served.append(node in watched.table.rotation)
+    assert not any(served)
+    assert [change.after for change in watched.table.take_changes() if not change.path] == ["down", "stale"]
+    assert node.reason == "its store is at revision 80, and n1 has seen revision 100"
+    assert "a node's store lacks what another node has seen" in [n.text for n in watched.dispatcher.notices.take()]
+    watched.machines[node].store = store(100)
+    started_anew(watched, node, b"boot-3")
+    watched.until(lambda: node.operational == "up", 5.0)
+
+
+def test_an_older_store_is_used_when_no_node_has_a_newer_one_any_more(watched):
+    for machine in watched.machines.values():
+        machine.store = store(100)
+    watched.advance(3.0)
+    node = watched.nodes[0]
+    watched.machines[node].store = store(80, b"e")
+    started_anew(watched, node)
+    watched.until(lambda: node.operational == "stale", 5.0)
+    for other in watched.nodes[1:]:
+        watched.machines[other].reachable = False
+        watched.crash(other)
+    assert watched.table.rotation == [node]
+    watched.until(lambda: node.operational == "up", 5.0)
+
+
+def test_a_running_node_that_falls_behind_is_stale_after_two_intervals_and_up_when_it_has_caught_up(watched):
+    for machine in watched.machines.values():
+        machine.store = store(100)
+    watched.advance(3.0)
+    for node in watched.nodes[1:]:
+        watched.machines[node].store = store(101)
+    node = watched.nodes[0]
+    took = watched.until(lambda: node.operational == "stale", 10.0)
+    assert 2.4 < took < 6.0
+    watched.machines[node].store = store(101)
+    watched.until(lambda: node.operational == "up", 3.0)
+
+
+def test_nodes_that_disagree_stay_in_rotation(watched):
+    for number, node in enumerate(watched.nodes):
+        watched.machines[node].store = store(100, b"one" if number else b"two")
+    watched.advance(3.0)
+    assert names(watched) == ["n0", "n1", "n2"]
+    assert watched.nodes[0].store_faults == {"digest": "its content is not that of n1, n2"}
+    watched.supervisor.reconfigured(watched.table.replace(watched.nodes[1:], watched.now), watched.now)
+    watched.advance(3.0)
+    assert [node.store_faults for node in watched.table.nodes] == [{}, {}]

@@ -72,7 +72,10 @@ async def test_what_the_core_noticed_is_a_line_of_the_log(stage, caplog):
     caplog.set_level("WARNING")
     await stage.start(nodes=1)
     stage.app.dispatcher.notices.add("it happened", node="node-1")
-    await stage.until(lambda: any("it happened" in record.message for record in caplog.records))
+    stage.app.dispatcher.notices.add("it is bad", level="error", node="node-1")
+    await stage.until(lambda: any("it is bad" in record.message for record in caplog.records))
+    levels = {record.message.split(" node=")[0]: record.levelname for record in caplog.records}
+    assert [levels[text] for text in levels if "it " in text] == ["WARNING", "ERROR"], levels
 
 
 async def test_a_bulk_connection_that_cannot_be_opened_is_a_line_for_each_new_reason(stage, caplog):
