@@ -30,6 +30,8 @@ BUCKETS: Final = 4096
 """25 entries in each for 100,000 rows: 0.3 us to search, and 0.3 MB when all are empty."""
 MAX_CHANGES: Final = 4096
 """Changed entries that are kept apart until they are written; with more of them, all are written."""
+MAX_WRITES: Final = (1 << 63) - 1
+"""What PONG can say. Who can write the store can have an operator's change count from any number on."""
 _SUM_BYTES: Final = 32
 _SUM_MASK: Final = (1 << 8 * _SUM_BYTES) - 1
 _MAC_BYTES: Final = 32
@@ -67,7 +69,7 @@ class Ledger:
     """The memory of one node. Used on the event loop only."""
 
     __slots__ = (
-        "_buckets", "_changed", "_cluster_id", "_dirty", "_mac", "_rows", "_sum", "_whole", "revision", "writes"
+        "_buckets", "_changed", "_cluster_id", "_dirty", "_mac", "_rows", "_sum", "_whole", "_writes", "revision"
     )  # fmt: skip
 
     def __init__(self, mac: Callable[[bytes], bytes], cluster_id: bytes) -> None:
@@ -87,9 +89,7 @@ class Ledger:
         self._dirty = False
         self.revision = 0
         """The highest that was seen."""
-        self.writes = 0
-        """How often all rows were written, as far as this node has seen: it only grows, whatever the store shows, and
-        who has seen fewer at the same time was not shown something."""
+        self._writes = 0
 
     def __len__(self) -> int:
         return self._rows
@@ -98,6 +98,12 @@ class Ledger:
     def digest(self) -> bytes:
         """Return what stands for all entries, for comparison with other nodes at the same revision."""
         return self._sum.to_bytes(_SUM_BYTES, "big")[:DIGEST_BYTES]
+
+    @property
+    def writes(self) -> int:
+        """Return how often all rows were written, as far as this node has seen: it only grows, whatever the store
+        shows, and who has seen fewer at the same time was not shown something."""
+        return min(self._writes, MAX_WRITES)
 
     @property
     def changed(self) -> bool:
@@ -120,7 +126,7 @@ class Ledger:
         if old[:_COUNT_BYTES] >= seen[:_COUNT_BYTES]:
             return Verdict.OTHER if old[:_COUNT_BYTES] == seen[:_COUNT_BYTES] else Verdict.OLDER
         self._sum = (self._sum + self._term(name + seen) - self._term(name + old)) & _SUM_MASK
-        self.writes += order - int.from_bytes(old[:_COUNT_BYTES], "big")
+        self._writes += order - int.from_bytes(old[:_COUNT_BYTES], "big")
         bucket[start:end] = seen
         self._note(name)
         return Verdict.NEW
@@ -179,7 +185,7 @@ class Ledger:
         bucket += entry
         self._rows += 1
         self._sum = (self._sum + self._term(entry)) & _SUM_MASK
-        self.writes += int.from_bytes(entry[NAME_BYTES : NAME_BYTES + _COUNT_BYTES], "big")
+        self._writes += int.from_bytes(entry[NAME_BYTES : NAME_BYTES + _COUNT_BYTES], "big")
 
     def _note(self, name: bytes) -> None:
         self._dirty = True

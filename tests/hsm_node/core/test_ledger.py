@@ -6,7 +6,17 @@ from collections.abc import Callable
 import pytest
 
 from hsm_node.core.keyring import Keyring
-from hsm_node.core.ledger import ENTRY_BYTES, MAX_CHANGES, NAME_BYTES, Ledger, LedgerError, Snapshot, Verdict, split
+from hsm_node.core.ledger import (
+    ENTRY_BYTES,
+    MAX_CHANGES,
+    MAX_WRITES,
+    NAME_BYTES,
+    Ledger,
+    LedgerError,
+    Snapshot,
+    Verdict,
+    split,
+)
 
 CLUSTER = b"c" * 16
 MAX_BYTES_A_ROW = 120
@@ -61,6 +71,8 @@ def test_the_writes_that_were_seen_only_grow(ledger: Ledger) -> None:
         ledger.see(name(number), order, b"")
         told.append(ledger.writes)
     assert told == [1, 4, 5, 5, 5, 6]
+    ledger.see(name(3), MAX_WRITES, b"")
+    assert ledger.writes == MAX_WRITES
 
 
 def test_the_digest_needs_the_key(ledger: Ledger, other_keyring: Keyring) -> None:
