@@ -25,7 +25,13 @@ class KeystoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[keystore]`."""
 
     master_key: MasterKeyConfig
+    next_master_key: MasterKeyConfig | None = None
+    """What follows it: held for opening until `hsmctl master-key rotate` takes it into use."""
     backend: Literal["software"] = "software"
+
+    def __post_init__(self) -> None:
+        if self.next_master_key is not None and self.next_master_key.shares is not None:
+            raise ValueError("next_master_key lies in a file or credential: nobody gives shares to a node that serves")
 
 
 class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -56,6 +56,37 @@ class Report(Body, frozen=True):
     lines: list[Name]
 
 
+class NodeMasterKeys(Body, frozen=True):
+    """The master keys that one node says it holds, by their fingerprints, the oldest first."""
+
+    node: Name
+    held: list[Name]
+    """Empty: it has said nothing, as nobody has in a cluster whose master key was never rotated."""
+    used: Name
+    """The one that it seals records under."""
+
+
+class MasterKeyStatus(Body, frozen=True):
+    """Answer to MASTER_KEY_STATUS, as the node sees it that answers. A fingerprint tells keys apart and no more."""
+
+    node: Name
+    version: U63
+    """Counts rotations, from 1."""
+    fingerprint: Name
+    """Of the master key in use."""
+    next_fingerprint: Name
+    """Of the one that ROTATE_MASTER_KEY would take into use; empty: this node holds none."""
+    records: U63
+    """Rows that the store has."""
+    left: U63
+    """Of these, rows that are under another master key than the one in use."""
+    refused: U63
+    """Rows that must not be used, which no rotation touches."""
+    settled: bool
+    """Nothing is left, and every node seals under the master key in use: the old one may go."""
+    nodes: list[NodeMasterKeys]
+
+
 class ReadAudit(Body, frozen=True):
     """READ_AUDIT: records after that sequence number."""
 

@@ -50,3 +50,4 @@ class Opcode(IntEnum):
     VERIFY_BACKUP = 0x040B
     ROTATE_MASTER_KEY = 0x040C
     UNSEAL = 0x040D
+    MASTER_KEY_STATUS = 0x040E

@@ -41,8 +41,22 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Dear operations that wait for a session: about two seconds of RSA-2048 signatures on one core."""
     waiting_generations: Count = 256
     """Key generations that wait for their turn; one of RSA takes up to seconds."""
+    object_bytes: Annotated[int, msgspec.Meta(ge=65_536, le=1 << 40)] = 16 << 20
+    """Memory that the objects of one partition may take, 1 KiB of it for each beside its value: 5,000 certificates.
+    Nodes hold all of them. Give every node of a cluster the same: each decides by its own."""
     waiting_changes: Count = 1_024
     """Store transactions that wait; one takes about a millisecond with its fsync."""
+    waiting_uses: Count = 1_024
+    """Uses that wait until the store has counted them: of keys with max_uses, and of the first AES-GCM encryptions."""
+    padding_decryptions_per_s: Annotated[float, msgspec.Meta(ge=0.01, le=100_000)] = 5.0
+    """Decryptions with CKM_AES_CBC_PAD a second and key. Whoever may ask for them and sees which fail reads a block of
+    16 bytes with about 2,000 of them, so with four nodes it takes 100 s, and the counter of refusals shows it; above
+    1,000 this bounds nothing."""
+    padding_decryptions_burst: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 50
+    """The same at once after a quiet time: a fortieth of what one block takes."""
+    rewraps_per_s: Annotated[float, msgspec.Meta(ge=1, le=10_000)] = 200.0
+    """Records put under a new master key in a second: each is a store transaction of about a millisecond, which the
+    changes of clients wait for; 100,000 records take eight minutes."""
 
 
 DEFAULTS: Final = Limits()

@@ -10,12 +10,12 @@ import msgspec
 
 from hsm_node.core.envelopes import MALFORMED, Reason, RecordError, open_envelope, seal_envelope
 from hsm_node.core.keyring import Keyring
-from hsm_node.core.records import KEPT_CHANGES
+from hsm_node.core.records import remembered
 
 NODE_STATE_FORMAT: Final = 2
 READY: Final = "ready"
 STATES: Final = (READY, "drain", "maintain")
-_PREFIX: Final = b"redoubt node state\x01"
+PREFIX: Final = b"redoubt node state\x01"
 
 
 class NodeStateRecord(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True):
@@ -42,7 +42,7 @@ _decoder = msgspec.msgpack.Decoder(NodeStateRecord)
 
 def seal_node_state(record: NodeStateRecord, keyring: Keyring) -> bytes:
     """Return the bytes to store."""
-    return seal_envelope(NODE_STATE_FORMAT, _PREFIX, _encoder.encode(record), keyring)
+    return seal_envelope(NODE_STATE_FORMAT, PREFIX, _encoder.encode(record), keyring)
 
 
 def resealed_node_state(record: NodeStateRecord, keyring: Keyring) -> bytes:
@@ -56,7 +56,7 @@ def open_node_state(data: bytes, name: bytes, cluster_id: bytes, keyring: Keyrin
     Raises:
         RecordError: it was changed, moved, or belongs to another cluster.
     """
-    body = open_envelope({NODE_STATE_FORMAT: _PREFIX}, data, keyring).body
+    body = open_envelope({NODE_STATE_FORMAT: PREFIX}, data, keyring).body
     try:
         record = _decoder.decode(body)
     except MALFORMED:
@@ -97,5 +97,5 @@ def next_node_state(
         state=state,
         version=max(0 if before is None else before.version, after_version) + 1,
         epoch=epoch,
-        changes=(*changes, mark)[-KEPT_CHANGES:] if mark else changes,
+        changes=remembered(changes, mark),
     )

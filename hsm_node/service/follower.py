@@ -16,6 +16,7 @@ from hsm_node.core.ledger import Ledger, Verdict
 from hsm_node.core.record_table import Entry, TableRecord
 from hsm_node.core.records import Record
 from hsm_node.core.refusal import Refusal
+from hsm_node.core.rotation import Leftovers
 from hsm_node.service.record_rows import RecordRows
 from hsm_node.service.row_kinds import Known, RowKind, RowKinds, Written
 from hsm_node.store.base import ReplacedStoreError, Row, Store, StoreError
@@ -65,6 +66,8 @@ class Follower:
         self.ledger = Ledger(keyring.ledger_mac, store.cluster_id) if ledger is None else ledger
         """What this node has seen, also in earlier lives. At `applied_revision` its digest is every node's."""
         self._loaded = False
+        self.leftovers = Leftovers(keyring)
+        """Rows that are under another master key than the one in use."""
         self.refused: dict[bytes, RefusedRow] = {}
         """Names of rows that must not be used."""
         self.applied_revision = 0
@@ -98,6 +101,11 @@ class Follower:
     def doubt(self) -> None:
         """Serve as stale until the next look into the store: the process stood still."""
         self.current = False
+
+    def use_master_key(self, version: int) -> None:
+        """Seal under that master key from now on: what this node has seen is under another one, as far as it knows."""
+        self._keyring.use(version)
+        self.leftovers.begin(name for name in self.ledger.missing(()) if name not in self.refused)
 
     def take_any(self, row: Row) -> None:
         """Apply a row that the store has just returned, of whatever kind."""
@@ -188,6 +196,7 @@ class Follower:
             self._refuse(row, RecordError(Reason.OLDER, text))
         else:
             self.refused.pop(row.name, None)
+            self.leftovers.note(row.name, row.data)
             self.ledger.follow(row.revision)
             return True
         return False
@@ -203,6 +212,7 @@ class Follower:
         if self.refused.get(row.name) == refused:  # Out of order, it comes with every look.
             return
         self.refused[row.name] = refused
+        self.leftovers.forget(row.name)
         self._kinds.forget(row.name)
         logs.event(
             _log,

@@ -6,6 +6,7 @@ are called on the event loop before requests are served; `create`, `change` and 
 called in a thread of their own.
 """
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import msgspec
@@ -67,9 +68,10 @@ class Store(Protocol):
     def master_key_version(self, keyring: Keyring) -> int:
         """Return the version of the master key that the store is under; 0 where the keyring does not hold it."""
 
-    def reseal(self, keyring: Keyring, version: int, revision: int) -> bool:
-        """Put the store under that master key, unless it is already; False where there are rows newer than that
-        revision: who has not seen them cannot know whether all nodes hold the key.
+    def reseal(self, keyring: Keyring, version: int, unchanged: Mapping[bytes, int]) -> bool:
+        """Put the store under that master key, unless it is already.
+
+        False, and nothing is changed, where one of these rows is not at that revision any more (name -> revision).
         """
 
     def unconfirmed(self, revision: int) -> list[str]:

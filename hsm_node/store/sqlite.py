@@ -16,7 +16,7 @@ with what was followed; a node that finds another store serves no key until its 
 import os
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -114,9 +114,9 @@ class SqliteStore:
             except (sqlite3.Error, msgspec.ValidationError) as error:
                 raise StoreError(str(error)) from None
 
-    def reseal(self, keyring: Keyring, version: int, revision: int) -> bool:
+    def reseal(self, keyring: Keyring, version: int, unchanged: Mapping[bytes, int]) -> bool:
         record = make_check_record(self._row, keyring, version)
-        return self._transaction(lambda: self._reseal(record, keyring, revision))
+        return self._transaction(lambda: self._reseal(record, keyring, unchanged))
 
     def create(self, name: bytes, data: bytes) -> Row:
         return self._transaction(lambda: self._create(name, data))
@@ -133,11 +133,11 @@ class SqliteStore:
             self._writer.close()
         self._reader.close()
 
-    def _reseal(self, record: CheckRecord, keyring: Keyring, revision: int) -> bool:
-        # Not the counter: that has also counted changes that came too late.
-        newest = self._writer.execute("SELECT max(revision) FROM records").fetchone()[0] or 0
-        if newest != revision:
-            return False
+    def _reseal(self, record: CheckRecord, keyring: Keyring, unchanged: Mapping[bytes, int]) -> bool:
+        for name, revision in unchanged.items():
+            row = self._read(name)
+            if row is None or row.revision != revision:
+                return False
         if schema.version_in_use(self._writer, keyring) < record.master_key_version:
             schema.write_check_record(self._writer, record, keyring)
         return True

@@ -220,6 +220,8 @@ def other_bodies() -> list[tuple[Opcode, msgspec.Struct, msgspec.Struct]]:
     node = m.NodeReport("zrh-1", "zurich", "up", "ready", "", 1, 3, 64, 1000, 2, [m.PathReport("isp-a", "up")])
     info = o.ObjectInfo(KEY_ID, "certificate", "tls", 1, 1_750_000_000)
     state = a.ClusterState("payments", 1, [a.NodeState("zrh-1", "ready", 1)])
+    held = [a.NodeMasterKeys("zrh-1", ["00112233aabbccdd", "8899aabb00112233"], "00112233aabbccdd")]
+    master_keys = a.MasterKeyStatus("zrh-1", 1, "00112233aabbccdd", "8899aabb00112233", 7, 0, 0, True, held)
     dr, report, page = a.DrStatus(1, False, 0, "in step"), a.Report(True, ["done"]), a.BackupPage([bytes(4)], bytes(2))
     return [
         (c.INFO, none, m.InfoResult("payments", "zrh-1", "redoubt-node/0.1.0", [mechanism], ["ec-p256"])),
@@ -243,6 +245,7 @@ def other_bodies() -> list[tuple[Opcode, msgspec.Struct, msgspec.Struct]]:
         (c.RESTORE_BACKUP, page, report),
         (c.VERIFY_BACKUP, page, report),
         (c.ROTATE_MASTER_KEY, none, report),
+        (c.MASTER_KEY_STATUS, none, master_keys),
         (c.UNSEAL, a.Unseal(bytes(8)), report),
     ]
 

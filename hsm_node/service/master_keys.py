@@ -1,0 +1,260 @@
+"""Rotation of the master key: MASTER_KEY_STATUS, ROTATE_MASTER_KEY, and what a node does of its own accord for it.
+
+Theory. A node says in the store which master keys it holds. ROTATE_MASTER_KEY looks whether every node of the cluster
+holds the next one, and puts the store's check record under that, in one transaction with a look at those very rows.
+From then on no node that holds the old key alone can start. The other nodes look at the check record every INTERVAL_S
+and follow; what they seal meanwhile under the old master key every node can open, and `Rewrapping` comes by later. A
+node says that it seals under the new one behind all that it has sealed under the old, in the one queue of its store's
+thread: so once all have said so, and nothing is left, nothing comes after it, and the rotation is settled.
+"""
+
+from collections.abc import Callable, Collection
+from functools import partial
+from typing import Final
+
+from hsm_daemon import clock, logs
+from hsm_daemon.errors import StartError
+from hsm_daemon.tasks import spawn
+from hsm_node.core.envelopes import Reason
+from hsm_node.core.keyring import MASTER_KEY_VERSION, Keyring
+from hsm_node.core.master_keys import MasterKeysRecord, behind, is_settled, lacking, seal_master_keys
+from hsm_node.core.refusal import Refusal
+from hsm_node.service.failures import Failures
+from hsm_node.service.follower import Follower
+from hsm_node.service.later import answer_later
+from hsm_node.service.master_key_rows import MasterKeyRows
+from hsm_node.service.request import Request
+from hsm_node.service.rewrapping import Rewrapping
+from hsm_node.store.base import Row, Store, StoreError
+from hsm_node.work.pool import Pool
+from hsm_wire.administration import MasterKeyStatus, NodeMasterKeys, Report
+from hsm_wire.messages import Empty, encode_body
+from hsm_wire.statuses import Status
+
+INTERVAL_S: Final = 1.0
+"""Between two looks at the check record: for how long a node may seal under the old master key."""
+DEADLINE_S: Final = 10.0
+"""For one transaction; the next look tries again."""
+MAX_TRIES: Final = 8
+"""Attempts of one rotation against nodes that say something new meanwhile."""
+
+_log = logs.logger("hsm_node.master_key")
+
+
+class MasterKeys:
+    """One node's part in a rotation. `start` before it serves, then `sweep` on the loop."""
+
+    def __init__(
+        self,
+        node: str,
+        nodes: Callable[[], Collection[str]],
+        follower: Follower,
+        rows: MasterKeyRows,
+        keyring: Keyring,
+        store: Store,
+        writer: Pool,
+        rewrapping: Rewrapping,
+        failures: Failures,
+    ) -> None:
+        self._node = node
+        self._nodes = nodes
+        self._follower = follower
+        self._rows = rows
+        self._keyring = keyring
+        self._store = store
+        self._writer = writer
+        self._rewrapping = rewrapping
+        self._failures = failures
+        self._next_look_s = 0.0
+        self._busy = False
+        self._fault = ""
+
+    @property
+    def settled(self) -> bool:
+        """Whether all rows are under the master key in use, and all nodes seal under that."""
+        fingerprint = self._keyring.fingerprint()
+        if self._rewrapping.left or not self._follower.current:
+            return False
+        return not behind(self._nodes(), self._rows.said, fingerprint)
+
+    # Of its own accord
+
+    def start(self) -> None:
+        """Say what this node holds, before it serves.
+
+        Raises:
+            StartError: the store needs a master key that this node does not hold.
+        """
+        try:
+            self._check_rows()
+            row = self._to_say()
+            if row is not None:
+                stored = self._written(*row)
+                if stored is not None:
+                    self._follower.take_any(stored)
+            version = self._store.master_key_version(self._keyring)
+        except StoreError as error:
+            raise StartError(f"the store did not take what this node says of its master keys ({error})") from None
+        if not version:  # It was rotated a moment ago, before this node said that it lacks the new one.
+            raise StartError(
+                "the store is under a newer master key than those of this node; set [keystore] master_key to it"
+            )
+        if version > self._keyring.version:
+            self._follower.use_master_key(version)
+
+    def sweep(self) -> None:
+        """Follow the check record, and say what has changed here."""
+        if self._busy or not (self._keyring.several or self._rows.held):
+            return
+        now = clock.monotonic()
+        if now >= self._next_look_s or self._follower.leftovers.newer:
+            self._next_look_s = now + INTERVAL_S
+            self._busy = True
+            spawn(self._look(), "master keys")
+        self._rewrapping.sweep()
+
+    async def _look(self) -> None:
+        fault = ""
+        try:
+            deadline = clock.monotonic() + DEADLINE_S
+            version = await self._writer.run(deadline, lambda: self._store.master_key_version(self._keyring))
+            if not version:
+                fault = "the store is under a master key that this node does not hold"
+            elif version > self._keyring.version:
+                self._follower.use_master_key(version)
+            self._follower.leftovers.newer = False
+            row = self._to_say() if self._follower.current else None
+            if row is not None:
+                stored = await self._writer.run(clock.monotonic() + DEADLINE_S, partial(self._written, *row))
+                if stored is not None:
+                    self._follower.take_any(stored)
+        except (Refusal, StoreError) as error:
+            fault = str(error)
+        finally:
+            self._busy = False
+        if fault and fault != self._fault:
+            logs.event(_log, "error", "the master keys cannot be looked after", reason=fault)
+        self._fault = fault
+
+    def _check_rows(self) -> None:
+        """Refuse to start with keys that cannot open what all others can, or in the wrong order."""
+        refused = self._follower.refused.values()
+        unknown = sum(row.reason is Reason.CHANGED for row in refused)
+        once_rotated = self._keyring.version > MASTER_KEY_VERSION and not self._keyring.several
+        if unknown and once_rotated and not is_settled(self._rows.said, self._keyring.fingerprint()):
+            raise StartError(
+                f"{unknown} records do not open under this master key, and the rotation to it has not ended: set "
+                "[keystore] master_key to the old one and next_master_key to this one, until `hsmctl master-key "
+                "status` says that it is settled"
+            )
+        if self._follower.leftovers.newer and self._store.master_key_version(self._keyring) == self._keyring.version:
+            raise StartError("[keystore] next_master_key is older than master_key: exchange them")
+
+    def _to_say(self) -> tuple[bytes, int, bytes] | None:
+        """Return (name, revision, data) of what this node has to say; None where it has been said.
+
+        While nobody has two master keys, there is nothing to say.
+        """
+        if not (self._keyring.several or self._rows.held):
+            return None
+        name = self._keyring.master_keys_name(self._node)
+        found = self._rows.held.get(self._node)
+        refused = self._follower.refused.get(name)
+        damaged = 0 if refused is None else refused.revision  # replaced at its own revision, as a damaged node state is
+        before = None if found is None else found.record
+        fingerprint = self._keyring.fingerprint()
+        was_settled = before is not None and before.settled and before.used == fingerprint
+        after = MasterKeysRecord(
+            self._store.cluster_id,
+            self._node,
+            max(0 if before is None else before.order, damaged) + 1,
+            self._store.epoch,
+            self._keyring.fingerprints,
+            fingerprint,
+            was_settled or self.settled,
+        )
+        if before is not None and refused is None and _same(before, after):
+            return None
+        revision = max(0 if found is None else found.revision, damaged)
+        return name, revision, seal_master_keys(after, self._keyring)
+
+    def _written(self, name: bytes, revision: int, sealed: bytes) -> Row | None:
+        """Store it over that revision (0: there is none yet); None where somebody was faster."""
+        return self._store.change(name, revision, sealed) if revision else self._store.create(name, sealed)
+
+    # For operators
+
+    def status(self, _request: Request, _body: Empty) -> bytes | None:
+        """MASTER_KEY_STATUS."""
+        keyring, said = self._keyring, self._rows.said
+        newest = keyring.versions[-1]
+        following = keyring.fingerprint(newest).hex() if newest > keyring.version else ""
+        nodes = [
+            NodeMasterKeys(node, [each.hex() for each in said[node].held], said[node].used.hex())
+            if node in said
+            else NodeMasterKeys(node, [], "")
+            for node in self._nodes()
+        ]
+        return encode_body(
+            MasterKeyStatus(
+                node=self._node,
+                version=keyring.version,
+                fingerprint=keyring.fingerprint().hex(),
+                next_fingerprint=following,
+                records=len(self._follower.ledger),
+                left=self._rewrapping.left,
+                refused=len(self._follower.refused),
+                settled=self.settled,
+                nodes=nodes,
+            )
+        )
+
+    def rotate(self, request: Request, _body: Empty) -> bytes | None:
+        """ROTATE_MASTER_KEY."""
+        return answer_later(request, self._rotate(request), self._failures)
+
+    async def _rotate(self, request: Request) -> tuple[Status, bytes]:
+        keyring = self._keyring
+        newest = keyring.versions[-1]
+        if newest > keyring.version:
+            await self._take_into_use(request, newest)
+        elif not keyring.several and self._rewrapping.left == 0:
+            raise Refusal(
+                Status.BAD_REQUEST,
+                f"{self._node} holds no next master key; give every node [keystore] next_master_key and kill -HUP it",
+            )
+        version, left = keyring.version, self._rewrapping.left
+        lines = [f"master key version {version} ({keyring.fingerprint().hex()}) is in use"]
+        if left:
+            lines.append(f"{left} records are under the old one; they are put under this one in the background")
+        return Status.OK, encode_body(Report(True, lines))
+
+    async def _take_into_use(self, request: Request, version: int) -> None:
+        fingerprint = self._keyring.fingerprint(version)
+        for _ in range(MAX_TRIES):
+            missing = lacking(self._nodes(), self._rows.said, fingerprint)
+            if missing:
+                raise Refusal(
+                    Status.BAD_REQUEST,
+                    f"{', '.join(missing)} cannot open what is under the next master key {fingerprint.hex()}; give it "
+                    "to every node as [keystore] next_master_key, then kill -HUP or start it",
+                )
+            seen = {self._keyring.master_keys_name(node): entry.revision for node, entry in self._rows.held.items()}
+            reseal = partial(self._store.reseal, self._keyring, version, seen)
+            if await self._writer.run(request.deadline, reseal):
+                break
+            self._follower.follow()
+        else:
+            raise Refusal(Status.OVERLOADED, "the nodes say something new all the time", not_executed=True)
+        if version > self._keyring.version:
+            self._follower.use_master_key(version)
+        self._rewrapping.begin()
+        self._next_look_s = 0.0  # to say so at once
+        logs.event(
+            _log, "info", "another master key is in use", version=version, fingerprint=fingerprint.hex(),
+            left=self._rewrapping.left,
+        )  # fmt: skip
+
+
+def _same(before: MasterKeysRecord, after: MasterKeysRecord) -> bool:
+    return (before.held, before.used, before.settled) == (after.held, after.used, after.settled)
