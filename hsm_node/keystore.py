@@ -8,6 +8,7 @@ from hsm_node.backends.software import SoftwareBackend
 from hsm_node.config import NodeConfig
 from hsm_node.core.key_table import KeyTable
 from hsm_node.core.keyring import Keyring
+from hsm_node.core.object_table import ObjectTable
 from hsm_node.core.window import Window
 from hsm_node.service.administration import Administration
 from hsm_node.service.checks import Checks
@@ -20,7 +21,9 @@ from hsm_node.service.key_records import KeyRecords
 from hsm_node.service.key_uses import KeyUses
 from hsm_node.service.key_writer import KeyWriter
 from hsm_node.service.node_state_rows import NodeStateRows
-from hsm_node.service.record_rows import key_rows
+from hsm_node.service.object_operations import ObjectOperations
+from hsm_node.service.record_rows import key_rows, object_rows
+from hsm_node.service.row_writer import RowWriter
 from hsm_node.service.service import Service
 from hsm_node.state.recorder import Recorder
 from hsm_node.store.base import Store
@@ -52,6 +55,7 @@ class Keystore:
         self.nodes = [node.name for node in cluster.nodes]
         """Names of the cluster's nodes."""
         self.table = KeyTable()
+        self.objects = ObjectTable()
         limits = config.limits
         self.window = Window(config.sessions, limits)
         self.failures = Failures()
@@ -62,7 +66,8 @@ class Keystore:
         ledger = None if recorder is None else recorder.ledger
         keys = key_rows(self.table, keyring, store.cluster_id, backend)
         self.node_states = NodeStateRows(keyring, store.cluster_id)
-        self.follower = Follower(store, keyring, keys, self.node_states, ledger=ledger)
+        objects = object_rows(self.objects, keyring, store.cluster_id)
+        self.follower = Follower(store, keyring, keys, self.node_states, objects, ledger=ledger)
         self.checks = Checks(backend, self.sessions, self.failures)
         self.administration = Administration(
             cluster.name,
@@ -74,7 +79,7 @@ class Keystore:
             self.writer,
             self.failures,
         )
-        writer = KeyWriter(self.follower, keyring, store, self.writer)
+        writer = KeyWriter(self.follower, keys, keyring, store, self.writer)
         self.destructions = Destructions(self.table, self.follower, keyring, store, self.writer)
         legacy_tests = cluster.package.name == "sandbox"
         self.service = Service(
@@ -98,6 +103,14 @@ class Keystore:
                 sessions=self.sessions,
                 failures=self.failures,
                 legacy_tests=legacy_tests,
+            ),
+            ObjectOperations(
+                self.objects,
+                objects,
+                self.follower,
+                RowWriter(self.follower, objects, keyring, store, self.writer),
+                self.failures,
+                partition_bytes=limits.object_bytes,
             ),
             self.checks,
             self.administration,

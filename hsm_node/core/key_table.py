@@ -1,5 +1,6 @@
 """All key records in memory."""
 
+from itertools import islice
 from typing import Final, TypeAlias
 
 from hsm_node.core import record_table
@@ -26,13 +27,9 @@ class KeyTable(RecordTable[Record]):
 
     def find(self, partition: int, label: str | None, key_type: str | None, after: bytes, limit: int) -> list[KeyInfo]:
         """Return live keys in the order of ids, after that id, at most `limit`."""
-        found: list[KeyInfo] = []
-        for record in self._after(partition, label, after):
-            if key_type is None or record.key_type == key_type:
-                found.append(key_info(record))
-                if len(found) == limit:
-                    break
-        return found
+        records = self._after(partition, label, after)
+        found = (record for record in records if key_type is None or record.key_type == key_type)
+        return [key_info(record) for record in islice(found, limit)]
 
     def _put(self, place: Place, record: Record, revision: int) -> None:
         super()._put(place, record, revision)

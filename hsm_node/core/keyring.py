@@ -181,6 +181,11 @@ class Keyring:
         """Return the store's name of a node's administrative state: no key's name, they have another length."""
         return hmac.digest(self._naming_key, b"redoubt administrative state of node " + node.encode(), "sha256")
 
+    def object_name(self, partition: int, object_id: bytes) -> bytes:
+        """Return the store's name of an object: what is hashed is longer than for a key, so it is no key's name."""
+        message = b"redoubt object " + partition.to_bytes(4, "big") + object_id
+        return hmac.digest(self._naming_key, message, "sha256")
+
     def request_digest(self, partition: int, opcode: int, body: bytes) -> bytes:
         """Return the keyed digest of a creating request. Keyed, because an import's body is a secret."""
         prefix = b"create" + partition.to_bytes(4, "big") + opcode.to_bytes(2, "big")

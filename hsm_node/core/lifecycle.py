@@ -8,7 +8,7 @@ import msgspec
 
 from hsm_node.core.keyring import MASTER_KEY_VERSION
 from hsm_node.core.policies import REPLACED, check_narrower, check_policy, check_remade, check_usage
-from hsm_node.core.records import KEPT_CHANGES, Record, next_record
+from hsm_node.core.records import Record, next_record, remembered
 from hsm_node.core.refusal import Refusal
 from hsm_wire.key_types import KEY_TYPES, KeyType
 from hsm_wire.messages import (
@@ -173,7 +173,7 @@ def updated_record(record: Record, update: UpdateKey, mark: bytes) -> Record:
         usage=usage,
         policy=policy,
         destroy_at=0 if update.enabled else record.destroy_at,  # whoever enables a key wants it to stay
-        changes=_remember(record, mark),
+        changes=remembered(record.changes, mark),
     )
 
 
@@ -184,7 +184,7 @@ def replaced_record(record: Record, new_key_id: bytes, mark: bytes) -> Record:
             Status.KEY_CHANGED, f"this key was rotated to {record.replaced_by.hex()} already; rotate that one"
         )
     return next_record(
-        record, usage=record.usage & int(REPLACED), replaced_by=new_key_id, changes=_remember(record, mark)
+        record, usage=record.usage & int(REPLACED), replaced_by=new_key_id, changes=remembered(record.changes, mark)
     )
 
 
@@ -201,7 +201,7 @@ def destroyed_record(record: Record, wait_s: int, now_s: float, mark: bytes) -> 
     if not wait_s or 0 < record.destroy_at <= now_s:
         return tombstone(record, mark)
     destroy_at = record.destroy_at or int(now_s) + wait_s  # asked again, it comes no later and no sooner
-    return next_record(record, enabled=False, destroy_at=destroy_at, changes=_remember(record, mark))
+    return next_record(record, enabled=False, destroy_at=destroy_at, changes=remembered(record.changes, mark))
 
 
 def tombstone(record: Record, mark: bytes) -> Record:
@@ -213,9 +213,5 @@ def tombstone(record: Record, mark: bytes) -> Record:
         wrapped=b"",
         true_length=0,
         answer=b"",
-        changes=_remember(record, mark),
+        changes=remembered(record.changes, mark),
     )
-
-
-def _remember(record: Record, mark: bytes) -> tuple[bytes, ...]:
-    return (*record.changes, mark)[-KEPT_CHANGES:] if mark else record.changes

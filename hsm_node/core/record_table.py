@@ -104,7 +104,6 @@ class RecordTable(Generic[R]):
         if old is not None:
             self._forget(place, old.record)
         if record.destroyed:
-            self._entries.pop(place, None)
             self._tombstones.put(place, _buried(record, revision))
             return True
         self._tombstones.drop(place)
@@ -119,7 +118,7 @@ class RecordTable(Generic[R]):
         """Forget a record whose row in the store is not authentic any more."""
         place = (partition, record_id)
         self._tombstones.drop(place)
-        entry = self._entries.pop(place, None)
+        entry = self._entries.get(place)
         if entry is not None:
             self._forget(place, entry.record)
 
@@ -130,9 +129,12 @@ class RecordTable(Generic[R]):
             yield self._entries[partition, ids[index]].record
 
     def _put(self, place: Place, record: R, revision: int) -> None:
+        """Take a record into the entries, in place of an older one if there is one."""
         self._entries[place] = Entry(record, revision)
 
     def _forget(self, place: Place, record: R) -> None:
+        """Take the record that lives there out of everything."""
+        del self._entries[place]
         self.live -= 1
         partition, record_id = place
         ids = self._ids[partition]

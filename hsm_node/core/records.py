@@ -106,6 +106,11 @@ def rewritten_record(record: Record, **changes: Any) -> Record:
     return msgspec.structs.replace(record, sequence=record.order + 1, **changes)
 
 
+def remembered(changes: tuple[bytes, ...], mark: bytes) -> tuple[bytes, ...]:
+    """Return the marks of the last changes after one more; an empty mark is none."""
+    return (*changes, mark)[-KEPT_CHANGES:] if mark else changes
+
+
 def seal_record(record: Record, keyring: Keyring) -> bytes:
     """Return the bytes to store: all of it, the material too, under the master key in use.
 

@@ -104,7 +104,7 @@ class KeyRecords:
 
         async def work() -> tuple[Status, bytes]:
             entry = await self._writer.change(request, body.key_id, body, change)
-            return await self._writer.confirmed(request, entry, partial(_info, entry))
+            return await self._writer.confirmed(request, entry, partial(self._writer.info_of, entry))
 
         return answer_later(request, work(), self._failures)
 
@@ -150,13 +150,8 @@ class KeyRecords:
                 raise
         else:
             changed = made
-        return await self._writer.confirmed(request, changed, partial(_info, made))
+        return await self._writer.confirmed(request, changed, partial(self._writer.info_of, made))
 
 
 async def _info_of(work: Coroutine[Any, Any, Entry]) -> tuple[Status, bytes]:
     return Status.OK, (await work).encoded_info
-
-
-def _info(entry: Entry) -> bytes:
-    live_record(entry)  # Changed, and destroyed since: the answer cannot tell of what is no more.
-    return entry.encoded_info

@@ -1,4 +1,4 @@
-"""Rows of what belongs to a partition: keys. Each has an id there, and a table of records in memory."""
+"""Rows of what belongs to a partition: keys and objects. Each has an id there, and a table of records in memory."""
 
 from collections.abc import Callable, Collection
 from typing import Generic, TypeVar
@@ -6,8 +6,10 @@ from typing import Generic, TypeVar
 from hsm_node.backends.base import Backend
 from hsm_node.core.key_table import KeyTable
 from hsm_node.core.keyring import Keyring
+from hsm_node.core.object_records import OBJECT_FORMAT, ObjectRecord, open_object, seal_object
+from hsm_node.core.object_table import ObjectTable
 from hsm_node.core.record_table import Entry, RecordTable, TableRecord
-from hsm_node.core.records import PREFIXES, Record, open_record
+from hsm_node.core.records import PREFIXES, Record, open_record, seal_record
 from hsm_node.core.tombstones import Place
 from hsm_node.store.base import Row
 
@@ -24,6 +26,7 @@ class RecordRows(Generic[R]):
         table: RecordTable[R],
         name: Callable[[int, bytes], bytes],
         open_row: Callable[[bytes, bytes], R],
+        seal: Callable[[R], bytes],
         gone: Callable[[int, bytes], None] = lambda _partition, _record_id: None,
     ) -> None:
         """Describe the kind.
@@ -34,12 +37,14 @@ class RecordRows(Generic[R]):
             table: where its records live.
             name: makes the store's name of a partition and an id.
             open_row: makes the record of a row's data and name, or raises RecordError.
+            seal: makes a row's data of a record, under the master key in use.
             gone: told of what is destroyed or must not be used.
         """
         self.noun = noun
         self.formats = formats
         self.table = table
         self.name = name
+        self.seal = seal
         self._open = open_row
         self._gone = gone
         self._places: dict[bytes, Place] = {}
@@ -81,5 +86,18 @@ def key_rows(table: KeyTable, keyring: Keyring, cluster_id: bytes, backend: Back
         table,
         keyring.name,
         lambda data, name: open_record(data, name, cluster_id, keyring),
+        lambda record: seal_record(record, keyring),
         backend.forget,
+    )
+
+
+def object_rows(table: ObjectTable, keyring: Keyring, cluster_id: bytes) -> RecordRows[ObjectRecord]:
+    """Return the kind of rows that objects are."""
+    return RecordRows(
+        "object",
+        (OBJECT_FORMAT,),
+        table,
+        keyring.object_name,
+        lambda data, name: open_object(data, name, cluster_id, keyring),
+        lambda record: seal_object(record, keyring),
     )

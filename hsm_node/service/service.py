@@ -16,6 +16,7 @@ from hsm_node.service.general import General
 from hsm_node.service.key_makers import KeyMakers
 from hsm_node.service.key_records import KeyRecords
 from hsm_node.service.key_uses import KeyUses
+from hsm_node.service.object_operations import ObjectOperations
 from hsm_node.service.request import Request
 from hsm_wire.messages import decode_body
 from hsm_wire.opcodes import Opcode
@@ -27,9 +28,16 @@ Handler = Callable[[Request, Any], bytes | None]
 
 _KEYLESS: Final = frozenset({Opcode.INFO, Opcode.RANDOM, Opcode.CHECK})
 _NAMED_BY_OPERATION_ID: Final = frozenset(
-    {Opcode.UPDATE_KEY, Opcode.DESTROY_KEY, Opcode.ROTATE_KEY, Opcode.SET_NODE_STATE}
+    {
+        Opcode.UPDATE_KEY,
+        Opcode.DESTROY_KEY,
+        Opcode.ROTATE_KEY,
+        Opcode.UPDATE_OBJECT,
+        Opcode.DESTROY_OBJECT,
+        Opcode.SET_NODE_STATE,
+    }
 )
-"""Changes of what is there: sent again, they find themselves by the operation id. New keys are found by their own."""
+"""Changes of what is there: sent again, they find themselves by the operation id. What is new is found by its own."""
 
 
 class _Row(msgspec.Struct, frozen=True):
@@ -49,6 +57,7 @@ class Service:
         uses: KeyUses,
         records: KeyRecords,
         makers: KeyMakers,
+        objects: ObjectOperations,
         checks: Checks,
         administration: Administration,
         failures: Failures,
@@ -73,6 +82,11 @@ class Service:
             Opcode.DERIVE: makers.derive,
             Opcode.ENCAPSULATE: makers.encapsulate,
             Opcode.DECAPSULATE: makers.decapsulate,
+            Opcode.CREATE_OBJECT: objects.create,
+            Opcode.READ_OBJECT: objects.read,
+            Opcode.FIND_OBJECTS: objects.find,
+            Opcode.UPDATE_OBJECT: objects.update,
+            Opcode.DESTROY_OBJECT: objects.destroy,
             Opcode.SIGN: uses.sign,
             Opcode.VERIFY: uses.verify,
             Opcode.ENCRYPT: uses.encrypt,

@@ -1,0 +1,113 @@
+"""Makes and changes records in the store; every one of these is safe to send twice.
+
+What is made finds itself by its id and the keyed digest of the request, a change by the mark that it leaves in the
+record (design.md, section 3).
+"""
+
+import hmac
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Final, Generic, TypeVar
+
+import msgspec
+
+from hsm_daemon import clock
+from hsm_node.core.authorize import live_record
+from hsm_node.core.keyring import Keyring
+from hsm_node.core.lifecycle import Origin
+from hsm_node.core.record_table import Entry, TableRecord
+from hsm_node.core.refusal import Refusal
+from hsm_node.service.follower import Follower
+from hsm_node.service.record_rows import RecordRows
+from hsm_node.service.request import Request
+from hsm_node.store.base import Store
+from hsm_node.work.pool import Pool
+from hsm_wire.messages import Unconfirmed, encode_body
+from hsm_wire.statuses import Status
+
+MAX_CHANGE_TRIES: Final = 32
+"""Attempts of one change against writings of the same record through other nodes: a key's uses may be among them."""
+
+R = TypeVar("R", bound=TableRecord)
+
+
+class RowWriter(Generic[R]):
+    """The way of every new and changed record of one kind into the store."""
+
+    def __init__(self, follower: Follower, rows: RecordRows[R], keyring: Keyring, store: Store, writer: Pool) -> None:
+        self._follower = follower
+        self._rows = rows
+        self._keyring = keyring
+        self._store = store
+        self._writer = writer
+
+    def origin(self, request: Request) -> Origin:
+        """Return where and when a record of the caller is made."""
+        return Origin(self._store.cluster_id, self._store.epoch, request.principal.partition, int(clock.now()))
+
+    def digest(self, request: Request, body: msgspec.Struct) -> bytes:
+        """Return what a record keeps of the request that makes it."""
+        return self._keyring.request_digest(request.principal.partition, request.opcode, encode_body(body))
+
+    async def made(
+        self, request: Request, record_id: bytes, digest: bytes, make: Callable[[], Awaitable[R]]
+    ) -> Entry[R]:
+        """Return the entry of a new record, or of the one that this very request has made before.
+
+        Args:
+            request: whose record it is.
+            record_id: of it.
+            digest: of the request; another one with the same id is refused.
+            make: returns the record; not called where there is one.
+        """
+        rows, partition = self._rows, request.principal.partition
+        entry = self._follower.find(rows, partition, record_id)
+        if entry is None:
+            sealed = rows.seal(await make())
+            name = rows.name(partition, record_id)
+            # Another node may have been faster: then the store returns its record, and the digest decides.
+            row = await self._writer.run(request.deadline, lambda: self._store.create(name, sealed))
+            entry = self._follower.take_as(rows, row)
+        if not hmac.compare_digest(entry.record.creation_digest, digest):
+            raise Refusal(Status.KEY_EXISTS, f"the id belongs to another request's {rows.noun}")
+        live_record(entry, rows.noun)  # A create sent again after the end does not bring it back.
+        return entry
+
+    async def change(
+        self, request: Request, record_id: bytes, body: msgspec.Struct, change: Callable[[R, bytes], R]
+    ) -> Entry[R]:
+        """Return the entry of a record after a change, made now or when the same request came before."""
+        rows, partition = self._rows, request.principal.partition
+        name = rows.name(partition, record_id)
+        mark = self._keyring.change_mark(request.operation_id, request.opcode, encode_body(body))
+        for _ in range(MAX_CHANGE_TRIES):
+            entry = self._follower.find(rows, partition, record_id)
+            if entry is not None and mark in entry.record.changes:
+                return entry
+            record = live_record(entry, rows.noun)
+            assert entry is not None  # live_record has refused None
+            revision = entry.revision
+            sealed = rows.seal(change(record, mark))
+            row = await self._writer.run(request.deadline, partial(self._store.change, name, revision, sealed))
+            if row is not None:
+                return self._follower.take_as(rows, row)
+            self._follower.follow()
+        raise Refusal(Status.OVERLOADED, f"the {rows.noun} is being changed by too many at once", not_executed=True)
+
+    async def confirmed(self, request: Request, entry: Entry[R], answer: Callable[[], bytes]) -> tuple[Status, bytes]:
+        """Wait until each node has the change, then answer; name those that may not (section 6, rule 3).
+
+        A change that is sent again waits too: its first answer may have been lost while it waited.
+        """
+        try:
+            names = await self._writer.run(request.deadline, lambda: self._store.unconfirmed(entry.revision))
+        except Refusal as refusal:  # The change itself has been made: never say that it was not.
+            raise Refusal(refusal.status, "changed, but it was not seen in time whether all nodes know") from None
+        if names:
+            return Status.OK_UNCONFIRMED, encode_body(Unconfirmed(names))
+        return Status.OK, answer()
+
+    def info_of(self, entry: Entry[R]) -> bytes:
+        """Return the answer that tells of a record that was just changed."""
+        live_record(entry, self._rows.noun)  # Changed, and destroyed since: the answer cannot tell of what is no more.
+        return entry.encoded_info
