@@ -12,6 +12,8 @@ from hsm_node.core.master_keys import MASTER_KEYS_FORMAT, open_master_keys, rese
 from hsm_node.core.master_keys import PREFIX as MASTER_KEYS_PREFIX
 from hsm_node.core.node_states import NODE_STATE_FORMAT, open_node_state, resealed_node_state
 from hsm_node.core.node_states import PREFIX as NODE_STATE_PREFIX
+from hsm_node.core.object_records import OBJECT_FORMAT, open_object, resealed_object
+from hsm_node.core.object_records import PREFIX as OBJECT_PREFIX
 from hsm_node.core.records import CLEAR_FORMAT, RECORD_FORMAT, open_record, resealed_record
 from hsm_node.core.records import PREFIXES as RECORD_PREFIXES
 
@@ -27,6 +29,10 @@ def _node_state(data: bytes, name: bytes, cluster_id: bytes, keyring: Keyring) -
     return resealed_node_state(open_node_state(data, name, cluster_id, keyring), keyring)
 
 
+def _object(data: bytes, name: bytes, cluster_id: bytes, keyring: Keyring) -> bytes:
+    return resealed_object(open_object(data, name, cluster_id, keyring), keyring)
+
+
 def _master_keys(data: bytes, name: bytes, cluster_id: bytes, keyring: Keyring) -> bytes:
     return resealed_master_keys(open_master_keys(data, name, cluster_id, keyring), keyring)
 
@@ -34,12 +40,14 @@ def _master_keys(data: bytes, name: bytes, cluster_id: bytes, keyring: Keyring) 
 _PREFIXES: Final = {
     **RECORD_PREFIXES,
     NODE_STATE_FORMAT: NODE_STATE_PREFIX,
+    OBJECT_FORMAT: OBJECT_PREFIX,
     MASTER_KEYS_FORMAT: MASTER_KEYS_PREFIX,
 }
 _RESEAL: Final[dict[int, Reseal]] = {
     CLEAR_FORMAT: _record,
     RECORD_FORMAT: _record,
     NODE_STATE_FORMAT: _node_state,
+    OBJECT_FORMAT: _object,
     MASTER_KEYS_FORMAT: _master_keys,
 }
 FORMATS: Final = frozenset(_RESEAL)
