@@ -8,9 +8,6 @@ from typing import Any
 
 import pytest
 
-from hsm_node.backends import software
-from hsm_node.backends.self_test import Outcome
-
 # The generators are plain modules beside the tests; pytest's import mode leaves the path alone.
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -19,9 +16,7 @@ from desk import NODE_LIMITS, Desk
 
 @pytest.fixture(scope="session")
 def desk(node_in: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    """A node that offers all that its back end implements, and somebody who asks it."""
-    patch = pytest.MonkeyPatch()
-    patch.setattr(software, "own_outcome", lambda: Outcome(software.IMPLEMENTED, ()))
+    """A node, and somebody who asks it."""
     with asyncio.Runner() as runner:
         folder = tmp_path_factory.mktemp("generated")
 
@@ -29,7 +24,6 @@ def desk(node_in: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) 
             return node_in(folder, NODE_LIMITS)
 
         node = runner.run(start())
-        patch.undo()
         try:
             yield Desk(runner, node)
         finally:
