@@ -2,7 +2,7 @@ import hmac
 
 import pytest
 
-from hsm_node.backends.aes import AesKey
+from hsm_node.backends.aes import MAX_WRAPPED_BYTES, AesKey
 from hsm_node.core.refusal import Refusal
 from hsm_wire import mechanisms as ckm
 from hsm_wire.parameters import GcmParameters, HkdfParameters
@@ -133,6 +133,17 @@ def test_kw_takes_whole_units_and_names_what_takes_the_rest(length: int) -> None
 def test_what_was_not_wrapped_does_not_unwrap(mechanism: int, wrapped: bytes) -> None:
     with pytest.raises(Refusal) as refused:
         AesKey(bytes(32)).unwrap(mechanism, None, wrapped)
+    assert refused.value.status is Status.BAD_DATA
+
+
+@pytest.mark.parametrize("mechanism", [ckm.CKM_AES_KEY_WRAP, ckm.CKM_AES_KEY_WRAP_KWP])
+def test_what_is_longer_than_any_wrapped_key_is_not_even_tried(mechanism: int) -> None:
+    key = AesKey(bytes(32))
+    longest = bytes(MAX_WRAPPED_BYTES - 8)
+    assert key.unwrap(mechanism, None, key.wrap(mechanism, None, longest)) == longest
+    too_long = key.wrap(mechanism, None, bytes(MAX_WRAPPED_BYTES))
+    with pytest.raises(Refusal) as refused:
+        key.unwrap(mechanism, None, too_long)
     assert refused.value.status is Status.BAD_DATA
 
 
