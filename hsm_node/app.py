@@ -2,17 +2,17 @@
 
 import asyncio
 import contextlib
-import gc
 import os
 import socket
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from hsm_cluster.address import Address
 from hsm_cluster.cluster import Cluster
 from hsm_cluster.errors import ConfigurationError
 from hsm_daemon import admin as admin_server
-from hsm_daemon import clock, listening, logs
+from hsm_daemon import listening, logs
 from hsm_daemon.admin import AdminAnswer, AdminServer, Routes
 from hsm_daemon.errors import StartError
 from hsm_daemon.lifecycle import Lifecycle
@@ -20,19 +20,24 @@ from hsm_daemon.tasks import spawn
 from hsm_daemon.tls import Certificates, load_certificates
 from hsm_node.admin_pages import admin_routes
 from hsm_node.config import NodeConfig
-from hsm_node.core.ledger import Ledger
-from hsm_node.gauges import acceptor_gauges, keystore_gauges, keystore_labels
+from hsm_node.core.keyring import Keyring
+from hsm_node.core.unsealing import Unsealing
+from hsm_node.gauges import acceptor_gauges, unsealing_gauges
 from hsm_node.keystore import Keystore
 from hsm_node.master_key import load_keyring
-from hsm_node.metrics import CONTENT_TYPE, Gauge, Labels, NodeMetrics, RequestCounts
+from hsm_node.metrics import CONTENT_TYPE, Gauge, Labels, NodeMetrics
 from hsm_node.net.acceptor import LISTEN_BACKLOG, Acceptor
+from hsm_node.net.local_acceptor import LocalAcceptor
+from hsm_node.net.local_socket import local_socket
+from hsm_node.open_phase import OpenPhase
+from hsm_node.opening import open_keystore
+from hsm_node.phase import Facts, Phase
 from hsm_node.reconfiguration import Reconfiguration, load
-from hsm_node.state.recorder import open_recorder
-from hsm_node.state.state_dir import StateDir
-from hsm_node.store.base import Store
-from hsm_node.store.sqlite import SqliteStore
+from hsm_node.sealed_phase import SealedPhase
+from hsm_node.service.local_service import LocalService
+from hsm_node.state.state_dir import Seen, StateDir
 from hsm_node.work.pool import SWEEP_INTERVAL_S
-from hsm_wire.messages import Pong, encode_body
+from hsm_wire.messages import encode_body
 
 BOOT_ID_BYTES: Final = 16
 
@@ -46,108 +51,124 @@ async def run_node(config_file: Path, config: NodeConfig, cluster: Cluster, life
         StartError: it cannot start; nothing was written.
     """
     certificates = load_certificates(config.tls_files)
-    keyring = load_keyring(config.keystore.master_key)
+    shares = config.keystore.master_key.shares
+    keyring = load_keyring(config.keystore.master_key) if shares is None else None
     if not config.admin.is_loopback and certificates is None:
         raise StartError(f"admin = {config.admin}: without TLS the admin pages are for loopback only; correct admin")
     state = StateDir(config.state_dir)
     state.check_present(config.store.path)
-    first_start = state.seen is None
     with contextlib.ExitStack() as held:
         bound = held.enter_context(listening.bind(config.listen.host, config.listen.port, LISTEN_BACKLOG))
         admin = held.enter_context(admin_server.bind(config.admin.host, config.admin.port))
-        store = held.enter_context(contextlib.closing(SqliteStore(config.store.path, cluster.name, keyring)))
-        state.check(store.cluster_id, store.epoch)
-        state.keep(store.cluster_id, store.epoch)
-        ledger = Ledger(keyring.ledger_mac, store.cluster_id)
-        recorder = held.enter_context(
-            contextlib.closing(open_recorder(config.state_dir, ledger, first_start=first_start))
-        )
-        keystore = Keystore(config, cluster, keyring, store, recorder)
-        gc.freeze()  # The records stay: to look at 100,000 of them again takes 0.2 s, and the loop stands still.
-        node = Node(config, cluster, keystore, store, certificates, admin)
+        node = Node(config, cluster, certificates, admin, seen=state.seen)
+        if keyring is not None:
+            node.open(open_keystore(config, cluster, state, keyring, held))
+        node.local = held.enter_context(local_socket(config.state_dir))
+        if shares is not None:
+            node.seal(
+                Unsealing(shares.keep_s),
+                lambda key: node.open(open_keystore(node.facts.config, node.facts.cluster, state, Keyring(key), held)),
+            )
         lifecycle.on_reload(lambda: node.reload(config_file), expected=(StartError, ConfigurationError))
         await node.serve(bound, lifecycle)
 
 
 class Node:
-    """A running node: its sockets, its keystore, and what it says of itself."""
+    """A running node: its sockets, and the phase it is in: sealed until `open` was called."""
 
     def __init__(
         self,
         config: NodeConfig,
         cluster: Cluster,
-        keystore: Keystore,
-        store: Store,
         certificates: Certificates | None = None,
         admin: socket.socket | None = None,
+        local: socket.socket | None = None,
+        *,
+        seen: Seen | None = None,
     ) -> None:
-        """Prepare; `admin` is a listener for the admin pages, closed at the end of `serve`."""
-        self._config = config
-        self._cluster = cluster
+        """Prepare.
+
+        Args:
+            config: of the node.
+            cluster: it belongs to.
+            certificates: None without TLS.
+            admin: a listener for the admin pages, closed at the end of `serve`.
+            local: one for the people on this host; None: there is none.
+            seen: what this host knows of the store.
+        """
+        self.facts = Facts(config, cluster, os.urandom(BOOT_ID_BYTES))
+        self.local = local
         self._certificates = certificates
         self._reload_successful = True
-        self._keystore = keystore
-        self._store = store
-        self._boot_id = os.urandom(BOOT_ID_BYTES)
-        self._requests = RequestCounts()
-        self._ready = False
+        self._seen = seen
+        self._phase: Phase = SealedPhase(self.facts, None, seen)
+        self._serving = False
+        self._lifecycle: Lifecycle | None = None
+        self._addresses = {"address": "", "admin": ""}
         self._acceptor = Acceptor(
             cluster.name,
             config.name,
             cluster.configuration_hash,
-            keystore.service,
+            self._phase.service,
             config.limits,
             tls=config.tls_files is not None,
-            answered=self._requests.answered,
-            served=self._served,
+            answered=self.facts.requests.answered,
+            served=lambda requests, seconds: self._phase.served(requests, seconds),
             pong=self._pong,
         )
-        self._metrics = NodeMetrics(self._requests, self._gauges(), self._labels)
+        self.facts.proxies = lambda: self._acceptor.proxies
+        self._local_service = LocalService(config.name, lambda: self._phase.service)
+        self._local = LocalAcceptor(
+            cluster.name, config.name, self._local_service, answered=self.facts.requests.answered, pong=self._pong
+        )
+        self._metrics = NodeMetrics(self.facts.requests, self._gauges(), self._labels)
         context = None if certificates is None or config.admin.is_loopback else certificates.server
         self._admin = AdminServer(config.admin.host, config.admin.port, self._routes(), context, sock=admin)
 
+    def seal(self, unsealing: Unsealing, open_with: Callable[[bytes], None]) -> None:
+        """Wait for shares; `open_with` opens the store with the key that they make, and calls `open`."""
+        self._local_service.seal(unsealing, open_with)
+        self._enter(SealedPhase(self.facts, unsealing, self._seen))
+
+    def open(self, keystore: Keystore) -> None:
+        """Serve these keys from now on."""
+        self._enter(OpenPhase(self.facts, keystore))
+        if self._serving:
+            self._say_ready()
+
     async def serve(self, bound: socket.socket, lifecycle: Lifecycle) -> None:
         """Serve on a bound socket until the lifecycle says stop."""
-        admin = self._admin
-        sweeper = heart = None
+        self._lifecycle = lifecycle
+        tasks: list[asyncio.Task[None]] = []
         try:
-            admin_host, admin_port = await admin.start()
+            self._addresses["admin"] = str(Address(*await self._admin.start()))
             self._acceptor.start(bound, None if self._certificates is None else self._certificates.server)
-            heart = spawn(self._beat(), "heartbeat")
-            sweeper = spawn(self._sweep(), "sweep")
-            host, port = bound.getsockname()[:2]
-            address = str(Address(host, port))
-            logs.event(
-                _log,
-                "info",
-                "ready",
-                name=self._config.name,
-                address=address,
-                admin=str(Address(admin_host, admin_port)),
-                keys=self._keystore.table.live,
-            )
-            self._ready = True
-            lifecycle.ready(f"{self._config.name} serves on {address}")
+            if self.local is not None:
+                await self._local.start(self.local)
+            tasks += [spawn(self._beat(), "heartbeat"), spawn(self._sweep(), "sweep")]
+            self._addresses["address"] = str(Address(*bound.getsockname()[:2]))
+            self._serving = True
+            self._say_ready()
             await lifecycle.stopping.wait()
-            self._ready = False
-            await self._acceptor.stop(self._config.limits.shutdown_s)
+            self._serving = False
+            await self._acceptor.stop(self.facts.config.limits.shutdown_s)
         finally:
-            self._ready = False
-            for task in (sweeper, heart):
-                if task is not None:
-                    task.cancel()
-            await admin.stop()
-            self._keystore.close()
+            self._serving = False
+            for task in tasks:
+                task.cancel()
+            self._local.stop()
+            await self._admin.stop()
+            self._phase.close()
 
     def reload(self, config_file: Path) -> None:
         """Read the configuration anew and apply it; whatever is wrong with it, nothing changes.
 
         Raises:
             ConfigurationError: node.toml or cluster.toml is wrong.
-            StartError: a certificate is.
+            StartError: a certificate is, or a master key.
         """
         self._reload_successful = False
-        new = load(config_file, self._config, self._cluster)
+        new = load(config_file, self.facts.config, self.facts.cluster)
         self._apply(new)
         self._reload_successful = True
         logs.event(_log, "info", "configuration loaded", hash=new.cluster.configuration_hash)
@@ -156,88 +177,61 @@ class Node:
             logs.event(_log, "warning", "settings need a restart", settings=", ".join(new.restart_for), what=what)
 
     def _apply(self, new: Reconfiguration) -> None:
-        self._config, self._cluster = new.config, new.cluster
+        self.facts.config, self.facts.cluster = new.config, new.cluster
         self._acceptor.configuration_hash = new.cluster.configuration_hash
-        self._keystore.nodes = [node.name for node in new.cluster.nodes]
+        self._phase.reconfigured()
         if new.certificates is not None:
             self._certificates = new.certificates
             self._acceptor.replace_context(new.certificates.server)
             self._admin.replace_context(new.certificates.server)
 
+    def _enter(self, phase: Phase) -> None:
+        self._phase = phase
+        self._acceptor.service = phase.service
+        self._metrics.gauges = self._gauges()
+
+    def _say_ready(self) -> None:
+        name, phase = self.facts.config.name, self._phase
+        fields = {"name": name, **self._addresses}
+        if phase.sealed:
+            what = "it waits for shares of the master key: `hsmctl unseal` on this host"
+            logs.event(_log, "warning", "sealed", **fields, what=what)
+            text = f"{name} is sealed: {what}"
+        else:
+            logs.event(_log, "info", "ready", **fields, keys=phase.keys)
+            text = f"{name} serves on {self._addresses['address']}"
+        if self._lifecycle is not None:
+            self._lifecycle.ready(text)
+
     async def _beat(self) -> None:
         while True:
             self._acceptor.beat()
-            self._keystore.window.turned(clock.thread_s(), self._requests.total)
+            self._phase.beat()
             await asyncio.sleep(self._acceptor.beat_every_s)
 
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(SWEEP_INTERVAL_S)
-            self._keystore.sweep()
+            self._phase.sweep()
 
     def _routes(self) -> Routes:
-        return admin_routes(lambda: AdminAnswer(200, CONTENT_TYPE, self._metrics.page()), self._status, self._is_ready)
-
-    def _is_ready(self) -> bool:
-        self._keystore.follower.follow()  # Nobody may have asked for a key since the store went or came back.
-        return self._ready and self._keystore.follower.current
-
-    def _served(self, requests: int, seconds: float) -> None:
-        self._keystore.window.served(seconds / requests)
-
-    def _pong(self) -> bytes:
-        keystore = self._keystore
-        keystore.follower.follow()
-        return encode_body(
-            Pong(
-                boot_id=self._boot_id,
-                queue_depth=keystore.sessions.waiting,
-                sessions=self._config.sessions,
-                window=keystore.window.advertised(self._acceptor.proxies),
-                completed=self._requests.completed,
-                generating=keystore.generation.running + keystore.generation.waiting,
-                applied_revision=keystore.follower.applied_revision,
-                cluster_id=self._store.cluster_id,
-                epoch=self._store.epoch,
-                store_contact="current" if keystore.follower.current else "stale",
-                state=self._state(),
-                administrative_state=self._administrative_state(),
-                seen_digest=keystore.follower.ledger.digest,
-                seen_revision=keystore.follower.ledger.revision,
-                seen_writes=keystore.follower.ledger.writes,
-            )
+        return admin_routes(
+            lambda: AdminAnswer(200, CONTENT_TYPE, self._metrics.page()),
+            lambda: {"name": self.facts.config.name, **self._phase.status()},
+            self._is_ready,
         )
 
-    def _administrative_state(self) -> str:
-        return self._keystore.administration.state_of(self._config.name)
+    def _is_ready(self) -> bool:
+        return self._serving and self._phase.ready
 
-    def _state(self) -> str:
-        # A node of the DR site holds every key and serves nobody until it is promoted.
-        if self._cluster.site(self._cluster.node(self._config.name).site).role == "disaster-recovery":
-            return "standby"
-        return "up" if self._keystore.follower.current else "stale"
-
-    def _status(self) -> dict[str, Any]:
-        keystore = self._keystore
-        keystore.follower.follow()
-        return {
-            "name": self._config.name,
-            "state": self._state(),
-            "administrative_state": self._administrative_state(),
-            "boot_id": self._boot_id.hex(),
-            "completed": self._requests.completed,
-            "queue_depth": keystore.sessions.waiting,
-            "sessions": self._config.sessions,
-            "window": keystore.window.advertised(self._acceptor.proxies),
-            "applied_revision": keystore.follower.applied_revision,
-            "keys": keystore.table.live,
-        }
+    def _pong(self) -> bytes:
+        return encode_body(self._phase.pong())
 
     def _labels(self) -> list[Labels]:
-        configuration = {self._cluster.configuration_hash: 1.0}
+        configuration = {self.facts.cluster.configuration_hash: 1.0}
         return [
             Labels("configuration", "The cluster configuration in use.", "hash", configuration),
-            *keystore_labels(self._keystore, self._config.name),
+            *self._phase.labels(),
         ]
 
     def _gauges(self) -> list[Gauge]:
@@ -255,6 +249,8 @@ class Node:
                 "0 after a SIGHUP with a configuration that was refused.",
                 lambda: int(self._reload_successful),
             ),
+            Gauge("sealed", "1 while the node waits for its master key.", lambda: int(self._phase.sealed)),
+            *unsealing_gauges(self._local_service.unsealing),
             *acceptor_gauges(self._acceptor),
-            *keystore_gauges(self._keystore, self._config.sessions),
+            *self._phase.gauges(),
         ]

@@ -2,6 +2,7 @@
 
 from hsm_daemon import hardening
 from hsm_node.core.node_states import STATES
+from hsm_node.core.unsealing import Unsealing
 from hsm_node.keystore import Keystore
 from hsm_node.metrics import Gauge, Labels
 from hsm_node.net.acceptor import Acceptor
@@ -15,6 +16,18 @@ def acceptor_gauges(acceptor: Acceptor) -> list[Gauge]:
         Gauge("links", "Connections of proxies.", lambda: acceptor.proxies),
         Gauge("stalls", "Times that the loop stood still.", lambda: acceptor.stalls, counts=True),
         Gauge("memory_locked", "1 where no page gets into swap.", lambda: int(hardening.memory_is_locked())),
+    ]
+
+
+def unsealing_gauges(unsealing: Unsealing | None) -> list[Gauge]:
+    """Return what is told of shares; nothing where the master key never comes as shares."""
+    if unsealing is None:
+        return []
+    return [
+        Gauge("unseal_shares_given", "Shares of the master key that are kept.", lambda: unsealing.given),
+        Gauge("unseal_shares_needed", "Shares that their set takes, 0 before the first.", lambda: unsealing.needed),
+        Gauge("unseal_shares_refused", "Shares that were not taken.", lambda: unsealing.refused, counts=True),
+        Gauge("unseal_failures", "Sets that did not open the store.", lambda: unsealing.failed, counts=True),
     ]
 
 

@@ -65,7 +65,8 @@ class NodeMetrics(Collector):
 
     def __init__(self, requests: RequestCounts, gauges: list[Gauge], labelled: Callable[[], Iterable[Labels]]) -> None:
         self._requests = requests
-        self._gauges = gauges
+        self.gauges = gauges
+        """Others after the node was unsealed."""
         self._labelled = labelled
         self._registry = CollectorRegistry()
         self._registry.register(self)
@@ -81,7 +82,7 @@ class NodeMetrics(Collector):
             labels = (_OPERATION_NAMES.get(opcode, "unknown"), _CLASS_NAMES.get(status_class, "unknown"))
             answers.add_metric(labels, count)
         yield answers
-        for gauge in self._gauges:
+        for gauge in self.gauges:
             family = CounterMetricFamily if gauge.counts else GaugeMetricFamily
             yield family(f"hsm_node_{gauge.name}", gauge.text, value=gauge.read())
         for row in self._labelled():

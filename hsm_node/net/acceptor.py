@@ -16,8 +16,7 @@ from hsm_node.core.limits import Limits
 from hsm_node.core.refusal import Refusal
 from hsm_node.net.host import Answered
 from hsm_node.net.link import Link
-from hsm_node.service.request import Request
-from hsm_node.service.service import Service
+from hsm_node.service.request import Request, Serving
 from hsm_wire.limits import DEFAULT_MAX_FRAME_BYTES
 from hsm_wire.messages import Hello
 from hsm_wire.statuses import Status
@@ -36,7 +35,7 @@ class Acceptor:
         cluster: str,
         name: str,
         configuration_hash: str,
-        service: Service,
+        service: Serving,
         limits: Limits,
         *,
         tls: bool,
@@ -50,8 +49,8 @@ class Acceptor:
         self.answered = answered
         self.served = served
         self.pong = pong
-        self.follow = service.follow
-        self._service = service
+        self.service = service
+        """Another one after the node was unsealed."""
         self._limits = limits
         self._name = name
         self.configuration_hash = configuration_hash
@@ -98,8 +97,8 @@ class Acceptor:
         """Note that the loop turns; look whether a store that could not be read can be read again."""
         self.stalled()
         self._guard.beat(clock.monotonic())
-        if not self._service.current:
-            self._service.follow()
+        if not self.service.current:
+            self.service.follow()
 
     async def stop(self, limit_s: float) -> None:
         """Send all proxies away, let them have their answers, and drop who is left after that time."""
@@ -127,7 +126,7 @@ class Acceptor:
     @property
     def current(self) -> bool:
         """Whether the keys are those of the store."""
-        return self._service.current
+        return self.service.current
 
     def stalled(self) -> bool:
         """Drop every connection if the loop stood still until now: what they sent meanwhile is old."""
@@ -138,8 +137,8 @@ class Acceptor:
         self.last_stall_s = pause
         self._guard.beat(clock.monotonic())
         logs.event(_log, "warning", "the loop stood still; all proxies are dropped", seconds=round(pause, 3))
-        self._service.doubt()
-        self._service.follow()  # Where the store answers, the doubt is over at once.
+        self.service.doubt()
+        self.service.follow()  # Where the store answers, the doubt is over at once.
         for link in list(self.links):
             link.abort()
         return True
@@ -172,9 +171,13 @@ class Acceptor:
             logs.event(_log, "warning", "a proxy has another cluster configuration", proxy=hello.name)
         return f"{SOFTWARE} {self._name}", self.configuration_hash
 
+    def follow(self) -> None:
+        """Bring the keys to the store's state."""
+        self.service.follow()
+
     def serve(self, request: Request) -> None:
         """Serve a request."""
-        self._service.serve(request)
+        self.service.serve(request)
 
     def answered_stale(self) -> None:
         """Count an answer that is marked stale."""

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final, cast
 
 from hsm_daemon import clock
-from hsm_node.core.principals import Bindings
+from hsm_node.core.principals import Bindings, Principal
 from hsm_node.core.refusal import Refusal
 from hsm_node.net import greeting
 from hsm_node.net.host import Host
@@ -32,10 +32,12 @@ STALE: Final = int(kinds.Flag.STALE)
 class Link(asyncio.Protocol):
     """The server's end of a connection between proxy and node."""
 
-    def __init__(self, host: Host, hello_limit_s: float) -> None:
+    def __init__(self, host: Host, hello_limit_s: float, everybody: Principal | None = None) -> None:
+        """Prepare; `everybody`: who asks, whatever is asked, where nobody binds principals."""
         self._host = host
         self._loop = asyncio.get_running_loop()
-        self._connection = Connection(End.SERVER, binds=True)
+        self._connection = Connection(End.SERVER, binds=everybody is None)
+        self._everybody = everybody
         self._bindings = Bindings(host.cluster)
         self.peer = ""
         """Which proxy this is: its identity, without TLS the name that HELLO gives."""
@@ -222,7 +224,7 @@ class Link(asyncio.Protocol):
     # ---- frames
 
     def _request(self, frame: Frame, now: float) -> None:
-        principal = self._bindings.principal(frame.principal)
+        principal = self._everybody or self._bindings.principal(frame.principal)
         if principal is None:
             self._refuse_frame(
                 frame, Refusal(Status.DENIED, f"principal {frame.principal} is not bound", not_executed=True)

@@ -67,3 +67,20 @@ class Withdraw(Protocol):
     """Takes work out of its queue; False where it has started."""
 
     def __call__(self) -> bool: ...
+
+
+class Serving(Protocol):
+    """Whoever serves requests."""
+
+    @property
+    def current(self) -> bool:
+        """Whether the keys are those of the store."""
+
+    def doubt(self) -> None:
+        """Serve as stale until the store was looked at: the process stood still."""
+
+    def follow(self) -> None:
+        """Bring the keys to the store's state: called after bytes arrived, before their requests are served."""
+
+    def serve(self, request: Request) -> None:
+        """Serve one request; its answer goes to its sink, now or later."""

@@ -18,6 +18,7 @@ from hsm_node.service.key_records import KeyRecords
 from hsm_node.service.key_uses import KeyUses
 from hsm_node.service.object_operations import ObjectOperations
 from hsm_node.service.request import Request
+from hsm_node.service.sealed_service import share_over_the_network
 from hsm_wire.messages import decode_body
 from hsm_wire.opcodes import Opcode
 from hsm_wire.operations import OPERATIONS, Operation, Work
@@ -113,6 +114,8 @@ class Service:
     def serve(self, request: Request) -> None:
         """Serve one request; its answer goes to its sink, now or later."""
         try:
+            if request.opcode == Opcode.UNSEAL:
+                raise share_over_the_network()
             row = self._rows.get(request.opcode)
             if row is None:
                 raise Refusal(Status.UNKNOWN_OPERATION, f"this node has no operation {request.opcode:#06x}")

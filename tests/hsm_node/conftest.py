@@ -219,7 +219,8 @@ class RunningNode:
         ledger = Ledger(ring.ledger_mac, self.store.cluster_id)
         self.recorder = open_recorder(self.config.state_dir, ledger, first_start=True)
         self.keystore = Keystore(self.config, cluster, ring, self.store, self.recorder)
-        self.node = Node(self.config, cluster, self.keystore, self.store)
+        self.node = Node(self.config, cluster)
+        self.node.open(self.keystore)
         self.lifecycle = Lifecycle()
         self.clients: list[WireClient] = []
         self.ready = asyncio.Event()

@@ -117,7 +117,7 @@ async def test_after_a_stall_nothing_unread_is_served_on_any_link_and_the_node_i
     for client in clients:
         with pytest.raises((EOFError, ConnectionError)):
             await client.frame()
-    assert node.node._requests.completed == 2
+    assert node.node.facts.requests.completed == 2
     assert node.node._acceptor.stalls == 1
     assert node.node._acceptor.last_stall_s >= 0.7
     assert node.keystore.follower.current

@@ -1,0 +1,101 @@
+"""A node that has its keys: what it says of itself."""
+
+from typing import Any
+
+from hsm_daemon import clock
+from hsm_node.gauges import keystore_gauges, keystore_labels
+from hsm_node.keystore import Keystore
+from hsm_node.metrics import Gauge, Labels
+from hsm_node.phase import Facts
+from hsm_node.service.request import Serving
+from hsm_wire.messages import Pong
+
+
+class OpenPhase:
+    """Implements `Phase` with a keystore."""
+
+    sealed = False
+
+    def __init__(self, facts: Facts, keystore: Keystore) -> None:
+        self.keystore = keystore
+        self._facts = facts
+
+    @property
+    def service(self) -> Serving:
+        return self.keystore.service
+
+    @property
+    def ready(self) -> bool:
+        self.keystore.follower.follow()  # Nobody may have asked for a key since the store went or came back.
+        return self.keystore.follower.current
+
+    @property
+    def keys(self) -> int:
+        return self.keystore.table.live
+
+    def pong(self) -> Pong:
+        keystore, facts = self.keystore, self._facts
+        keystore.follower.follow()
+        return Pong(
+            boot_id=facts.boot_id,
+            queue_depth=keystore.sessions.waiting,
+            sessions=facts.config.sessions,
+            window=keystore.window.advertised(facts.proxies()),
+            completed=facts.requests.completed,
+            generating=keystore.generation.running + keystore.generation.waiting,
+            applied_revision=keystore.follower.applied_revision,
+            cluster_id=keystore.store.cluster_id,
+            epoch=keystore.store.epoch,
+            store_contact="current" if keystore.follower.current else "stale",
+            state=self._state(),
+            administrative_state=self._administrative_state(),
+            seen_digest=keystore.follower.ledger.digest,
+            seen_revision=keystore.follower.ledger.revision,
+            seen_writes=keystore.follower.ledger.writes,
+        )
+
+    def status(self) -> dict[str, Any]:
+        keystore, facts = self.keystore, self._facts
+        keystore.follower.follow()
+        return {
+            "state": self._state(),
+            "administrative_state": self._administrative_state(),
+            "boot_id": facts.boot_id.hex(),
+            "completed": facts.requests.completed,
+            "queue_depth": keystore.sessions.waiting,
+            "sessions": facts.config.sessions,
+            "window": keystore.window.advertised(facts.proxies()),
+            "applied_revision": keystore.follower.applied_revision,
+            "keys": keystore.table.live,
+        }
+
+    def gauges(self) -> list[Gauge]:
+        return keystore_gauges(self.keystore, self._facts.config.sessions)
+
+    def labels(self) -> list[Labels]:
+        return keystore_labels(self.keystore, self._facts.config.name)
+
+    def reconfigured(self) -> None:
+        self.keystore.nodes = [node.name for node in self._facts.cluster.nodes]
+
+    def served(self, requests: int, seconds: float) -> None:
+        self.keystore.window.served(seconds / requests)
+
+    def beat(self) -> None:
+        self.keystore.window.turned(clock.thread_s(), self._facts.requests.total)
+
+    def sweep(self) -> None:
+        self.keystore.sweep()
+
+    def close(self) -> None:
+        self.keystore.close()
+
+    def _administrative_state(self) -> str:
+        return self.keystore.administration.state_of(self._facts.config.name)
+
+    def _state(self) -> str:
+        # A node of the DR site holds every key and serves nobody until it is promoted.
+        cluster = self._facts.cluster
+        if cluster.site(cluster.node(self._facts.config.name).site).role == "disaster-recovery":
+            return "standby"
+        return "up" if self.keystore.follower.current else "stale"

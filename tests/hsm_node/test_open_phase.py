@@ -1,0 +1,42 @@
+"""A node with keys says what it has and how it is."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from hsm_node.open_phase import OpenPhase
+from hsm_node.store.base import StoreError
+
+
+async def test_pong_and_status_agree(start_node: Callable[..., Any]) -> None:
+    node = start_node()
+    await node.client()
+    phase = OpenPhase(node.node.facts, node.keystore)
+    pong, status = phase.pong(), phase.status()
+    assert (pong.state, status["state"], phase.ready, phase.sealed, phase.keys) == ("up", "up", True, False, 0)
+    assert (pong.boot_id.hex(), pong.window) == (status["boot_id"], status["window"])
+    assert (pong.cluster_id, pong.epoch) == (node.store.cluster_id, 1)
+    assert phase.service is node.keystore.service
+    assert {gauge.name for gauge in phase.gauges()} >= {"keys", "store_current"}
+    assert next(labels.name for labels in phase.labels()) == "administrative_state"
+    phase.beat()
+    phase.sweep()
+    phase.served(2, 0.001)
+    phase.reconfigured()
+    assert node.keystore.nodes == ["node-1"]
+
+
+async def test_without_its_store_it_is_stale_and_not_ready(
+    start_node: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = start_node()
+    await node.client()
+    phase = OpenPhase(node.node.facts, node.keystore)
+
+    def fail() -> bool:
+        raise StoreError("away")
+
+    monkeypatch.setattr(node.store, "changed", fail)
+    assert not phase.ready
+    assert phase.pong().state == phase.status()["state"] == phase.pong().store_contact == "stale"
