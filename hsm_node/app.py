@@ -169,12 +169,14 @@ class Node:
         """
         self._reload_successful = False
         new = load(config_file, self.facts.config, self.facts.cluster)
+        succession = self._phase.succession(new.config.keystore)
         self._apply(new)
+        restart_for = (*new.restart_for, *(() if succession is None else succession.apply()))
         self._reload_successful = True
         logs.event(_log, "info", "configuration loaded", hash=new.cluster.configuration_hash)
-        if new.restart_for:
+        if restart_for:
             what = "the old values stay until a restart"
-            logs.event(_log, "warning", "settings need a restart", settings=", ".join(new.restart_for), what=what)
+            logs.event(_log, "warning", "settings need a restart", settings=", ".join(restart_for), what=what)
 
     def _apply(self, new: Reconfiguration) -> None:
         self.facts.config, self.facts.cluster = new.config, new.cluster

@@ -9,6 +9,7 @@ from hsm_node.config import NodeConfig
 from hsm_node.core.key_table import KeyTable
 from hsm_node.core.keyring import Keyring
 from hsm_node.core.object_table import ObjectTable
+from hsm_node.core.rotation import Turn
 from hsm_node.core.window import Window
 from hsm_node.service.administration import Administration
 from hsm_node.service.checks import Checks
@@ -20,9 +21,12 @@ from hsm_node.service.key_makers import KeyMakers
 from hsm_node.service.key_records import KeyRecords
 from hsm_node.service.key_uses import KeyUses
 from hsm_node.service.key_writer import KeyWriter
+from hsm_node.service.master_key_rows import MasterKeyRows
+from hsm_node.service.master_keys import MasterKeys
 from hsm_node.service.node_state_rows import NodeStateRows
 from hsm_node.service.object_operations import ObjectOperations
 from hsm_node.service.record_rows import key_rows, object_rows
+from hsm_node.service.rewrapping import Rewrapping
 from hsm_node.service.row_writer import RowWriter
 from hsm_node.service.service import Service
 from hsm_node.state.recorder import Recorder
@@ -51,6 +55,7 @@ class Keystore:
             recorder: keeps what was seen of the store beyond this process; None: nobody does.
         """
         self.store = store
+        self.keyring = keyring
         self.recorder = recorder
         self.nodes = [node.name for node in cluster.nodes]
         """Names of the cluster's nodes."""
@@ -67,7 +72,8 @@ class Keystore:
         keys = key_rows(self.table, keyring, store.cluster_id, backend)
         self.node_states = NodeStateRows(keyring, store.cluster_id)
         objects = object_rows(self.objects, keyring, store.cluster_id)
-        self.follower = Follower(store, keyring, keys, self.node_states, objects, ledger=ledger)
+        said = MasterKeyRows(keyring, store.cluster_id)
+        self.follower = Follower(store, keyring, keys, self.node_states, objects, said, ledger=ledger)
         self.checks = Checks(backend, self.sessions, self.failures)
         self.administration = Administration(
             cluster.name,
@@ -81,6 +87,19 @@ class Keystore:
         )
         writer = KeyWriter(self.follower, keys, keyring, store, self.writer)
         self.destructions = Destructions(self.table, self.follower, keyring, store, self.writer)
+        turn = Turn(self.nodes.index(config.name))
+        self.rewrapping = Rewrapping(self.follower, keyring, store, self.writer, turn, limits.rewraps_per_s)
+        self.master_keys = MasterKeys(
+            config.name,
+            lambda: self.nodes,
+            self.follower,
+            said,
+            keyring,
+            store,
+            self.writer,
+            self.rewrapping,
+            self.failures,
+        )
         legacy_tests = cluster.package.name == "sandbox"
         self.service = Service(
             self.follower,
@@ -114,6 +133,7 @@ class Keystore:
             ),
             self.checks,
             self.administration,
+            self.master_keys,
             self.failures,
         )
         self.follower.follow()
@@ -123,6 +143,7 @@ class Keystore:
         for pool in (self.sessions, self.generation, self.writer):
             pool.sweep()
         self.destructions.sweep()
+        self.master_keys.sweep()
         if self.recorder is not None:
             self.recorder.sweep(clock.monotonic())
 

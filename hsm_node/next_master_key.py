@@ -45,12 +45,13 @@ class Succession:
         except SuccessionError as error:
             raise StartError(str(error)) from None
 
-    def apply(self) -> None:
-        """Forget and hold what was decided."""
+    def apply(self) -> tuple[str, ...]:
+        """Forget and hold what was decided; return the settings that wait for a restart."""
         if self.change.drop:
             self._keyring.drop(self.change.drop)
         if self.change.hold and self._following is not None:
             self._keyring.hold(self._following, self._keyring.version + 1)
+        return ("keystore.next_master_key",) if self.change.restart else ()
 
 
 def _fingerprint(master_key: bytes) -> bytes:

@@ -3,9 +3,11 @@
 from typing import Any
 
 from hsm_daemon import clock
+from hsm_node.config import KeystoreConfig
 from hsm_node.gauges import keystore_gauges, keystore_labels
 from hsm_node.keystore import Keystore
 from hsm_node.metrics import Gauge, Labels
+from hsm_node.next_master_key import Succession
 from hsm_node.phase import Facts
 from hsm_node.service.request import Serving
 from hsm_wire.messages import Pong
@@ -74,6 +76,12 @@ class OpenPhase:
 
     def labels(self) -> list[Labels]:
         return keystore_labels(self.keystore, self._facts.config.name)
+
+    def succession(self, config: KeystoreConfig) -> Succession | None:
+        keystore = self.keystore
+        if config == self._facts.config.keystore and config.next_master_key is None:
+            return None  # The same key as before: its file need not be there any more.
+        return Succession(keystore.keyring, config, settled=keystore.master_keys.settled)
 
     def reconfigured(self) -> None:
         self.keystore.nodes = [node.name for node in self._facts.cluster.nodes]

@@ -8,6 +8,7 @@ from hsm_node.config import NodeConfig
 from hsm_node.core.keyring import Keyring
 from hsm_node.core.ledger import Ledger
 from hsm_node.keystore import Keystore
+from hsm_node.next_master_key import hold_next
 from hsm_node.state.recorder import open_recorder
 from hsm_node.state.state_dir import StateDir
 from hsm_node.store.sqlite import SqliteStore
@@ -25,6 +26,7 @@ def open_keystore(
     first_start = state.seen is None
     state.check_present(config.store.path)
     with contextlib.ExitStack() as opened:
+        hold_next(keyring, config.keystore)
         store = opened.enter_context(contextlib.closing(SqliteStore(config.store.path, cluster.name, keyring)))
         state.check(store.cluster_id, store.epoch)
         state.keep(store.cluster_id, store.epoch)
@@ -33,6 +35,8 @@ def open_keystore(
             contextlib.closing(open_recorder(config.state_dir, ledger, first_start=first_start))
         )
         keystore = Keystore(config, cluster, keyring, store, recorder)
+        opened.callback(keystore.close)
+        keystore.master_keys.start()
         gc.freeze()  # The records stay: to look at 100,000 of them again takes 0.2 s, and the loop stands still.
         held.push(opened.pop_all())
     return keystore

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from hsm_cluster.cluster import Cluster
-from hsm_node.config import NodeConfig
+from hsm_node.config import KeystoreConfig, NodeConfig
 from hsm_node.metrics import Gauge, Labels, RequestCounts
+from hsm_node.next_master_key import Succession
 from hsm_node.service.request import Serving
 from hsm_wire.messages import Pong
 
@@ -52,6 +53,13 @@ class Phase(Protocol):
 
     def labels(self) -> list[Labels]:
         """Return such families by label."""
+
+    def succession(self, config: KeystoreConfig) -> Succession | None:
+        """Return what a new configuration changes in the master keys that are held, nothing of it done yet.
+
+        Raises:
+            StartError: they cannot be read, or cannot be held now.
+        """
 
     def reconfigured(self) -> None:
         """Take up what a reload changed in the facts."""

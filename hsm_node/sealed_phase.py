@@ -3,8 +3,10 @@
 from typing import Any
 
 from hsm_daemon import clock, logs
+from hsm_node.config import KeystoreConfig
 from hsm_node.core.unsealing import Unsealing
 from hsm_node.metrics import Gauge, Labels
+from hsm_node.next_master_key import Succession
 from hsm_node.phase import Facts
 from hsm_node.service.sealed_service import SealedService
 from hsm_node.state.state_dir import Seen
@@ -63,6 +65,9 @@ class SealedPhase:
 
     def labels(self) -> list[Labels]:
         return []
+
+    def succession(self, _config: KeystoreConfig) -> Succession | None:
+        return None  # It is read when there is a key to hold it beside.
 
     def reconfigured(self) -> None:
         """Nothing here was made of the configuration."""

@@ -16,6 +16,7 @@ from hsm_node.service.general import General
 from hsm_node.service.key_makers import KeyMakers
 from hsm_node.service.key_records import KeyRecords
 from hsm_node.service.key_uses import KeyUses
+from hsm_node.service.master_keys import MasterKeys
 from hsm_node.service.object_operations import ObjectOperations
 from hsm_node.service.request import Request
 from hsm_node.service.sealed_service import share_over_the_network
@@ -61,6 +62,7 @@ class Service:
         objects: ObjectOperations,
         checks: Checks,
         administration: Administration,
+        master_keys: MasterKeys,
         failures: Failures,
     ) -> None:
         self._follower = follower
@@ -71,6 +73,8 @@ class Service:
             Opcode.CHECK: checks.check,
             Opcode.CLUSTER_STATE: administration.cluster_state,
             Opcode.SET_NODE_STATE: administration.set_node_state,
+            Opcode.MASTER_KEY_STATUS: master_keys.status,
+            Opcode.ROTATE_MASTER_KEY: master_keys.rotate,
             Opcode.GENERATE_KEY: records.generate,
             Opcode.IMPORT_KEY: records.import_key,
             Opcode.DESCRIBE_KEY: records.describe,

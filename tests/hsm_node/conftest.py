@@ -207,11 +207,13 @@ class RunningNode:
         from hsm_node.core.ledger import Ledger
         from hsm_node.keystore import Keystore
         from hsm_node.master_key import load_keyring
+        from hsm_node.next_master_key import hold_next
         from hsm_node.state.recorder import open_recorder
         from hsm_node.store.sqlite import SqliteStore
 
         self.config, cluster = load_node_config(folder / "node.toml")
         ring = load_keyring(self.config.keystore.master_key)
+        hold_next(ring, self.config.keystore)
         self.bound: socket.socket = bind("127.0.0.1", 0, 5)
         self.address = self.bound.getsockname()[:2]
         self.store = SqliteStore(self.config.store.path, cluster.name, ring)
