@@ -87,7 +87,6 @@ def check_new_key(request: Creating, offered_types: Collection[str], *, legacy_t
     check_remade(usage, _ORIGINS[type(request)])
     check_label(request.label)
     check_policy(request.policy, usage, legacy_tests=legacy_tests)
-    _check_enforced(request.policy)
     key_id = request.new_key_id if isinstance(request, Derive | Encapsulate | Decapsulate) else request.key_id
     return NewKey(key_id, key_type, request.label, usage, request.policy, _ORIGINS[type(request)])
 
@@ -97,12 +96,6 @@ def rotated_key(record: Record, new_key_id: bytes) -> NewKey:
     return NewKey(
         new_key_id, KEY_TYPES[record.key_type], record.label, record.usage, record.policy, _ORIGINS[GenerateKey]
     )
-
-
-def _check_enforced(policy: Policy) -> None:
-    """Refuse what this version would not hold a caller to: a policy that nobody enforces is a lie."""
-    if policy.max_uses:
-        raise Refusal(Status.BAD_REQUEST, "this version does not count uses: max_uses must be 0")
 
 
 def check_label(label: str) -> None:
@@ -165,7 +158,6 @@ def updated_record(record: Record, update: UpdateKey, mark: bytes) -> Record:
         check_narrower(record.policy, policy)
         # What the key has it keeps: a permission that no new key would get here is nothing to refuse a change for.
         check_policy(policy, usage, legacy_tests=True)
-        _check_enforced(policy)
     return next_record(
         record,
         label=record.label if update.label is None else update.label,
@@ -214,4 +206,5 @@ def tombstone(record: Record, mark: bytes) -> Record:
         true_length=0,
         answer=b"",
         changes=remembered(record.changes, mark),
+        use_marks=(),
     )

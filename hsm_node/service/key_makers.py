@@ -17,6 +17,7 @@ from hsm_node.service.follower import Follower
 from hsm_node.service.key_writer import KeyWriter, Made
 from hsm_node.service.later import answer_later
 from hsm_node.service.request import Request
+from hsm_node.service.use_meter import UseMeter
 from hsm_node.work.pool import Pool
 from hsm_wire.key_types import KeyType
 from hsm_wire.mechanisms import Mechanism
@@ -54,12 +55,14 @@ class KeyMakers:
         writer: KeyWriter,
         *,
         sessions: Pool,
+        meter: UseMeter,
         failures: Failures,
         legacy_tests: bool = False,
     ) -> None:
         self._follower = follower
         self._backend = backend
         self._writer = writer
+        self._meter = meter
         self._sessions = sessions
         self._failures = failures
         self._legacy_tests = legacy_tests
@@ -75,6 +78,8 @@ class KeyMakers:
             return self._backend.wrap_key(wrapping, body.mechanism, way.parameters, target)
 
         async def wrapped() -> tuple[Status, bytes]:
+            await self._meter.before_leaving(request, target, lambda now: allow_wrap(wrapping, now, clock.now()))
+            await self._pay(request, way, wrapping)
             return Status.OK, encode_body(WrapKeyResult(await self._sessions.run(request.deadline, work)))
 
         return answer_later(request, wrapped(), self._failures)
@@ -126,6 +131,11 @@ class KeyMakers:
         allow_use(record, way.mechanism, way.usage, clock.now())
         return record
 
+    async def _pay(self, request: Request, way: _Way, record: Record) -> None:
+        payment = self._meter.before_use(request, record, way.mechanism, way.usage)
+        if payment is not None:
+            await payment
+
     def _make(
         self,
         request: Request,
@@ -145,6 +155,9 @@ class KeyMakers:
             return lambda: make(record, wanted.key_type)
 
         async def work() -> tuple[Status, bytes]:
+            if self._follower.lookup(request.principal.partition, wanted.key_id) is None:  # else nothing is used
+                prepare()
+                await self._pay(request, way, self._allowed(request, way))
             return Status.OK, answer(await self._writer.create(request, body, wanted, prepare, self._sessions))
 
         return answer_later(request, work(), self._failures)

@@ -10,7 +10,9 @@ from hsm_node.core.parameters import decode_parameters
 from hsm_node.core.records import Record
 from hsm_node.service.failures import Failures
 from hsm_node.service.follower import Follower
+from hsm_node.service.later import answer_later
 from hsm_node.service.request import Request
+from hsm_node.service.use_meter import Payment, UseMeter
 from hsm_node.work.pool import Job, Pool
 from hsm_wire.messages import (
     EMPTY_BODY,
@@ -24,6 +26,7 @@ from hsm_wire.messages import (
     encode_body,
 )
 from hsm_wire.parameters import Parameters
+from hsm_wire.statuses import Status
 from hsm_wire.usages import PolicyFlag, Usage
 
 _CALLER_IV = int(PolicyFlag.CALLER_IV)
@@ -35,54 +38,69 @@ _SIGN_BIT, _VERIFY_BIT, _ENCRYPT_BIT, _DECRYPT_BIT = int(_SIGN), int(_VERIFY), i
 class KeyUses:
     """Handlers of the operations that use keys."""
 
-    def __init__(self, follower: Follower, backend: Backend, sessions: Pool, failures: Failures) -> None:
+    def __init__(
+        self, follower: Follower, backend: Backend, sessions: Pool, meter: UseMeter, failures: Failures
+    ) -> None:
         self._follower = follower
         self._backend = backend
         self._sessions = sessions
+        self._meter = meter
         self._failures = failures
 
     def sign(self, request: Request, body: Sign) -> bytes | None:
         """SIGN."""
-        _, key, parameters = self._usable(request, body, _SIGN)
+        _, key, parameters, payment = self._usable(request, body, _SIGN)
         work = partial(_sign, key, parameters, body)
-        return self._run(request, key.dear & _SIGN_BIT, len(body.data), work)
+        return self._run(request, key.dear & _SIGN_BIT, len(body.data), work, payment)
 
     def verify(self, request: Request, body: Verify) -> bytes | None:
         """VERIFY."""
-        _, key, parameters = self._usable(request, body, _VERIFY)
+        _, key, parameters, payment = self._usable(request, body, _VERIFY)
         work = partial(_verify, key, parameters, body)
-        return self._run(request, key.dear & _VERIFY_BIT, len(body.data), work)
+        return self._run(request, key.dear & _VERIFY_BIT, len(body.data), work, payment)
 
     def encrypt(self, request: Request, body: Encrypt) -> bytes | None:
         """ENCRYPT."""
-        record, key, parameters = self._usable(request, body, _ENCRYPT)
+        record, key, parameters, payment = self._usable(request, body, _ENCRYPT)
         work = partial(_encrypt, key, parameters, body, bool(record.policy.flags & _CALLER_IV))
-        return self._run(request, key.dear & _ENCRYPT_BIT, len(body.data), work)
+        return self._run(request, key.dear & _ENCRYPT_BIT, len(body.data), work, payment)
 
     def decrypt(self, request: Request, body: Decrypt) -> bytes | None:
         """DECRYPT."""
-        _, key, parameters = self._usable(request, body, _DECRYPT)
+        _, key, parameters, payment = self._usable(request, body, _DECRYPT)
         work = partial(_decrypt, key, parameters, body)
-        return self._run(request, key.dear & _DECRYPT_BIT, len(body.data), work)
+        return self._run(request, key.dear & _DECRYPT_BIT, len(body.data), work, payment)
 
     def _usable(
         self, request: Request, body: Sign | Verify | Encrypt | Decrypt, usage: Usage
-    ) -> tuple[Record, LoadedKey, Parameters | None]:
-        """Return the key at work, if everything allows it."""
+    ) -> tuple[Record, LoadedKey, Parameters | None, Payment | None]:
+        """Return the key at work, if everything allows it, and what its use waits for; None: for nothing."""
         mechanism = offered_mechanism(body.mechanism, usage, self._backend.offered)
         parameters = decode_parameters(mechanism, body.parameters)
         record = live_record(self._follower.lookup(request.principal.partition, body.key_id))
         allow_use(record, mechanism, usage, clock.now())
-        return record, self._backend.load(record), parameters
+        key = self._backend.load(record)
+        return record, key, parameters, self._meter.before_use(request, record, mechanism, usage)
 
-    def _run(self, request: Request, dear: int, data_bytes: int, work: Callable[[], bytes]) -> bytes | None:
+    def _run(
+        self, request: Request, dear: int, data_bytes: int, work: Callable[[], bytes], payment: Payment | None
+    ) -> bytes | None:
         """Do the work now, or have a session do it and answer."""
-        if not dear and data_bytes < LONG_DATA_BYTES:
+        in_session = bool(dear) or data_bytes >= LONG_DATA_BYTES
+        if payment is not None:
+            return answer_later(request, self._run_paid(request, in_session, work, payment), self._failures)
+        if not in_session:
             return work()
         job = Job(request.deadline, work, request.succeed, lambda error: self._failures.answer(request, error))
         self._sessions.submit(job)
         request.withdraw = lambda: self._sessions.withdraw(job)
         return None
+
+    async def _run_paid(
+        self, request: Request, in_session: bool, work: Callable[[], bytes], payment: Payment
+    ) -> tuple[Status, bytes]:
+        await payment
+        return Status.OK, await self._sessions.run(request.deadline, work) if in_session else work()
 
 
 def _sign(key: LoadedKey, parameters: Parameters | None, body: Sign) -> bytes:

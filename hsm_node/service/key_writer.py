@@ -5,10 +5,15 @@ from collections.abc import Callable
 import msgspec
 
 from hsm_node.core.key_table import Entry
+from hsm_node.core.keyring import Keyring
 from hsm_node.core.lifecycle import NewKey, WrappedKey, new_record
 from hsm_node.core.records import Record
+from hsm_node.service.follower import Follower
+from hsm_node.service.record_rows import RecordRows
 from hsm_node.service.request import Request
 from hsm_node.service.row_writer import RowWriter
+from hsm_node.service.turns import Turns
+from hsm_node.store.base import Store
 from hsm_node.work.pool import Pool
 
 
@@ -22,6 +27,25 @@ class Made(msgspec.Struct, frozen=True):
 
 class KeyWriter(RowWriter[Record]):
     """The way of every new and changed key into the store."""
+
+    def __init__(
+        self,
+        follower: Follower,
+        rows: RecordRows[Record],
+        keyring: Keyring,
+        store: Store,
+        writer: Pool,
+        turns: Turns,
+    ) -> None:
+        super().__init__(follower, rows, keyring, store, writer)
+        self._turns = turns
+
+    async def change(
+        self, request: Request, record_id: bytes, body: msgspec.Struct, change: Callable[[Record, bytes], Record]
+    ) -> Entry:
+        """Return the entry of a key after a change, in turn with those who count its uses."""
+        async with self._turns.turn((request.principal.partition, record_id)):
+            return await super().change(request, record_id, body, change)
 
     async def create(
         self,

@@ -3,7 +3,7 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from hsm_node.core.envelopes import Reason, RecordError
+from hsm_node.core.envelopes import Reason, RecordError, seal_envelope
 from hsm_node.core.keyring import Keyring, KeyringError
 from hsm_node.core.records import (
     CLEAR_FORMAT,
@@ -100,6 +100,15 @@ def test_a_record_of_format_1_is_read_and_written_again_as_format_3(keyring: Key
     read = opened(in_clear(msgspec.msgpack.encode(old), keyring), keyring)
     assert (read, read.order) == (record, record.version)
     assert msgspec.msgpack.decode(seal_record(read, keyring))[0] == RECORD_FORMAT
+
+
+def test_a_record_of_before_uses_were_counted_is_read(keyring: Keyring, make_record: Make) -> None:
+    record = make_record(sequence=7, answer=b"a")
+    old = msgspec.structs.astuple(record)[: Record.__struct_fields__.index("uses")]
+    body = keyring.encrypt(msgspec.msgpack.encode(old))
+    data = seal_envelope(RECORD_FORMAT, PREFIXES[RECORD_FORMAT], body, keyring)
+    assert opened(data, keyring) == record
+    assert (record.uses, record.use_marks, record.gcm_leased) == (0, (), 0)
 
 
 def test_nothing_of_a_sealed_record_can_be_read_and_it_looks_different_each_time(
