@@ -6,6 +6,7 @@ from hsm_node.core.unsealing import Unsealing
 from hsm_node.keystore import Keystore
 from hsm_node.metrics import Gauge, Labels
 from hsm_node.net.acceptor import Acceptor
+from hsm_node.service.use_meter import UseMeter
 
 
 def acceptor_gauges(acceptor: Acceptor) -> list[Gauge]:
@@ -31,6 +32,19 @@ def unsealing_gauges(unsealing: Unsealing | None) -> list[Gauge]:
     ]
 
 
+def _meter_gauges(meter: UseMeter) -> list[Gauge]:
+    """Return what is told of limits of keys."""
+    encryptions, paddings = meter.encryptions, meter.paddings
+    return [
+        Gauge("uses_waiting", "Uses that wait until the store has counted them.", lambda: meter.waiting),
+        Gauge("uses_counted", "Uses counted in the store, for max_uses.", lambda: meter.counter.counted, counts=True),
+        Gauge("max_uses_refusals", "Uses of keys that had made all.", lambda: meter.counter.refused, counts=True),
+        Gauge("gcm_leases", "Blocks of AES-GCM encryptions taken.", lambda: encryptions.taken, counts=True),
+        Gauge("gcm_refusals", "AES-GCM encryptions above 2^32 of a key.", lambda: encryptions.refused, counts=True),
+        Gauge("cbc_padding_refusals", "CBC padding above a key's rate.", lambda: paddings.refused, counts=True),
+    ]
+
+
 def keystore_gauges(k: Keystore, sessions: int) -> list[Gauge]:
     """Return what keys, store and pools tell.
 
@@ -42,6 +56,7 @@ def keystore_gauges(k: Keystore, sessions: int) -> list[Gauge]:
         Gauge("keys", "Keys that are not destroyed.", lambda: k.table.live),
         Gauge("keys_scheduled", "Keys whose destruction has a time.", lambda: k.destructions.scheduled),
         Gauge("scheduled_destructions", "Keys destroyed in time.", lambda: k.destructions.done, counts=True),
+        *_meter_gauges(k.meter),
         Gauge("queue_depth", "Dear operations that wait for a session.", lambda: k.sessions.waiting),
         Gauge("sessions", "Threads for dear operations.", lambda: sessions),
         Gauge("sessions_busy", "Sessions at work.", lambda: k.sessions.running),

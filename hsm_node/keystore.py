@@ -9,6 +9,7 @@ from hsm_node.config import NodeConfig
 from hsm_node.core.key_table import KeyTable
 from hsm_node.core.keyring import Keyring
 from hsm_node.core.object_table import ObjectTable
+from hsm_node.core.rotation import Turn
 from hsm_node.core.window import Window
 from hsm_node.service.administration import Administration
 from hsm_node.service.checks import Checks
@@ -21,9 +22,12 @@ from hsm_node.service.key_records import KeyRecords
 from hsm_node.service.key_rewriter import KeyRewriter
 from hsm_node.service.key_uses import KeyUses
 from hsm_node.service.key_writer import KeyWriter
+from hsm_node.service.master_key_rows import MasterKeyRows
+from hsm_node.service.master_keys import MasterKeys
 from hsm_node.service.node_state_rows import NodeStateRows
 from hsm_node.service.object_operations import ObjectOperations
 from hsm_node.service.record_rows import key_rows, object_rows
+from hsm_node.service.rewrapping import Rewrapping
 from hsm_node.service.row_writer import RowWriter
 from hsm_node.service.service import Service
 from hsm_node.service.turns import Turns
@@ -71,7 +75,8 @@ class Keystore:
         keys = key_rows(self.table, keyring, store.cluster_id, backend)
         self.node_states = NodeStateRows(keyring, store.cluster_id)
         objects = object_rows(self.objects, keyring, store.cluster_id)
-        self.follower = Follower(store, keyring, keys, self.node_states, objects, ledger=ledger)
+        said = MasterKeyRows(keyring, store.cluster_id)
+        self.follower = Follower(store, keyring, keys, self.node_states, objects, said, ledger=ledger)
         self.checks = Checks(backend, self.sessions, self.failures)
         self.administration = Administration(
             cluster.name,
@@ -88,6 +93,19 @@ class Keystore:
         self.rewriter = KeyRewriter(self.follower, keyring, store, self.writer, turns, self.failures)
         self.meter = UseMeter(self.table, keyring, self.rewriter, self.sessions, limits)
         self.destructions = Destructions(self.table, self.follower, keyring, store, self.writer)
+        turn = Turn(self.nodes.index(config.name))
+        self.rewrapping = Rewrapping(self.follower, keyring, store, self.writer, turn, limits.rewraps_per_s)
+        self.master_keys = MasterKeys(
+            config.name,
+            lambda: self.nodes,
+            self.follower,
+            said,
+            keyring,
+            store,
+            self.writer,
+            self.rewrapping,
+            self.failures,
+        )
         legacy_tests = cluster.package.name == "sandbox"
         self.service = Service(
             self.follower,
@@ -122,6 +140,7 @@ class Keystore:
             ),
             self.checks,
             self.administration,
+            self.master_keys,
             self.failures,
         )
         self.follower.follow()
@@ -131,6 +150,7 @@ class Keystore:
         for pool in (self.sessions, self.generation, self.writer):
             pool.sweep()
         self.destructions.sweep()
+        self.master_keys.sweep()
         self.meter.sweep()
         if self.recorder is not None:
             self.recorder.sweep(clock.monotonic())
