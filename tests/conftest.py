@@ -1,7 +1,9 @@
 """What all tests share."""
 
+import sys
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -9,6 +11,9 @@ from hypothesis import settings
 # The machine may be slow or busy: how long one example takes says nothing about the code.
 settings.register_profile("redoubt", deadline=None, print_blob=True)
 settings.load_profile("redoubt")
+
+# The published vectors are a plain package beside the tests; pytest's import mode leaves the path alone.
+sys.path.append(str(Path(__file__).parent / "vectors"))
 
 COUNTED = "counted: "
 """Before the name of what a test has counted, among the properties that its report brings to the controller."""
