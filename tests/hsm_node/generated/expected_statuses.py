@@ -7,9 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-import msgspec
 from good_requests import HASH_BYTES, MASKS, SHA256_INFO, Good, Key, nonce_field
-from wire_values import fits, packed
+from wire_values import fits, form_of, packed
 
 from hsm_wire import limits
 from hsm_wire import parameters as p
@@ -54,8 +53,7 @@ class Expected:
             good: the request that it was made from; its key is the one that did it.
             fields: of the request.
         """
-        form = msgspec.inspect.type_info(OPERATIONS[good.opcode].request)
-        if not fits(form, list(fields.values())):
+        if not fits(form_of(OPERATIONS[good.opcode].request), list(fields.values())):
             return _BAD
         mechanism = MECHANISMS.get(fields["mechanism"])
         if mechanism is None or not mechanism.usages & good.usage:
@@ -155,7 +153,7 @@ def _ciphertext_fits(mechanism: Mechanism, length: int) -> bool:
 def _parameters_fit(mechanism: Mechanism, given: Any) -> bool:
     if given is None:
         return not mechanism.parameters_required
-    return mechanism.parameters is not None and fits(msgspec.inspect.type_info(mechanism.parameters), given)
+    return mechanism.parameters is not None and fits(form_of(mechanism.parameters), given)
 
 
 def _filled_in(mechanism: Mechanism, given: Any) -> tuple[Any, ...]:
@@ -166,7 +164,7 @@ def _filled_in(mechanism: Mechanism, given: Any) -> tuple[Any, ...]:
         number = mechanism.hash_mechanism
         return (number, MASKS[number], HASH_BYTES[number])
     given = given or []
-    return (*given, *(field.default for field in msgspec.structs.fields(mechanism.parameters)[len(given) :]))
+    return (*given, *(field.default for field in form_of(mechanism.parameters).fields[len(given) :]))
 
 
 def _first(fields: Mapping[str, Any]) -> bytes:

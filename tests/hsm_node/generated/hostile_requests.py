@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-import msgspec
 from expected_statuses import Expected, Statuses
 from good_requests import Good, GoodRequests, good_parameters
 from key_materials import SMALLEST
-from wire_values import Packed, Wide, filled, hostile_values, packed
+from msgspec.inspect import BytesType
+from wire_values import Packed, Wide, filled, form_of, hostile_values, packed
 
 from hsm_wire import limits
 from hsm_wire.key_types import KEY_TYPES
@@ -75,7 +75,7 @@ class HostileRequests:
 
     def _wrong(self, good: Good) -> Iterator[tuple[str, str, Any]]:
         """Give (field, what is wrong with it, its value)."""
-        for field in _form(OPERATIONS[good.opcode].request).fields:
+        for field in form_of(OPERATIONS[good.opcode].request).fields:
             for name, value in hostile_values(field.type):
                 if field.name != good.new_key or value != b"\xff" * 16:  # which would be there the second time
                     yield field.name, f"is {name}", value
@@ -91,12 +91,6 @@ class HostileRequests:
                 yield from ((place, name, near) for name, near in _near(value))
 
 
-def _form(form: type[msgspec.Struct]) -> msgspec.inspect.StructType:
-    kind = msgspec.inspect.type_info(form)
-    assert isinstance(kind, msgspec.inspect.StructType)
-    return kind
-
-
 def _new_keys() -> Iterator[tuple[str, Any]]:
     """Give wishes for the key to be made."""
     yield from (("key_type", key_type) for key_type in KEY_TYPES)
@@ -110,7 +104,7 @@ def _parameters(good: Good) -> Iterator[tuple[str, Any]]:
     """Give parameters with one thing wrong: each field, the whole, and the forms of all other mechanisms."""
     own, mechanism = good.fields["parameters"], good.mechanism
     if mechanism.parameters is not None:
-        for place, field in enumerate(_form(mechanism.parameters).fields):
+        for place, field in enumerate(form_of(mechanism.parameters).fields):
             for name, value in (*hostile_values(field.type), *_near(own[place])):
                 yield f"{field.name} is {name}", [*own[:place], value, *own[place + 1 :]]
         for length in range(len(own)):
@@ -148,11 +142,11 @@ def _bodies(good: Good) -> Iterator[tuple[str, bytes]]:
     """Give bodies that are not the array that the operation wants."""
     fields = good.fresh()
     values, body = list(fields.values()), packed(list(fields.values()))
-    required = sum(field.required for field in msgspec.structs.fields(OPERATIONS[good.opcode].request))
+    form = form_of(OPERATIONS[good.opcode].request)
+    required = sum(field.required for field in form.fields)
     for length in range(required):
         yield f"only {length} fields", packed(values[:length])
-    whole = len(msgspec.structs.fields(OPERATIONS[good.opcode].request))
-    yield "one field too many", packed([*values, *[0] * (whole - len(values)), None])
+    yield "one field too many", packed([*values, *[0] * (len(form.fields) - len(values)), None])
     yield "every field twice", packed(values * 2)
     yield "the array in an array", packed([values])
     yield "a map", packed(_as_map(fields))
@@ -164,7 +158,7 @@ def _bodies(good: Good) -> Iterator[tuple[str, bytes]]:
     yield "no byte", b""
     for cut in (1, len(body) // 2, len(body) - 1):
         yield f"cut off after {cut} bytes", body[:cut]
-    for name, value in hostile_values(msgspec.inspect.BytesType()):
+    for name, value in hostile_values(BytesType()):
         yield f"{name} instead of it", packed(filled([value], MAX_BODY_BYTES)[0])
 
 

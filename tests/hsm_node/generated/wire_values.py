@@ -3,9 +3,11 @@
 import math
 import struct
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 import msgpack
+import msgspec
 from msgspec import inspect
 
 _LONG_HEADER_BYTES: Final = 5
@@ -30,6 +32,14 @@ class Filling(NamedTuple):
 
     unit: str | bytes
     """What is repeated."""
+
+
+@cache
+def form_of(form: type[msgspec.Struct]) -> inspect.StructType:
+    """Return what the fields of a form are."""
+    kind = inspect.type_info(form)
+    assert isinstance(kind, inspect.StructType)
+    return kind
 
 
 def packed(value: Any) -> bytes:
