@@ -15,6 +15,7 @@ from hsmctl.commands.csr import csr
 from hsmctl.commands.data import decrypt, encrypt
 from hsmctl.commands.dev import dev
 from hsmctl.commands.key import key
+from hsmctl.commands.master_key import master_key
 from hsmctl.commands.node import node
 from hsmctl.commands.object import object_group
 from hsmctl.commands.random import random
@@ -93,6 +94,7 @@ for _command in (
     dev,
     encrypt,
     key,
+    master_key,
     node,
     object_group,
     random,
