@@ -9,8 +9,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from hsm_node.core.node_states import NodeStateRecord
-from hsm_node.core.records import Record
 from hsm_node.core.refusal import Refusal
 from hsm_node.net.link import Link
 from hsm_node.service.request import Request
@@ -168,9 +166,9 @@ def test_the_machines_target_finds_a_broken_end(broken: type[Connection]) -> Non
 
 
 def test_the_records_target_finds_a_store_that_is_believed() -> None:
-    def unchecked(row: bytes, *, state: bool) -> Any:
+    def unchecked(row: bytes, kind: Any) -> Any:
         body = msgspec.msgpack.decode(row)[1]
-        return msgspec.msgpack.decode(body, type=NodeStateRecord if state else Record)
+        return msgspec.msgpack.decode(body, type=kind.record)
 
     assert failures("records", unchecked)
 
