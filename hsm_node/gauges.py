@@ -54,6 +54,8 @@ def keystore_gauges(k: Keystore, sessions: int) -> list[Gauge]:
     """
     return [
         Gauge("keys", "Keys that are not destroyed.", lambda: k.table.live),
+        Gauge("objects", "Objects that are not destroyed.", lambda: k.objects.live),
+        Gauge("object_bytes", "Memory of objects as it is counted for object_bytes.", lambda: k.objects.total_bytes),
         Gauge("keys_scheduled", "Keys whose destruction has a time.", lambda: k.destructions.scheduled),
         Gauge("scheduled_destructions", "Keys destroyed in time.", lambda: k.destructions.done, counts=True),
         *_meter_gauges(k.meter),
