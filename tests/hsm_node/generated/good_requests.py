@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import msgspec
-from key_materials import SMALLEST, material, peer_of
+from key_materials import OURS, SMALLEST, material, peer_of
 from wire_values import packed
 
 from hsm_wire import mechanisms as ckm
@@ -117,7 +117,7 @@ class Keys:
     ask: Ask
     made: dict[bytes, Key] = field(default_factory=dict)
 
-    def new(self, key_type: str, usage: Usage, flags: PolicyFlag = NO_FLAGS, whose: str = "ours") -> bytes:
+    def new(self, key_type: str, usage: Usage, flags: PolicyFlag = NO_FLAGS, whose: str = OURS) -> bytes:
         """Return the id of a new key. All of one type have one material, but for `whose` they are."""
         key_id = os.urandom(16)
         body = packed([key_id, key_type, material(key_type, whose), "", int(usage), [int(flags)]])

@@ -33,9 +33,16 @@ _ONE_TYPE: Final[dict[str, Callable[[], object]]] = {
 }
 
 
-@cache
-def material(key_type: str, whose: str = "ours") -> bytes:
+OURS: Final = "ours"
+
+
+def material(key_type: str, whose: str = OURS) -> bytes:
     """Return what IMPORT_KEY takes; each name has its own."""
+    return _material(key_type, whose)
+
+
+@cache
+def _material(key_type: str, _whose: str) -> bytes:
     row = KEY_TYPES[key_type]
     if row.symmetric:
         return os.urandom(row.size // 8)

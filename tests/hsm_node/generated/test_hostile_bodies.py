@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import msgpack
-import msgspec
 import pytest
 from desk import Asked, Desk
 from expected_statuses import Expected
@@ -13,6 +12,7 @@ from good_requests import Good, GoodRequests, uses
 from hostile_requests import MAX_BODY_BYTES
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from operation_bodies import smallest_value
 from wire_values import filled, fits, form_of, hostile_values, packed
 
 from hsm_wire.messages import EMPTY_BODY
@@ -118,7 +118,7 @@ def test_every_field_of_every_operation_takes_values_of_its_type_only(
     desk: Desk, everybody: int, count: Callable[[str, int], None], opcode: int
 ) -> None:
     form = form_of(OPERATIONS[opcode].request)
-    plain = [example(field.type) for field in form.fields]
+    plain = [smallest_value(field.type) for field in form.fields]
     bodies = [packed([*plain, None])] if form.fields else []
     values = [plain]
     for place, field in enumerate(form.fields):
@@ -131,21 +131,3 @@ def test_every_field_of_every_operation_takes_values_of_its_type_only(
         assert answer.status in expected, (answer.word, f"{value!r:.200}")
     count("hostile forms refused by a node", sum(not fits(form, value) for value in values))
     assert all(desk.ask(opcode, body, everybody).status >> 8 for body in bodies)
-
-
-def example(kind: msgspec.inspect.Type) -> Any:
-    """Return a value of that type: the smallest."""
-    if isinstance(kind, msgspec.inspect.UnionType):
-        return None
-    if isinstance(kind, msgspec.inspect.BytesType):
-        return os.urandom(kind.min_length or 0)
-    if isinstance(kind, msgspec.inspect.IntType):
-        return kind.ge or 0
-    if isinstance(kind, msgspec.inspect.StructType):
-        return [example(field.type) for field in kind.fields]
-    simple: dict[type, Any] = {
-        msgspec.inspect.StrType: "",
-        msgspec.inspect.BoolType: False,
-        msgspec.inspect.ListType: [],
-    }
-    return simple.get(type(kind))
