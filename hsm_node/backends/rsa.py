@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from hsm_node.backends.base import bad_ciphertext, bad_signature
 from hsm_node.backends.hashes import HASH_BY_LENGTH, HASHES, parameter_hash, parameter_mask
+from hsm_node.backends.rsa_check import check_consistent
 from hsm_node.backends.software_key import SoftwareKey
 from hsm_node.core.refusal import Refusal
 from hsm_wire import mechanisms as ckm
@@ -138,13 +139,14 @@ class RsaKey(SoftwareKey):
 
 
 def check_imported(private: rsa.RSAPrivateKey, bits: int) -> None:
-    """Refuse a key that is too short, not of its type's size, or of a weak exponent (FIPS 186-5, A.1.1)."""
+    """Refuse a key that is too short, not of its type's size, of a weak exponent (FIPS 186-5, A.1.1), or no key."""
     if private.key_size < MIN_BITS:
         raise Refusal(Status.BAD_DATA, f"RSA keys below {MIN_BITS} bits are refused")
     if private.key_size != bits:
         raise Refusal(Status.BAD_DATA, f"the key has {private.key_size} bits, not {bits}")
     if private.public_key().public_numbers().e < PUBLIC_EXPONENT:
         raise Refusal(Status.BAD_DATA, f"public exponents below {PUBLIC_EXPONENT} are refused")
+    check_consistent(private)
 
 
 def _digest_info(data: bytes) -> tuple[hashes.HashAlgorithm, bytes]:
