@@ -11,7 +11,6 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from hsm_node.core.lifecycle import Origin, check_label
 from hsm_node.core.object_records import ObjectRecord, next_object
-from hsm_node.core.object_table import RECORD_BYTES, size_of
 from hsm_node.core.records import remembered
 from hsm_node.core.refusal import Refusal
 from hsm_wire.objects import CERTIFICATE, DATA, KINDS, PUBLIC_KEY, CreateObject, UpdateObject
@@ -20,9 +19,6 @@ from hsm_wire.statuses import Status
 _SEQUENCE: Final = b"\x30"
 _LONG_LENGTH: Final = 0x80
 """DER: the tag of a sequence, and the bit of a length that has bytes of its own."""
-
-RETRY_AFTER_MS: Final = 60_000
-"""Longer than a request lasts: nothing makes room but its owner, so no library should wait for it."""
 
 
 def check_new_object(body: CreateObject) -> None:
@@ -41,25 +37,6 @@ def check_value(kind: str, value: bytes) -> None:
             _PARSERS[kind](value)
     except (ValueError, x509.InvalidVersion):
         raise Refusal(Status.BAD_REQUEST, f"the value is not {_FORMS[kind]} in DER, and nothing else") from None
-
-
-def check_share(record: ObjectRecord, before: ObjectRecord | None, used: int, limit: int) -> None:
-    """Refuse what would take more of the nodes' memory than a partition may have.
-
-    Args:
-        record: that is to be stored.
-        before: what it replaces; None: it is new.
-        used: bytes of all objects of the partition.
-        limit: for them.
-    """
-    growth = size_of(record) - (0 if before is None else size_of(before))
-    if growth > 0 and used + growth > limit:
-        raise Refusal(
-            Status.OVER_QUOTA,
-            f"the objects of a partition take at most {limit} bytes, {RECORD_BYTES} of them for each object beside its "
-            "value; destroy some that are not needed",
-            retry_after_ms=RETRY_AFTER_MS,
-        )
 
 
 def new_object(body: CreateObject, origin: Origin, digest: bytes) -> ObjectRecord:

@@ -3,9 +3,10 @@
 from functools import partial
 
 from hsm_node.core.authorize import live_record
-from hsm_node.core.object_lifecycle import check_new_object, check_share, destroyed_object, new_object, updated_object
+from hsm_node.core.object_lifecycle import check_new_object, destroyed_object, new_object, updated_object
 from hsm_node.core.object_records import ObjectRecord
-from hsm_node.core.object_table import ObjectTable
+from hsm_node.core.object_shares import ObjectShares
+from hsm_node.core.object_table import ObjectTable, size_of
 from hsm_node.service.failures import Failures
 from hsm_node.service.follower import Follower
 from hsm_node.service.later import answer_later
@@ -44,20 +45,22 @@ class ObjectOperations:
         self._follower = follower
         self._writer = writer
         self._failures = failures
-        self._partition_bytes = partition_bytes
+        self._shares = ObjectShares(table, partition_bytes)
 
     def create(self, request: Request, body: CreateObject) -> bytes | None:
         """CREATE_OBJECT."""
         check_new_object(body)
         digest = self._writer.digest(request, body)
+        record = new_object(body, self._writer.origin(request), digest)
+        size = size_of(record)
 
         async def make() -> ObjectRecord:
-            record = new_object(body, self._writer.origin(request), digest)
-            self._check_share(record, None)
+            self._shares.check(record, None, size)
             return record
 
         async def work() -> tuple[Status, bytes]:
-            return Status.OK, (await self._writer.made(request, body.object_id, digest, make)).encoded_info
+            with self._shares.on_the_way(record.partition, size):
+                return Status.OK, (await self._writer.made(request, body.object_id, digest, make)).encoded_info
 
         return answer_later(request, work(), self._failures)
 
@@ -75,14 +78,16 @@ class ObjectOperations:
 
     def update(self, request: Request, body: UpdateObject) -> bytes | None:
         """UPDATE_OBJECT."""
+        size = len(body.value or b"")
 
         def change(record: ObjectRecord, mark: bytes) -> ObjectRecord:
             after = updated_object(record, body, mark)
-            self._check_share(after, record)
+            self._shares.check(after, record, size)
             return after
 
         async def work() -> tuple[Status, bytes]:
-            entry = await self._writer.change(request, body.object_id, body, change)
+            with self._shares.on_the_way(request.principal.partition, size):
+                entry = await self._writer.change(request, body.object_id, body, change)
             return await self._writer.confirmed(request, entry, partial(self._writer.info_of, entry))
 
         return answer_later(request, work(), self._failures)
@@ -95,6 +100,3 @@ class ObjectOperations:
             return await self._writer.confirmed(request, entry, lambda: EMPTY_BODY)
 
         return answer_later(request, work(), self._failures)
-
-    def _check_share(self, record: ObjectRecord, before: ObjectRecord | None) -> None:
-        check_share(record, before, self._table.bytes_of(record.partition), self._partition_bytes)

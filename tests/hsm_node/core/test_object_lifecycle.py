@@ -14,16 +14,13 @@ from cryptography.x509.oid import NameOID
 
 from hsm_node.core.lifecycle import Origin
 from hsm_node.core.object_lifecycle import (
-    RETRY_AFTER_MS,
     check_new_object,
-    check_share,
     check_value,
     destroyed_object,
     new_object,
     updated_object,
 )
 from hsm_node.core.object_records import ObjectRecord
-from hsm_node.core.object_table import RECORD_BYTES
 from hsm_node.core.refusal import Refusal
 from hsm_wire.limits import MAX_OBJECT_BYTES
 from hsm_wire.objects import KINDS, CreateObject, UpdateObject
@@ -161,22 +158,3 @@ def test_only_the_last_eight_changes_are_remembered() -> None:
 def test_a_destroyed_object_has_no_value_and_no_label() -> None:
     record = destroyed_object(made(), b"m")
     assert (record.destroyed, record.value, record.label, record.version, record.changes) == (True, b"", "", 2, (b"m",))
-
-
-def test_a_partition_takes_no_more_than_its_share() -> None:
-    record, limit = made(value=b"v" * 100), 10 * RECORD_BYTES
-    check_share(record, None, limit - RECORD_BYTES - 100, limit)
-    answer = refusal(lambda: check_share(record, None, limit - RECORD_BYTES - 99, limit))
-    assert (answer.status, answer.retry_after_ms) == (Status.OVER_QUOTA, RETRY_AFTER_MS)
-
-
-def test_a_full_partition_may_still_shrink_rename_and_destroy() -> None:
-    record, full = made(value=b"v" * 100), 10 * RECORD_BYTES
-    for after in (
-        updated_object(record, UpdateObject(OBJECT, label="new"), b"m"),
-        updated_object(record, UpdateObject(OBJECT, value=b"v"), b"m"),
-        destroyed_object(record, b"m"),
-    ):
-        check_share(after, record, full + 5, full)
-    grown = updated_object(record, UpdateObject(OBJECT, value=b"v" * 101), b"m")
-    assert refusal(lambda: check_share(grown, record, full, full)).status is Status.OVER_QUOTA

@@ -223,6 +223,16 @@ async def test_a_partition_that_has_its_share_gets_no_more_and_another_one_does(
     assert node.keystore.objects.bytes_of(1) == 0
 
 
+async def test_a_share_holds_for_requests_at_the_same_time(start_node: Start) -> None:
+    node = start_node(limits="object_bytes = 70000")
+    client = await node.client()
+    for _ in range(10):
+        client.request(Opcode.CREATE_OBJECT, CreateObject(os.urandom(16), "data", bytes(30_000)))
+    statuses = [(await client.frame()).status for _ in range(10)]
+    assert sorted(statuses) == [Status.OK] * 2 + [Status.OVER_QUOTA] * 8
+    assert node.keystore.objects.live == 2
+
+
 async def test_without_its_store_a_node_shows_and_changes_no_object(start_node: Start) -> None:
     node = start_node()
     client = await node.client()
