@@ -3,6 +3,7 @@
 cli           the command group and its exit codes      session   how a command finds and opens the cluster
 output        text for people, JSON for programs        failures  errors as one line and an exit code
 files         reading and writing, `-` for standard streams
+shares        a master key in shares                   local_node  a node asked over its local socket
 key_options   label, usage and policy of a new key      key_descriptions  what is shown of one
 moments, octets  times and bytes on a command line      public_keys  PEM and DER of keys and certificates
 mechanism_names  what each command offers by name       key_material  private keys in files

@@ -22,6 +22,7 @@ from hsmctl.commands.random import random
 from hsmctl.commands.selftest import selftest
 from hsmctl.commands.signing import sign, verify
 from hsmctl.commands.status import status
+from hsmctl.commands.unseal import unseal
 from hsmctl.failures import FAILED, OK, USAGE, CommandError, exit_code_of, line_of, one_line
 from hsmctl.printable import printable
 from hsmctl.session import timeout_option
@@ -101,6 +102,7 @@ for _command in (
     selftest,
     sign,
     status,
+    unseal,
     verify,
 ):
     main.add_command(_command)

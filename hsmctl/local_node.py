@@ -1,0 +1,124 @@
+"""A node on this host, asked over its local socket (`admin.sock` in its state directory): no proxy, no network."""
+
+import contextlib
+import os
+import secrets
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, NoReturn, TypeVar
+
+import msgspec
+
+from hsm_client.errors import make_error
+from hsm_wire import kinds, limits
+from hsm_wire.connection import Connection
+from hsm_wire.errors import BodyError
+from hsm_wire.frames import Frame, encode_frame
+from hsm_wire.messages import Failure, Hello, Welcome, decode_body, encode_body
+from hsm_wire.states import End
+from hsmctl.failures import UNREACHABLE, CommandError
+
+ANSWER_S: Final = 60.0
+"""For one answer: to open a store of 100,000 keys takes seconds on a busy machine."""
+READ_BYTES: Final = 65_536
+NAME: Final = "hsmctl"
+
+_T = TypeVar("_T", bound=msgspec.Struct)
+
+
+class LocalNode:
+    """A greeted connection; one request after the other."""
+
+    def __init__(self, path: Path, connected: socket.socket) -> None:
+        self._path = path
+        self._socket = connected
+        self._wire = Connection(End.CLIENT, binds=False)
+        self._frames: list[Frame] = []
+        self._last_id = 0
+        hello = Hello(1, limits.PROTOCOL_VERSION, limits.DEFAULT_MAX_FRAME_BYTES, 1, NAME)
+        self._wire.sent(kinds.HELLO)
+        self._send(encode_frame(kinds.HELLO, encode_body(hello)))
+        answer = self._frame()
+        if answer.kind != kinds.WELCOME:
+            raise self._failure(answer)
+        self.name = self._body(Welcome, answer).name
+        self._wire.agree(limits.DEFAULT_MAX_FRAME_BYTES)
+
+    def request(self, opcode: int, body: msgspec.Struct, result: type[_T]) -> _T:
+        """Return the result of an operation.
+
+        Raises:
+            HsmError: the node refused it.
+            CommandError: it cannot be reached any more.
+        """
+        self._last_id += 1
+        self._send(
+            encode_frame(
+                kinds.REQUEST,
+                encode_body(body),
+                request_id=self._last_id,
+                opcode=opcode,
+                operation_id=secrets.randbits(64),
+            )
+        )
+        answer = self._frame()
+        if answer.kind != kinds.RESPONSE or answer.request_id != self._last_id or answer.status:
+            raise self._failure(answer)
+        return self._body(result, answer)
+
+    def _send(self, data: bytes) -> None:
+        try:
+            self._socket.sendall(data)
+        except OSError as error:
+            self._lost(error.strerror or "no answer in time")
+
+    def _frame(self) -> Frame:
+        while not self._frames:
+            try:
+                data = self._socket.recv(READ_BYTES)
+            except OSError as error:
+                self._lost(error.strerror or f"no answer within {ANSWER_S:g} s")
+            if not data:
+                self._lost("it closed the connection")
+            self._frames += self._wire.receive(data)
+            if self._wire.fault is not None:
+                self._lost("it broke the protocol")
+        return self._frames.pop(0)
+
+    def _body(self, form: type[_T], frame: Frame) -> _T:
+        try:
+            return decode_body(form, frame.body)
+        except BodyError:
+            self._lost("it broke the protocol")
+
+    def _failure(self, answer: Frame) -> Exception:
+        if answer.kind != kinds.RESPONSE or not answer.status:
+            self._lost("it broke the protocol")
+        return make_error(answer.status, self._body(Failure, answer).detail)
+
+    def _lost(self, reason: str) -> NoReturn:
+        raise CommandError(f"{self._path}: the node is lost ({reason}); look into its log", UNREACHABLE)
+
+
+@contextlib.contextmanager
+def local_node(path: Path) -> Iterator[LocalNode]:
+    """Connect to the node whose local socket that is."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connected:
+        connected.settimeout(ANSWER_S)
+        try:
+            # The path may be longer than the 107 bytes that an address has.
+            folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+            try:
+                connected.connect(f"/proc/self/fd/{folder}/{path.name}")
+            finally:
+                os.close(folder)
+        except PermissionError:
+            raise CommandError(f"{path} is for root and the node's own user only; run this as root") from None
+        except OSError as error:
+            raise CommandError(
+                f"{path}: no node answers there ({error.strerror}); start it, or name admin.sock in its state_dir by "
+                "--socket",
+                UNREACHABLE,
+            ) from None
+        yield LocalNode(path, connected)
