@@ -30,6 +30,7 @@ def describe(info: KeyInfo) -> dict[str, Any]:
             "destruction_wait_s": info.policy.destruction_wait_s,
         },
         "destroy_at": _moment(info.destroy_at),
+        "uses": info.uses if info.policy.max_uses else None,
         "replaces": info.replaces.hex() or None,
         "replaced_by": info.replaced_by.hex() or None,
     }

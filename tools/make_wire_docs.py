@@ -34,6 +34,21 @@ DOCS = ROOT / "docs"
 VECTORS = ROOT / "tests" / "vectors"
 HEX_COLUMNS = 64
 NOTICE = "<!-- Made by tools/make_wire_docs.py. Do not edit. -->\n\n"
+MECHANISM_NOTES = """
+What the table cannot say:
+
+- **CKM_ECDSA signs a digest and cannot know of which hash.** 32 bytes may be SHA-256 of the data, SHA-3, or something
+  that was never hashed; who verifies must use the same hash, and a caller who is tricked into another one signs what
+  it did not mean. CKM_RSA_PKCS and CKM_RSA_PKCS_PSS name their hash, and SHA-1, MD5 and unknown ones are refused there.
+  A key that shall sign nothing but SHA-256 of whole data is made with a policy that allows CKM_ECDSA_SHA256 alone.
+- **AES-GCM ends at 2^32 encryptions of one key** (SP 800-38D, 8.3), of all nodes together, with the node's nonces or
+  the caller's: then KEY_USAGE, and the key is to be rotated. Nodes take encryptions from the store in blocks of 65,536;
+  what is left of a block when a node ends is lost.
+- **AES-CBC and AES-CTR are not counted**: their safety ends with the amount of data, not with the number of messages;
+  no key should encrypt more than 2^48 blocks (4 PiB).
+- **Decryption with CKM_AES_CBC_PAD has a rate for each key and node** (node.toml, `padding_decryptions_per_s`): above
+  it OVERLOADED, not executed. It costs the same whether the padding is right or wrong.
+"""
 CONNECTION_FORMS = ("Failure", "Unconfirmed", "Hello", "Welcome", "Pong", "Goaway", "Bind", "Unbind", "Empty")
 PUBLIC_LIMITS = (
     "DEFAULT_MAX_FRAME_BYTES",
@@ -391,7 +406,7 @@ def pages(docs: Path) -> dict[Path, str]:
     offered = "INFO says which of these a cluster offers."
     return {
         statuses: f"# Statuses\n\n{NOTICE}The high byte of a status is its class.\n\n{statuses_block()}",
-        mechanisms: f"# Mechanisms\n\n{NOTICE}{offered}\n\n{mechanisms_block()}",
+        mechanisms: f"# Mechanisms\n\n{NOTICE}{offered}\n\n{mechanisms_block()}{MECHANISM_NOTES}",
         protocol: filled(protocol.read_text(encoding="utf-8")),
     }
 

@@ -176,4 +176,5 @@ def key_info(record: Record) -> KeyInfo:
         record.destroy_at,
         record.replaces,
         record.replaced_by,
+        record.uses,
     )

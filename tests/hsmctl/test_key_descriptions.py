@@ -26,6 +26,7 @@ FULL = msgspec.structs.replace(
     destroy_at=1_850_000_000,
     replaces=b"\x01" * 16,
     replaced_by=b"\x02" * 16,
+    uses=4,
 )
 
 
@@ -34,7 +35,7 @@ def test_what_there_is_not_is_null_in_json_and_left_out_for_people() -> None:
     assert document["policy"] == {
         "flags": [], "mechanisms": [], "not_before": None, "not_after": None, "max_uses": None, "destruction_wait_s": 0,
     }  # fmt: skip
-    assert document["destroy_at"] is document["replaces"] is document["replaced_by"] is None
+    assert document["destroy_at"] is document["replaces"] is document["replaced_by"] is document["uses"] is None
     text = text_of(PLAIN)
     assert "policy   default" in text
     assert "replace" not in text
@@ -45,7 +46,7 @@ def test_policy_destruction_and_versions_are_shown() -> None:
     document = json.loads(json.dumps(describe(FULL)))
     assert document["policy"]["flags"] == ["exportable", "caller-iv"]
     assert document["policy"]["mechanisms"] == ["aes-gcm", "0x9999"]
-    assert document["policy"]["max_uses"] == 9
+    assert (document["policy"]["max_uses"], document["uses"]) == (9, 4)
     assert document["destroy_at"] == "2028-08-16T00:53:20+00:00"
     assert (document["replaces"], document["replaced_by"]) == ("01" * 16, "02" * 16)
     text = text_of(FULL)

@@ -18,6 +18,7 @@ from hsm_node.core.records import (
     seal_record,
     sealed_under,
 )
+from hsm_wire.messages import Policy
 
 Make = Callable[..., Record]
 
@@ -159,6 +160,12 @@ def test_a_record_that_is_sealed_once_more_is_the_same_key_written_later(keyring
     assert (buried.order, buried.wrapped) == (2, b"")
     keyring.drop(1)
     assert keyring.unwrap(again.wrapped, 32) == b"m" * 32
+
+
+def test_the_owner_sees_how_often_a_limited_key_was_used_and_not_by_whom(make_record: Make) -> None:
+    record = make_record(policy=Policy(max_uses=9), uses=4, use_marks=(b"u" * 16,), gcm_leased=1 << 16)
+    assert key_info(record).uses == 4
+    assert b"u" * 16 not in msgspec.msgpack.encode(key_info(record))
 
 
 def test_the_owner_sees_when_a_key_ends_and_what_it_was_rotated_to(make_record: Make) -> None:
