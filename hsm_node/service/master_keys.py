@@ -100,7 +100,7 @@ class MasterKeys:
                 "the store is under a newer master key than those of this node; set [keystore] master_key to it"
             )
         if version > self._keyring.version:
-            self._follower.use_master_key(version)
+            self._use(version)
 
     def sweep(self) -> None:
         """Follow the check record, and say what has changed here."""
@@ -121,7 +121,7 @@ class MasterKeys:
             if not version:
                 fault = "the store is under a master key that this node does not hold"
             elif version > self._keyring.version:
-                self._follower.use_master_key(version)
+                self._use(version)
             self._follower.leftovers.newer = False
             row = self._to_say() if self._follower.current else None
             if row is not None:
@@ -135,6 +135,12 @@ class MasterKeys:
         if fault and fault != self._fault:
             logs.event(_log, "error", "the master keys cannot be looked after", reason=fault)
         self._fault = fault
+
+    def _use(self, version: int) -> None:
+        self._follower.use_master_key(version)
+        fingerprint = self._keyring.fingerprint().hex()
+        left = self._rewrapping.left
+        logs.event(_log, "info", "another master key is in use", version=version, fingerprint=fingerprint, left=left)
 
     def _check_rows(self) -> None:
         """Refuse to start with keys that cannot open what all others can, or in the wrong order."""
@@ -247,13 +253,9 @@ class MasterKeys:
         else:
             raise Refusal(Status.OVERLOADED, "the nodes say something new all the time", not_executed=True)
         if version > self._keyring.version:
-            self._follower.use_master_key(version)
+            self._use(version)
         self._rewrapping.begin()
         self._next_look_s = 0.0  # to say so at once
-        logs.event(
-            _log, "info", "another master key is in use", version=version, fingerprint=fingerprint.hex(),
-            left=self._rewrapping.left,
-        )  # fmt: skip
 
 
 def _same(before: MasterKeysRecord, after: MasterKeysRecord) -> bool:

@@ -10,6 +10,7 @@ import pytest
 
 from hsm_daemon.errors import StartError
 from hsm_node.core.keyring import Keyring
+from hsm_node.core.resealing import FORMATS
 from hsm_wire import mechanisms as ckm
 from hsm_wire.administration import MasterKeyStatus, Report, SetNodeState
 from hsm_wire.messages import NIL_PARAMETERS, DestroyKey, Empty, GenerateKey, Sign, decode_body
@@ -229,3 +230,7 @@ async def test_a_store_that_was_rotated_a_moment_ago_needs_the_new_key(start_nod
     assert node.store.reseal(node.keystore.keyring, 2, {})
     with pytest.raises(StartError, match="under a newer master key"):
         late.keystore.master_keys.start()
+
+
+async def test_a_rotation_knows_every_kind_of_row_that_a_node_follows(start_node: Start) -> None:
+    assert set(start_node().keystore.follower._kinds._by_format) == FORMATS
