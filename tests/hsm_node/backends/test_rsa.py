@@ -107,6 +107,62 @@ def test_sha_1_signs_by_its_mechanism_only(private: rsa.RSAPrivateKey) -> None:
         assert refused.value.status is Status.BAD_DATA
 
 
+OIDS = {
+    "md5": "2a864886f70d0205", "sha1": "2b0e03021a", "sha224": "608648016503040204",
+    "sha512-256": "608648016503040206", "sha3-256": "608648016503040208", "sha256": "608648016503040201",
+}  # fmt: skip
+
+
+def der(tag: int, *parts: bytes) -> bytes:
+    """Return one DER element of less than 128 bytes."""
+    content = b"".join(parts)
+    return bytes([tag, len(content)]) + content
+
+
+def digest_info(name: str, digest: bytes, parameters: bytes = b"\x05\x00") -> bytes:
+    """Return the DER of a DigestInfo; `parameters` are NULL where they are right."""
+    return der(0x30, der(0x30, der(0x06, bytes.fromhex(OIDS[name])), parameters), der(0x04, digest))
+
+
+ALGORITHM = der(0x30, der(0x06, bytes.fromhex(OIDS["sha256"])), b"\x05\x00")
+WRONG_INFOS = {
+    **{name: digest_info(name, bytes(16 if name == "md5" else 20 if name == "sha1" else 28 if name == "sha224" else 32))
+       for name in OIDS if name != "sha256"},
+    "no NULL": digest_info("sha256", DIGEST, b""),
+    "other parameters": digest_info("sha256", DIGEST, der(0x04, b"")),
+    "trailing byte": INFO + b"\x00",
+    "trailing byte within": der(0x30, INFO[2:], b"\x00"),
+    "two digests": der(0x30, INFO[2:], der(0x04, DIGEST)),
+    "digest too short": digest_info("sha256", DIGEST[:-1]),
+    "digest too long": digest_info("sha256", DIGEST + b"\x00"),
+    "digest of another hash": digest_info("sha256", hashlib.sha512(DATA).digest()),
+    "long length outside": b"\x30\x81\x31" + INFO[2:],
+    "long length of the digest": der(0x30, ALGORITHM, b"\x04\x81\x20" + DIGEST),
+    "long length of NULL": der(0x30, der(0x30, ALGORITHM[2:-2], b"\x05\x81\x00"), der(0x04, DIGEST)),
+    "indefinite length": b"\x30\x80" + INFO[2:] + b"\x00\x00",
+    "constructed octet string": der(0x30, ALGORITHM, der(0x24, der(0x04, DIGEST[:16]), der(0x04, DIGEST[16:]))),
+    "set for sequence": b"\x31" + INFO[1:],
+    "empty": b"",
+    "the digest alone": DIGEST,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("info", WRONG_INFOS.values(), ids=WRONG_INFOS)
+def test_a_digest_info_is_of_a_known_hash_and_in_der_or_it_is_refused_alike(
+    private: rsa.RSAPrivateKey, info: bytes
+) -> None:
+    assert digest_info("sha256", DIGEST) == INFO, "the builder builds the right one"
+    key = RsaKey(private)
+    for use in (
+        lambda: key.sign(ckm.CKM_RSA_PKCS, None, info),
+        lambda: key.verify(ckm.CKM_RSA_PKCS, None, info, bytes(256)),
+    ):
+        with pytest.raises(Refusal) as refused:
+            use()
+        assert refused.value.status is Status.BAD_DATA
+        assert refused.value.detail == "the data is not a DigestInfo of SHA-256, SHA-384 or SHA-512"
+
+
 def test_pkcs1_encryption_round_trips_and_knows_its_longest_data(private: rsa.RSAPrivateKey) -> None:
     key = RsaKey(private)
     for data in (b"", b"x", b"x" * 245):

@@ -1,10 +1,10 @@
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
-from hsm_node.backends.base import LoadedKey
+from hsm_node.backends.base import LoadedKey, bad_ciphertext
 from hsm_node.backends.self_test import prove
 from hsm_node.backends.software import IMPLEMENTED, SoftwareBackend
 from hsm_node.core.keyring import Keyring
@@ -117,6 +117,38 @@ def test_what_answers_wrongly_is_not_offered_and_everything_else_is(
     assert outcome.offered.get(mechanism, Usage(0)) == IMPLEMENTED[mechanism] & ~lost
     others = {number: usages for number, usages in IMPLEMENTED.items() if number != mechanism}
     assert {number: usages for number, usages in outcome.offered.items() if number != mechanism} == others
+
+
+class Explicit(SoftwareBackend):
+    """Says it when padding is wrong, as OpenSSL did before 3.2: what nobody encrypted with the key is refused."""
+
+    def load(self, record: Record) -> LoadedKey:
+        return ExplicitKey(super().load(record))
+
+
+class ExplicitKey(FaultyKey):
+    known: ClassVar[set[bytes]] = set()
+
+    def __init__(self, key: LoadedKey) -> None:
+        super().__init__(key, ("", 0, flipped))
+
+    def encrypt(
+        self, mechanism: int, parameters: Parameters | None, data: bytes, *, caller_iv: bool
+    ) -> tuple[bytes, bytes]:
+        ciphertext, iv = super().encrypt(mechanism, parameters, data, caller_iv=caller_iv)
+        self.known.add(ciphertext)
+        return ciphertext, iv
+
+    def decrypt(self, mechanism: int, parameters: Parameters | None, data: bytes) -> bytes:
+        if mechanism == ckm.CKM_RSA_PKCS and data not in self.known:
+            raise bad_ciphertext()
+        return super().decrypt(mechanism, parameters, data)
+
+
+def test_pkcs1_decryption_is_offered_only_where_wrong_padding_is_not_told(keyring: Keyring) -> None:
+    outcome = prove(Explicit(keyring), IMPLEMENTED)
+    assert outcome.failures == ("CKM_RSA_PKCS with rsa-2048: wrong padding is refused, which tells an attacker of it",)
+    assert outcome.offered[ckm.CKM_RSA_PKCS] == IMPLEMENTED[ckm.CKM_RSA_PKCS] & ~Usage.DECRYPT
 
 
 def test_a_failure_names_the_mechanism_the_type_and_what_is_wrong(keyring: Keyring) -> None:

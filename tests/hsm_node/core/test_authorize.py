@@ -57,6 +57,8 @@ def test_keys_that_are_absent_or_destroyed_are_not_found(make_record: Make) -> N
     ("number", "usage", "status"),
     [
         (0xFFFF, Usage.SIGN, Status.UNKNOWN_MECHANISM),
+        (0x1081, Usage.ENCRYPT, Status.UNKNOWN_MECHANISM),  # CKM_AES_ECB
+        (0x0005, Usage.SIGN, Status.UNKNOWN_MECHANISM),  # CKM_MD5_RSA_PKCS
         (ckm.CKM_AES_GCM, Usage.SIGN, Status.UNKNOWN_MECHANISM),
         (ckm.CKM_ML_DSA, Usage.SIGN, Status.MECHANISM_NOT_HERE),
     ],
