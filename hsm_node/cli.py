@@ -13,8 +13,7 @@ from hsm_daemon.tls import load_certificates
 from hsm_node import VERSION
 from hsm_node.app import run_node
 from hsm_node.config import load_node_config
-from hsm_node.master_key import load_keyring
-from hsm_node.next_master_key import hold_next
+from hsm_node.next_master_key import check_master_keys
 
 
 @click.command()
@@ -33,7 +32,7 @@ def main(config_file: Path, *, check: bool) -> None:
         config, cluster = load_node_config(config_file)
         if check:
             load_certificates(config.tls_files)
-            hold_next(load_keyring(config.keystore.master_key), config.keystore)
+            check_master_keys(config.keystore)
             click.echo(json.dumps(config.effective(), indent=2))
             sys.exit(exit_codes.OK)
         logs.configure("hsm-node")

@@ -21,6 +21,18 @@ def hold_next(keyring: Keyring, config: KeystoreConfig) -> None:
     keyring.hold(following, keyring.version + 1)
 
 
+def check_master_keys(config: KeystoreConfig) -> None:
+    """Look whether the configured master keys are there; of shares nothing can be looked at.
+
+    Raises:
+        StartError: one cannot be read, or they are the same.
+    """
+    if config.master_key.shares is None:
+        hold_next(Keyring(read_master_key(config.master_key)), config)
+    elif config.next_master_key is not None:
+        read_master_key(config.next_master_key)
+
+
 class Succession:
     """What a new configuration changes, decided before anything is changed."""
 

@@ -82,6 +82,14 @@ def behind(nodes: Collection[str], said: Said, fingerprint: bytes) -> list[str]:
     return [node for node in nodes if node not in said or said[node].used != fingerprint]
 
 
+def comes_before(said: Said, one: bytes, other: bytes) -> bool:
+    """Whether any node holds, or held, that first master key as a predecessor of the second."""
+    for record in said.values():
+        if one in record.held and other in record.held:
+            return record.held.index(one) < record.held.index(other)
+    return False
+
+
 def is_settled(said: Said, fingerprint: bytes) -> bool:
     """Whether any node has seen the rotation to that master key end."""
     return any(record.settled and record.used == fingerprint for record in said.values())

@@ -17,7 +17,14 @@ from hsm_daemon.errors import StartError
 from hsm_daemon.tasks import spawn
 from hsm_node.core.envelopes import Reason
 from hsm_node.core.keyring import MASTER_KEY_VERSION, Keyring
-from hsm_node.core.master_keys import MasterKeysRecord, behind, is_settled, lacking, seal_master_keys
+from hsm_node.core.master_keys import (
+    MasterKeysRecord,
+    behind,
+    comes_before,
+    is_settled,
+    lacking,
+    seal_master_keys,
+)
 from hsm_node.core.refusal import Refusal
 from hsm_node.service.failures import Failures
 from hsm_node.service.follower import Follower
@@ -153,7 +160,8 @@ class MasterKeys:
                 "[keystore] master_key to the old one and next_master_key to this one, until `hsmctl master-key "
                 "status` says that it is settled"
             )
-        if self._follower.leftovers.newer and self._store.master_key_version(self._keyring) == self._keyring.version:
+        newest = self._keyring.fingerprints[-1]
+        if comes_before(self._rows.said, newest, self._keyring.fingerprint()):
             raise StartError("[keystore] next_master_key is older than master_key: exchange them")
 
     def _to_say(self) -> tuple[bytes, int, bytes] | None:

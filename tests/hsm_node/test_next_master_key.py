@@ -9,7 +9,7 @@ from hsm_cluster.errors import ConfigurationError
 from hsm_daemon.errors import StartError
 from hsm_node.config import KeystoreConfig, load_node_config
 from hsm_node.core.keyring import Keyring
-from hsm_node.next_master_key import Succession, hold_next
+from hsm_node.next_master_key import Succession, check_master_keys, hold_next
 
 OLD, NEW = b"o" * 32, b"n" * 32
 
@@ -49,6 +49,14 @@ def test_the_same_key_twice_and_a_missing_file_are_refused(keys: Path) -> None:
     ):
         with pytest.raises(StartError, match="cannot be read"):
             use()
+
+
+def test_a_check_reads_what_lies_somewhere(keys: Path) -> None:
+    for good in (("old",), ("old", "new"), ("",), ("", "new")):
+        check_master_keys(configured(keys, *good))
+    for bad in (("gone",), ("old", "gone"), ("", "gone"), ("old", "old")):
+        with pytest.raises(StartError):
+            check_master_keys(configured(keys, *bad))
 
 
 def test_shares_are_no_next_key(node_folder: Path) -> None:

@@ -10,6 +10,7 @@ from hsm_node.core.master_keys import (
     PREFIX,
     MasterKeysRecord,
     behind,
+    comes_before,
     is_settled,
     lacking,
     open_master_keys,
@@ -59,6 +60,14 @@ def test_a_rotation_waits_for_nodes_that_lack_the_next_key_or_have_said_nothing(
     known = {"node-1": said("node-1", OLD, NEW), "node-2": said("node-2", OLD), "gone": said("gone", OLD)}
     assert lacking(nodes, known, NEW) == ["node-2", "node-3"]
     assert lacking(nodes, known, OLD) == ["node-3"]
+
+
+def test_what_nodes_hold_says_which_key_is_the_older() -> None:
+    known = {"node-1": said("node-1", NEW), "node-2": said("node-2", OLD, NEW)}
+    assert comes_before(known, OLD, NEW)
+    assert not comes_before(known, NEW, OLD)
+    assert not comes_before(known, NEW, NEW)
+    assert not comes_before({}, OLD, NEW)
 
 
 def test_a_rotation_is_not_over_while_a_node_seals_under_the_old_key() -> None:

@@ -195,13 +195,16 @@ async def test_a_node_with_the_new_key_alone_does_not_start_while_records_are_le
         start_node().keystore.master_keys.start()
 
 
-async def test_a_next_key_that_is_older_is_refused(start_node: Start, node_folder: Path) -> None:
+@pytest.mark.parametrize("settled", [False, True])
+async def test_a_next_key_that_is_older_is_refused(start_node: Start, node_folder: Path, settled: bool) -> None:
     give_next(node_folder)
-    node = start_node("rewraps_per_s = 1")
+    node = start_node(f"rewraps_per_s = {1000 if settled else 1}")
     await make_keys(await node.client(), 9)
     client = await operator(node)
     await until(client, lambda seen: bool(seen.nodes[0].held))
     await rotate(client)
+    if settled:
+        await until(client, lambda seen: seen.settled)
     await node.stop()
     give_next(node_folder, OLD)
     (node_folder / "master.key").write_text(NEW.hex())
