@@ -14,7 +14,7 @@ from proxy.core.balancer import Chance
 from proxy.core.deep_check import DeepCheck, Notary, Verdict
 from proxy.core.dispatcher import Dispatcher
 from proxy.core.failover import WRONG_SIGNATURE
-from proxy.core.node_table import BLOCKED, EJECTED, MAINTAIN, PROBING, UP, Node, PathEntry
+from proxy.core.node_table import BLOCKED, EJECTED, MAINTAIN, PROBING, STALE, UP, Node, PathEntry
 from proxy.core.outliers import SAMPLE_S, Outlier
 from proxy.core.parties import Link, Probe
 from proxy.core.path_health import PathHealth, Step
@@ -221,6 +221,8 @@ class NodeWatch:
         link = node.link
         if link is None or link.leaving or node.administrative == MAINTAIN:
             return  # somebody may be working on it: PINGs are all that it gets, its probe waits until it is ready
+        if node.reported not in (UP, STALE):
+            return  # sealed or standing by: a probe that fails now would only keep it out for longer afterwards
         if node.sanction in (EJECTED, BLOCKED):
             if now >= (self._hurry_at if hurry else self._sanction.until):
                 self._hurry_at = now + health.fast_interval_s

@@ -571,6 +571,20 @@ def test_a_node_that_says_it_cannot_serve_gets_no_requests_and_no_deep_checks(it
     assert world.checks(node) == before
 
 
+def test_a_node_that_was_ejected_and_came_back_sealed_is_probed_when_it_is_not_any_more(it):
+    world, node, machine = it
+    world.advance(1)
+    fail(node, 3)
+    world.until(lambda: not serves(world, node), 1)
+    machine.state = "sealed"
+    world.advance(0.3)
+    before = world.checks(node)
+    world.advance(60)
+    assert world.checks(node) == before
+    machine.state = "up"
+    assert world.until(lambda: serves(world, node), 5) < 2
+
+
 # ---- what is forgotten -----------------------------------------------------------------------------------------------
 
 
