@@ -1,7 +1,8 @@
 """Whether all nodes have been shown the same store: what they say of it in PONG, compared.
 
 Theory. Whoever can write the store can show a node an older state of it, or one that lacks a record. A node that
-remembers finds that itself; one that lost its memory, or is new, cannot. What another living node has seen tells.
+remembers finds that itself; one that lost its memory, or is new, cannot. What another living node has seen tells,
+and what one has seen that was lost a moment ago.
 
 behind    Every writing of a record counts, and a node sums up what it has seen, so this sum only grows. A node whose
           sum (or revision) is smaller than what another one had seen some time before lacks something that is
@@ -31,6 +32,8 @@ FAULTS: Final = (BEHIND, DIGEST, CLUSTER, EPOCH)
 DISAGREEMENTS: Final = (DIGEST, CLUSTER, EPOCH)
 LATE_SLACK_S: Final = 0.5
 """That a store between sites may need beyond two check intervals to show a node what another one has seen."""
+WITNESS_S: Final = 60.0
+"""For so long counts what a node has seen that cannot be reached any more: it may stand still, or be started again."""
 REPEAT_S: Final = 300.0
 """Between two lines about the same fault of the same nodes, be it that it lasts or that it comes and goes."""
 _NOUNS: Final = {DIGEST: "content", CLUSTER: "cluster", EPOCH: "epoch"}
@@ -88,16 +91,17 @@ class Agreement:
             asked_at: when the PING was sent that it answers; None where that is not known.
             now: the time.
         """
-        self._forget_the_dead(node)
+        self._forget_the_gone(node)
         if not pong.cluster_id:  # A node without a store, or of another make.
             self._drop(node)
         else:
             own = self._view(node, pong)
             own.take(pong, now, self._late_s)
             if asked_at is not None:
-                self._look_for_lacks(node, own, asked_at)
-            for other, view in self._others(node):
-                self._compare(node, own, other, view)
+                self._look_for_lacks(node, own, asked_at, now)
+            for other, view in self._views.items():
+                if other is not node and _connected(other):
+                    self._compare(node, own, other, view)
         self._tell(now)
         return self._publish(node)
 
@@ -123,14 +127,11 @@ class Agreement:
             view.proven = False
         return view
 
-    def _others(self, node: Node) -> list[tuple[Node, Sightings]]:
-        return [(other, view) for other, view in self._views.items() if other is not node and other.operational != DOWN]
-
-    def _forget_the_dead(self, speaker: Node) -> None:
-        """Hold nothing against a node that cannot be reached, and nothing that only such a one has seen."""
-        dead = {node for node in self._views if node is not speaker and node.operational == DOWN}
-        self._lacks = {node: lack for node, lack in self._lacks.items() if node not in dead}
-        self._pairs = {key: found for key, found in self._pairs.items() if not dead.intersection(key[1:])}
+    def _forget_the_gone(self, speaker: Node) -> None:
+        """Hold nothing against a node that cannot be reached."""
+        gone = {node for node in self._views if node is not speaker and not _connected(node)}
+        self._lacks = {node: lack for node, lack in self._lacks.items() if node not in gone}
+        self._pairs = {key: found for key, found in self._pairs.items() if not gone.intersection(key[1:])}
 
     def _drop(self, node: Node) -> None:
         self._views.pop(node, None)
@@ -138,21 +139,26 @@ class Agreement:
         self._pairs = {key: found for key, found in self._pairs.items() if node not in key}
         self._told = {key: at for key, at in self._told.items() if node not in key}
 
-    def _look_for_lacks(self, node: Node, own: Sightings, asked_at: float) -> None:
+    def _look_for_lacks(self, node: Node, own: Sightings, asked_at: float, now: float) -> None:
         """Compare what a node has seen with what others had seen before it was asked."""
         self._lacks.pop(node, None)
         if not own.current:  # It says itself that it is stale.
             return
         pong = own.last
         by = asked_at - (self._late_s if own.proven else 0.0)
-        others = [(other, view) for other, view in self._others(node) if view.store == own.store]
+        others = [(other, view) for other, view in self._views.items() if other is not node and view.store == own.store]
+        others = [(other, view) for other, view in others if _connected(other) or now - view.heard_at < WITNESS_S]
         seen = [(other.name, view.known_before(by)) for other, view in others]
         newest = max([*seen, ("the node itself", Seen(by, pong.seen_revision, 0))], key=lambda row: row[1].revision)
         fullest = max(seen, key=lambda row: row[1].writes, default=newest)
         missing = max(0, fullest[1].writes - pong.seen_writes) if pong.seen_digest else 0
         late = newest[1].revision > pong.applied_revision
         if late or missing:
-            ahead = any(view.current and view.last.applied_revision >= newest[1].revision for _, view in others)
+            ahead = any(
+                view.current and view.last.applied_revision >= newest[1].revision
+                for other, view in others
+                if _connected(other)
+            )
             witness = newest if late else fullest
             self._lacks[node] = _Lack(witness[0], newest[1].revision, missing, missing > 0 or (late and ahead))
         elif any(row.revision for _, row in seen):
@@ -239,6 +245,10 @@ class Agreement:
             reason=lack.words(self._applied(one)),
             what=f"{serves}; put the newer store back, or find out why this one is late",
         )
+
+
+def _connected(node: Node) -> bool:
+    return any(path.link is not None for path in node.paths)
 
 
 def _names(one: Node, two: Node) -> str:

@@ -31,11 +31,12 @@ NOTHING: Final = Seen(0.0, 0, 0)
 class Sightings:
     """What one process of a node has said."""
 
-    __slots__ = ("_digests", "_known", "boot_id", "last", "proven")
+    __slots__ = ("_digests", "_known", "boot_id", "heard_at", "last", "proven")
 
     def __init__(self, pong: Pong) -> None:
         self.boot_id = pong.boot_id
         self.last = pong
+        self.heard_at = 0.0
         self.proven = False
         """It has shown everything that others had seen, once since it is connected."""
         self._digests: dict[int, bytes] = {}
@@ -53,7 +54,7 @@ class Sightings:
 
     def take(self, pong: Pong, now: float, keep_s: float) -> None:
         """Note what it says now; what it said is kept for so long."""
-        self.last = pong
+        self.last, self.heard_at = pong, now
         if self.current and pong.seen_digest:
             self._digests.pop(pong.applied_revision, None)  # The newest is the last: what is oldest goes first.
             self._digests[pong.applied_revision] = pong.seen_digest

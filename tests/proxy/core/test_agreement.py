@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsm_wire.messages import Pong
-from proxy.core.agreement import BEHIND, CLUSTER, DIGEST, EPOCH, REPEAT_S, Agreement
+from proxy.core.agreement import BEHIND, CLUSTER, DIGEST, EPOCH, REPEAT_S, WITNESS_S, Agreement
 from proxy.core.node_table import DOWN, UP, Node
 from proxy.core.notices import Notices
+from proxy.core.parties import Link
 from proxy.core.settings import Settings
 
 LATE_S = 2 * 1.2 + 0.5
@@ -47,8 +48,16 @@ class Scene:
         self.agreement = Agreement(Settings(), self.notices)
         self.nodes = [Node(f"n{number}", "s", 1, [("a", f"h{number}:1")]) for number in range(nodes)]
         for node in self.nodes:
-            node.operational = UP
+            self.connect(node)
         self.changed: list[Node] = []
+
+    def connect(self, node: Node) -> None:
+        node.operational = UP
+        node.paths[0].link = Link(node.paths[0], lambda raw: None)
+
+    def lose(self, node: Node) -> None:
+        node.operational = DOWN
+        node.paths[0].link = None
 
     def says(self, number: int, pong: Pong, *, after_s: float = 1.0, asked: bool = True) -> Node:
         """Let a node answer a PING that was sent after that time."""
@@ -177,31 +186,41 @@ def test_a_node_that_is_stale_by_its_own_word_is_not_called_late(scene: Scene) -
     assert scene.says(1, said(80, store_contact="stale")).store_faults == {}
 
 
-def test_what_only_a_node_has_seen_that_is_gone_is_held_against_nobody(scene: Scene) -> None:
+def test_what_a_node_has_seen_that_is_gone_counts_for_a_while(scene: Scene) -> None:
     scene.says(0, said(100))
+    scene.lose(scene.nodes[0])
     node = scene.says(1, said(80))
-    scene.nodes[0].operational = DOWN
-    scene.says(2, said(80))
-    assert (node.outdated, scene.nodes[2].outdated) == ("its store is at revision 80, and n0 has seen revision 100", "")
-    scene.says(1, said(80))
+    assert node.outdated, "the one that is gone may stand still for a moment"
+    gone_at = scene.now
+    while scene.now - gone_at < WITNESS_S - 3.0:
+        scene.says(1, said(80))
+        assert node.outdated
+    scene.says(1, said(80), after_s=3.0)
     assert (node.outdated, scene.changed) == ("", [node])
+    assert scene.lines() == [LACKS, LACKS_NO_MORE]
 
 
 def test_a_node_that_is_gone_has_no_fault_until_it_speaks_again(scene: Scene) -> None:
     scene.says(0, said(100))
-    node = scene.says(1, said(80))
-    node.operational = DOWN
+    node = scene.says(1, said(80, b"e"))
+    scene.says(2, said(80, b"f"))
+    scene.lose(node)
     scene.says(0, said(100))
     assert (node.store_faults, node.outdated) == ({}, "")
+    assert DIGEST not in scene.nodes[2].store_faults
+    scene.connect(node)
     assert scene.says(1, said(80)).outdated
 
 
 def test_a_node_that_comes_back_has_to_show_first_that_it_is_in_step(scene: Scene) -> None:
     scene.says(0, said(100))
     node = scene.says(1, said(100))
-    node.operational = DOWN
+    scene.lose(node)
     scene.says(0, said(110))
+    node.paths[0].link = Link(node.paths[0], lambda raw: None)
     assert scene.says(1, said(105)).outdated
+    scene.says(0, said(110))
+    assert node.outdated, "it is connected, though not in rotation yet"
 
 
 def test_another_cluster_s_or_epoch_s_revisions_are_not_compared(scene: Scene) -> None:

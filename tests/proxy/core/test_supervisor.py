@@ -5,6 +5,7 @@ import pytest
 from hsm_wire import kinds
 from hsm_wire.opcodes import Opcode
 from hsm_wire.statuses import Status
+from proxy.core.agreement import WITNESS_S
 from proxy.core.node_table import Node
 from proxy.core.parties import Link, Probe
 
@@ -287,7 +288,8 @@ def test_an_older_store_is_used_when_no_node_has_a_newer_one_any_more(watched):
         watched.machines[other].reachable = False
         watched.crash(other)
     assert watched.table.rotation == [node]
-    watched.until(lambda: node.operational == "up", 5.0)
+    took = watched.until(lambda: node.operational == "up", WITNESS_S + 5.0)
+    assert took > WITNESS_S - 5.0
 
 
 def test_a_running_node_that_falls_behind_is_stale_after_two_intervals_and_up_when_it_has_caught_up(watched):
