@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InternalError, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PrivateKey
@@ -36,6 +36,24 @@ _CLASSES: Final[dict[str, type[_OneType]]] = {
     "ml-kem-768": MLKEM768PrivateKey,
     "ml-kem-1024": MLKEM1024PrivateKey,
 }
+# Object identifiers in DER (RFC 8017, 5480, 8410, 9881, 9935). Nothing else reaches the library: what it says of other
+# algorithms is its own matter (it warns of Diffie-Hellman, say), and a key that names RSASSA-PSS is for that alone.
+_ALGORITHMS: Final = frozenset(
+    bytes.fromhex(oid)
+    for oid in (
+        "06092a864886f70d010101",  # rsaEncryption
+        "06072a8648ce3d0201",  # id-ecPublicKey
+        *("06032b6570", "06032b6571", "06032b656e"),  # Ed25519, Ed448, X25519
+        *(f"060960864801650304{number}" for number in ("0311", "0312", "0313")),  # ML-DSA-44, 65, 87
+        *(f"060960864801650304{number}" for number in ("0402", "0403")),  # ML-KEM-768, 1024
+    )
+)
+_VERSIONS: Final = (b"\x02\x01\x00", b"\x02\x01\x01")
+"""Of PKCS#8 (RFC 5958, section 2), in DER."""
+_SEQUENCE: Final = b"\x30"
+_LONG_LENGTH: Final = 0x80
+_UNREADABLE: Final = (ValueError, TypeError, UnsupportedAlgorithm, InternalError)
+"""What the library raises for what is no key; InternalError for a key of Ed448 that has another length."""
 
 
 def generated(key_type: KeyType) -> PrivateKey:
@@ -49,13 +67,17 @@ def generated(key_type: KeyType) -> PrivateKey:
 
 def imported(key_type: KeyType, material: bytes) -> PrivateKey:
     """Return the key of PKCS#8 in DER; ML-DSA and ML-KEM in the form that holds the seed (RFC 9881, RFC 9935)."""
-    try:
-        # RSA's numbers are looked at below: the library would hold the whole process up with it.
-        private = serialization.load_der_private_key(material, None, unsafe_skip_rsa_key_validation=True)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise Refusal(Status.BAD_DATA, "the material is not an unencrypted PKCS#8 private key in DER") from None
-    if isinstance(private, PrivateKey) and _is_of_type(private, key_type):
-        return private
+    algorithm = _algorithm(material)
+    if not algorithm:
+        raise _not_pkcs8()
+    if algorithm in _ALGORITHMS:
+        try:
+            # RSA's numbers are looked at below: the library would hold the whole process up with it.
+            private = serialization.load_der_private_key(material, None, unsafe_skip_rsa_key_validation=True)
+        except _UNREADABLE:
+            raise _not_pkcs8() from None
+        if isinstance(private, PrivateKey) and _is_of_type(private, key_type):
+            return private
     raise Refusal(Status.BAD_DATA, f"the material is not a key of type {key_type.name}")
 
 
@@ -63,7 +85,7 @@ def check_none(material: bytes) -> None:
     """Refuse a private key as the bytes of a secret one: wrapped bytes do not say which they are."""
     try:
         serialization.load_der_private_key(material, None, unsafe_skip_rsa_key_validation=True)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+    except _UNREADABLE:
         return
     raise Refusal(Status.BAD_DATA, "the material is a private key")
 
@@ -97,6 +119,21 @@ def at_work(material: bytes) -> SoftwareKey:
         return MlDsaKey(private)
     assert isinstance(private, MlKemPrivate)  # nothing else is ever made or imported
     return MlKemKey(private)
+
+
+def _algorithm(material: bytes) -> bytes:
+    """Return the object identifier of PKCS#8's algorithm, empty where it is not PKCS#8: the library takes older forms
+    of RSA and EC keys too, which have a number or bytes in its place."""
+    content = 2 + (material[1] & ~_LONG_LENGTH if len(material) > 1 and material[1] & _LONG_LENGTH else 0)
+    version, name = content + len(_VERSIONS[0]), content + len(_VERSIONS[0]) + 2
+    if material[content:version] not in _VERSIONS or material[version : version + 1] != _SEQUENCE:
+        return b""
+    length = material[name + 1 : name + 2]
+    return material[name : name + 2 + length[0]] if length else b""
+
+
+def _not_pkcs8() -> Refusal:
+    return Refusal(Status.BAD_DATA, "the material is not an unencrypted PKCS#8 private key in DER")
 
 
 def _is_of_type(private: PrivateKey, key_type: KeyType) -> bool:

@@ -1,3 +1,4 @@
+import contextlib
 import os
 
 import pytest
@@ -69,6 +70,43 @@ def test_encrypted_keys_and_types_that_nobody_has_are_refused() -> None:
     for material, reason in ((locked, "not an unencrypted"), (other, "not a key of type ed25519")):
         with pytest.raises(Refusal, match=reason):
             imported(KEY_TYPES["ed25519"], material)
+
+
+@pytest.mark.parametrize("name", ["rsa-2048", "ec-p256", "ec-secp256k1"])
+def test_older_forms_without_the_name_of_the_algorithm_are_refused(name: str) -> None:
+    older = ONE_OF_EACH[name].private_bytes(s.Encoding.DER, s.PrivateFormat.TraditionalOpenSSL, s.NoEncryption())
+    with pytest.raises(Refusal, match="not an unencrypted PKCS#8"):
+        imported(KEY_TYPES[name], older)
+
+
+@pytest.mark.parametrize("oid", ["2b656f", "2b6571"], ids=["X448", "Ed448"])
+def test_a_key_that_is_too_short_for_what_it_says_to_be_is_refused(oid: str) -> None:
+    material = pkcs8(ONE_OF_EACH["ed25519"]).replace(bytes.fromhex("2b6570"), bytes.fromhex(oid))
+    for name in ("ed25519", "ed448"):
+        with pytest.raises(Refusal) as refused:
+            imported(KEY_TYPES[name], material)
+        assert refused.value.status is Status.BAD_DATA
+    check_none(material)
+
+
+def test_algorithms_that_no_key_here_has_do_not_reach_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    material = pkcs8(ONE_OF_EACH["rsa-2048"])
+    monkeypatch.setattr(s, "load_der_private_key", None)
+    for number in ("0a", "02", "ff"):  # RSASSA-PSS, an encryption, nothing
+        other = material.replace(bytes.fromhex("2a864886f70d010101"), bytes.fromhex("2a864886f70d0101" + number))
+        with pytest.raises(Refusal, match="not a key of type rsa-2048"):
+            imported(KEY_TYPES["rsa-2048"], other)
+
+
+@pytest.mark.parametrize("name", sorted(ONE_OF_EACH))
+def test_every_beginning_of_a_key_and_every_changed_byte_of_its_head_is_refused_or_a_key(name: str) -> None:
+    material = pkcs8(ONE_OF_EACH[name])
+    changed = [material[:end] for end in range(48)]
+    for place in range(min(48, len(material))):
+        changed += [material[:place] + bytes([byte]) + material[place + 1 :] for byte in (0, 1, 0x30, 0x71, 0x80, 0xFF)]
+    for one in changed:
+        with contextlib.suppress(Refusal):
+            imported(KEY_TYPES[name], one)
 
 
 @pytest.mark.parametrize("name", sorted(ONE_OF_EACH))
