@@ -1,12 +1,13 @@
 """A master key in shares: k of n people have it together."""
 
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from shamir_mnemonic import generate_mnemonics
 
-from hsm_wire.shares import MASTER_KEY_BYTES, combine, read_share
+from hsm_wire.shares import MASTER_KEY_BYTES, MIN_THRESHOLD, Share, ShareError, combine, read_share
 from hsmctl.failures import USAGE, CommandError
 from hsmctl.files import read_input
 
@@ -33,6 +34,29 @@ def read_master_key(path: str) -> bytes:
             USAGE,
         )
     return key
+
+
+def master_key_of(shares: Iterator[Share]) -> bytes:
+    """Return the key that the next shares make, as many as their set takes."""
+    held: dict[int, Share] = {}
+    needed = MIN_THRESHOLD
+    while len(held) < needed:
+        share = next(shares, None)
+        if share is None:
+            raise CommandError(
+                f"{len(held)} different shares were given, the set takes {needed}; give the others too", USAGE
+            )
+        needed = share.threshold
+        other = next(iter(held.values()), share)
+        if not share.is_of_the_set_of(other):
+            raise CommandError(
+                f"a share of set {share.set_name} after one of set {other.set_name}; give those of one set"
+            )
+        held[share.number] = share
+    try:
+        return combine(list(held.values()))
+    except ShareError as error:
+        raise CommandError(f"{error}; give those of one set") from None
 
 
 def split(master_key: bytes, threshold: int, count: int) -> list[str]:

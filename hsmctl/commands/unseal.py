@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -87,19 +87,27 @@ def verify_share(context: click.Context, source: str | None, as_json: bool) -> N
 @click.option("--threshold", type=click.IntRange(MIN_THRESHOLD, MAX_SHARES), required=True, help="Enough for the key.")
 @click.option("--shares", "count", type=click.IntRange(MIN_THRESHOLD, MAX_SHARES), required=True, help="To be made.")
 @click.option("--master-key", "file", metavar="FILE", help="Key to split, as in node.toml [a new one].")
+@click.option("--from-shares", is_flag=True, help="Split the key of another set: asks for its shares, or one a line.")
 @click.option("--out-dir", type=click.Path(path_type=Path), metavar="DIR", help="A file for each share [printed].")
 @json_option
 @click.pass_context
 def split(
-    context: click.Context, threshold: int, count: int, file: str | None, out_dir: Path | None, as_json: bool
+    context: click.Context,
+    threshold: int,
+    count: int,
+    file: str | None,
+    from_shares: bool,
+    out_dir: Path | None,
+    as_json: bool,
 ) -> None:
-    """Split a master key into shares, a new one or that of a file; the key itself is never shown.
+    """Split a master key into shares: a new one, that of a file or of another set. The key itself is never shown.
 
     Example: hsmctl unseal split --threshold 3 --shares 5 --out-dir shares
     """
     output = _output(context, as_json)
     files = None if out_dir is None else shares.share_files(out_dir, count)
-    made = shares.split(shares.new_master_key() if file is None else shares.read_master_key(file), threshold, count)
+    key, what = _key_to_split(file, from_shares=from_shares)
+    made = shares.split(key, threshold, count)
     shown: dict[str, Any] = {"set": read_share(made[0]).set_name, "threshold": threshold}
     if files is not None:
         for path, words in zip(files, made, strict=True):
@@ -110,13 +118,32 @@ def split(
         output.result({**shown, "shares": made}, "\n".join(made))
     else:
         _show_one_by_one(made, shown["set"])
-    what = "a new master key: it is nowhere but in these shares" if file is None else f"the master key of {file}"
     output.note(f"set {shown['set']}: any {threshold} of {count} shares make {what}")
 
 
 def _output(context: click.Context, as_json: bool) -> Output:
     above = [found.params.get("as_json") for found in (context.parent, context.find_root()) if found is not None]
     return Output(as_json or any(above))
+
+
+def _key_to_split(file: str | None, *, from_shares: bool) -> tuple[bytes, str]:
+    """Return the key, and what it is."""
+    if file is not None and from_shares:
+        raise CommandError("--master-key and --from-shares are two keys; name one of them", USAGE)
+    if file is not None:
+        return shares.read_master_key(file), f"the master key of {file}"
+    if from_shares:
+        return shares.master_key_of(_shares_of_a_set()), "the same master key as the other set"
+    return shares.new_master_key(), "a new master key: it is nowhere but in these shares"
+
+
+def _shares_of_a_set() -> Iterator[Share]:
+    """Yield shares from the terminal for as long as they are wanted, or from the lines of standard input."""
+    while sys.stdin.isatty():
+        yield _ask_for_share()[0]
+    for line in sys.stdin.buffer.read(MAX_SHARES * MAX_SHARE_CHARACTERS).splitlines():
+        if line.strip():
+            yield _share(line)
 
 
 def _give(output: Output, path: Path, share: bytes) -> None:

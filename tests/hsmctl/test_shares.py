@@ -64,3 +64,24 @@ def test_a_file_for_each_share_and_none_that_exists(tmp_path: Path) -> None:
     files[1].touch()
     with pytest.raises(CommandError, match="exists"):
         shares.share_files(folder, 2)
+
+
+def test_shares_of_one_set_make_its_key_and_no_more_are_asked_for_than_it_takes() -> None:
+    made = [read_share(words) for words in shares.split(KEY, 3, 5)]
+    asked = iter([made[4], made[4], made[0], made[2], made[1]])
+    assert shares.master_key_of(asked) == KEY
+    assert next(asked) == made[1]
+
+
+def test_too_few_shares_and_those_of_two_sets_make_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    identifiers = iter((7, 8, 7))
+    monkeypatch.setattr("shamir_mnemonic.shamir._random_identifier", lambda: next(identifiers))
+    one, two, same_name = ([read_share(words) for words in shares.split(KEY, 2, 2)] for _ in range(3))
+    for given, said in (
+        ([], "0 different shares were given, the set takes 2"),
+        ([one[0], one[0]], "1 different shares were given"),
+        ([one[0], two[1]], "a share of set 0008 after one of set 0007"),
+        ([one[0], same_name[1]], "do not belong together"),
+    ):
+        with pytest.raises(CommandError, match=said):
+            shares.master_key_of(iter(given))

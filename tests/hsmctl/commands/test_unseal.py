@@ -63,6 +63,16 @@ def test_a_files_key_is_written_as_files_that_only_their_owner_may_read(tmp_path
     assert "exists" in bad(2, *arguments)
 
 
+def test_the_key_of_one_set_is_split_into_another() -> None:
+    old = split(KEY, 2, 3)
+    done = run("split", "--threshold", 3, "--shares", 3, "--from-shares", data=f"{old[2]}\n\n{old[0]}\n")
+    assert done.exit_code == 0, done.stderr
+    assert combine([read_share(words) for words in done.stdout.splitlines()]) == KEY
+    assert not set(done.stdout.splitlines()) & set(old)
+    bad(1, "split", "--threshold", 2, "--shares", 3, "--from-shares", data="academic acid")
+    assert "name one" in bad(2, "split", "--threshold", 2, "--shares", 3, "--from-shares", "--master-key", "x")
+
+
 def test_in_json_there_is_the_set_and_the_shares(tmp_path: Path) -> None:
     made = json.loads(good("split", "--threshold", 2, "--shares", 2, "--json"))
     assert {read_share(words).set_name for words in made["shares"]} == {made["set"]}
