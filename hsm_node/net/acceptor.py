@@ -140,7 +140,7 @@ class Acceptor:
         self.service.doubt()
         self.service.follow()  # Where the store answers, the doubt is over at once.
         for link in list(self.links):
-            link.abort()
+            link.dismiss("the node stood still")  # In words, so that no request is suspected of having stopped it.
         return True
 
     def admit(self, link: Link, transport: asyncio.BaseTransport) -> str | None:

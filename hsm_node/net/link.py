@@ -187,17 +187,26 @@ class Link(asyncio.Protocol):
 
     def leave(self, reason: str) -> None:
         """Say GOAWAY; the connection ends when everything in flight is answered."""
+        if self._say_goaway(reason):
+            self._maybe_end()
+
+    def dismiss(self, reason: str) -> None:
+        """Say GOAWAY and end at once, without the answers that are missing: others have time for them."""
+        if self._say_goaway(reason) or self.greeted:
+            self._end()
+
+    def _say_goaway(self, reason: str) -> bool:
         if self._leaving or self._ending:
-            return
+            return False
         try:
             self._connection.sent(kinds.GOAWAY)
         except LocalProtocolError:  # Not greeted yet, or broken: nothing is owed.
             if not self.greeted:
                 self._end()
-            return
+            return False
         self._leaving = True
         self._send(encode_frame(kinds.GOAWAY, encode_body(Goaway(reason))))
-        self._maybe_end()
+        return True
 
     def abort(self) -> None:
         """Drop the connection."""

@@ -157,10 +157,13 @@ class NodeWatch:
         """Take the answer to a deep check."""
         self._judge(self._deep.answered(probe, frame), now)
 
-    def going_away(self, link: Link, now: float) -> None:
-        """Send nothing new over a path whose node said GOAWAY; it answers what it has."""
+    def going_away(self, link: Link, reason: str, now: float) -> None:
+        """Send nothing new over a path whose node said GOAWAY.
+
+        It answers what it has; or it stood still, ends at once, and what it had moves without being suspected of it.
+        """
         link.leaving = True
-        self._table.path_down(link.path, "the node is shutting down", now)
+        self._table.path_down(link.path, reason, now)
 
     def lose(self, link: Link, reason: str, now: float) -> None:
         """Drop a link."""

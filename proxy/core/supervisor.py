@@ -89,11 +89,11 @@ class Supervisor:
         if self._dispatcher.waiting:
             self._dispatcher.pump(now)
 
-    def going_away(self, link: Link, now: float) -> None:
+    def going_away(self, link: Link, now: float, reason: str = "the node is shutting down") -> None:
         """Note that a node takes nothing new on this connection."""
         watch = self._watches.get(link.node)
         if watch is not None:
-            watch.going_away(link, now)
+            watch.going_away(link, reason, now)
 
     def link_lost(self, link: Link, reason: str, now: float) -> None:
         """Note that a connection ended. After a stall this, too, may be read before the clock's beat."""

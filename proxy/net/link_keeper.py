@@ -142,10 +142,10 @@ class LinkKeeper:
             self.supervisor.pong(link, ping_id, pong, now)
         self.log_changes()
 
-    def going_away(self, link: Link, now: float) -> None:
+    def going_away(self, link: Link, reason: str, now: float) -> None:
         """Take a node's GOAWAY."""
         if self.supervisor is not None:
-            self.supervisor.going_away(link, now)
+            self.supervisor.going_away(link, now, reason)
         self.log_changes()
 
     def ended(self, connection: NodeLink, reason: str) -> None:

@@ -10,7 +10,7 @@ from hsm_wire import limits as wire
 from hsm_wire.connection import Connection
 from hsm_wire.errors import BodyError
 from hsm_wire.frames import Frame, encode_frame
-from hsm_wire.messages import Failure, Hello, Pong, Welcome, decode_body, encode_body
+from hsm_wire.messages import Failure, Goaway, Hello, Pong, Welcome, decode_body, encode_body
 from hsm_wire.states import End
 from proxy.core.node_table import PathEntry
 from proxy.core.parties import Link
@@ -142,10 +142,9 @@ class NodeLink(asyncio.Protocol):
         self.abort(f"the node refused the connection: {failure.detail}")
 
     def _goaway(self, frame: Frame, now: float) -> None:
-        del frame
-        self._reason = "the node was shut down"
+        self._reason = decode_body(Goaway, frame.body).reason or "the node is shutting down"
         if self.link is not None:
-            self._keeper.going_away(self.link, now)
+            self._keeper.going_away(self.link, self._reason, now)
 
     def _answer_ping(self, frame: Frame, now: float) -> None:
         del now

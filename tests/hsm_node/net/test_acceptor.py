@@ -14,7 +14,7 @@ import pytest
 from hsm_daemon import clock
 from hsm_node.store.base import StoreError
 from hsm_wire import kinds
-from hsm_wire.messages import GenerateKey, Pong, Random, decode_body
+from hsm_wire.messages import GenerateKey, Goaway, Pong, Random, decode_body
 from hsm_wire.opcodes import Opcode
 from hsm_wire.statuses import Status
 
@@ -64,6 +64,8 @@ async def test_after_a_stall_nothing_that_was_sent_meanwhile_is_served(
     real = clock.monotonic
     monkeypatch.setattr(clock, "monotonic", lambda: real() + 0.7)
     client.send(kinds.REQUEST, b"\x91\x05", request_id=77, principal=7, opcode=Opcode.RANDOM)
+    goaway = await client.frame()
+    assert (goaway.kind, decode_body(Goaway, goaway.body).reason) == (kinds.GOAWAY, "the node stood still")
     assert await client.ended()
     assert node.node._acceptor.stalls == 1
     again = await node.client()
@@ -115,8 +117,8 @@ async def test_after_a_stall_nothing_unread_is_served_on_any_link_and_the_node_i
         await client.writer.drain()
     time.sleep(0.7)  # noqa: ASYNC251 - the loop is to stand still
     for client in clients:
-        with pytest.raises((EOFError, ConnectionError)):
-            await client.frame()
+        assert (await client.frame()).kind == kinds.GOAWAY
+        assert await client.ended()
     assert node.node.facts.requests.completed == 2
     assert node.node._acceptor.stalls == 1
     assert node.node._acceptor.last_stall_s >= 0.7
@@ -150,6 +152,7 @@ async def test_how_long_the_loop_may_stand_still_is_the_configurations(
     assert (await client.call(Opcode.RANDOM, Random(5))).status == Status.OK
     monkeypatch.setattr(clock, "monotonic", lambda: real() + 6.7)
     client.request(Opcode.RANDOM, Random(5))
+    assert (await client.frame()).kind == kinds.GOAWAY
     assert await client.ended()
     assert node.node._acceptor.stalls == 1
 

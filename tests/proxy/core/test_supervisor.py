@@ -176,6 +176,17 @@ def test_a_node_that_went_down_in_order_makes_nobody_a_suspect(watched):
     assert watched.counters.failovers > 0
 
 
+def test_a_node_that_stood_still_says_so_and_what_it_had_is_not_suspected_of_it(watched):
+    busy(watched)
+    for node in watched.nodes[:2]:
+        link = node.link
+        watched.supervisor.going_away(link, watched.now, "the node stood still")
+        assert "the node stood still" in node.reason
+        watched.supervisor.link_lost(link, "the node stood still", watched.now)
+    assert sum(node.suspects for node in watched.nodes) == 0
+    assert watched.counters.poisoned == 0
+
+
 def test_a_node_that_was_never_reached_can_be_taken_out_of_the_file(watched):
     gone = watched.nodes[0]
     watched.machines[gone].reachable = False
