@@ -115,6 +115,9 @@ class BackupPage(Body, frozen=True):
 
 
 class Unseal(Body, frozen=True):
-    """UNSEAL: one share of the master key."""
+    """UNSEAL: one share of the master key, as its words; empty: forget those that were given.
+
+    A node takes it over its local socket only; over a network it answers DENIED.
+    """
 
     share: bytes
