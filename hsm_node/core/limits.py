@@ -48,6 +48,9 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Store transactions that wait; one takes about a millisecond with its fsync."""
     waiting_uses: Count = 1_024
     """Uses that wait until the store has counted them: of keys with max_uses, and of the first AES-GCM encryptions."""
+    counting_s: Annotated[float, msgspec.Meta(gt=0, le=10)] = 0.3
+    """How long such a use waits before another node is asked: it is answered STORE_UNAVAILABLE, not executed. Keep it
+    below the proxies' `health.blocked_s`: where another program holds the store, nodes would look blocked."""
     padding_decryptions_per_s: Annotated[float, msgspec.Meta(ge=0.01, le=100_000)] = 5.0
     """Decryptions with CKM_AES_CBC_PAD a second and key. Whoever may ask for them and sees which fail reads a block of
     16 bytes with about 2,000 of them, so with four nodes it takes 100 s, and the counter of refusals shows it; above

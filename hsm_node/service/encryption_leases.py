@@ -17,7 +17,7 @@ from hsm_node.service.key_rewriter import KeyRewriter
 from hsm_wire.statuses import Status
 
 RENEWAL_DEADLINE_S: Final = 5.0
-"""For the store to begin with a renewal. Whoever waits for it has a deadline of their own."""
+"""For the store to begin with a renewal. Whoever waits for it has less patience."""
 RETRY_S: Final = 1.0
 """After a renewal ahead of time that failed: each encryption until then would try again."""
 SPARE_LEASES: Final = 1024
@@ -64,7 +64,7 @@ class EncryptionLeases:
             self._renew_ahead(record, lease)
         return True
 
-    async def wait(self, record: Record, deadline: float) -> None:
+    async def wait(self, record: Record) -> None:
         """Take one encryption when the store has given some.
 
         Raises:
@@ -79,10 +79,7 @@ class EncryptionLeases:
             renewed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             lease.waiting.append(renewed)
             try:
-                await asyncio.wait_for(renewed, deadline - clock.monotonic())
-            except TimeoutError:
-                detail = "the time ran out while the key's encryptions were counted"
-                raise Refusal(Status.TIMEOUT, detail, not_executed=True) from None
+                await renewed
             except Refusal as refusal:
                 self.refused += refusal.status is Status.KEY_USAGE
                 raise

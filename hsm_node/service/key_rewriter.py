@@ -73,7 +73,7 @@ class KeyRewriter:
                 await asyncio.sleep(random.uniform(0, STEP_BACK_S))
                 self._follower.follow()
                 if not self._follower.current:
-                    raise _unavailable()
+                    raise not_counted()
         raise Refusal(Status.OVERLOADED, "the key is used through too many nodes at once", not_executed=True)
 
     async def _stored(self, deadline: float, revision: int, record: Record) -> Row | None:
@@ -84,10 +84,11 @@ class KeyRewriter:
         except StoreError as error:
             self._failures.store += 1
             logs.event(_log, "error", "the store did not count a use", reason=str(error))
-            raise _unavailable() from None
+            raise not_counted() from None
 
 
-def _unavailable() -> Refusal:
+def not_counted() -> Refusal:
+    """Return the answer where the store did not take a writing, or not in time."""
     # Whether it was counted is open. The key did not work, and that is what the caller asks for.
     return Refusal(
         Status.STORE_UNAVAILABLE,

@@ -7,14 +7,12 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
-from hsm_daemon import clock
 from hsm_daemon.tasks import spawn
 from hsm_node.core.records import Record
 from hsm_node.core.refusal import Refusal
 from hsm_node.core.tombstones import Place
 from hsm_node.core.use_limits import KEPT_USES, counted_uses, used_up
 from hsm_node.service.key_rewriter import KeyRewriter
-from hsm_wire.statuses import Status
 
 
 class _Use:
@@ -29,13 +27,8 @@ class _Use:
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def is_open(self, record: Record) -> bool:
-        """Whether it is to be counted, as the key is now."""
+        """Whether it is to be counted, as the key is now; one that nobody waits for any more is not."""
         if self.ended.done():
-            return False
-        if self.deadline <= clock.monotonic():
-            self.refuse(
-                Refusal(Status.TIMEOUT, "the time ran out while the use waited to be counted", not_executed=True)
-            )
             return False
         try:
             self._allowed(record)

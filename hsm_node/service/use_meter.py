@@ -1,5 +1,6 @@
 """What a use of a key costs beside the work: a count in the store, an encryption out of a block, a token of a rate."""
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
@@ -15,7 +16,7 @@ from hsm_node.core.records import Record
 from hsm_node.core.refusal import Refusal
 from hsm_node.core.use_limits import is_counted
 from hsm_node.service.encryption_leases import EncryptionLeases
-from hsm_node.service.key_rewriter import KeyRewriter
+from hsm_node.service.key_rewriter import KeyRewriter, not_counted
 from hsm_node.service.request import Request
 from hsm_node.service.use_counter import UseCounter
 from hsm_node.work.pool import Pool
@@ -46,6 +47,7 @@ class UseMeter:
         self._keyring = keyring
         self._hasher = hasher
         self._most_waiting = limits.waiting_uses
+        self._patience_s = limits.counting_s
         self.counter = UseCounter(rewriter)
         self.encryptions = EncryptionLeases(table, rewriter)
         self.paddings = PaddingRate(limits.padding_decryptions_per_s, limits.padding_decryptions_burst)
@@ -91,13 +93,17 @@ class UseMeter:
         if self.waiting >= self._most_waiting:
             raise Refusal(Status.OVERLOADED, "too many uses wait to be counted; wait a little", not_executed=True)
         self.waiting += 1
+        left_s = request.deadline - clock.monotonic()
         try:
-            if not leased:
-                await self.encryptions.wait(record, request.deadline)
-                allowed(live_record(self._table.get(record.partition, record.key_id)))  # it may have changed meanwhile
-            if counted:
-                mark = await self._mark(request)
-                await self.counter.count((record.partition, record.key_id), mark, request.deadline, allowed)
+            async with asyncio.timeout(min(left_s, self._patience_s)):
+                if not leased:
+                    await self.encryptions.wait(record)
+                    allowed(live_record(self._table.get(record.partition, record.key_id)))  # changed meanwhile, perhaps
+                if counted:
+                    mark = await self._mark(request)
+                    await self.counter.count((record.partition, record.key_id), mark, request.deadline, allowed)
+        except TimeoutError:
+            raise _late(out_of_time=left_s <= self._patience_s) from None
         finally:
             self.waiting -= 1
 
@@ -108,6 +114,12 @@ class UseMeter:
         if len(request.body) < LONG_DATA_BYTES:
             return mark()
         return await self._hasher.run(request.deadline, mark, measured=False)
+
+
+def _late(*, out_of_time: bool) -> Refusal:
+    if out_of_time:
+        return Refusal(Status.TIMEOUT, "the time ran out while the use waited to be counted", not_executed=True)
+    return not_counted()
 
 
 def _allow(mechanism: Mechanism, usage: Usage, record: Record) -> None:

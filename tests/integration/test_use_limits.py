@@ -27,6 +27,8 @@ KEY_USAGE = 0x0304
 TASKS = 12
 """Callers at one time: more than a record remembers of uses."""
 HELD_S = 1.5
+IDLE_S = 2.0
+"""After the start: until a proxy has nothing more to say of its nodes."""
 
 
 async def use_up(key: Key, going: Callable[[], bool], seen: Counter[str], signatures: set[bytes]) -> None:
@@ -123,6 +125,33 @@ def test_an_owner_disables_a_limited_key_that_every_node_is_busy_with(make_clust
 
     cluster.run(main)
     assert set(seen) <= {"OK", "KEY_DISABLED"}, seen
+
+
+def test_uses_that_wait_for_the_store_take_no_node_out(make_cluster: Callable[..., Cluster]) -> None:
+    cluster = make_cluster()
+    seen: Counter[str] = Counter()
+
+    async def main() -> None:
+        async with connect(cluster.client_config, timeout_s=20.0) as hsm:
+            key = await hsm.generate_key("ec-p256", policy=policy(max_uses=1_000_000))
+            await asyncio.sleep(IDLE_S)
+            before = cluster.proxy.log().count('event="node changed"')
+            going = True
+            with contextlib.closing(sqlite3.connect(cluster.store, isolation_level=None)) as store:
+                store.execute("BEGIN IMMEDIATE")
+                uses = [asyncio.ensure_future(use_up(key, lambda: going, seen, set())) for _ in range(TASKS)]
+                await asyncio.sleep(2 * HELD_S)
+                assert not seen["OK"], "the lock held nobody up: nothing was tried"
+                store.execute("ROLLBACK")
+            while seen["OK"] < 50:
+                await asyncio.sleep(0.05)
+            going = False
+            await asyncio.gather(*uses)
+            log = cluster.proxy.log()
+            assert log.count('event="node changed"') == before, log[-2000:]
+
+    cluster.run(main)
+    assert set(seen) == {"OK"}, seen
 
 
 async def status_of(key: Key) -> str:

@@ -1,6 +1,7 @@
 """Which uses cost what, through real nodes; what each of the meter's parts does is in its own tests."""
 
 import os
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -123,7 +124,7 @@ async def test_what_does_not_count_is_answered_without_the_store(start_node: Sta
 
 
 async def test_above_the_limit_of_waiting_uses_a_node_is_overloaded(start_node: Start) -> None:
-    node = start_node("waiting_uses = 2")
+    node = start_node("waiting_uses = 2\ncounting_s = 10")
     client = await node.client()
     key = await new_key(client, "ec-p256", Policy(max_uses=100))
     for number in range(1, 11):
@@ -134,6 +135,34 @@ async def test_above_the_limit_of_waiting_uses_a_node_is_overloaded(start_node: 
     assert all(answer.flags & Flag.NOT_EXECUTED for answer in refused)
     assert node.keystore.meter.waiting == 0
     assert record_of(node, key).uses == 10 - len(refused)
+
+
+@pytest.mark.parametrize(("timeout_ms", "status"), [(100, Status.TIMEOUT), (5000, Status.STORE_UNAVAILABLE)])
+async def test_who_waits_for_a_slow_store_is_told_in_time_that_nothing_was_done(
+    start_node: Start, timeout_ms: int, status: Status
+) -> None:
+    node = start_node()
+    client = await node.client()
+    key, secret = await new_key(client, "ec-p256", Policy(max_uses=9)), await new_key(client, "aes-256")
+    free, change = threading.Event(), node.store.change
+
+    def slow(*arguments: Any) -> Any:
+        free.wait(20)
+        return change(*arguments)
+
+    node.store.change = slow
+    begun = clock.monotonic()
+    body = Sign(key, ckm.CKM_ECDSA_SHA256, NIL, b"data")
+    signed = await client.call(Opcode.SIGN, body, operation_id=1, timeout_ms=timeout_ms)
+    encrypted = await encrypt(client, secret, timeout_ms=timeout_ms)
+    took_s = clock.monotonic() - begun
+    free.set()
+    for answer in (signed, encrypted):
+        assert (answer.status, answer.flags & Flag.NOT_EXECUTED) == (status, Flag.NOT_EXECUTED)
+    assert took_s < 2.0, "a proxy gives an attempt up after a second"
+    assert (await encrypt(client, secret)).status == Status.OK
+    assert (await client.call(Opcode.SIGN, body, operation_id=1)).status == Status.OK
+    assert record_of(node, key).uses == 1, "counted too late, it is known when it is sent again"
 
 
 @pytest.mark.usefixtures("padded")
