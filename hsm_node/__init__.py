@@ -7,6 +7,8 @@ store      sealed records on disk                backends keys at work (software
 core       what is decided: records, rights, the key table, queues; no I/O, clock or chance
 metrics    plain integers -> Prometheus
 reconfiguration  what SIGHUP changes              state      what this host has seen of the store
+master_key where the master key comes from       opening  master key -> store -> keystore
+sealed_phase, open_phase  what a node is before and after that, and what it says of itself
 
 A request: net reads it, service checks who asks, follows the store, and runs it on the loop (cheap) or in a pool
 (dear). What this package does not do: choose nodes, retry, or trust a client; it talks to proxies only.

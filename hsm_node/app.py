@@ -35,7 +35,7 @@ from hsm_node.phase import Facts, Phase
 from hsm_node.reconfiguration import Reconfiguration, load
 from hsm_node.sealed_phase import SealedPhase
 from hsm_node.service.local_service import LocalService
-from hsm_node.state.state_dir import Seen, StateDir
+from hsm_node.state.state_dir import StateDir
 from hsm_node.work.pool import SWEEP_INTERVAL_S
 from hsm_wire.messages import encode_body
 
@@ -60,7 +60,7 @@ async def run_node(config_file: Path, config: NodeConfig, cluster: Cluster, life
     with contextlib.ExitStack() as held:
         bound = held.enter_context(listening.bind(config.listen.host, config.listen.port, LISTEN_BACKLOG))
         admin = held.enter_context(admin_server.bind(config.admin.host, config.admin.port))
-        node = Node(config, cluster, certificates, admin, seen=state.seen)
+        node = Node(config, cluster, certificates, admin)
         if keyring is not None:
             node.open(open_keystore(config, cluster, state, keyring, held))
         node.local = held.enter_context(local_socket(config.state_dir))
@@ -83,8 +83,6 @@ class Node:
         certificates: Certificates | None = None,
         admin: socket.socket | None = None,
         local: socket.socket | None = None,
-        *,
-        seen: Seen | None = None,
     ) -> None:
         """Prepare.
 
@@ -94,14 +92,12 @@ class Node:
             certificates: None without TLS.
             admin: a listener for the admin pages, closed at the end of `serve`.
             local: one for the people on this host; None: there is none.
-            seen: what this host knows of the store.
         """
         self.facts = Facts(config, cluster, os.urandom(BOOT_ID_BYTES))
         self.local = local
         self._certificates = certificates
         self._reload_successful = True
-        self._seen = seen
-        self._phase: Phase = SealedPhase(self.facts, None, seen)
+        self._phase: Phase = SealedPhase(self.facts)
         self._serving = False
         self._lifecycle: Lifecycle | None = None
         self._addresses = {"address": "", "admin": ""}
@@ -128,7 +124,7 @@ class Node:
     def seal(self, unsealing: Unsealing, open_with: Callable[[bytes], None]) -> None:
         """Wait for shares; `open_with` opens the store with the key that they make, and calls `open`."""
         self._local_service.seal(unsealing, open_with)
-        self._enter(SealedPhase(self.facts, unsealing, self._seen))
+        self._enter(SealedPhase(self.facts, unsealing))
 
     def open(self, keystore: Keystore) -> None:
         """Serve these keys from now on."""

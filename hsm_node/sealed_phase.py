@@ -9,7 +9,6 @@ from hsm_node.metrics import Gauge, Labels
 from hsm_node.next_master_key import Succession
 from hsm_node.phase import Facts
 from hsm_node.service.sealed_service import SealedService
-from hsm_node.state.state_dir import Seen
 from hsm_wire.messages import Pong
 
 _log = logs.logger("hsm_node.seal")
@@ -22,29 +21,21 @@ class SealedPhase:
     ready = False
     keys = 0
 
-    def __init__(self, facts: Facts, unsealing: Unsealing | None = None, seen: Seen | None = None) -> None:
-        """Wait.
-
-        Args:
-            facts: of the node.
-            unsealing: has the shares; None where the key comes from elsewhere, in a moment.
-            seen: what this host knows of the store.
-        """
+    def __init__(self, facts: Facts, unsealing: Unsealing | None = None) -> None:
+        """Wait; `unsealing` has the shares, None where the key comes from elsewhere, in a moment."""
         self.service = SealedService()
         self._facts = facts
         self._unsealing = unsealing
-        self._seen = seen
 
     def pong(self) -> Pong:
-        facts, seen = self._facts, self._seen
+        facts = self._facts
+        # No cluster id, no epoch: it follows no store, whatever this host has seen, so there is nothing to compare.
         return Pong(
             boot_id=facts.boot_id,
             queue_depth=0,
             sessions=facts.config.sessions,
             window=0,
             completed=facts.requests.completed,
-            cluster_id=b"" if seen is None else bytes.fromhex(seen.cluster_id),
-            epoch=0 if seen is None else seen.epoch,
             store_contact="stale",
             state="sealed",
         )

@@ -1,4 +1,4 @@
-"""A sealed node says that it is, how many shares it has, and what its host knows of the store."""
+"""A sealed node says that it is, and how many shares it has."""
 
 from pathlib import Path
 
@@ -10,7 +10,6 @@ from hsm_node.config import load_node_config
 from hsm_node.core.unsealing import Unsealing
 from hsm_node.phase import Facts
 from hsm_node.sealed_phase import SealedPhase
-from hsm_node.state.state_dir import Seen
 
 
 @pytest.fixture
@@ -18,12 +17,11 @@ def facts(node_folder: Path) -> Facts:
     return Facts(*load_node_config(node_folder / "node.toml"), b"b" * 16)
 
 
-def test_it_is_in_no_rotation_and_knows_what_its_host_has_seen(facts: Facts) -> None:
-    phase = SealedPhase(facts, Unsealing(60.0), Seen("ab" * 16, 3))
+def test_it_is_in_no_rotation_and_speaks_of_no_store(facts: Facts) -> None:
+    phase = SealedPhase(facts, Unsealing(60.0))
     pong = phase.pong()
     assert (phase.sealed, phase.ready, phase.keys) == (True, False, 0)
-    assert (pong.state, pong.cluster_id, pong.epoch, pong.store_contact) == ("sealed", b"\xab" * 16, 3, "stale")
-    assert SealedPhase(facts).pong().cluster_id == b""
+    assert (pong.state, pong.cluster_id, pong.epoch, pong.store_contact) == ("sealed", b"", 0, "stale")
     assert (phase.gauges(), phase.labels()) == ([], [])
     phase.reconfigured()
     phase.beat()
