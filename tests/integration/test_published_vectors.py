@@ -1,12 +1,12 @@
 """Published vectors the whole way: client library, proxy and nodes, as processes of their own."""
 
-import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
 import pytest
+from at_once import Work, do_at_once
 from cluster import Cluster
 from published.case import MAKING, PROBE, PUBLIC, WRAPPING, Case, probing_mechanism, public_digest
 from published.catalogue import Count, all_cases, sample
@@ -22,7 +22,6 @@ from hsm_wire.usages import PolicyFlag, Usage
 
 OF_ONE_KIND = {"uvloop": 40, "asyncio": 3}
 """Cases of the same file, mechanism, use, type of key and outcome."""
-IN_FLIGHT = 48
 TIMEOUT_S = 120.0
 """For an import too: an RSA-8192 key's primes are looked at for seconds, longer beside other tests."""
 SIGNING = Usage.SIGN | Usage.VERIFY
@@ -92,10 +91,10 @@ class Run:
             if case.usage is Usage.WRAP:
                 usages[_target(case)] |= int(SIGNING)
                 flags[_target(case)] |= int(PolicyFlag.EXPORTABLE)
-        await _many_at_once([self._importing(place, usages[place], flags[place]) for place in usages])
-        await _many_at_once([self._trying(case) for case in self._cases])
+        await do_at_once([self._importing(place, usages[place], flags[place]) for place in usages])
+        await do_at_once([self._trying(case) for case in self._cases])
 
-    def _importing(self, place: _Place, usage: int, flags: int) -> Callable[[], Awaitable[None]]:
+    def _importing(self, place: _Place, usage: int, flags: int) -> Work:
         async def work() -> None:
             policy = Policy(flags=flags)
             try:
@@ -107,7 +106,7 @@ class Run:
 
         return work
 
-    def _trying(self, case: Case) -> Callable[[], Awaitable[None]]:
+    def _trying(self, case: Case) -> Work:
         async def work() -> None:
             try:
                 outcome = await self._outcome(case)
@@ -152,16 +151,6 @@ class Run:
         if case.usage is Usage.DERIVE:
             return await key.derive(case.mechanism, new, parameters=case.parameters, usage=SIGNING)
         return await key.decapsulate(case.data, new, usage=SIGNING)
-
-
-async def _many_at_once(works: list[Callable[[], Awaitable[None]]]) -> None:
-    waiting = iter(works)
-
-    async def worker() -> None:
-        for work in waiting:
-            await work()
-
-    await asyncio.gather(*(worker() for _ in range(IN_FLIGHT)))
 
 
 def _check_nothing_is_left_out(cases: list[Case], info: InfoResult) -> None:
