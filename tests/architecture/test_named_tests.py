@@ -19,11 +19,23 @@ def named_in_bugs_found() -> list[str]:
     return re.findall(r"::test_(\w+)`", text)
 
 
+def rows_of(document: str) -> list[str]:
+    """Return the rows of its tables."""
+    text = (ROOT / "docs" / document).read_text(encoding="utf-8")
+    return [line.rstrip(" |") for line in text.splitlines() if line.startswith("| ")]
+
+
+def named_in(row: str) -> list[str]:
+    """Return the tests in a row's last column: `a_killed_node_...`, shortened where they are long."""
+    return [name for name in re.findall(r"`([a-z]\w+(?:\.\.\.)?)`", row.rsplit("|", 1)[-1]) if name.count("_") > 2]
+
+
 def named_in_failure_modes() -> list[str]:
-    """The last column's names: `a_killed_node_...`, shortened where they are long."""
-    text = (ROOT / "docs/failure-modes.md").read_text(encoding="utf-8")
-    cells = [line.rstrip(" |").rsplit("|", 1)[-1] for line in text.splitlines() if line.startswith("| ")]
-    return [name for cell in cells for name in re.findall(r"`([a-z]\w+(?:\.\.\.)?)`", cell) if name.count("_") > 2]
+    """Return all tests that the page names."""
+    return [name for row in rows_of("failure-modes.md") for name in named_in(row)]
+
+
+CANNOT = [row for row in rows_of("security.md") if "| cannot" in row]
 
 
 @pytest.mark.parametrize("name", named_in_bugs_found())
@@ -37,6 +49,14 @@ def test_a_test_named_for_a_fault_exists(name: str) -> None:
     assert any(test == name or (name != begin and test.startswith(begin)) for test in TESTS)
 
 
+@pytest.mark.parametrize("row", CANNOT)
+def test_what_an_attacker_cannot_do_is_tried_by_a_test(row: str) -> None:
+    names = named_in(row)
+    assert names
+    assert [name for name in names if name not in TESTS] == []
+
+
 def test_there_are_names_to_look_for() -> None:
     assert len(named_in_bugs_found()) > 10
     assert len(named_in_failure_modes()) > 10
+    assert len(CANNOT) > 30
