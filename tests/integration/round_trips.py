@@ -8,7 +8,7 @@ from functools import partial
 
 import msgspec
 import pytest
-from at_once import FEW_IN_FLIGHT, do_at_once
+from at_once import FEW_IN_FLIGHT, Work, do_at_once
 from published.case import PROBE, probing_mechanism
 from published.rsa import large_keys
 from published.wycheproof import rsa_decryption
@@ -47,7 +47,8 @@ class RoundTrips:
         """Make the keys, and every round trip."""
         materials = _materials()
         await do_at_once([partial(self._prepare, row, materials) for row in KEY_TYPES.values()])
-        slow, fast = [], []
+        slow: list[Work] = []
+        fast: list[Work] = []
         for number, variety in enumerate(varieties):
             (slow if variety.slow else fast).append(partial(self._one, variety, number))
         await do_at_once(fast)
@@ -130,6 +131,7 @@ class RoundTrips:
     async def _derived(self, variety: Variety, new: KeyType) -> None:
         row, key_type, parameters = variety
         one, other = self._keys[key_type.name]
+        ways: list[tuple[Key, p.Parameters]]
         if isinstance(parameters, p.EcdhParameters):
             ways = [
                 (key, msgspec.structs.replace(parameters, peer_public_key=peer.info.public_key))
