@@ -32,6 +32,9 @@ class Prepared(NamedTuple):
     parameters: msgspec.Raw
     data: bytes
 
+    def __repr__(self) -> str:  # A plaintext is nobody's business.
+        return f"Prepared({self.number:#06x}, data=<{len(self.data)} bytes>)"
+
 
 def find_mechanism(mechanism: str | int) -> Mechanism:
     """Return the row of a mechanism by name (`ecdsa-sha256`) or CKM number.

@@ -20,6 +20,11 @@ CKG_MGF1_SHA512 = 4
 class Parameters(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True):
     """Base of all parameter forms."""
 
+    def __repr__(self) -> str:  # The salt of a derivation may be a secret, and so may data beside a ciphertext.
+        values = ((name, getattr(self, name)) for name in self.__struct_fields__)
+        shown = (f"{name}=" + (f"<{len(v)} bytes>" if isinstance(v, bytes) else repr(v)) for name, v in values)
+        return f"{type(self).__name__}({', '.join(shown)})"
+
 
 class PssParameters(Parameters, frozen=True):
     """CK_RSA_PKCS_PSS_PARAMS: hash (CKM), mask generation function (CKG), salt length in bytes."""

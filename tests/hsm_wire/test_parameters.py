@@ -38,3 +38,9 @@ def test_nil_is_no_form_of_parameters() -> None:
 
 def test_mask_generation_functions_have_pkcs11s_numbers() -> None:
     assert (p.CKG_MGF1_SHA1, p.CKG_MGF1_SHA256, p.CKG_MGF1_SHA384, p.CKG_MGF1_SHA512) == (1, 2, 3, 4)
+
+
+def test_no_parameter_that_may_be_secret_is_shown() -> None:
+    assert repr(p.HkdfParameters(c.CKM_SHA256, b"a secret salt", b"info")) == (
+        "HkdfParameters(hash_mechanism=592, salt=<13 bytes>, info=<4 bytes>)"
+    )
