@@ -225,6 +225,7 @@ async def test_after_sigstop_what_was_sent_meanwhile_is_not_served_and_the_next_
     await client.writer.drain()
     await asyncio.sleep(0.8)
     process.send(signal.SIGCONT)
+    assert (await client.frame()).kind == kinds.GOAWAY
     with pytest.raises((EOFError, ConnectionError)):
         await client.frame()
     client.writer.close()
