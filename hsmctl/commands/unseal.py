@@ -186,5 +186,6 @@ def _show_one_by_one(made: list[str], set_name: str) -> None:
             click.clear()
             click.echo(f"Share {number} of {len(made)}, set {set_name}:\n")
             click.echo("\n".join(lines) + "\n")
-            click.pause("Write it down; any key goes on, and it is gone from here.")
+            # Not click.pause: it throws away what was typed before it waits.
+            click.prompt("Write it down; Enter clears the screen and goes on", default="", show_default=False)
             click.clear()
