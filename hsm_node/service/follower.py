@@ -132,7 +132,8 @@ class Follower:
         Raises:
             Refusal: it has one, but not an authentic one; or it had one, and that is gone.
         """
-        return self.find(self._keys, partition, key_id)
+        # Before every use of a key: what is there is found without a call more.
+        return self._keys.table.get(partition, key_id) or self.find(self._keys, partition, key_id)
 
     def find(self, kind: RecordRows[T], partition: int, record_id: bytes) -> Entry[T] | None:
         """Return the entry of that kind of records; see `lookup`."""

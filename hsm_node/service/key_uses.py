@@ -86,7 +86,7 @@ class KeyUses:
         self, request: Request, dear: int, data_bytes: int, work: Callable[[], bytes], payment: Payment | None
     ) -> bytes | None:
         """Do the work now, or have a session do it and answer."""
-        in_session = bool(dear) or data_bytes >= LONG_DATA_BYTES
+        in_session = dear != 0 or data_bytes >= LONG_DATA_BYTES
         if payment is not None:
             return answer_later(request, self._run_paid(request, in_session, work, payment), self._failures)
         if not in_session:

@@ -118,11 +118,9 @@ class Service:
     def serve(self, request: Request) -> None:
         """Serve one request; its answer goes to its sink, now or later."""
         try:
-            if request.opcode == Opcode.UNSEAL:
-                raise share_over_the_network()
             row = self._rows.get(request.opcode)
             if row is None:
-                raise Refusal(Status.UNKNOWN_OPERATION, f"this node has no operation {request.opcode:#06x}")
+                raise _not_served(request.opcode)
             allow_operation(request.principal, row.operation, clock.now())
             if row.needs_store:
                 self._check_place(request, row.operation)
@@ -142,3 +140,9 @@ class Service:
             if operation.work in (Work.CHANGE, Work.GENERATE, Work.ADMINISTER):
                 raise Refusal(Status.STORE_UNAVAILABLE, "this node cannot reach its store", not_executed=True)
             raise Refusal(Status.NOT_CURRENT, "this node cannot read its store", not_executed=True)
+
+
+def _not_served(opcode: int) -> Refusal:
+    if opcode == Opcode.UNSEAL:
+        return share_over_the_network()
+    return Refusal(Status.UNKNOWN_OPERATION, f"this node has no operation {opcode:#06x}")

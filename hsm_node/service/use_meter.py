@@ -65,7 +65,7 @@ class UseMeter:
             leased = self.encryptions.take(record)
         elif number == CKM_AES_CBC_PAD and usage is _DECRYPT:
             self.paddings.take((record.partition, record.key_id), clock.monotonic())
-        counted = bool(record.policy.max_uses) and is_counted(record, int(usage))
+        counted = record.policy.max_uses > 0 and is_counted(record, int(usage))
         if leased and not counted:
             return None
         allowed = partial(_allow, mechanism, usage)

@@ -1,7 +1,11 @@
+import enum
+import sys
 from collections.abc import Callable
+from types import FrameType
 
 import pytest
 
+from hsm_node.core import authorize
 from hsm_node.core.authorize import allow_operation, allow_use, allow_wrap, live_record, offered_mechanism
 from hsm_node.core.key_table import Entry
 from hsm_node.core.principals import Principal
@@ -158,3 +162,21 @@ def test_a_key_leaves_only_as_its_origin_and_its_permissions_let_it(make_record:
         with pytest.raises(Refusal, match=words) as refused:
             allow_wrap(wrapping, made, 10.0)
         assert refused.value.status is Status.KEY_USAGE
+
+
+def test_a_use_of_a_key_waits_for_no_arithmetic_of_flags(make_record: Make) -> None:
+    record, offered = make_record(), {HMAC.number: Usage.SIGN | Usage.VERIFY}
+    called: set[str] = set()
+
+    def note(frame: FrameType, event: str, _argument: object) -> None:
+        if event == "call":
+            called.add(frame.f_code.co_filename)
+
+    sys.setprofile(note)
+    try:
+        mechanism = offered_mechanism(HMAC.number, Usage.SIGN, offered)
+        allow_use(record, mechanism, Usage.SIGN, 0)
+    finally:
+        sys.setprofile(None)
+    assert authorize.__file__ in called
+    assert enum.__file__ not in called
