@@ -18,6 +18,11 @@ USER: Final = 7
 """Whom the connection has bound from the start: roles use and manage in partition 1."""
 
 
+SEND_AGAIN: Final = frozenset({Status.STORE_UNAVAILABLE, Status.TIMEOUT})
+MOST_TRIES: Final = 50
+PAUSE_S: Final = 0.1
+
+
 class Asked(NamedTuple):
     """One request."""
 
@@ -26,6 +31,10 @@ class Asked(NamedTuple):
     principal: int = USER
     operation_id: int | None = None
     """None: a new one."""
+
+    def named(self) -> "Asked":
+        """Return it with its operation id, which it keeps when it is sent again."""
+        return self._replace(operation_id=int.from_bytes(os.urandom(8))) if self.operation_id is None else self
 
 
 class Answer(NamedTuple):
@@ -73,7 +82,7 @@ class Desk:
         """Return the answers, in the order of the requests; they are served in that order, some at the same time."""
         answers: list[Answer] = []
         for start in range(0, len(asked), AT_ONCE):
-            answers += self._run(self._ask_some(asked[start : start + AT_ONCE]))
+            answers += self._run(self._ask_until_done([one.named() for one in asked[start : start + AT_ONCE]]))
         return answers
 
     def bind(
@@ -86,11 +95,23 @@ class Desk:
         self._client.send(kinds.BIND, encode_body(Bind(number, name, partition, list(roles), b"", not_after)))
         return number
 
+    async def _ask_until_done(self, asked: Sequence[Asked]) -> list[Answer]:
+        """Ask, and send again what the store of a busy machine had no time for, as every client does."""
+        answers = await self._ask_some(asked)
+        for _ in range(MOST_TRIES):
+            again = [place for place, answer in enumerate(answers) if answer.status in SEND_AGAIN]
+            if not again:
+                break
+            await asyncio.sleep(PAUSE_S)
+            for place, answer in zip(again, await self._ask_some([asked[place] for place in again]), strict=True):
+                answers[place] = answer
+        return answers
+
     async def _ask_some(self, asked: Sequence[Asked]) -> list[Answer]:
         first = self._last_id + 1
         self._last_id += len(asked)
-        for number, (opcode, body, principal, operation_id) in enumerate(asked, first):
-            operation = int.from_bytes(os.urandom(8)) if operation_id is None else operation_id
+        for number, (opcode, body, principal, operation) in enumerate(asked, first):
+            assert operation is not None
             self._client.send(
                 kinds.REQUEST, body, opcode=opcode, principal=principal, operation_id=operation, request_id=number
             )

@@ -133,6 +133,8 @@ def _near(value: Any) -> Iterator[tuple[str, Any]]:
     yield "has ones only", b"\xff" * len(value)
     for length in (len(value) - 16, len(value) - 1, len(value) + 1, len(value) + 15, len(value) + 16, 2 * len(value)):
         yield f"has {length} bytes", (value * 3)[: max(length, 0)] if value else b"\x00" * max(length, 0)
+    half = len(value) // 2
+    yield "with a zero in the middle", value[:half] + b"\0" + value[half:]
     for bit in {0, 7, 8 * len(value) // 2, 8 * len(value) - 1} if value else ():
         flipped = int.from_bytes(value) ^ 1 << bit
         yield f"with bit {bit} flipped", flipped.to_bytes(len(value))
