@@ -14,7 +14,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from hsm_daemon.tls import TlsFiles
+from hsm_node.config import NodeConfig
 from hsm_node.core.keyring import Keyring
+from hsm_node.core.limits import DEFAULTS
 from hsm_node.core.records import Record
 from hsm_wire import kinds
 from hsm_wire.frames import Frame, FrameSplitter, encode_frame
@@ -196,6 +198,13 @@ def text_of() -> Callable[[Frame], str]:
     return detail
 
 
+def patient(config: NodeConfig) -> NodeConfig:
+    """Let uses wait for the store as long as it takes on a busy machine, unless the file says how long."""
+    if config.limits.counting_s != DEFAULTS.counting_s:
+        return config
+    return msgspec.structs.replace(config, limits=msgspec.structs.replace(config.limits, counting_s=10.0))
+
+
 class RunningNode:
     """A node on the test's loop, and clients to it."""
 
@@ -211,7 +220,8 @@ class RunningNode:
         from hsm_node.state.recorder import open_recorder
         from hsm_node.store.sqlite import SqliteStore
 
-        self.config, cluster = load_node_config(folder / "node.toml")
+        config, cluster = load_node_config(folder / "node.toml")
+        self.config = patient(config)
         ring = load_keyring(self.config.keystore.master_key)
         hold_next(ring, self.config.keystore)
         self.bound: socket.socket = bind("127.0.0.1", 0, 5)

@@ -28,7 +28,7 @@ def make_world(
     """Make nodes that know nothing of each other, each with a store of its own."""
     without_chance(monkeypatch)
     with (node_folder / "node.toml").open("a") as file:
-        file.write("\n[limits]\npadding_decryptions_burst = 1\n")
+        file.write("\n[limits]\npadding_decryptions_burst = 1\ncounting_s = 10\n")
     numbers = itertools.count()
     opened: list[World] = []
 

@@ -35,8 +35,8 @@ async def at_once(client: Any, key: bytes, count: int) -> Counter[int]:
     return Counter([(await client.frame()).status for _ in range(count)])
 
 
-async def test_the_first_encryption_takes_a_block_and_the_next_ones_need_no_store(start_patient: Start) -> None:
-    node = start_patient()
+async def test_the_first_encryption_takes_a_block_and_the_next_ones_need_no_store(start_node: Start) -> None:
+    node = start_node()
     client = await node.client()
     key = await new_key(client, "aes-256")
     store = FailingStore(node)
@@ -50,8 +50,8 @@ async def test_the_first_encryption_takes_a_block_and_the_next_ones_need_no_stor
     assert info.version == 1, "the owner sees nothing of it"
 
 
-async def test_many_first_encryptions_at_once_take_one_block(start_patient: Start) -> None:
-    node = start_patient()
+async def test_many_first_encryptions_at_once_take_one_block(start_node: Start) -> None:
+    node = start_node()
     client = await node.client()
     key = await new_key(client, "aes-256")
     assert await at_once(client, key, 50) == {Status.OK: 50}
@@ -60,8 +60,8 @@ async def test_many_first_encryptions_at_once_take_one_block(start_patient: Star
     assert node.keystore.meter.encryptions.taken == 1
 
 
-async def test_each_node_has_blocks_of_its_own(start_patient: Start) -> None:
-    nodes = [start_patient() for _ in range(3)]
+async def test_each_node_has_blocks_of_its_own(start_node: Start) -> None:
+    nodes = [start_node() for _ in range(3)]
     clients = [await node.client() for node in nodes]
     key = await new_key(clients[0], "aes-256")
     answers = await asyncio.gather(*(encrypt(client, key) for client in clients))
@@ -69,8 +69,8 @@ async def test_each_node_has_blocks_of_its_own(start_patient: Start) -> None:
     assert record_of(nodes[0], key).gcm_leased == 3 * GCM_BLOCK
 
 
-async def test_the_next_block_is_there_before_the_last_is_used_up(start_patient: Start) -> None:
-    node = start_patient()
+async def test_the_next_block_is_there_before_the_last_is_used_up(start_node: Start) -> None:
+    node = start_node()
     client = await node.client()
     key = await new_key(client, "aes-256")
     await encrypt(client, key)
@@ -83,9 +83,9 @@ async def test_the_next_block_is_there_before_the_last_is_used_up(start_patient:
 
 
 async def test_what_is_left_is_used_without_the_store_and_then_nothing_is_encrypted(
-    start_patient: Start, text_of: TextOf
+    start_node: Start, text_of: TextOf
 ) -> None:
-    node = start_patient()
+    node = start_node()
     client = await node.client()
     key = await new_key(client, "aes-256")
     await encrypt(client, key)
@@ -110,9 +110,9 @@ async def test_what_is_left_is_used_without_the_store_and_then_nothing_is_encryp
 
 
 async def test_of_the_last_encryptions_not_one_too_many_is_made_though_nodes_race(
-    start_patient: Start, text_of: TextOf
+    start_node: Start, text_of: TextOf
 ) -> None:
-    nodes = [start_patient() for _ in range(3)]
+    nodes = [start_node() for _ in range(3)]
     clients = [await node.client() for node in nodes]
     key = await new_key(clients[0], "aes-256")
     await leave(nodes[0], key, 40)
@@ -128,20 +128,20 @@ async def test_of_the_last_encryptions_not_one_too_many_is_made_though_nodes_rac
     assert texts == {"the key has made the 2^32 AES-GCM encryptions that random nonces are safe for: rotate the key"}
 
 
-async def test_what_a_node_had_left_when_it_ended_is_lost_and_never_made_twice(start_patient: Start) -> None:
-    first = start_patient()
+async def test_what_a_node_had_left_when_it_ended_is_lost_and_never_made_twice(start_node: Start) -> None:
+    first = start_node()
     client = await first.client()
     key = await new_key(client, "aes-256")
     await leave(first, key, 3 * GCM_BLOCK)
     for count in (1, 2, 3):
-        node = start_patient()  # As after a restart: what the one before had in memory is not there.
+        node = start_node()  # As after a restart: what the one before had in memory is not there.
         assert (await encrypt(await node.client(), key)).status == Status.OK
         assert record_of(first, key).gcm_leased == GCM_ENCRYPTIONS - (3 - count) * GCM_BLOCK
     assert (await encrypt(client, key)).status == Status.KEY_USAGE
 
 
-async def test_encryptions_with_the_callers_own_nonce_count_as_well(start_patient: Start) -> None:
-    node = start_patient()
+async def test_encryptions_with_the_callers_own_nonce_count_as_well(start_node: Start) -> None:
+    node = start_node()
     client = await node.client()
     key = await new_key(client, "aes-256", Policy(int(PolicyFlag.CALLER_IV)))
     parameters = msgspec.Raw(encode_body(GcmParameters(bytes(12))))
@@ -150,8 +150,8 @@ async def test_encryptions_with_the_callers_own_nonce_count_as_well(start_patien
     assert lease_of(node, key).left == GCM_BLOCK - 1
 
 
-async def test_a_key_disabled_while_its_first_encryption_waits_does_not_encrypt(start_patient: Start) -> None:
-    node = start_patient()
+async def test_a_key_disabled_while_its_first_encryption_waits_does_not_encrypt(start_node: Start) -> None:
+    node = start_node()
     client, owner = await node.client(), await node.client()
     key = await new_key(client, "aes-256")
     waits = asyncio.ensure_future(encrypt(client, key))
@@ -161,9 +161,9 @@ async def test_a_key_disabled_while_its_first_encryption_waits_does_not_encrypt(
     assert (await encrypt(client, key)).status == Status.KEY_DISABLED
 
 
-async def test_what_destroyed_keys_had_left_is_forgotten(start_patient: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_destroyed_keys_had_left_is_forgotten(start_node: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encryption_leases, "SPARE_LEASES", 0)
-    node = start_patient()
+    node = start_node()
     client = await node.client()
     kept, *gone = [await new_key(client, "aes-256") for _ in range(4)]
     for key in (kept, *gone):

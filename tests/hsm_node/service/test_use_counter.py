@@ -34,8 +34,8 @@ async def at_once(clients: list[Any], key: bytes, numbers: list[int]) -> Counter
     return statuses
 
 
-async def test_nodes_that_race_for_the_last_uses_never_make_one_too_many(start_patient: Start) -> None:
-    nodes = [start_patient() for _ in range(NODES)]
+async def test_nodes_that_race_for_the_last_uses_never_make_one_too_many(start_node: Start) -> None:
+    nodes = [start_node() for _ in range(NODES)]
     clients = [await node.client() for node in nodes]
     key = await new_key(clients[0], "ec-p256", Policy(max_uses=25))
     statuses = await at_once(clients, key, list(range(1, 61)))
@@ -44,8 +44,8 @@ async def test_nodes_that_race_for_the_last_uses_never_make_one_too_many(start_p
     assert sum(node.keystore.meter.counter.refused for node in nodes) == 35
 
 
-async def test_a_use_sent_again_is_made_again_and_counted_once_whichever_node_it_reaches(start_patient: Start) -> None:
-    nodes = [start_patient() for _ in range(2)]
+async def test_a_use_sent_again_is_made_again_and_counted_once_whichever_node_it_reaches(start_node: Start) -> None:
+    nodes = [start_node() for _ in range(2)]
     one, two = [await node.client() for node in nodes]
     key = await new_key(one, "ec-p256", Policy(max_uses=2))
     for client in (one, two, one):
@@ -57,8 +57,8 @@ async def test_a_use_sent_again_is_made_again_and_counted_once_whichever_node_it
     assert (await sign(two, key, b"data", 7)).status == Status.OK, "at the limit it is still known"
 
 
-async def test_one_operation_id_does_not_pass_for_two_uses(start_patient: Start, text_of: TextOf) -> None:
-    node = start_patient()
+async def test_one_operation_id_does_not_pass_for_two_uses(start_node: Start, text_of: TextOf) -> None:
+    node = start_node()
     client = await node.client()
     key = await new_key(client, "ec-p256", Policy(max_uses=1))
     assert (await sign(client, key, b"one", 7)).status == Status.OK
@@ -68,8 +68,8 @@ async def test_one_operation_id_does_not_pass_for_two_uses(start_patient: Start,
     assert not refused.flags & Flag.NOT_EXECUTED
 
 
-async def test_a_use_without_an_operation_id_is_refused_and_not_counted(start_patient: Start, text_of: TextOf) -> None:
-    node = start_patient()
+async def test_a_use_without_an_operation_id_is_refused_and_not_counted(start_node: Start, text_of: TextOf) -> None:
+    node = start_node()
     client = await node.client()
     key = await new_key(client, "ec-p256", Policy(max_uses=1))
     refused = await sign(client, key, b"one", 0)
@@ -80,8 +80,8 @@ async def test_a_use_without_an_operation_id_is_refused_and_not_counted(start_pa
     assert (await sign(client, unlimited, b"one", 0)).status == Status.OK
 
 
-async def test_verifying_costs_nothing(start_patient: Start) -> None:
-    node = start_patient()
+async def test_verifying_costs_nothing(start_node: Start) -> None:
+    node = start_node()
     client = await node.client()
     key = await new_key(client, "ec-p256", Policy(max_uses=1))
     signature = decode_body(SignResult, (await sign(client, key, b"data", 1)).body).signature
@@ -92,8 +92,8 @@ async def test_verifying_costs_nothing(start_patient: Start) -> None:
 
 
 @pytest.mark.parametrize(("key_type", "data_bytes"), [("rsa-2048", 10), ("ec-p256", 200_000)])
-async def test_uses_that_need_a_session_count_as_well(start_patient: Start, key_type: str, data_bytes: int) -> None:
-    node = start_patient()
+async def test_uses_that_need_a_session_count_as_well(start_node: Start, key_type: str, data_bytes: int) -> None:
+    node = start_node()
     client = await node.client()
     key = await new_key(client, key_type, Policy(max_uses=2))
     mechanism = ckm.CKM_SHA256_RSA_PKCS if key_type == "rsa-2048" else ckm.CKM_ECDSA_SHA256
@@ -104,8 +104,8 @@ async def test_uses_that_need_a_session_count_as_well(start_patient: Start, key_
     assert [answer.status for answer in answers] == [Status.OK, Status.OK, Status.OK, Status.KEY_USAGE]
 
 
-async def test_without_the_store_no_counted_use_is_made_and_nothing_else_suffers(start_patient: Start) -> None:
-    node = start_patient()
+async def test_without_the_store_no_counted_use_is_made_and_nothing_else_suffers(start_node: Start) -> None:
+    node = start_node()
     client = await node.client()
     key, other = await new_key(client, "ec-p256", Policy(max_uses=2)), await new_key(client, "ec-p256")
     store = FailingStore(node)
@@ -121,15 +121,15 @@ async def test_without_the_store_no_counted_use_is_made_and_nothing_else_suffers
     ]
 
 
-async def test_a_limited_key_that_encrypts_counts_each_encryption(start_patient: Start) -> None:
-    client = await start_patient().client()
+async def test_a_limited_key_that_encrypts_counts_each_encryption(start_node: Start) -> None:
+    client = await start_node().client()
     key = await new_key(client, "aes-256", Policy(max_uses=2))
     answers = [await encrypt(client, key, operation_id=number) for number in (1, 2, 3)]
     assert [answer.status for answer in answers] == [Status.OK, Status.OK, Status.KEY_USAGE]
 
 
-async def test_an_owner_stops_a_key_that_all_nodes_use_as_fast_as_they_can(start_patient: Start) -> None:
-    nodes = [start_patient() for _ in range(NODES)]
+async def test_an_owner_stops_a_key_that_all_nodes_use_as_fast_as_they_can(start_node: Start) -> None:
+    nodes = [start_node() for _ in range(NODES)]
     clients = [await node.client() for node in nodes]
     owner = await nodes[0].client()
     key = await new_key(owner, "ec-p256", Policy(max_uses=1_000_000))
@@ -154,8 +154,8 @@ async def test_an_owner_stops_a_key_that_all_nodes_use_as_fast_as_they_can(start
     assert set(done) <= {Status.OK, Status.KEY_DISABLED}
 
 
-async def test_a_use_that_waits_while_its_key_is_disabled_is_not_made(start_patient: Start) -> None:
-    node = start_patient()
+async def test_a_use_that_waits_while_its_key_is_disabled_is_not_made(start_node: Start) -> None:
+    node = start_node()
     client = await node.client()
     key = await new_key(client, "ec-p256", Policy(max_uses=100))
     change = node.store.change
@@ -172,8 +172,8 @@ async def test_a_use_that_waits_while_its_key_is_disabled_is_not_made(start_pati
     assert record_of(node, key).uses == 0
 
 
-async def test_a_rotated_key_counts_anew_and_its_predecessor_goes_on_counting(start_patient: Start) -> None:
-    node = start_patient()
+async def test_a_rotated_key_counts_anew_and_its_predecessor_goes_on_counting(start_node: Start) -> None:
+    node = start_node()
     client = await node.client()
     old, new = await new_key(client, "ec-p256", Policy(max_uses=1)), os.urandom(16)
     assert (await sign(client, old, b"one", 1)).status == Status.OK
@@ -183,8 +183,8 @@ async def test_a_rotated_key_counts_anew_and_its_predecessor_goes_on_counting(st
     assert (record_of(node, old).uses, record_of(node, new).uses) == (1, 1)
 
 
-async def test_a_destroyed_key_is_not_found_by_its_uses(start_patient: Start) -> None:
-    client = await start_patient().client()
+async def test_a_destroyed_key_is_not_found_by_its_uses(start_node: Start) -> None:
+    client = await start_node().client()
     key = await new_key(client, "ec-p256", Policy(max_uses=5))
     await sign(client, key, b"one", 1)
     await client.call(Opcode.DESTROY_KEY, DestroyKey(key), operation_id=2)
