@@ -91,3 +91,21 @@ def open_envelope(prefixes: Mapping[int, bytes], data: bytes, keyring: Keyring) 
     if not version:
         raise RecordError(Reason.CHANGED, "it was changed, or made under another master key")
     return Opened(envelope.format, envelope.body, version)
+
+
+def check_place(found_cluster_id: bytes, cluster_id: bytes, right_name: bytes, name: bytes) -> None:
+    """Refuse an authentic record that is not where it belongs.
+
+    Args:
+        found_cluster_id: that the record states.
+        cluster_id: of the store.
+        right_name: that the store has for what the record is about.
+        name: under which it was found.
+
+    Raises:
+        RecordError: it belongs to another cluster, or was moved.
+    """
+    if found_cluster_id != cluster_id:
+        raise RecordError(Reason.CLUSTER, "it belongs to another cluster")
+    if right_name != name:
+        raise RecordError(Reason.MOVED, "it was moved here from another name")

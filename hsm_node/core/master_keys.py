@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from hsm_node.core.envelopes import MALFORMED, Reason, RecordError, open_envelope, seal_envelope
+from hsm_node.core.envelopes import MALFORMED, Reason, RecordError, check_place, open_envelope, seal_envelope
 from hsm_node.core.keyring import Keyring
 
 MASTER_KEYS_FORMAT: Final = 5
@@ -61,10 +61,7 @@ def open_master_keys(data: bytes, name: bytes, cluster_id: bytes, keyring: Keyri
         record = _decoder.decode(body)
     except MALFORMED:
         raise RecordError(Reason.MALFORMED, "its fields are not those of what a node says of master keys") from None
-    if record.cluster_id != cluster_id:
-        raise RecordError(Reason.CLUSTER, "it belongs to another cluster")
-    if keyring.master_keys_name(record.node) != name:
-        raise RecordError(Reason.MOVED, "it was moved here from another name")
+    check_place(record.cluster_id, cluster_id, keyring.master_keys_name(record.node), name)
     return record
 
 

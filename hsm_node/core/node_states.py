@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from hsm_node.core.envelopes import MALFORMED, Reason, RecordError, open_envelope, seal_envelope
+from hsm_node.core.envelopes import MALFORMED, Reason, RecordError, check_place, open_envelope, seal_envelope
 from hsm_node.core.keyring import Keyring
 from hsm_node.core.records import remembered
 
@@ -61,10 +61,7 @@ def open_node_state(data: bytes, name: bytes, cluster_id: bytes, keyring: Keyrin
         record = _decoder.decode(body)
     except MALFORMED:
         raise RecordError(Reason.MALFORMED, "its fields are not those of a node's state") from None
-    if record.cluster_id != cluster_id:
-        raise RecordError(Reason.CLUSTER, "it belongs to another cluster")
-    if keyring.node_name(record.node) != name:
-        raise RecordError(Reason.MOVED, "it was moved here from another name")
+    check_place(record.cluster_id, cluster_id, keyring.node_name(record.node), name)
     return record
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from hsm_node.core.envelopes import MALFORMED, Reason, RecordError, open_envelope, seal_envelope
+from hsm_node.core.envelopes import MALFORMED, Reason, RecordError, check_place, open_envelope, seal_envelope
 from hsm_node.core.keyring import Keyring
 from hsm_node.core.tombstones import Place
 from hsm_wire.messages import U32
@@ -85,8 +85,5 @@ def open_object(data: bytes, name: bytes, cluster_id: bytes, keyring: Keyring) -
         record = _decoder.decode(keyring.decrypt(body, version))
     except (*MALFORMED, ValueError):  # ValueError: shorter than an IV.
         raise RecordError(Reason.MALFORMED, "its fields are not those of an object") from None
-    if record.cluster_id != cluster_id:
-        raise RecordError(Reason.CLUSTER, "it belongs to another cluster")
-    if keyring.object_name(record.partition, record.object_id) != name:
-        raise RecordError(Reason.MOVED, "it was moved here from another name")
+    check_place(record.cluster_id, cluster_id, keyring.object_name(record.partition, record.object_id), name)
     return record

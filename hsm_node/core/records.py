@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import msgspec
 
-from hsm_node.core.envelopes import MALFORMED, Reason, RecordError, open_envelope, seal_envelope
+from hsm_node.core.envelopes import MALFORMED, Reason, RecordError, check_place, open_envelope, seal_envelope
 from hsm_node.core.keyring import Keyring
 from hsm_wire.messages import U32, KeyInfo, Policy
 
@@ -153,10 +153,7 @@ def open_record(data: bytes, name: bytes, cluster_id: bytes, keyring: Keyring) -
         record = _decoder.decode(body if number == CLEAR_FORMAT else keyring.decrypt(body, version))
     except (*MALFORMED, ValueError):  # ValueError: shorter than an IV.
         raise RecordError(Reason.MALFORMED, "its fields are not those of a record") from None
-    if record.cluster_id != cluster_id:
-        raise RecordError(Reason.CLUSTER, "it belongs to another cluster")
-    if keyring.name(record.partition, record.key_id) != name:
-        raise RecordError(Reason.MOVED, "it was moved here from another name")
+    check_place(record.cluster_id, cluster_id, keyring.name(record.partition, record.key_id), name)
     return record
 
 

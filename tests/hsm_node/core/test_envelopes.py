@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from hsm_node.core.envelopes import Reason, RecordError, format_of, open_envelope, seal_envelope
+from hsm_node.core.envelopes import Reason, RecordError, check_place, format_of, open_envelope, seal_envelope
 from hsm_node.core.keyring import Keyring
 
 PREFIXES = {1: b"one", 2: b"two"}
@@ -36,3 +36,13 @@ def test_what_is_no_envelope_of_ours_is_refused(keyring: Keyring, data: bytes, r
 @pytest.mark.parametrize("data", [b"", b"\x93", b"\x92\x02", b"\x93\xcd\x01\x00", b"\x93\xc4"])
 def test_what_is_no_envelope_has_no_format(data: bytes) -> None:
     assert format_of(data) == 0
+
+
+@pytest.mark.parametrize(
+    ("found", "reason"), [((b"other", b"name"), Reason.CLUSTER), ((b"cluster", b"another name"), Reason.MOVED)]
+)
+def test_a_record_that_is_not_where_it_belongs_is_refused(found: tuple[bytes, bytes], reason: Reason) -> None:
+    check_place(b"cluster", b"cluster", b"name", b"name")
+    with pytest.raises(RecordError) as refused:
+        check_place(found[0], b"cluster", found[1], b"name")
+    assert refused.value.reason is reason
