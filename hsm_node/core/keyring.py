@@ -44,6 +44,7 @@ class Keyring:
             chance: makes that many random bytes.
         """
         self._held = {version: DerivedKeys(master_key)}
+        # Replaced, never changed: threads unwrap and compare MACs meanwhile.
         self._chance = chance
         self.version = version
         """Of the master key that new records are sealed and wrapped under."""
@@ -77,7 +78,7 @@ class Keyring:
         """Hold one more, for opening; `use` makes it the one for new records."""
         if version in self._held or len(self._held) == MAX_MASTER_KEYS:
             raise ValueError(f"a keyring holds at most {MAX_MASTER_KEYS} master keys, each of another version")
-        self._held[version] = DerivedKeys(master_key)
+        self._held = {**self._held, version: DerivedKeys(master_key)}
 
     def use(self, version: int) -> None:
         """Seal and wrap under that master key from now on."""
@@ -88,7 +89,7 @@ class Keyring:
         """Forget a master key that nothing is sealed under any more."""
         if version == self.version:
             raise ValueError("the master key that is in use cannot be dropped")
-        self._held.pop(version, None)
+        self._held = {held: keys for held, keys in self._held.items() if held != version}
 
     def renumber(self, version: int, right: int) -> None:
         """Correct all versions by what the store says of one: a key's file does not know how often it was rotated.

@@ -110,8 +110,8 @@ class SqliteStore:
         with self._writing:
             self._check_file()
             try:
-                return schema.version_in_use(self._writer, keyring)
-            except (sqlite3.Error, msgspec.ValidationError) as error:
+                return self._version_in_use(keyring)
+            except sqlite3.Error as error:
                 raise StoreError(str(error)) from None
 
     def reseal(self, keyring: Keyring, version: int, unchanged: Mapping[bytes, int]) -> bool:
@@ -138,9 +138,18 @@ class SqliteStore:
             row = self._read(name)
             if row is None or row.revision != revision:
                 return False
-        if schema.version_in_use(self._writer, keyring) < record.master_key_version:
+        version = self._version_in_use(keyring)
+        if not version:  # Nothing is put over what cannot be opened: it may be newer, or a sign of an attack.
+            raise StoreError("its check record is damaged, or under a master key that this node does not hold")
+        if version < record.master_key_version:
             schema.write_check_record(self._writer, record, keyring)
         return True
+
+    def _version_in_use(self, keyring: Keyring) -> int:
+        try:
+            return schema.version_in_use(self._writer, keyring)
+        except msgspec.ValidationError as error:
+            raise StoreError(f"its check record has not the form of one ({error})") from None
 
     def _create(self, name: bytes, data: bytes) -> Row:
         found = self._read(name)

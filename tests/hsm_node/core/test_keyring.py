@@ -106,3 +106,17 @@ def test_encrypted_attributes_open_under_the_master_key_that_made_them(keyring: 
     assert b"attributes" not in body
     assert keyring.encrypt(b"attributes") != body
     assert keyring.decrypt(body, 1) == b"attributes"
+
+
+def test_a_thread_that_compares_is_not_disturbed_when_a_master_key_is_forgotten(
+    keyring: Keyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keyring.hold(b"2" * 32, 2)
+
+    def compare(_one: bytes, _other: bytes) -> bool:
+        keyring.drop(2)
+        return False
+
+    monkeypatch.setattr("hmac.compare_digest", compare)
+    assert keyring.mac_version(b"message", b"mac") == 0
+    assert keyring.versions == [1]

@@ -1,3 +1,4 @@
+import contextlib
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -6,7 +7,7 @@ import pytest
 
 from hsm_daemon.errors import StartError
 from hsm_node.core.keyring import Keyring
-from hsm_node.store.base import Row
+from hsm_node.store.base import Row, StoreError
 from hsm_node.store.check_record import ClusterRow
 from hsm_node.store.sqlite import SqliteStore
 
@@ -180,6 +181,19 @@ def test_the_master_key_can_be_replaced_and_the_store_says_which_version_it_has(
     successor = Keyring(b"2" * 32)
     SqliteStore(path, "dev", successor).close()
     assert (successor.version, successor.name(1, b"k")) == (2, name)
+
+
+@pytest.mark.parametrize("damage", ["mac = x'00'", "naming_key = 'text'"])
+def test_no_check_record_is_put_over_one_that_does_not_open(path: Path, keyring: Keyring, damage: str) -> None:
+    keyring.hold(b"2" * 32, 2)
+    store = SqliteStore(path, "dev", keyring)
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as intruder:
+        intruder.execute(f"UPDATE cluster SET {damage}")
+        damaged = intruder.execute("SELECT * FROM cluster").fetchone()
+        with pytest.raises(StoreError, match="check record"):
+            store.reseal(keyring, 2, {})
+        assert intruder.execute("SELECT * FROM cluster").fetchone() == damaged
+    store.close()
 
 
 def test_a_successor_given_as_the_first_master_key_is_refused(path: Path) -> None:
