@@ -8,8 +8,6 @@ from hsm_wire.statuses import Status
 PEOPLE: Final = frozenset({"use", "manage", "audit", "operate"})
 """Roles that can be granted."""
 _READING: Final = ("DESCRIBE", "FIND", "READ")
-OWNERS: Final = {Opcode.STATUS}
-"""Answered by the proxy itself."""
 
 
 class Somebody(NamedTuple):
