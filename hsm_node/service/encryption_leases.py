@@ -35,7 +35,7 @@ class _Lease:
         self.left = 0
         self.retry_at = 0.0
         """Not before then is the next block taken ahead of time."""
-        self.waiting: list[asyncio.Future[None]] | None = None
+        self.waiting: set[asyncio.Future[None]] | None = None
         """Who waits for the renewal that is going on; None: there is none."""
 
 
@@ -75,14 +75,17 @@ class EncryptionLeases:
         while not lease.left:
             if lease.waiting is None:
                 self._renew(place, lease)
-            assert lease.waiting is not None  # a renewal that has begun
+            waiting = lease.waiting
+            assert waiting is not None  # a renewal that has begun
             renewed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            lease.waiting.append(renewed)
+            waiting.add(renewed)
             try:
                 await renewed
             except Refusal as refusal:
                 self.refused += refusal.status is Status.KEY_USAGE
                 raise
+            finally:
+                waiting.discard(renewed)
         lease.left -= 1
 
     def sweep(self) -> None:
@@ -99,7 +102,7 @@ class EncryptionLeases:
             self._renew((record.partition, record.key_id), lease)
 
     def _renew(self, place: Place, lease: _Lease) -> None:
-        lease.waiting = []
+        lease.waiting = set()
         spawn(self._renewed(place, lease), "encryptions of a key")
 
     async def _renewed(self, place: Place, lease: _Lease) -> None:
@@ -111,7 +114,7 @@ class EncryptionLeases:
         except Exception as raised:  # noqa: BLE001 - whoever waits hears of it, whatever it is
             error = raised
             lease.retry_at = clock.monotonic() + RETRY_S
-        waiting, lease.waiting = lease.waiting or [], None
+        waiting, lease.waiting = lease.waiting or set(), None
         for renewed in waiting:
             if renewed.done():
                 continue

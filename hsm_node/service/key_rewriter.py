@@ -59,7 +59,7 @@ class KeyRewriter:
         Raises:
             Refusal: not done, or nobody knows whether it was; whatever waits for it did not happen.
         """
-        async with self._turns.turn(place):
+        async with self._turns.turn(place, deadline):
             for _ in range(MAX_REWRITE_TRIES):
                 entry = self._follower.lookup(*place)
                 record = live_record(entry)

@@ -44,7 +44,7 @@ class KeyWriter(RowWriter[Record]):
         self, request: Request, record_id: bytes, body: msgspec.Struct, change: Callable[[Record, bytes], Record]
     ) -> Entry:
         """Return the entry of a key after a change, in turn with those who count its uses."""
-        async with self._turns.turn((request.principal.partition, record_id)):
+        async with self._turns.turn((request.principal.partition, record_id), request.deadline):
             return await super().change(request, record_id, body, change)
 
     async def create(

@@ -4,6 +4,7 @@ Uses of one key wait in one line at each node, and go to the store several at a 
 """
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable
 
@@ -75,7 +76,12 @@ class UseCounter:
             line = self._lines[place] = deque()
             spawn(self._serve(place, line), "uses of a key")
         line.append(use)
-        await use.ended
+        try:
+            await use.ended
+        except asyncio.CancelledError:  # Nobody waits for it any more: they must not pile up before a store that hangs.
+            with contextlib.suppress(ValueError):  # On its way already.
+                line.remove(use)
+            raise
 
     async def _serve(self, place: Place, line: deque[_Use]) -> None:
         while line:

@@ -11,6 +11,7 @@ from counted_keys import PARTITION, FailingStore, encrypt, new_key, record_of, s
 
 from hsm_daemon import clock
 from hsm_node.backends.software import IMPLEMENTED, SoftwareBackend
+from hsm_node.core.use_limits import KEPT_USES
 from hsm_wire import mechanisms as ckm
 from hsm_wire.frames import Frame
 from hsm_wire.kinds import Flag
@@ -164,6 +165,28 @@ async def test_who_waits_for_a_slow_store_is_told_in_time_that_nothing_was_done(
     assert (await encrypt(client, secret)).status == Status.OK
     assert (await client.call(Opcode.SIGN, body, operation_id=1)).status == Status.OK
     assert record_of(node, key).uses == 1, "counted too late, it is known when it is sent again"
+
+
+async def test_uses_that_were_given_up_do_not_pile_up_before_a_store_that_hangs(start_node: Start) -> None:
+    node = start_node("counting_s = 0.05")
+    client = await node.client()
+    key, secret = await new_key(client, "ec-p256", Policy(max_uses=20)), await new_key(client, "aes-256")
+    free, change, meter = threading.Event(), node.store.change, node.keystore.meter
+
+    def slow(*arguments: Any) -> Any:
+        free.wait(20)
+        return change(*arguments)
+
+    node.store.change = slow
+    for number in range(1, 11):
+        client.request(Opcode.SIGN, Sign(key, ckm.CKM_ECDSA_SHA256, NIL, b"data"), operation_id=number)
+        client.request(Opcode.ENCRYPT, Encrypt(secret, ckm.CKM_AES_GCM, NIL, b"data"))
+    assert {(await client.frame()).status for _ in range(20)} == {Status.STORE_UNAVAILABLE}
+    assert [list(line) for line in meter.counter._lines.values()] == [[]]
+    assert [lease.waiting for lease in meter.encryptions._leases.values()] == [set()]
+    free.set()
+    assert (await sign(client, key, b"data", 20)).status == Status.OK
+    assert record_of(node, key).uses <= KEPT_USES + 1, "those of the writing that hung count, no others"
 
 
 @pytest.mark.usefixtures("padded")
