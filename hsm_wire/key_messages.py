@@ -19,9 +19,9 @@ class Policy(Body, frozen=True):
     """Seconds since 1970; 0 = no bound."""
     not_after: U63 = 0
     max_uses: U63 = 0
-    """Uses of the secret part over the key's life; 0 = no limit. May only shrink. All uses count but VERIFY, ENCAPSULATE,
-    and ENCRYPT and WRAP with an RSA key; that the key itself is wrapped counts too. A limit that is set later counts from
-    then on; a key that is rotated hands its limit on, and the new one counts anew."""
+    """Uses of the secret part over the key's life; 0 = no limit. May only shrink. All uses count but VERIFY,
+    ENCAPSULATE, and ENCRYPT and WRAP with an RSA key; that the key itself is wrapped counts too. A limit that is set
+    later counts from then on; a key that is rotated hands its limit on, and the new one counts anew."""
     destruction_wait_s: Annotated[int, msgspec.Meta(ge=0, le=limits.MAX_DESTRUCTION_WAIT_S)] = 0
     """Seconds that a destruction waits at least, the key disabled and the destruction revocable. May only grow."""
 
