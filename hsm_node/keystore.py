@@ -4,10 +4,12 @@ from typing import Final
 
 from hsm_cluster.cluster import Cluster
 from hsm_daemon import clock
+from hsm_node.backends.base import Backend
 from hsm_node.backends.software import SoftwareBackend
 from hsm_node.config import NodeConfig
 from hsm_node.core.key_table import KeyTable
 from hsm_node.core.keyring import Keyring
+from hsm_node.core.object_records import ObjectRecord
 from hsm_node.core.object_table import ObjectTable
 from hsm_node.core.rotation import Turn
 from hsm_node.core.window import Window
@@ -26,7 +28,7 @@ from hsm_node.service.master_key_rows import MasterKeyRows
 from hsm_node.service.master_keys import MasterKeys
 from hsm_node.service.node_state_rows import NodeStateRows
 from hsm_node.service.object_operations import ObjectOperations
-from hsm_node.service.record_rows import key_rows, object_rows
+from hsm_node.service.record_rows import RecordRows, key_rows, object_rows
 from hsm_node.service.rewrapping import Rewrapping
 from hsm_node.service.row_writer import RowWriter
 from hsm_node.service.service import Service
@@ -78,16 +80,7 @@ class Keystore:
         said = MasterKeyRows(keyring, store.cluster_id)
         self.follower = Follower(store, keyring, keys, self.node_states, objects, said, ledger=ledger)
         self.checks = Checks(backend, self.sessions, self.failures)
-        self.administration = Administration(
-            cluster.name,
-            lambda: self.nodes,
-            self.follower,
-            self.node_states,
-            keyring,
-            store,
-            self.writer,
-            self.failures,
-        )
+        self.administration = self._administration(cluster.name)
         turns = Turns()
         writer = KeyWriter(self.follower, keys, keyring, store, self.writer, turns)
         self.rewriter = KeyRewriter(self.follower, keyring, store, self.writer, turns, self.failures)
@@ -95,49 +88,15 @@ class Keystore:
         self.destructions = Destructions(self.table, self.follower, keyring, store, self.writer)
         turn = Turn(self.nodes.index(config.name))
         self.rewrapping = Rewrapping(self.follower, keyring, store, self.writer, turn, limits.rewraps_per_s)
-        self.master_keys = MasterKeys(
-            config.name,
-            lambda: self.nodes,
-            self.follower,
-            said,
-            keyring,
-            store,
-            self.writer,
-            self.rewrapping,
-            self.failures,
-        )
+        self.master_keys = self._master_keys(config.name, said)
         legacy_tests = cluster.package.name == "sandbox"
         self.service = Service(
             self.follower,
             General(cluster.name, config.name, backend),
             KeyUses(self.follower, backend, self.sessions, self.meter, self.failures),
-            KeyRecords(
-                self.table,
-                self.follower,
-                backend,
-                writer,
-                generation=self.generation,
-                sessions=self.sessions,
-                failures=self.failures,
-                legacy_tests=legacy_tests,
-            ),
-            KeyMakers(
-                self.follower,
-                backend,
-                writer,
-                sessions=self.sessions,
-                meter=self.meter,
-                failures=self.failures,
-                legacy_tests=legacy_tests,
-            ),
-            ObjectOperations(
-                self.objects,
-                objects,
-                self.follower,
-                RowWriter(self.follower, objects, keyring, store, self.writer),
-                self.failures,
-                partition_bytes=limits.object_bytes,
-            ),
+            self._key_records(backend, writer, legacy_tests=legacy_tests),
+            self._key_makers(backend, writer, legacy_tests=legacy_tests),
+            self._object_operations(objects, limits.object_bytes),
             self.checks,
             self.administration,
             self.master_keys,
@@ -164,3 +123,59 @@ class Keystore:
         """End the threads. The store and the recorder are closed by who opened them."""
         for pool in (self.sessions, self.generation, self.writer):
             pool.close()
+
+    # Parts of many parts
+
+    def _administration(self, cluster: str) -> Administration:
+        return Administration(
+            cluster,
+            lambda: self.nodes,
+            self.follower,
+            self.node_states,
+            self.keyring,
+            self.store,
+            self.writer,
+            self.failures,
+        )
+
+    def _master_keys(self, node: str, said: MasterKeyRows) -> MasterKeys:
+        return MasterKeys(
+            node,
+            lambda: self.nodes,
+            self.follower,
+            said,
+            self.keyring,
+            self.store,
+            self.writer,
+            self.rewrapping,
+            self.failures,
+        )
+
+    def _key_records(self, backend: Backend, writer: KeyWriter, *, legacy_tests: bool) -> KeyRecords:
+        return KeyRecords(
+            self.table,
+            self.follower,
+            backend,
+            writer,
+            generation=self.generation,
+            sessions=self.sessions,
+            failures=self.failures,
+            legacy_tests=legacy_tests,
+        )
+
+    def _key_makers(self, backend: Backend, writer: KeyWriter, *, legacy_tests: bool) -> KeyMakers:
+        return KeyMakers(
+            self.follower,
+            backend,
+            writer,
+            sessions=self.sessions,
+            meter=self.meter,
+            failures=self.failures,
+            legacy_tests=legacy_tests,
+        )
+
+    def _object_operations(self, rows: RecordRows[ObjectRecord], partition_bytes: int) -> ObjectOperations:
+        writer = RowWriter(self.follower, rows, self.keyring, self.store, self.writer)
+        return ObjectOperations(
+            self.objects, rows, self.follower, writer, self.failures, partition_bytes=partition_bytes
+        )
