@@ -133,15 +133,6 @@ def _with_current_material(record: Record, keyring: Keyring) -> Record:
     return msgspec.structs.replace(record, wrapped=keyring.wrap(material), master_key_version=keyring.version)
 
 
-def sealed_under(data: bytes, keyring: Keyring) -> int:
-    """Return the version of the master key that a record was sealed under, which may differ from its material's.
-
-    Raises:
-        RecordError: it is not authentic.
-    """
-    return open_envelope(PREFIXES, data, keyring).version
-
-
 def open_record(data: bytes, name: bytes, cluster_id: bytes, keyring: Keyring) -> Record:
     """Return the record that the store has under `name`.
 

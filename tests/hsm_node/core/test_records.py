@@ -16,8 +16,8 @@ from hsm_node.core.records import (
     resealed_record,
     rewritten_record,
     seal_record,
-    sealed_under,
 )
+from hsm_node.core.resealing import sealed_version
 from hsm_wire.messages import Policy
 
 Make = Callable[..., Record]
@@ -138,7 +138,7 @@ def test_a_record_opens_under_either_master_key_and_says_which(keyring: Keyring,
     keyring.use(2)
     new = seal_record(record, keyring)
     assert opened(old, keyring) == record
-    assert (sealed_under(old, keyring), sealed_under(new, keyring)) == (1, 2)
+    assert (sealed_version(old, keyring), sealed_version(new, keyring)) == (1, 2)
     assert keyring.unwrap(record.wrapped, 32, record.master_key_version) == b"m" * 32
     keyring.drop(1)
     with pytest.raises(RecordError, match="another master key"):
