@@ -1,5 +1,6 @@
 """Requests that two partitions send: few ids, labels and materials, the same for both, so that they always meet."""
 
+import reprlib
 from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final, NamedTuple
@@ -40,11 +41,18 @@ class Last(NamedTuple):
     field: str
 
 
+_SHORT = reprlib.Repr()
+_SHORT.maxdict, _SHORT.maxother = 20, 16
+
+
 class Asked(NamedTuple):
     """A request as it is drawn."""
 
     opcode: int
     fields: Mapping[str, Any]
+
+    def __repr__(self) -> str:  # In short: Hypothesis refuses to print what is too long, and has another way to it.
+        return f"Asked({self.opcode:#06x}, {_SHORT.repr(dict(self.fields))})"
 
 
 def material(name: str) -> bytes:

@@ -18,6 +18,7 @@ import pytest
 from hsm_daemon import clock
 from hsm_node import keystore as keystore_module
 from hsm_node.backends import private_keys, software
+from hsm_node.backends.post_quantum import MlKemKey
 from hsm_node.backends.self_test import Outcome
 from hsm_node.backends.software import IMPLEMENTED, SoftwareBackend
 from hsm_node.config import load_node_config
@@ -112,16 +113,27 @@ def made_key(name: str) -> Any:
     return _generated(software.KEY_TYPES[name])
 
 
+def encapsulated(key: MlKemKey, mechanism: int) -> tuple[bytes, bytes]:
+    """Return the one ciphertext and secret of that key: keys are made of the secret, and at work in what follows."""
+    place = key._public.public_bytes_raw()
+    if place not in _encapsulated:
+        _encapsulated[place] = _encapsulate(key, mechanism)
+    return _encapsulated[place]
+
+
+_encapsulated: dict[bytes, tuple[bytes, bytes]] = {}
+_encapsulate = MlKemKey.encapsulate
 _generated = private_keys.generated
 _urandom = os.urandom
 
 
 def without_chance(patch: pytest.MonkeyPatch) -> None:
-    """Take threads, time and the generation of private keys out of nodes that are made from now on."""
+    """Take threads, time, and chance for private keys and secrets out of nodes that are made from now on."""
     patch.setattr(keystore_module, "Pool", InlinePool)
     patch.setattr(keystore_module, "SoftwareBackend", lambda ring: Counted("back end", CountedBackend(ring)))
     patch.setattr(software, "own_outcome", lambda: Outcome(IMPLEMENTED, ()))
     patch.setattr(private_keys, "generated", lambda key_type: made_key(key_type.name))
+    patch.setattr(MlKemKey, "encapsulate", encapsulated)
     patch.setattr(clock, "now", lambda: World.now_s)
     patch.setattr(clock, "monotonic", lambda: World.now_s - START_S + 1000.0)
 
