@@ -57,8 +57,8 @@ soak: setup-dev
 	@$(BIN)/python tests/system/soak.py --seconds $(or $(SECONDS),3600) $(if $(SIMULATION),--simulation) $(ARGS)
 
 lint: setup-dev
-	@$(BIN)/ruff check --quiet .
-	@$(BIN)/ruff format --quiet --check . || { echo "redoubt: run make format" >&2; exit 1; }
+	@$(BIN)/ruff check --no-cache --quiet .
+	@$(BIN)/ruff format --no-cache --quiet --check . || { echo "redoubt: run make format" >&2; exit 1; }
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/mypy --no-error-summary tools/*.py
 	@$(BIN)/mypy --no-error-summary -p bench

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from cryptography.hazmat.primitives.asymmetric import ed448, ed25519, x25519
+from published.case import PUBLIC, Case, made_and_verified
+from published.forms import FOLDER, blocks, ec_material, number, pkcs8, unhex
 
 from hsm_wire import mechanisms as ckm
 from hsm_wire import parameters as p
 from hsm_wire.statuses import Status
 from hsm_wire.usages import Usage
-from published.case import PUBLIC, Case, made_and_verified
-from published.forms import FOLDER, blocks, ec_material, number, pkcs8, unhex
 
 ECDSA = "asymmetric/ECDSA/"
 NAMED = {"P-256": "ec-p256", "P-384": "ec-p384", "P-521": "ec-p521", "K-256": "ec-secp256k1"}

@@ -3,12 +3,13 @@
 import hashlib
 from collections.abc import Iterator
 
+from published.case import PUBLIC, Case
+from published.forms import counted, kept, seed_material, unhex
+
 from hsm_wire import mechanisms as ckm
 from hsm_wire import parameters as p
 from hsm_wire.key_types import KEY_TYPES
 from hsm_wire.usages import Usage
-from published.case import PUBLIC, Case
-from published.forms import counted, kept, seed_material, unhex
 
 KEMS_OF_ONE_KIND = 100
 """Of each file's 1000, whose keys and ciphertexts are all random."""

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 
+from published.case import PUBLIC, Case, made_and_verified
+from published.forms import Block, blocks, counted, labelled, number, rsa_material, unhex
+
 from hsm_wire import mechanisms as ckm
 from hsm_wire import parameters as p
 from hsm_wire.statuses import Status
 from hsm_wire.usages import Usage
-from published.case import PUBLIC, Case, made_and_verified
-from published.forms import Block, blocks, counted, labelled, number, rsa_material, unhex
 
 RSA = "asymmetric/RSA/"
 HASHES = {"SHA256": ckm.CKM_SHA256, "SHA384": ckm.CKM_SHA384, "SHA512": ckm.CKM_SHA512}

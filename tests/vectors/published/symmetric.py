@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 
+from published.case import Case, made_and_verified, target_type
+from published.forms import Block, blocks, unhex
+
 from hsm_wire import mechanisms as ckm
 from hsm_wire import parameters as p
 from hsm_wire.statuses import Status
 from hsm_wire.usages import Usage
-from published.case import Case, made_and_verified, target_type
-from published.forms import Block, blocks, unhex
 
 AES = "ciphers/AES/"
 MIN_HMAC_BYTES = 14

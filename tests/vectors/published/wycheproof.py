@@ -6,16 +6,16 @@ from functools import cache
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-
-from hsm_wire import mechanisms as ckm
-from hsm_wire import parameters as p
-from hsm_wire.statuses import Status
-from hsm_wire.usages import Usage
 from published.case import Case, made_and_verified, target_type
 from published.curves import agreement
 from published.forms import Row, ec_material, kept, seed_material, unhex
 from published.rsa import DIGEST_INFO, EXPONENT, HASHES, MASKS, PKCS1, oaep_case, opened
 from published.symmetric import MIN_HMAC_BYTES, hkdf_keys
+
+from hsm_wire import mechanisms as ckm
+from hsm_wire import parameters as p
+from hsm_wire.statuses import Status
+from hsm_wire.usages import Usage
 
 MIN_SECRET_BYTES = 16
 """Of what keys are derived from."""
