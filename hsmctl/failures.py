@@ -18,6 +18,11 @@ FAILED: Final = 1
 USAGE: Final = 2
 UNREACHABLE: Final = 3
 
+SIGNING_TYPES: Final = "RSA, EC, Ed25519 or Ed448"
+"""Keys that certificates and requests are signed with."""
+PUBLIC_TYPES: Final = "RSA, EC, Ed25519, Ed448, X25519, ML-DSA or ML-KEM"
+"""Keys with a public part."""
+
 _COMMANDS: Final = {
     Status.BAD_REQUEST: "correct that",
     Status.UNKNOWN_OPERATION: "upgrade the cluster",
@@ -94,9 +99,9 @@ def wants_fitting_file() -> Iterator[None]:
 
 
 @contextmanager
-def wants_key_pair(name: str) -> Iterator[None]:
-    """Say which keys would do where one without a public part is named."""
+def wants_key_pair(name: str, types: str = SIGNING_TYPES) -> Iterator[None]:
+    """Say which keys would do, those of `types`, where one without a public part is named."""
     try:
         yield
     except errors.KeyType as error:
-        raise CommandError(f"{name} does not do: {error}; name a key of type RSA, EC, Ed25519 or Ed448") from None
+        raise CommandError(f"{name} does not do: {error}; name a key of type {types}") from None

@@ -100,8 +100,11 @@ def _allow_at_all(record: Record, now_s: float) -> None:
     """Check that the key may be used for anything now."""
     if not record.enabled:
         raise Refusal(Status.KEY_DISABLED, "the key is disabled")
-    if now_s < record.policy.not_before or (record.policy.not_after and now_s > record.policy.not_after):
-        raise Refusal(Status.KEY_DISABLED, "the key is outside its time of validity")
+    policy = record.policy
+    if now_s < policy.not_before:
+        raise Refusal(Status.KEY_DISABLED, "the key's policy has a not_before that is still to come; use another key")
+    if policy.not_after and now_s > policy.not_after:
+        raise Refusal(Status.KEY_DISABLED, "the key's policy has a not_after that has passed; make a new key")
 
 
 def usage_word(usage: Usage) -> str:

@@ -151,7 +151,8 @@ def updated_record(record: Record, update: UpdateKey, mark: bytes) -> Record:
         check_label(update.label)
     usage = record.usage if update.usage is None else update.usage
     if usage & ~record.usage:
-        raise Refusal(Status.BAD_REQUEST, f"usage may only lose bits; the key has {Usage(record.usage)!s}")
+        kept = " ".join(bit.name.lower() for bit in Usage if bit.name and record.usage & bit) or "none"
+        raise Refusal(Status.BAD_REQUEST, f"a usage may only be taken away; the key has {kept}")
     policy = record.policy
     if update.policy is not None:
         policy = update.policy

@@ -7,7 +7,7 @@ from hsm_client.new_keys import NewKey
 from hsmctl.commands.key_changes import destroy, disable, enable, rotate, update
 from hsmctl.commands.key_derivation import decapsulate, derive, encapsulate
 from hsmctl.commands.key_wrapping import unwrap, wrap
-from hsmctl.failures import wants_fitting_file, wants_key_pair
+from hsmctl.failures import PUBLIC_TYPES, wants_fitting_file, wants_key_pair
 from hsmctl.files import raw_output, read_input, write_output
 from hsmctl.key_descriptions import describe, state_of, text_of
 from hsmctl.key_material import material_of
@@ -88,7 +88,7 @@ def public(session: Session, name: str, out: str | None, form: str) -> None:
     Example: hsmctl key public tls --out tls-public.pem
     """
     target = raw_output(out, session.out.as_json) if form == "der" else out or "-"
-    with session.cluster() as cluster, wants_key_pair(name):
+    with session.cluster() as cluster, wants_key_pair(name, PUBLIC_TYPES):
         found = cluster.key(name).public_key()
     encoding = serialization.Encoding.PEM if form == "pem" else serialization.Encoding.DER
     data = found.public_bytes(encoding, serialization.PublicFormat.SubjectPublicKeyInfo)

@@ -4,7 +4,15 @@ import pytest
 
 from hsm_client import errors
 from hsm_wire.statuses import STATUS_TABLE, Status
-from hsmctl.failures import CommandError, advice_for, exit_code_of, line_of, wants_fitting_file, wants_key_pair
+from hsmctl.failures import (
+    PUBLIC_TYPES,
+    CommandError,
+    advice_for,
+    exit_code_of,
+    line_of,
+    wants_fitting_file,
+    wants_key_pair,
+)
 
 
 @pytest.mark.parametrize(
@@ -55,4 +63,6 @@ def test_a_file_that_the_cluster_cannot_take_is_wrong_usage() -> None:
 
 def test_who_names_a_key_without_a_public_part_is_told_which_have_one() -> None:
     with pytest.raises(CommandError, match="tls does not do: none; name a key of type"), wants_key_pair("tls"):
+        raise errors.KeyType("none", status=Status.KEY_TYPE)
+    with pytest.raises(CommandError, match="X25519, ML-DSA or ML-KEM$"), wants_key_pair("tls", PUBLIC_TYPES):
         raise errors.KeyType("none", status=Status.KEY_TYPE)

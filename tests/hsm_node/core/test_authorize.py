@@ -90,6 +90,18 @@ def test_a_key_refuses_what_it_is_not_for(make_record: Make, changes: dict[str, 
     assert refused.value.status is status
 
 
+@pytest.mark.parametrize(
+    ("policy", "text"),
+    [(Policy(not_before=101), "not_before.*; use another"), (Policy(not_after=99), "not_after.*; make a new")],
+    ids=["too early", "too late"],
+)
+def test_who_is_early_or_late_is_told_which_and_what_to_do_where_enabling_does_not_help(
+    make_record: Make, policy: Policy, text: str
+) -> None:
+    with pytest.raises(Refusal, match=text):
+        allow_use(make_record(policy=policy), HMAC, Usage.SIGN, 100)
+
+
 def test_a_key_allows_what_it_is_for(make_record: Make) -> None:
     policy = Policy(mechanisms=[HMAC.number], not_before=1, not_after=100)
     allow_use(make_record(policy=policy), HMAC, Usage.SIGN, 100)

@@ -68,6 +68,12 @@ def test_usages_and_policies_that_give_keys_out_together_are_refused(request_: G
     assert refused.value.status is Status.BAD_REQUEST
 
 
+def test_who_would_add_a_usage_is_told_by_name_what_the_key_has(make_record: Make) -> None:
+    record = make_record(usage=int(Usage.SIGN | Usage.VERIFY))
+    with pytest.raises(Refusal, match="the key has sign verify$"):
+        updated_record(record, UpdateKey(ID, usage=int(Usage.DECRYPT)), b"")
+
+
 def test_a_label_in_any_language_is_taken_also_in_a_change(make_record: Make) -> None:
     check_new_key(GenerateKey(ID, "ec-p256", "Zürich – 東京 🔑"), TYPES)
     assert updated_record(make_record(), UpdateKey(ID, label="Genève"), b"").label == "Genève"

@@ -115,7 +115,7 @@ def test_the_public_key_is_written_as_pem_der_and_json(shell, tmp_path: Path) ->
 
 
 def test_a_secret_key_has_no_public_part_and_the_error_says_which_keys_have(shell) -> None:
-    assert "RSA, EC, Ed25519 or Ed448" in shell.bad(1, "key", "public", "aes")
+    assert "RSA, EC, Ed25519, Ed448, X25519, ML-DSA or ML-KEM" in shell.bad(1, "key", "public", "aes")
 
 
 def test_a_private_key_is_imported_from_its_file(shell, tmp_path: Path) -> None:
