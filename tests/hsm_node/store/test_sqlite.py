@@ -172,6 +172,18 @@ def test_an_older_state_in_the_same_file_is_noticed_and_not_written_to(
     assert store.rows_after(3) == []
 
 
+@pytest.mark.parametrize("revision", [(1 << 63) - 1, 1.5e300, "many"])
+def test_a_counter_that_somebody_else_wrote_is_a_fault_of_the_store(
+    tmp_path: Path, stores: list[SqliteStore], revision: object
+) -> None:
+    stores[0].create(b"n", b"1")
+    with sqlite3.connect(tmp_path / "store.db") as connection:
+        connection.execute("UPDATE cluster SET revision = ?", (revision,))
+    connection.close()
+    with pytest.raises(StoreError):
+        stores[0].create(b"x", b"1")
+
+
 def test_a_failed_change_gives_its_revision_to_the_next(stores: list[SqliteStore]) -> None:
     store = stores[0]
     with pytest.raises(StoreError):
