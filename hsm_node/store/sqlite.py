@@ -175,7 +175,7 @@ class SqliteStore:
         self._writer.execute("UPDATE cluster SET revision = revision + 1")
         revision = self._writer.execute("SELECT revision FROM cluster").fetchone()[0]
         if not isinstance(revision, int):  # One more than the largest integer is a real number to SQLite.
-            raise StoreError("its revision is no number that rows can have: somebody else wrote it; put a copy of before in its place")
+            raise StoreError("its revision is none that a row can have: somebody else wrote it; put back a copy of it")
         if revision <= self._highest:
             raise ReplacedStoreError(
                 f"its revision would be {revision}, but {self._highest} was there: it is an older copy"
