@@ -17,6 +17,8 @@ POLL_INTERVAL_S: Final = 0.5
 """Between two looks at a rotation: nodes take a second to notice that another one has begun it."""
 NOTE_INTERVAL_S: Final = 5.0
 """Between two lines about its progress."""
+NOTICE_LOOKS: Final = 10
+"""Looks without --wait until a node answers that has noticed: five seconds, of which one is enough."""
 
 
 @click.group("master-key")
@@ -58,9 +60,9 @@ def rotate(session: Session, wait: bool) -> None:
     """
     with session.cluster() as cluster:
         report = cluster.request(Opcode.ROTATE_MASTER_KEY, Empty(), Report)
-        seen = _status(cluster)
+        seen = _noticed(cluster)
         if not wait:
-            more = [] if seen.settled else ["`hsmctl master-key status` says when the old one may go"]
+            more = [] if _is_over(seen) else ["`hsmctl master-key status` says when the old one may go"]
             session.out.result(_document(seen), "\n".join(map(printable, [*report.lines, *more])))
             return
         for line in report.lines:
@@ -77,7 +79,7 @@ def _settled(session: Session, cluster: hsm_client.sync.Hsm, seen: MasterKeyStat
     """Return the state when the rotation is over; nodes that have not noticed it yet are asked again."""
     version = seen.version
     next_note_s = time.monotonic() + NOTE_INTERVAL_S
-    while not (seen.settled and seen.version >= version):
+    while not (_is_over(seen) and seen.version >= version):
         time.sleep(POLL_INTERVAL_S)
         seen = _status(cluster)
         version = max(version, seen.version)
@@ -86,6 +88,22 @@ def _settled(session: Session, cluster: hsm_client.sync.Hsm, seen: MasterKeyStat
             behind = [node.node for node in seen.nodes if node.used != seen.fingerprint]
             others = f"; waiting for {', '.join(behind)}" if behind else ""
             session.out.note(printable(f"{seen.left} of {seen.records} records are left{others}"))
+    return seen
+
+
+def _is_over(seen: MasterKeyStatus) -> bool:
+    """Whether the rotation is: a node that still has a next key has not noticed it, and speaks of the one before."""
+    return seen.settled and not seen.next_fingerprint
+
+
+def _noticed(cluster: hsm_client.sync.Hsm) -> MasterKeyStatus:
+    """Return the state as a node sees it that has noticed the rotation, if one answers soon."""
+    seen = _status(cluster)
+    for _ in range(NOTICE_LOOKS - 1):
+        if not seen.next_fingerprint:
+            break
+        time.sleep(POLL_INTERVAL_S)
+        seen = _status(cluster)
     return seen
 
 
@@ -103,8 +121,14 @@ def _text(seen: MasterKeyStatus) -> str:
     if seen.refused:
         fields["refused"] = f"{seen.refused} records must not be used and stay as they are; see the nodes' logs"
     if rotated:
-        fields["settled"] = "yes" if seen.settled else "no: keep the old master key on every node"
+        fields["settled"] = _settled_text(seen)
     return pairs(fields)
+
+
+def _settled_text(seen: MasterKeyStatus) -> str:
+    if not seen.settled:
+        return "no: keep the old master key on every node"
+    return "yes, and the next master key is not in use: keep this one" if seen.next_fingerprint else "yes"
 
 
 def _document(seen: MasterKeyStatus) -> dict[str, Any]:

@@ -55,7 +55,9 @@ def test_the_state_names_what_each_node_holds_and_what_is_left(fake_shell, fake_
     assert "keep the old master key" in text
     assert f"node-1\t{OLD} {NEW}\t{NEW}" in text
     script(fake_cluster, state(1, 0, settled=True, used=OLD))
-    assert f"next        {NEW}" in fake_shell.good("master-key", "status").decode()
+    text = fake_shell.good("master-key", "status").decode()
+    assert f"next        {NEW}" in text
+    assert "settled     yes, and the next master key is not in use: keep this one" in text
 
 
 def test_a_rotation_goes_on_in_the_background(fake_shell, fake_cluster: FakeCluster) -> None:
@@ -65,6 +67,17 @@ def test_a_rotation_goes_on_in_the_background(fake_shell, fake_cluster: FakeClus
     assert "master-key status" in lines[2]
     script(fake_cluster, state(2, 0, settled=True))
     assert len(fake_shell.good("master-key", "rotate").decode().splitlines()) == 2
+
+
+def test_a_node_that_has_not_noticed_the_rotation_does_not_end_it(fake_shell, fake_cluster: FakeCluster) -> None:
+    unaware, over = state(1, 0, settled=True, used=OLD), state(2, 0, settled=True)
+    script(fake_cluster, *[unaware] * 12, state(2, 9, settled=False), over)
+    assert fake_shell.json("master-key", "rotate", "--wait")["version"] == 2
+    script(fake_cluster, unaware, state(2, 9, settled=False))
+    document = fake_shell.json("master-key", "rotate")
+    assert (document["version"], document["settled"]) == (2, False)
+    script(fake_cluster, *[unaware] * 10)
+    assert "master-key status" in fake_shell.good("master-key", "rotate").decode()
 
 
 def test_waiting_says_how_far_it_is_and_ends_when_every_node_seals_under_the_new_key(
