@@ -12,7 +12,8 @@ security tokens", CCS 2010). So:
   clear what it wraps. What was imported was outside before; if its importer says so, it may leave under an imported key
   too: that is the way between a cluster and a partner with whom a transport key was agreed;
 - nothing is wrapped by a weaker key, whose break would be the break of the stronger;
-- what is made from a key that may not leave may not leave either;
+- what is made from a key that may not leave may not leave either, and what is derived has no permission that its source
+  has not: of two copies of one derived key, one could choose the nonces that the other used;
 - no permission, once not given or taken away, comes back, also not by a copy: a key wraps only keys that have all its
   policy flags, and what it unwraps has no others. (A copy of an exportable key may have another usage, other times
   and limits: wrapped bytes say nothing of them. But it never wraps or unwraps, so no key is had by it.)
@@ -113,9 +114,11 @@ def check_unwrapped(wrapping: Policy, made: Policy) -> None:
 
 
 def check_derived(source: Policy, made: Policy) -> None:
-    """Refuse to make an exportable key from one that is not."""
+    """Refuse a derived key with permissions that its source has not: deriving twice makes two copies of one key."""
     if made.flags & ~source.flags & PolicyFlag.EXPORTABLE:
         raise Refusal(Status.KEY_USAGE, "what is made from a key that is not exportable is not exportable either")
+    if made.flags & ~source.flags & int(PERMISSIONS):
+        raise Refusal(Status.KEY_USAGE, "a derived key has no policy flags but those of the key it is made from")
 
 
 def check_strength(wrapping_type: str, target_type: str) -> None:

@@ -418,6 +418,10 @@ async def test_gcm_a_nonce_is_not_used_twice(attacker: Attacker) -> None:
     here = await attacker.generate("aes-256", WRAP | UNWRAP)
     copy = unwrapping(here, await attacker.wrap(here, key), "aes-256", flags=PolicyFlag.CALLER_IV)
     await attacker.refused(copy, Status.KEY_USAGE, "policy flags")
+    source = await attacker.generate("secret-256")  # whoever derives twice has two copies of one key
+    policy = Policy(int(PolicyFlag.CALLER_IV))
+    copy = m.Derive(source, ckm.CKM_HKDF_DERIVE, raw(HKDF), os.urandom(16), "aes-256", policy=policy)
+    await attacker.refused(copy, Status.KEY_USAGE, "policy flags")
 
 
 async def test_raw_rsa_signs_no_structured_data(attacker: Attacker) -> None:

@@ -203,6 +203,15 @@ def test_what_is_made_from_a_key_that_stays_here_stays_here() -> None:
     assert refused.value.status is Status.KEY_USAGE
 
 
+@pytest.mark.parametrize("flag", PERMISSIONS, ids=lambda flag: flag.name)
+def test_what_is_derived_has_a_permission_only_where_its_source_has_it(flag: PolicyFlag) -> None:
+    check_derived(Policy(int(flag)), Policy(int(flag)))
+    check_derived(Policy(), Policy(int(PolicyFlag.STRICT)))
+    with pytest.raises(Refusal) as refused:
+        check_derived(Policy(int(PERMISSIONS & ~flag)), Policy(int(flag)))
+    assert refused.value.status is Status.KEY_USAGE
+
+
 @pytest.mark.parametrize(
     "wrapping", [row for row in KEY_TYPES.values() if row.usages & Usage.WRAP], ids=lambda r: r.name
 )

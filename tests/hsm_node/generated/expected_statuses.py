@@ -198,7 +198,7 @@ def _new_key_faults(good: Good, fields: Mapping[str, Any]) -> Statuses:
         if flags & ~good.key.flags & int(PERMISSIONS & ~PolicyFlag.EXPORTABLE):  # nothing that its copy may not do
             faults = faults | {Status.KEY_USAGE}
         return faults | _unwrapped_faults(good, fields)
-    if flags & PolicyFlag.EXPORTABLE & ~good.key.flags:
+    if flags & int(PERMISSIONS) & ~good.key.flags:
         return faults | {Status.KEY_USAGE}
     return faults
 
