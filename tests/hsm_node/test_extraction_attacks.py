@@ -138,7 +138,7 @@ async def test_clulow_wrap_and_decrypt_conflict(attacker: Attacker) -> None:
     ):
         await attacker.refused(m.Decrypt(wrapping, mechanism, parameters, wrapped), Status.KEY_USAGE)
     for usage in (DECRYPT, WRAP | DECRYPT):
-        await attacker.refused(m.UpdateKey(wrapping, usage=int(usage)), Status.BAD_REQUEST, "only lose bits")
+        await attacker.refused(m.UpdateKey(wrapping, usage=int(usage)), Status.BAD_REQUEST, "only be taken away")
 
 
 async def test_clulow_encrypt_and_unwrap_conflict(attacker: Attacker) -> None:
@@ -307,7 +307,7 @@ async def test_tookan_no_permission_is_set_later_or_had_by_a_copy(attacker: Atta
 async def test_tookan_usages_are_not_set_later(attacker: Attacker) -> None:
     key = await attacker.generate("aes-256", ENCRYPT)
     for usage in (DECRYPT, ENCRYPT | DECRYPT, WRAP, UNWRAP):
-        await attacker.refused(m.UpdateKey(key, usage=int(usage)), Status.BAD_REQUEST, "only lose bits")
+        await attacker.refused(m.UpdateKey(key, usage=int(usage)), Status.BAD_REQUEST, "only be taken away")
 
 
 @pytest.mark.parametrize(
@@ -394,7 +394,7 @@ async def test_rotating_a_key_gains_no_usage_and_no_permission(attacker: Attacke
     assert (new.usage, new.policy) == (int(ENCRYPT), Policy(flags, [GCM]))
     after = await attacker.done(m.DescribeKey(old))
     assert (after.usage, after.policy) == (0, Policy(flags, [GCM]))
-    await attacker.refused(m.UpdateKey(old, usage=int(ENCRYPT)), Status.BAD_REQUEST, "only lose bits")
+    await attacker.refused(m.UpdateKey(old, usage=int(ENCRYPT)), Status.BAD_REQUEST, "only be taken away")
     trojan = await attacker.bring("aes-256", bytes(32), WRAP | UNWRAP)
     next_one = await attacker.done(m.RotateKey(trojan, os.urandom(16)))
     target = await attacker.generate("aes-256", flags=EXPORTABLE)
