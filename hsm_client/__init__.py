@@ -20,5 +20,6 @@ from hsm_client.client import Hsm, connect
 from hsm_client.keys import Encapsulated, Encrypted, Key
 from hsm_client.objects import StoredObject
 from hsm_client.policies import policy
+from hsm_wire.usages import Usage
 
-__all__ = ["Encapsulated", "Encrypted", "Hsm", "Key", "StoredObject", "connect", "policy"]
+__all__ = ["Encapsulated", "Encrypted", "Hsm", "Key", "StoredObject", "Usage", "connect", "policy"]
