@@ -13,15 +13,18 @@ middle of a request. So the rule: memory is locked where no limit holds this pro
 unlimited or to be raised to that), and not at all where one does, however high it is: nobody knows how much memory keys
 will take. Whether the limit holds this process the kernel says: under one of 0 only the capability gets through.
 
-Locked pages in the middle of the heap do not go back to the system (`memory`): a node keeps what a crowd made it take.
+Locked pages in the middle of the heap do not go back to the system. So whoever asks for that (`memory`) does it within
+`unlocked`: for some milliseconds, now and then, nothing is locked. A system that swaps a page out in this moment had it
+in use for long; it comes back locked.
 """
 
 import asyncio
+import contextlib
 import ctypes
 import errno
 import resource
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -60,6 +63,18 @@ def lock_memory() -> bool:
         what="set LimitMEMLOCK=infinity in the unit, or ulimit -l unlimited; or have no swap",
     )
     return False
+
+
+@contextlib.contextmanager
+def unlocked() -> Iterator[None]:
+    """Let go of the lock within, if this process has one."""
+    if not memory_is_locked() or _call("munlockall"):
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock_memory()
 
 
 def memory_is_locked() -> bool:

@@ -104,6 +104,17 @@ def test_memory_is_locked_under_a_limit_that_does_not_hold_this_process(system: 
     assert made.limit == made.before
 
 
+@pytest.mark.parametrize(("locked", "asked"), [(True, ["munlockall", "mlockall"]), (False, [])])
+def test_the_lock_is_let_go_of_and_taken_again(
+    system: Callable[..., System], monkeypatch: pytest.MonkeyPatch, locked: bool, asked: list[str]
+) -> None:
+    made = system(resource.RLIM_INFINITY, capable=True)
+    monkeypatch.setattr(hardening, "memory_is_locked", lambda: locked)
+    with pytest.raises(MemoryError), hardening.unlocked():
+        raise MemoryError
+    assert [name for name, _, _ in made.asked] == asked
+
+
 @pytest.mark.parametrize("hard", [0, 8 << 20, 1 << 40])
 def test_under_a_limit_nothing_is_locked_however_high_it_is_and_one_line_says_what_to_set(
     system: Callable[..., System], caplog: pytest.LogCaptureFixture, hard: int

@@ -1,15 +1,23 @@
 """Free memory goes back to the system."""
 
 import asyncio
+import contextlib
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from hsm_daemon import memory
 
 CROWD = """
+import sys
+from hsm_daemon import hardening
 from hsm_daemon.memory import trimmer
+if "locked" in sys.argv:
+    hardening.lock_memory()  # where this user may
+locked = hardening.memory_is_locked()
 trim = trimmer()
 if trim is None:
     raise SystemExit("this C library cannot")
@@ -25,15 +33,44 @@ del crowd
 before = resident()
 trim()
 print(before - resident())
+assert hardening.memory_is_locked() == locked
 """
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="it is about glibc")
-def test_what_a_crowd_leaves_goes_back_to_the_system() -> None:
-    command = [sys.executable, "-c", CROWD]
+@pytest.mark.parametrize("lock", ["locked", "not locked"])
+def test_what_a_crowd_leaves_goes_back_to_the_system(lock: str) -> None:
+    command = [sys.executable, "-c", CROWD, lock]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 50 << 20
+
+
+def test_a_locked_process_lets_go_of_the_lock_only_when_it_has_grown(monkeypatch: pytest.MonkeyPatch) -> None:
+    resident = [1000]
+    trimmed: list[int] = []
+
+    @contextlib.contextmanager
+    def unlocked() -> Iterator[None]:
+        trimmed.append(resident[0])
+        yield
+
+    monkeypatch.setattr(memory.hardening, "memory_is_locked", lambda: True)
+    monkeypatch.setattr(memory.hardening, "unlocked", unlocked)
+    monkeypatch.setattr(memory, "resident_pages", lambda: resident[0])
+    trim = memory.trimmer()
+    assert trim is not None
+    step = memory.GROWTH_BYTES // memory._PAGE_BYTES
+    for resident[0] in (1000, 1000 + step, 1001 + step, 1002 + step, 1002 + 2 * step):
+        trim()
+    assert trimmed == [1001 + step, 1002 + 2 * step]
+
+
+def test_a_system_that_does_not_say_how_much_is_in_memory_is_no_fault(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(memory, "_STATM", tmp_path / "none")
+    assert memory.resident_pages() == 0
 
 
 def test_another_c_library_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ OTHERS = 5
 
 
 def damage_newest(cluster: Cluster) -> None:
-    """Flip a bit in the record that was written last; nodes that are down do not hold it in memory."""
+    """Flip a bit in the record that was written last. Nodes that are down have seen it, and do not hold it."""
     with contextlib.closing(sqlite3.connect(cluster.store)) as store, store:
         name, data = store.execute("SELECT name, data FROM records ORDER BY revision DESC LIMIT 1").fetchone()
         store.execute("UPDATE records SET data = ? WHERE name = ?", (data[:-1] + bytes([data[-1] ^ 1]), name))
@@ -35,7 +35,8 @@ def test_a_client_with_a_damaged_key_takes_no_node_out(make_cluster: Callable[..
     good, damaged = cluster.run(make)
     cluster.proxy.terminate()
     for node in cluster.nodes:
-        node.kill()
+        assert node.status()["keys"] == 2, "it looks into the store when it is asked, so it has seen both"
+        node.terminate()
     damage_newest(cluster)
     cluster.start()
     before = cluster.proxy.log().count('event="node changed"')
