@@ -226,6 +226,7 @@ class Connection(asyncio.Protocol):
         # In TLS 1.3 the other end refuses our certificate only after the handshake.
         self._fault = self._fault or tls_fault(self.address, exc)
         self._end(ConnectionLost(_reason(exc) if exc is not None else "the proxy closed the connection"))
+        self._transport = None  # Cuts the circle: TLS buffers do not wait for the garbage collector.
 
     # ---- inside -----------------------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ from hsm_client.sync_objects import StoredObject
 from hsm_wire import messages as m
 from hsm_wire.parameters import Parameters
 from hsm_wire.statuses import Status
+from hsm_wire.usages import Usage
 
 _T = TypeVar("_T")
 _S = TypeVar("_S", bound=msgspec.Struct)
@@ -283,4 +284,4 @@ def connect(
     return Hsm(load_config(config, proxies), timeout_s=timeout_s, retry=retry, pool_size=pool_size)
 
 
-__all__ = ["Encapsulated", "Encrypted", "Hsm", "Key", "StoredObject", "connect", "policy"]
+__all__ = ["Encapsulated", "Encrypted", "Hsm", "Key", "StoredObject", "Usage", "connect", "policy"]

@@ -141,6 +141,7 @@ class Link(asyncio.Protocol):
         self._transport = None
         if self._output is not None:
             self._output.lost()
+            self._output = None  # Cuts the circle with the transport: its TLS buffers do not wait for the collector.
         if self._timer is not None:
             self._timer.cancel()
         for request in list(self._requests.values()):

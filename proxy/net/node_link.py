@@ -80,6 +80,9 @@ class NodeLink(asyncio.Protocol):
             self.opened.set_exception(ConnectionError(reason))
             self.opened.exception()  # whoever waits gets it; if nobody does any more, that is no fault
         self._keeper.ended(self, reason)
+        if self._gate is not None:
+            self._gate.lost()
+        self._transport = self._gate = None  # cuts the circle: TLS buffers do not wait for the garbage collector
 
     def abort(self, reason: str) -> None:
         """Drop the connection for that reason."""

@@ -15,6 +15,10 @@ SAMPLE_S = 2.0
 SETTLED_S = 300.0
 """Memory is compared with that after the first five minutes, each the median of a minute."""
 WINDOW_S = 60.0
+SAME_FILES = 8
+"""Open files by which a sample may differ from another and be compared with it: each client's connection has memory of
+its own, and clients move between the proxies all the time."""
+MIN_SAMPLES = 5
 MAX_GROWTH = 1.05
 MAX_MORE_FILES = 8
 """More open files than at the idle start that are no leak: connections that come and go with the last checks."""
@@ -51,8 +55,7 @@ class UsageWatch:
         files = self._open_files()
         for program in self._programs:
             name = program.name
-            early = self._median_bytes(name, settled, settled + window)
-            late = self._median_bytes(name, lasted - window, lasted)
+            early, late = self._comparable(name, settled, lasted, window)
             growth = late / early if early else 1.0
             lives = "lived through" if name in self._spared else "was restarted"
             print(
@@ -72,9 +75,20 @@ class UsageWatch:
                 if usage is not None:
                     self._samples[program.name].append((time.monotonic() - self._began, usage))
 
-    def _median_bytes(self, name: str, since: float, until: float) -> float:
-        found = [usage.resident_bytes for at, usage in self._samples[name] if since <= at <= until]
-        return statistics.median(found) if found else 0.0
+    def _comparable(self, name: str, settled: float, lasted: float, window: float) -> tuple[float, float]:
+        """Return median bytes early and late, of samples with about as many open files as the process had at the end.
+
+        The early ones are those of the first window after `settled` that had so many; where that is none (a proxy that
+        had all clients at the end only), they are whatever it had then.
+        """
+        last = [usage for at, usage in self._samples[name] if at >= lasted - window]
+        level = statistics.median(usage.open_files for usage in last) if last else 0
+        alike = [(at, usage) for at, usage in self._samples[name] if abs(usage.open_files - level) <= SAME_FILES]
+        late = [usage.resident_bytes for at, usage in alike if at >= lasted - window]
+        early = [usage.resident_bytes for at, usage in alike if settled <= at < lasted / 2][: len(late)]
+        if len(early) < MIN_SAMPLES:
+            early = [usage.resident_bytes for at, usage in self._samples[name] if settled <= at <= settled + window]
+        return (statistics.median(early) if early else 0.0, statistics.median(late) if late else 0.0)
 
     def _open_files(self) -> dict[str, int]:
         found = {program.name: _usage(program) for program in self._programs}

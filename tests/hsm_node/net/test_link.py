@@ -187,3 +187,18 @@ async def test_what_fails_inside_the_node_does_not_count_as_completed(
     monkeypatch.setitem(node.keystore.service._rows, int(Opcode.RANDOM), broken)
     assert (await client.call(Opcode.RANDOM, Random(5))).status == Status.DEVICE_ERROR
     assert await completed(client) == 0
+
+
+async def test_a_connection_that_was_lost_holds_no_transport_so_its_tls_buffers_go_without_the_collector(
+    start_node: Start,
+) -> None:
+    node = start_node()
+    client = await node.client()
+    [link] = node.node._acceptor.links
+    output = link._output
+    assert output is not None
+    client.writer.close()
+    while node.node._acceptor.links:
+        await asyncio.sleep(0.005)
+    assert (link._transport, link._output) == (None, None)
+    link._send(b"late")  # To nobody, and no fault.

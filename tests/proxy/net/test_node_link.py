@@ -37,3 +37,15 @@ async def test_bind_is_sent_again_on_a_new_connection(stage):
     client.ask(2)
     assert (await client.frame()).status == 0
     assert node.binds
+
+
+async def test_a_connection_that_was_lost_holds_no_transport_so_its_tls_buffers_go_without_the_collector(stage):
+    await stage.start(nodes=1)
+    [connection] = [each for each in stage.app.keeper._links if not each.bulk]
+    gate = connection._gate
+    await stage.nodes[0].stop()
+    await stage.until(lambda: connection not in stage.app.keeper._links)
+    assert (connection._transport, connection._gate) == (None, None)
+    assert gate._transport.is_closing()
+    assert connection.unsent() == 0
+    connection.abort("again")  # nothing is left to drop, and that is no fault
