@@ -20,8 +20,8 @@ def open_keystore(
     """Return the loaded keystore; `held` closes what was opened for it.
 
     Raises:
-        StartError: the store is another one, older, damaged or of another master key; nothing was written, and nothing
-            stays open.
+        StartError: the store is another one, older, damaged or of another master key. Nothing of it was written, and
+            nothing stays open; the state directory may say already which store it is.
     """
     first_start = state.seen is None
     state.check_present(config.store.path)

@@ -4,7 +4,7 @@ every day.
 A tombstone's id is used up. What is asked of it: which version it is (an older record of the store must not bring it
 back), which request made it, and which one destroyed it (either may be sent again). The rest is in the store.
 
-Entries lie one behind the other in buckets of bytes: 95 bytes each, where a dictionary takes four times that, in pieces
+Entries lie one behind the other in buckets of bytes: 94 bytes each, where a dictionary takes four times that, in pieces
 that keep the heap from shrinking. A bucket is searched by partition and id; the bucket is chosen by a hash that nobody
 outside of this process knows, for ids are the clients' choice.
 """

@@ -40,7 +40,7 @@ class Run:
         self.said = self._folder("said")
         for program in (*cluster.nodes, *cluster.proxies):
             code = VERBOSE.format(module=program.module)
-            program.command = self._command(code, program)  # type: ignore[method-assign]
+            program.command = self._command(code, program)  # type: ignore[method-assign]  # of this one only
 
     def _folder(self, name: str) -> Path:
         made = self.cluster.folder / name

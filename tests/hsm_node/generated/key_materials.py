@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, mldsa, mlkem, rsa, x25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
@@ -46,12 +46,16 @@ def _material(key_type: str, _whose: str) -> bytes:
     row = KEY_TYPES[key_type]
     if row.symmetric:
         return os.urandom(row.size // 8)
-    return _private(key_type).private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())  # type: ignore[attr-defined]
+    private: Any = _private(key_type)  # of any family
+    encoded: bytes = private.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    return encoded
 
 
 def peer_of(key_type: str) -> bytes:
     """Return the public key of somebody else's key of that type."""
-    return _private(key_type).public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)  # type: ignore[attr-defined]
+    private: Any = _private(key_type)  # of any family
+    encoded: bytes = private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return encoded
 
 
 def _private(key_type: str) -> object:

@@ -133,7 +133,9 @@ def fits(kind: inspect.Type, value: Any) -> bool:
     if isinstance(kind, inspect.BoolType):
         return isinstance(value, bool)
     if isinstance(kind, inspect.IntType):
-        return isinstance(value, int) and not isinstance(value, bool) and kind.ge <= value <= kind.le  # type: ignore[operator]
+        if isinstance(value, bool) or not isinstance(value, int):
+            return False
+        return kind.ge <= value <= kind.le  # type: ignore[operator]  # every number of the wire has both bounds
     if isinstance(kind, inspect.StrType):
         return isinstance(value, str) and len(value) <= (kind.max_length or math.inf)
     if isinstance(kind, inspect.BytesType):

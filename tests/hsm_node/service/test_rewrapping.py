@@ -131,7 +131,7 @@ async def test_what_somebody_changed_meanwhile_is_never_overwritten(make_scene: 
 
     (victim,) = (row for row in scene.rows() if row.name == scene.keyring.node_name("a"))
     scene.follower.leftovers.begin([victim.name])
-    scene.store.change = too_late  # type: ignore[method-assign]
+    scene.store.change = too_late  # type: ignore[method-assign]  # a store that fails
     await scene.sweep()
     assert (scene.work.done, scene.work.left) == (0, 1)
     await scene.sweep()
@@ -175,9 +175,9 @@ async def test_a_store_that_fails_is_tried_again_later(make_scene: Make) -> None
     def failing(_name: bytes) -> Row | None:
         raise StoreError("no disk")
 
-    scene.store.read = failing  # type: ignore[method-assign]
+    scene.store.read = failing  # type: ignore[method-assign]  # a store that fails
     await scene.sweep()
-    scene.store.read = read  # type: ignore[method-assign]
+    scene.store.read = read  # type: ignore[method-assign]  # a store that fails
     await scene.sweep(RETRY_S / 2)
     assert scene.work.left == 4
     await scene.sweep(RETRY_S)
