@@ -23,7 +23,7 @@ from typing import Final
 from hsm_daemon import clock, handshake, logs
 from hsm_daemon.listening import joined
 from hsm_daemon.log_limit import LimitedLog
-from hsm_daemon.pace import Pace, TokenBucket
+from hsm_daemon.pace import Pace
 from hsm_daemon.silence import SilentPeers
 from hsm_daemon.tasks import spawn
 
@@ -84,7 +84,7 @@ class Acceptor:
         self.handshakes_failed = 0
         self._make = make
         self._at_once = max(1, pace.at_once)
-        self._tokens = TokenBucket(pace.handshakes_per_s, pace.burst)
+        self._tokens = pace.tokens()
         self._gather = max(1, int(pace.handshakes_per_s * PAUSE_STEP_S))
         self._handshake_s = handshake_s
         self._closing_s = closing_s

@@ -8,9 +8,18 @@ ENOUGH: Final = 1.0 - 1e-6  # of a token: rounding must not make a caller that w
 class Pace(NamedTuple):
     """How fast connections are accepted; those above it wait in the kernel's backlog."""
 
-    handshakes_per_s: float  # in the long run; one TLS 1.3 handshake costs about 1 ms of CPU
+    handshakes_per_s: float  # while there are few; one TLS 1.3 handshake costs about 1.2 ms of CPU
     burst: int  # at once after a quiet time
     at_once: int  # handshakes going on at the same time, so that silent peers hold a bounded amount of memory
+    sustained_per_s: float | None = None  # after `crowd` of them; None: as before
+    crowd: int = 1  # served at `handshakes_per_s` after a quiet time
+
+    def tokens(self) -> "TokenBucket | TwoRates":
+        """Return what keeps this pace."""
+        peak = TokenBucket(self.handshakes_per_s, self.burst)
+        if self.sustained_per_s is None or self.sustained_per_s >= self.handshakes_per_s:
+            return peak
+        return TwoRates(peak, TokenBucket(self.sustained_per_s, max(self.crowd, self.burst)))
 
 
 class TokenBucket:
@@ -46,3 +55,26 @@ class TokenBucket:
         if self._at is not None and now > self._at:
             self._tokens = min(self._burst, self._tokens + (now - self._at) * self._per_s)
         self._at = now if self._at is None else max(self._at, now)
+
+
+class TwoRates:
+    """Two buckets, of which each token needs both: a peak rate for a crowd of known size, a lower one for a flood.
+
+    The idea is that of RFC 2698 (a two-rate marker): what comes at more than the peak waits, and so does what comes at
+    more than the sustained rate once the crowd's allowance is used up.
+    """
+
+    def __init__(self, peak: TokenBucket, sustained: TokenBucket) -> None:
+        self._both = (peak, sustained)
+
+    def take(self, now: float) -> bool:
+        """Take a token of both; False, and nothing taken, when either has none."""
+        return self.has_token(now) and all(bucket.take(now) for bucket in self._both)
+
+    def has_token(self, now: float) -> bool:
+        """Say whether `take` would succeed."""
+        return all(bucket.has_token(now) for bucket in self._both)
+
+    def wait_s(self, now: float, tokens: int = 1) -> float:
+        """Return the seconds until there are `tokens` of both."""
+        return max(bucket.wait_s(now, tokens) for bucket in self._both)

@@ -2,6 +2,7 @@
 
 import ssl
 import stat
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -15,6 +16,9 @@ from hsm_daemon.errors import StartError
 from hsm_daemon.handshake import TellingSslObject
 
 MAX_PEM_BYTES = 1 << 20  # a bundle of hundreds of authorities is below this
+REMEMBERED_CERTIFICATES = (
+    256  # whose identity is known: reading one takes a tenth of a handshake, and clients come again
+)
 OPEN_KEY_BITS = stat.S_IRWXO | stat.S_IWGRP | stat.S_IXGRP  # what nobody but the owner should be able to do with a key
 
 _log = logs.logger("daemon.tls")
@@ -100,6 +104,7 @@ def peer_identity(transport: _Transport) -> PeerIdentity | None:
     return identity_of(encoded) if encoded else None
 
 
+@lru_cache(maxsize=REMEMBERED_CERTIFICATES)
 def identity_of(encoded: bytes) -> PeerIdentity | None:
     """Return the identity in a DER certificate; None when it has not exactly one URI SAN."""
     try:

@@ -16,7 +16,15 @@ FIXED: Final = ("listen", "admin", "name", "site", "event_loop")
 """Settings of proxy.toml that a process keeps for its life: other things were made of them."""
 FULL_RESTART: Final = frozenset({"listen", "admin"})
 """Those of them that a hot restart keeps as well: the successor serves on the sockets that it inherits."""
-FIXED_LIMITS: Final = ("handshakes_per_s", "handshakes_burst", "handshakes_at_once", "handshake_s", "closing_s")
+FIXED_LIMITS: Final = (
+    "handshakes_per_s",
+    "handshakes_burst",
+    "handshakes_crowd",
+    "handshakes_sustained_per_s",
+    "handshakes_at_once",
+    "handshake_s",
+    "closing_s",
+)
 """The same of [limits]: the listener's pace, and its limits of TLS."""
 
 

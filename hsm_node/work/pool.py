@@ -164,9 +164,15 @@ class Pool:
 
 
 def _be_nice(steps: int) -> None:
-    """In a new thread: lower its priority, where the system gives threads one of their own (Linux)."""
+    """In a new thread: lower its priority, where the system gives threads one of their own (Linux).
+
+    A thread inherits the real-time class that its process may have (the unit's `CPUSchedulingPolicy`), in which no
+    niceness counts: it leaves that.
+    """
     thread = threading.get_native_id()
     with contextlib.suppress(OSError):
+        if hasattr(os, "sched_setscheduler"):
+            os.sched_setscheduler(thread, os.SCHED_OTHER, os.sched_param(0))
         os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + steps)
 
 

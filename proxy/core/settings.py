@@ -43,11 +43,15 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Time that a client may leave more than `client_pause_bytes` unread; then it is closed."""
     idle_s: Seconds = 900.0
     """Time without a frame from a client, and none owed to it; then it gets GOAWAY."""
-    handshakes_per_s: Annotated[float, msgspec.Meta(ge=1, le=100_000)] = 500.0
-    """Connections taken a second. A TLS handshake costs the loop about half a millisecond: this leaves three
-    quarters of it to requests when thousands connect at once. The others wait in the system's backlog."""
-    handshakes_burst: Count = 16
-    """Connections taken at once after a quiet time: eight milliseconds of the loop."""
+    handshakes_per_s: Annotated[float, msgspec.Meta(ge=1, le=100_000)] = 300.0
+    """Connections taken a second. A TLS handshake costs the loop more than a millisecond: this leaves nearly two
+    thirds of it to requests when many connect at once. The others wait in the system's backlog."""
+    handshakes_burst: Count = 4
+    """Connections taken at once after a quiet time: five milliseconds of the loop."""
+    handshakes_crowd: Count = 1_000
+    """Connections taken at `handshakes_per_s` after a quiet time: clients that all come back at once."""
+    handshakes_sustained_per_s: Annotated[float, msgspec.Meta(ge=1, le=100_000)] = 100.0
+    """Connections taken a second beyond that crowd: what a flood of them may cost those who are connected."""
     handshakes_at_once: Count = 128
     """TLS handshakes going on at one time."""
     link_unsent_bytes: Bytes = 256 << 20

@@ -71,7 +71,13 @@ class Listener:
         limits = self.settings.limits
         self._acceptor = Acceptor(
             lambda: ClientProtocol(self),
-            Pace(limits.handshakes_per_s, limits.handshakes_burst, limits.handshakes_at_once),
+            Pace(
+                limits.handshakes_per_s,
+                limits.handshakes_burst,
+                limits.handshakes_at_once,
+                limits.handshakes_sustained_per_s,
+                limits.handshakes_crowd,
+            ),
             context=context,
             handshake_s=limits.handshake_s,
             closing_s=limits.closing_s,

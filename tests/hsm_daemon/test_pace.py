@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hsm_daemon.pace import TokenBucket
+from hsm_daemon.pace import Pace, TokenBucket, TwoRates
 
 
 def test_a_burst_is_served_at_once_and_then_the_rate_holds() -> None:
@@ -60,3 +60,25 @@ def test_after_the_wait_there_is_a_token(per_s: float, burst: int) -> None:
     while bucket.take(1000.0):
         pass
     assert bucket.take(1000.0 + bucket.wait_s(1000.0))
+
+
+def test_a_crowd_is_taken_at_the_peak_rate_and_a_flood_at_the_sustained_one() -> None:
+    tokens = Pace(100.0, 4, 16, sustained_per_s=10.0, crowd=50).tokens()
+    taken = [second for second in range(20) for step in range(1000) if tokens.take(second + step / 1000)]
+    assert taken.count(0) in range(54, 64), "the crowd, and what the sustained rate added meanwhile"
+    assert all(taken.count(second) in (9, 10, 11) for second in range(1, 20))
+
+
+def test_a_pace_without_a_lower_rate_has_one_rate() -> None:
+    assert isinstance(Pace(100.0, 4, 16).tokens(), TokenBucket)
+    assert isinstance(Pace(100.0, 4, 16, sustained_per_s=100.0, crowd=9).tokens(), TokenBucket)
+    assert isinstance(Pace(100.0, 4, 16, sustained_per_s=99.0, crowd=9).tokens(), TwoRates)
+
+
+def test_a_refused_token_of_one_rate_costs_none_of_the_other() -> None:
+    peak, sustained = TokenBucket(1.0, 1), TokenBucket(1.0, 5)
+    tokens = TwoRates(peak, sustained)
+    assert tokens.take(0.0)
+    assert not tokens.take(0.0)
+    assert [sustained.take(0.0) for _ in range(5)] == [True] * 4 + [False]
+    assert tokens.wait_s(0.0) == pytest.approx(1.0)

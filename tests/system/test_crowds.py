@@ -31,9 +31,10 @@ KINDS = ("garbage", "unread", "connections", "impatient", "generators")
 UNREAD_S = 10.0
 """`limits.client_unread_s`: how long a client may leave its answers unread."""
 TRIALS_APART_S = 1.0
-FLOOR_MS = 6.0
-"""Of the p99 beside hostile clients. Twice the usual one is asked for, but here three nodes that generate RSA keys, a
-proxy and both kinds of clients share one machine: on two processors that alone costs some milliseconds."""
+BUSY = 4
+"""Threads of the lowest priority that the test keeps busy: key generation of three nodes, and the hostile clients."""
+LEAST_CONNECTIONS = 4_000
+"""Of the hostile client's 5,000 that must have come to the proxy in its minute: fewer would be no flood."""
 
 MakeCluster = Callable[..., Cluster]
 MakeStand = Callable[..., Stand]
@@ -63,6 +64,25 @@ def hostile(port: int, config: Path, identity: Identity | None, *kinds: str) -> 
     finally:
         process.kill()
         process.communicate()
+
+
+@contextmanager
+def busy_machine() -> Iterator[None]:
+    """Keep the processors as busy as the hostile clients' test does, with work that the cluster has nothing to do with.
+
+    Three nodes that generate keys, a proxy and both kinds of clients share this one machine, and its kernel lets a
+    thread of the lowest priority go on for up to a tick (4 ms) while others wait. That is no cost of hostile clients.
+    """
+    command = bound_to_parent(
+        ["/usr/bin/env", "nice", "-n", "19", sys.executable, "-c", "while True: pass"], signal.SIGKILL
+    )
+    processes = [subprocess.Popen(command) for _ in range(BUSY)]
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
 
 
 def wait_closed_unread(proxy: Program) -> None:
@@ -111,7 +131,7 @@ def test_a_thousand_clients_that_reconnect_at_once(make_cluster: MakeCluster) ->
 def test_hostile_clients_cost_the_others_nothing(make_cluster: MakeCluster) -> None:
     allow_many_files()
     cluster = make_cluster()
-    with BenchProcess(cluster.client_config, KEY, seconds(60, 10.0)) as before:
+    with busy_machine(), BenchProcess(cluster.client_config, KEY, seconds(60, 10.0)) as before:
         pass
     # Their 5,000 connections begin at once; the others' run is as long as the time that these take, and more.
     with BenchProcess(cluster.client_config, KEY, seconds(60, 10.0) + SETTLE_S) as meanwhile:
@@ -120,10 +140,13 @@ def test_hostile_clients_cost_the_others_nothing(make_cluster: MakeCluster) -> N
         with hostile(cluster.proxy.port, cluster.config_of("other"), cluster.other, *KINDS):
             time.sleep(seconds(60, 10.0) - SETTLE_S)
             wait_closed_unread(cluster.proxy)
-    print(f"\nbefore {before.result}\nwith hostile clients {meanwhile.result}")
+            names = ("hsm_proxy_clients", "hsm_proxy_clients_refused_total")
+            came = sum(metric_of(cluster.proxy, name) for name in names)
+    print(f"\nbefore {before.result}\nwith hostile clients {meanwhile.result}; {came:.0f} connections came")
+    assert came >= LEAST_CONNECTIONS * seconds(60, 10.0) / 60
     assert before.errors == {}
     assert meanwhile.errors == {}
-    assert meanwhile.latency_ms("p99") <= bound_ms(max(FLOOR_MS, 2 * before.latency_ms("p99")))
+    assert meanwhile.latency_ms("p99") <= bound_ms(2 * before.latency_ms("p99"))
 
 
 def test_a_hostile_client_whose_request_crashes_nodes_takes_two_and_costs_the_others_nothing(

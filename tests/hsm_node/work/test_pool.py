@@ -84,6 +84,18 @@ async def test_threads_can_be_nicer_than_the_process() -> None:
     pool.close()
 
 
+async def test_nicer_threads_leave_the_real_time_class_of_their_process() -> None:
+    pool = Pool("test", 1, 2, nice=10)
+    usual = os.sched_getscheduler(0)
+    try:
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))  # like a real-time class it is inherited
+        assert await pool.run(LATER, lambda: os.sched_getscheduler(threading.get_native_id())) == os.SCHED_OTHER
+        assert os.sched_getscheduler(0) == os.SCHED_BATCH
+    finally:
+        os.sched_setscheduler(0, usual, os.sched_param(0))
+        pool.close()
+
+
 async def test_a_pool_that_closes_ends_what_it_has_begun_and_refuses_the_rest() -> None:
     pool = Pool("test", 1, 2)
     gate = threading.Event()

@@ -1,11 +1,14 @@
 """Clients that hold memory or a place for nothing: each within its limit, all together within theirs."""
 
+import itertools
+
 import pytest
 
 from proxy.core.counters import Counters
+from proxy.core.deadlines import SLOT_S
 from proxy.core.settings import Limits, Settings
 from proxy.net.departures import Departures
-from proxy.net.housekeeping import LOOK_S, Housekeeping
+from proxy.net.housekeeping import LOOK_S, SLICE, Housekeeping
 
 LIMITS = Limits(frame_s=10, client_unread_s=5, idle_s=100, unfinished_bytes=65_536, unread_bytes=65_536)
 
@@ -79,3 +82,24 @@ def test_it_looks_now_and_then_only(house):
     assert not slow.gone
     house.tick([slow], 1.0 + LOOK_S)
     assert slow.gone
+
+
+def test_of_thousands_some_are_looked_at_in_each_beat_and_all_in_the_time_for_it(house):
+    guests = {Guest(unread_s=6) for _ in range(40 * SLICE)}
+    left = set(guests)
+    gone = []
+    for beat in range(round(LOOK_S / SLOT_S)):
+        house.tick(left, 1.0 + beat * SLOT_S)
+        gone.append(sum(guest.gone for guest in guests))
+        left = {guest for guest in guests if not guest.gone}
+    assert gone[0] == 2 * SLICE
+    assert max(after - before for before, after in itertools.pairwise(gone)) == 2 * SLICE
+    assert gone[-1] == len(guests)
+
+
+def test_who_left_before_its_turn_is_not_looked_at(house):
+    early, late = [Guest(unread_s=6) for _ in range(SLICE)], [Guest(unread_s=6) for _ in range(SLICE)]
+    house.tick([*early, *late], 1.0)
+    assert [guest.gone for guest in (*early, *late)] == [False] * SLICE + [True] * SLICE
+    house.tick([], 1.0 + SLOT_S)
+    assert not any(guest.gone for guest in early)
