@@ -33,6 +33,10 @@ class Hsm(Cluster):
         """Return the cluster as one proxy sees it."""
         return await self.request(Opcode.STATUS, m.Empty(), m.StatusResult)
 
+    async def events(self, after: int = 0, limit: int = limits.DEFAULT_EVENTS_LIMIT) -> m.EventsResult:
+        """Return what one proxy has seen happen since the event number `after`, oldest first; of 0: the newest."""
+        return await self.request(Opcode.EVENTS, m.Events(after, limit), m.EventsResult)
+
     async def ping(self) -> float:
         """Return the seconds that a node took to answer through a proxy."""
         loop = asyncio.get_running_loop()

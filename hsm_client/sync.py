@@ -20,6 +20,7 @@ from hsm_client.portal import PORTAL
 from hsm_client.private_keys import PrivateKey, make_private_key
 from hsm_client.sync_keys import Encapsulated, Key
 from hsm_client.sync_objects import StoredObject
+from hsm_wire import limits
 from hsm_wire import messages as m
 from hsm_wire.parameters import Parameters
 from hsm_wire.statuses import Status
@@ -135,6 +136,10 @@ class Hsm:
     def status(self) -> m.StatusResult:
         """Return the cluster as one proxy sees it."""
         return self.run(lambda hsm: hsm.status())
+
+    def events(self, after: int = 0, limit: int = limits.DEFAULT_EVENTS_LIMIT) -> m.EventsResult:
+        """Return what one proxy has seen happen since the event number `after`, oldest first; of 0: the newest."""
+        return self.run(lambda hsm: hsm.events(after, limit))
 
     def ping(self) -> float:
         """Return the seconds that a node took to answer."""

@@ -1,11 +1,11 @@
-"""Bodies of INFO, STATUS, CHECK and RANDOM (0x00xx)."""
+"""Bodies of INFO, STATUS, CHECK, EVENTS and RANDOM (0x00xx)."""
 
 from typing import Annotated
 
 import msgspec
 
 from hsm_wire import limits
-from hsm_wire.forms import U32, U63, Body, Name, TypeName
+from hsm_wire.forms import U32, U63, Body, Degrees, Measure, Name, TypeName
 
 
 class MechanismInfo(Body, frozen=True):
@@ -32,6 +32,8 @@ class PathReport(Body, frozen=True):
     uplink: Name
     state: Name
     """up or down."""
+    reason: Name = ""
+    """Why it is down; empty when it is up."""
 
 
 class NodeReport(Body, frozen=True):
@@ -57,6 +59,38 @@ class NodeReport(Body, frozen=True):
     outdated: bool = False
     """It reports that it is up, and is `stale` to the proxy because another node has seen what it has not: it serves
     only while no other node can."""
+    requests_per_second: Measure = 0.0
+    """Answers to clients' requests; this and the three that follow over the last 10 s."""
+    share: Measure = 0.0
+    """Its part of the answers of all nodes, 0 to 1."""
+    p50_ms: Measure | None = None
+    """Half of its answers took no longer, from the proxy and back; nil without answers."""
+    p99_ms: Measure | None = None
+    """The same of 99 in 100."""
+    since_s: Measure = 0.0
+    """For how long it has been in its two states."""
+    in_rotation: bool = False
+    """Requests are given to it now."""
+
+
+class UplinkReport(Body, frozen=True):
+    """One uplink of a site, as a proxy sees it."""
+
+    name: Name
+    state: Name
+    """up: some node of the site answers over it; down: none does; unused: no node has a path over it."""
+
+
+class SiteReport(Body, frozen=True):
+    """One data centre."""
+
+    name: Name
+    role: Name
+    """active or disaster-recovery."""
+    risk_zone: Name
+    uplinks: list[UplinkReport]
+    latitude: Degrees | None = None
+    longitude: Degrees | None = None
 
 
 class StatusResult(Body, frozen=True):
@@ -69,6 +103,28 @@ class StatusResult(Body, frozen=True):
     uptime_ms: U63
     clients: U32
     nodes: list[NodeReport]
+    now: Name = ""
+    """The proxy's clock (RFC 3339, UTC)."""
+    health: Name = ""
+    """serving: all nodes serve that should; degraded: something is wrong, and requests are served; down: no node
+    serves. Empty: the proxy is older than this field."""
+    problems: list[Name] = msgspec.field(default_factory=list)
+    """What is wrong, a sentence each; empty while it is `serving`."""
+    requests_per_second: Measure = 0.0
+    """Answers to clients, but for those to STATUS and EVENTS; rates and times are over the last 10 s."""
+    p50_ms: Measure | None = None
+    """Half of the answers took no longer, from the request's arrival at the proxy; nil without answers."""
+    p99_ms: Measure | None = None
+    """The same of 99 in 100."""
+    failed_per_second: Measure = 0.0
+    """Of these, answers with a status of class device or transport."""
+    overloaded_per_second: Measure = 0.0
+    """Of these, answers with a status of class overload."""
+    in_flight: U32 = 0
+    """Requests that are with nodes now."""
+    waiting: U32 = 0
+    """Requests that wait for a node now."""
+    sites: list[SiteReport] = msgspec.field(default_factory=list)
 
 
 class Check(Body, frozen=True):
@@ -85,6 +141,40 @@ class CheckResult(Body, frozen=True):
     """r || s, 32 bytes each."""
     public_key: Annotated[bytes, msgspec.Meta(min_length=65, max_length=65)]
     """The point, uncompressed (SEC 1, 2.3.3). It stays the same while the boot id in PONG does."""
+
+
+class Events(Body, frozen=True):
+    """EVENTS: what happened lately, as the proxy that answers has seen it."""
+
+    after: U63 = 0
+    """Number of the newest event that is known already: what follows is asked for. 0: the newest ones."""
+    limit: Annotated[int, msgspec.Meta(ge=1, le=limits.MAX_EVENTS_LIMIT)] = limits.DEFAULT_EVENTS_LIMIT
+
+
+class EventReport(Body, frozen=True):
+    """One event."""
+
+    number: U63
+    """Counted up by the proxy since its start."""
+    at: Name
+    """When (RFC 3339, UTC), by the proxy's clock."""
+    severity: Name
+    """info, warning or error."""
+    site: Name
+    """Where; empty where it is about no single site, and so is `node`."""
+    node: Name
+    what: Name
+    """One sentence."""
+
+
+class EventsResult(Body, frozen=True):
+    """Answer to EVENTS, which the proxy itself gives: oldest first, and fewer than asked for where the answer would
+    be too large."""
+
+    proxy: Name
+    newest: U63
+    """Number of the newest event; below `after` where the proxy has been restarted since: ask again from 0."""
+    events: list[EventReport]
 
 
 class Random(Body, frozen=True):

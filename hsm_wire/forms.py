@@ -14,6 +14,9 @@ from hsm_wire.errors import BodyError
 U16 = Annotated[int, msgspec.Meta(ge=0, le=0xFFFF)]
 U32 = Annotated[int, msgspec.Meta(ge=0, le=0xFFFF_FFFF)]
 U63 = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
+Measure = Annotated[float, msgspec.Meta(ge=0, le=1e15)]
+"""A rate, a share or a time. Not a number and infinity are outside of every range."""
+Degrees = Annotated[float, msgspec.Meta(ge=-180, le=180)]
 KeyId = Annotated[bytes, msgspec.Meta(min_length=limits.MAX_KEY_ID_BYTES, max_length=limits.MAX_KEY_ID_BYTES)]
 """16 bytes chosen by the caller's library (UUIDv7, RFC 9562), unique within its partition."""
 Label = Annotated[str, msgspec.Meta(max_length=limits.MAX_LABEL_CHARACTERS)]

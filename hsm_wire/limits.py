@@ -39,6 +39,10 @@ MAX_RANDOM_BYTES: Final = 65_536
 """Bytes in one answer to RANDOM."""
 MAX_FIND_LIMIT: Final = 256
 """Keys in one answer to FIND_KEYS; the caller pages on."""
+MAX_EVENTS_LIMIT: Final = 500
+"""Events in one answer to EVENTS: 128 KiB of sentences; proxies keep no more."""
+DEFAULT_EVENTS_LIMIT: Final = 50
+"""The same where the caller does not say."""
 MAX_DETAIL_CHARACTERS: Final = 300
 """Text of a failed answer."""
 MAX_ALLOWED_MECHANISMS: Final = 64

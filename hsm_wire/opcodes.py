@@ -12,6 +12,8 @@ class Opcode(IntEnum):
     """Answered by the proxy itself: the cluster as it sees it."""
     CHECK = 0x0004
     """A proxy's deep check of a node: a signature through the node's own queue. No client may ask it."""
+    EVENTS = 0x0005
+    """Answered by the proxy itself: what happened lately, in words."""
 
     GENERATE_KEY = 0x0101
     IMPORT_KEY = 0x0102

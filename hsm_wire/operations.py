@@ -58,6 +58,7 @@ OPERATIONS: dict[int, Operation] = {
     for row in (
         Operation(_C.INFO, m.Empty, m.InfoResult, _ANYONE, Work.READ),
         Operation(_C.STATUS, m.Empty, m.StatusResult, _ANYONE, Work.READ),
+        Operation(_C.EVENTS, m.Events, m.EventsResult, _ANYONE, Work.READ),
         Operation(_C.CHECK, m.Check, m.CheckResult, _CHECK, Work.USE),
         Operation(_C.RANDOM, m.Random, m.RandomResult, _KEYS, Work.USE),
         Operation(_C.GENERATE_KEY, m.GenerateKey, m.KeyInfo, _MANAGE, Work.GENERATE, limits.KEY_GENERATION_TIMEOUT_MS),
@@ -97,3 +98,6 @@ OPERATIONS: dict[int, Operation] = {
         Operation(_C.MASTER_KEY_STATUS, m.Empty, a.MasterKeyStatus, _OPERATE, Work.ADMINISTER),
     )
 }
+
+ANSWERED_BY_PROXY: frozenset[int] = frozenset({int(_C.STATUS), int(_C.EVENTS)})
+"""Operations about the cluster as the proxy sees it: no node is asked."""

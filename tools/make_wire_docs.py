@@ -62,6 +62,7 @@ PUBLIC_LIMITS = (
     "MAX_TIMEOUT_MS",
     "MAX_RANDOM_BYTES",
     "MAX_FIND_LIMIT",
+    "MAX_EVENTS_LIMIT",
     "MAX_DETAIL_CHARACTERS",
     "MAX_ALLOWED_MECHANISMS",
 )
@@ -104,14 +105,14 @@ def type_words(kind: msgspec.inspect.Type) -> str:
     match kind:
         case msgspec.inspect.IntType():
             return f"int {kind.ge}..{'2^63-1' if kind.le == (1 << 63) - 1 else kind.le}"
+        case msgspec.inspect.FloatType():
+            return f"float {kind.ge:g}..{kind.le:g}"
         case msgspec.inspect.StrType():
             return sized("str", "characters", kind)
         case msgspec.inspect.BytesType():
             return sized("bin", "bytes", kind)
-        case msgspec.inspect.BoolType():
-            return "bool"
-        case msgspec.inspect.NoneType():
-            return "nil"
+        case msgspec.inspect.BoolType() | msgspec.inspect.NoneType():
+            return "bool" if isinstance(kind, msgspec.inspect.BoolType) else "nil"
         case msgspec.inspect.RawType():
             return "array or nil: parameters of the mechanism"
         case msgspec.inspect.ListType():

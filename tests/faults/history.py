@@ -150,7 +150,7 @@ def _answers_have_a_source(history: History, bounds: Bounds) -> Iterator[str]:
     for execution in _work(history.executions):
         if execution.answered_at is not None and (execution.status or 0) >> 8 == OK_CLASS:
             given[execution.operation_id].append(execution.answered_at)
-    local = {each.operation_id for each in history.sent if each.opcode == "STATUS"}
+    local = {each.operation_id for each in history.sent if each.opcode in ("STATUS", "EVENTS")}
     for each in history.answered:
         if each.status >> 8 != OK_CLASS or each.operation_id in local:
             continue

@@ -36,6 +36,10 @@ class Keystore:
     def status(self, body: m.Empty) -> m.StatusResult:
         return m.StatusResult("fake", "local", "fake", "test", 1, 1, [])
 
+    def events(self, body: m.Events) -> m.EventsResult:
+        event = m.EventReport(body.after + 1, "", "info", "local", "node-1", f"one of {body.limit}")
+        return m.EventsResult("fake", body.after + 1, [event])
+
     def random(self, body: m.Random) -> m.RandomResult:
         return m.RandomResult(secrets.token_bytes(body.length))
 

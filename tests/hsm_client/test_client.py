@@ -22,6 +22,12 @@ async def test_a_key_made_by_the_client_signs_and_its_public_part_verifies(proxy
         assert (await hsm.key("tls")).id == key.id == (await hsm.key(key.id)).id
 
 
+async def test_events_are_asked_for_from_a_number_on(proxy, configured):
+    async with connect(configured(proxy)) as hsm:
+        told = await hsm.events(after=7, limit=3)
+        assert (told.newest, [event.what for event in told.events]) == (8, ["one of 3"])
+
+
 async def test_a_missing_key_and_an_ambiguous_label_are_errors_that_help(proxy, configured):
     async with connect(configured(proxy)) as hsm:
         with pytest.raises(KeyNotFound):

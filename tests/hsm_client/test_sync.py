@@ -23,6 +23,11 @@ def test_threads_share_one_client(fake_cluster, configured):
         assert {len(data) for data in threads.map(hsm.random, [16] * 200)} == {16}
 
 
+def test_what_the_cluster_and_its_proxy_say_of_themselves_can_be_asked(fake_cluster, configured):
+    with sync.connect(configured(fake_cluster.proxy)) as hsm:
+        assert (hsm.status().proxy, hsm.events(limit=3).events[0].what) == ("fake", "one of 3")
+
+
 def test_a_closed_client_says_so(fake_cluster, configured):
     hsm = sync.connect(configured(fake_cluster.proxy)).open()
     hsm.close()

@@ -43,15 +43,15 @@ def values(kind: msgspec.inspect.Type) -> st.SearchStrategy[object]:
     match kind:
         case inspect.IntType():
             return st.integers(kind.ge if kind.ge is not None else -(1 << 63), kind.le or (1 << 63) - 1)
+        case inspect.FloatType():
+            return st.floats(kind.ge, kind.le)
         case inspect.StrType():
             return st.text(max_size=min(kind.max_length or 20, 20))
         case inspect.BytesType():
             least = kind.min_length or 0
             return st.binary(min_size=least, max_size=max(least, min(kind.max_length or 40, 40)))
-        case inspect.BoolType():
-            return st.booleans()
-        case inspect.NoneType():
-            return st.none()
+        case inspect.BoolType() | inspect.NoneType():
+            return st.booleans() if isinstance(kind, inspect.BoolType) else st.none()
         case inspect.RawType():
             return st.sampled_from([b"\xc0", b"\x90", b"\x93\x01\x02\x03"]).map(msgspec.Raw)
         case inspect.ListType():

@@ -218,6 +218,13 @@ def other_bodies() -> list[tuple[Opcode, msgspec.Struct, msgspec.Struct]]:
     c, none = Opcode, m.Empty()
     mechanism = m.MechanismInfo(mechanisms.CKM_ECDSA_SHA256, "CKM_ECDSA_SHA256", 3)
     node = m.NodeReport("zrh-1", "zurich", "up", "ready", "", 1, 3, 64, 1000, 2, [m.PathReport("isp-a", "up")])
+    at = "2026-07-01T12:00:00.000+00:00"
+    site = m.SiteReport("zurich", "active", "a", [m.UplinkReport("isp-a", "up")], 47.4, 8.5)
+    figures = (250.5, 1.5, 4.75, 0.0, 0.25, 3, 0)
+    status = m.StatusResult(
+        "proxy-1", "zurich", "payments", "redoubt-proxy/0.1.0", 60_000, 2, [node], at, "serving", [], *figures, [site]
+    )
+    event = m.EventReport(42, at, "warning", "zurich", "zrh-1", "zrh-1 left the rotation: Connection refused")
     info = o.ObjectInfo(KEY_ID, "certificate", "tls", 1, 1_750_000_000)
     state = a.ClusterState("payments", 1, [a.NodeState("zrh-1", "ready", 1)])
     held = [a.NodeMasterKeys("zrh-1", ["00112233aabbccdd", "8899aabb00112233"], "00112233aabbccdd")]
@@ -226,7 +233,8 @@ def other_bodies() -> list[tuple[Opcode, msgspec.Struct, msgspec.Struct]]:
     return [
         (c.INFO, none, m.InfoResult("payments", "zrh-1", "redoubt-node/0.1.0", [mechanism], ["ec-p256"])),
         (c.RANDOM, m.Random(16), m.RandomResult(bytes(range(16)))),
-        (c.STATUS, none, m.StatusResult("proxy-1", "zurich", "payments", "redoubt-proxy/0.1.0", 60_000, 2, [node])),
+        (c.STATUS, none, status),
+        (c.EVENTS, m.Events(41, 10), m.EventsResult("proxy-1", 42, [event])),
         (c.CHECK, m.Check(bytes(range(32))), m.CheckResult(signature(bytes(range(32))), PUBLIC_POINT)),
         (c.CREATE_OBJECT, o.CreateObject(KEY_ID, "certificate", bytes(4), "tls"), info),
         (c.READ_OBJECT, o.ReadObject(KEY_ID), o.ReadObjectResult(info, bytes(4))),

@@ -38,7 +38,7 @@ def entitled(opcode: Opcode) -> frozenset[str]:
     area, name = opcode >> 8, opcode.name
     if opcode is Opcode.CHECK:
         return frozenset({"check"})  # a proxy, and nobody else
-    if name in ("INFO", "STATUS"):
+    if name in ("INFO", "STATUS", "EVENTS"):
         return PEOPLE  # whoever has a role
     if name == "READ_AUDIT":
         return frozenset({"audit"})

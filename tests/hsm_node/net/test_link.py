@@ -70,7 +70,7 @@ async def test_a_malformed_body_is_refused_and_the_connection_lives(start_node: 
 
 async def test_unknown_operations_are_refused(start_node: Start) -> None:
     client = await start_node().client()
-    for opcode in (0, Opcode.STATUS, Opcode.READ_AUDIT, 0xFFFF):
+    for opcode in (0, Opcode.STATUS, Opcode.EVENTS, Opcode.READ_AUDIT, 0xFFFF):
         assert (await client.call(opcode, Empty())).status == Status.UNKNOWN_OPERATION
 
 
