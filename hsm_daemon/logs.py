@@ -1,16 +1,13 @@
-"""One line an event, in logfmt, on standard error."""
+"""One line an event on standard error; how many and in which form may change while the process runs."""
 
-import json
 import logging
 import sys
-from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from hsm_daemon.errors import StartError
+from hsm_daemon.log_format import JsonFormatter, LogfmtFormatter, priorities_for
+from hsm_daemon.log_settings import DEFAULTS, LogSettings
 
-MAX_VALUE_CHARACTERS: Final = 2000  # of one field; a peer's text must not fill the disk
-MAX_TRACEBACK_CHARACTERS: Final = 16_000  # kept from the end: the innermost calls say most
 LEVELS: Final = {
     "debug": logging.DEBUG,
     "info": logging.INFO,
@@ -18,65 +15,95 @@ LEVELS: Final = {
     "error": logging.ERROR,
     "critical": logging.CRITICAL,
 }
+_FORMS: Final = {"logfmt": LogfmtFormatter, "json": JsonFormatter}
+_FOREIGN: Final = ("asyncio", "py.warnings")
+"""Loggers of others that write here too."""
+_known: set[str] = {*_FOREIGN}
 
 
-def configure(program: str, level: str = "info") -> None:
-    """Send every log line of this process to standard error; what was configured before is replaced."""
-    if level not in LEVELS:
-        raise StartError(f"log level {level!r} is unknown; use one of {', '.join(LEVELS)}")
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(LogfmtFormatter(program))
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(LEVELS[level])
+class _Running:
+    """What the process writes with."""
+
+    program = ""
+    settings = DEFAULTS
+
+
+def configure(program: str, settings: LogSettings = DEFAULTS) -> None:
+    """Send every log line of this process to standard error; what was configured before is replaced.
+
+    Raises:
+        StartError: a level is given to a logger that there is not.
+    """
+    check(settings)
+    _Running.program = program
+    logging.getLogger().handlers[:] = [logging.StreamHandler(sys.stderr)]
     # Python's own warnings become lines of the same form.
     logging.captureWarnings(True)
+    _use(settings)
+
+
+def reconfigure(settings: LogSettings) -> None:
+    """Take up other settings, which `check` has passed; a line says what changed, whatever level is in use."""
+    before = _shown(_Running.settings)
+    changed: dict[str, Any] = {
+        key: f"{before[key]} -> {now}" for key, now in _shown(settings).items() if before[key] != now
+    }
+    _use(settings)
+    if changed:
+        event(_log, "info", "the log's settings have changed", **changed)
+
+
+def check(settings: LogSettings) -> None:
+    """Refuse levels for loggers that this program does not have: a typing error would change nothing, in silence.
+
+    Raises:
+        StartError: there is such a one.
+    """
+    for name in settings.levels:
+        if not any(f"{known}.".startswith(f"{name}.") for known in _known):
+            known = ", ".join(sorted(_known))
+            raise StartError(f"log.levels: there is no logger {name!r}; there are {known}, and what they begin with")
+
+
+def journal_prefix(level: str) -> str:
+    """Return what goes before a line of that level which is written by other means; empty outside of the journal."""
+    return priorities_for(sys.stderr).get(LEVELS[level], "")
 
 
 def logger(name: str) -> logging.Logger:
     """Return the logger of one part of a program, such as "proxy.nodes"."""
+    _known.add(name)
     return logging.getLogger(name)
 
 
-def event(log: logging.Logger, level: str, text: str, **fields: object) -> None:
+def event(
+    log: logging.Logger, level: str, text: str, *, exc_info: BaseException | None = None, **fields: object
+) -> None:
     """Log `text` (fixed words) with what varies as fields."""
-    log.log(LEVELS[level], "%s", text, extra={"fields": fields})
+    log.log(LEVELS[level], "%s", text, exc_info=exc_info, extra={"fields": fields})
 
 
-class LogfmtFormatter(logging.Formatter):
-    """time=... level=... program=... logger=... event="fixed words" field=value ..."""
-
-    def __init__(self, program: str) -> None:
-        super().__init__()
-        self._program = program
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the line; nothing in a field can begin another line or another field."""
-        pairs: dict[str, object] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "program": self._program,
-            "logger": record.name,
-            "event": record.getMessage(),
-        }
-        fields: Any = getattr(record, "fields", None)
-        if isinstance(fields, Mapping):
-            pairs.update({str(key): value for key, value in fields.items() if key not in pairs})
-        line = " ".join(f"{key}={_value(value)}" for key, value in pairs.items())
-        if record.exc_info:
-            traceback = self.formatException(record.exc_info)[-MAX_TRACEBACK_CHARACTERS:]
-            line += f" traceback={json.dumps(traceback)}"
-        return line
+_log = logger("daemon.logs")
 
 
-def _value(value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    text = str(value)
-    if len(text) > MAX_VALUE_CHARACTERS:
-        text = text[:MAX_VALUE_CHARACTERS] + "..."
-    plain = text and text.isascii() and text.isprintable() and not any(c in ' "=\\' for c in text)
-    # JSON's escapes also make non-ASCII line breaks and terminal control codes harmless.
-    return text if plain else json.dumps(text)
+def _use(settings: LogSettings) -> None:
+    root = logging.getLogger()
+    for handler in root.handlers:
+        handler.setFormatter(_FORMS[settings.format](_Running.program, priorities_for(sys.stderr)))
+    root.setLevel(LEVELS[settings.level])
+    _log.setLevel(logging.INFO)  # a change of levels is told at every level
+    for name in _Running.settings.levels:
+        logging.getLogger(name).setLevel(logging.NOTSET)
+    for name, level in settings.levels.items():
+        logging.getLogger(name).setLevel(LEVELS[level])
+    _Running.settings = settings
+
+
+def _shown(settings: LogSettings) -> dict[str, str]:
+    """Return the settings as fields; `level` is the line's own."""
+    return {
+        "format": settings.format,
+        "default_level": settings.level,
+        "levels": " ".join(f"{name}={level}" for name, level in sorted(settings.levels.items())) or "none",
+        "slow_request_s": f"{settings.slow_request_s:g}",
+    }

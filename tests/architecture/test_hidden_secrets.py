@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from hsm_daemon.logs import LogfmtFormatter
+from hsm_daemon.log_format import LogfmtFormatter
 from hsm_node.backends import software
 from hsm_node.backends.base import LoadedKey
 from hsm_node.backends.check_key import CheckKey
