@@ -4,9 +4,11 @@
 # make soak   200 clients under mixed faults for SECONDS=3600 (SIMULATION=1: simulation and fuzzers as well)
 # make bench  the proxy's cost beside other balancers (QUICK=1: under a minute)
 # make draw   the pictures of docs/architecture.md, from the code's imports
+# make reference  the pages of docs/reference that the code makes
+# make docs   the documentation as a site, in build/docs (strict: a warning is an error)
 # make lock   new lock files from pyproject.toml
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test test-system soak lint format bench draw lock clean
+.PHONY: help setup setup-dev setup-docs run test test-system soak lint format bench draw reference docs lock clean
 .DELETE_ON_ERROR:
 SHELL := /bin/sh
 
@@ -16,12 +18,14 @@ CODE := hsm_wire hsm_cluster hsm_daemon hsm_client proxy hsm_node hsmctl
 WORKERS ?= 2
 RUN_STAMP := .venv/.made-from-requirements
 DEV_STAMP := .venv/.made-from-requirements-dev
+DOCS_STAMP := .venv/.made-from-requirements-docs
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
 setup: $(RUN_STAMP)
 setup-dev: $(DEV_STAMP)
+setup-docs: $(DOCS_STAMP)
 
 # Wheels only: no compiler is needed. The editable build would leave redoubt.egg-info beside the code, which
 # nothing reads afterwards: it goes, so that setup makes .venv and nothing else.
@@ -39,6 +43,10 @@ $(DEV_STAMP): requirements-dev.lock $(RUN_STAMP)
 	@$(PIP) install --require-hashes --only-binary :all: -r requirements-dev.lock
 	@touch $@
 
+$(DOCS_STAMP): requirements-docs.lock $(RUN_STAMP)
+	@$(PIP) install --require-hashes --only-binary :all: -r requirements-docs.lock
+	@touch $@
+
 run: setup
 	@sh tools/prerequisites.sh >/dev/null
 	@exec $(BIN)/python tools/run_demo.py $(ARGS)
@@ -48,7 +56,7 @@ test: lint
 	@PYTHONPATH="$(CURDIR)/tools" $(BIN)/pytest -p no_skips -q -n $(WORKERS) $(ARGS)
 
 # One at a time: each has the machine for itself. REDOUBT_SCALE=0.1 shortens all, REDOUBT_SLACK=2 widens the bounds.
-test-system: setup-dev
+test-system: setup-dev setup-docs
 	@sh tools/system_components.sh test-system
 	@PYTHONPATH="$(CURDIR)/tools" $(BIN)/pytest -p no_skips -q -m system tests/system $(ARGS)
 
@@ -75,6 +83,13 @@ bench: setup
 
 draw: setup
 	@$(BIN)/python tools/draw_architecture.py
+
+reference: setup
+	@$(BIN)/python tools/make_reference.py
+
+docs: setup-docs
+	@$(BIN)/python -m sphinx -W --keep-going -q -b html -d build/docs-state docs build/docs
+	@echo "The site is in build/docs: open build/docs/index.html"
 
 # uv resolves for every Python and platform at once; it is a tool of whoever changes a dependency, not of the tests.
 lock:

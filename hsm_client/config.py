@@ -52,11 +52,18 @@ class ClientConfig(msgspec.Struct, frozen=True):
 
 
 class _File(msgspec.Struct, forbid_unknown_fields=True):
+    """client.toml as it is written."""
+
     proxies: list[str] = []
+    """`HOST:PORT`, at most 64; without a port 2410. The first is chosen at random, the next when it is lost."""
     ca: str = ""
+    """Whom we trust: a PEM file, relative to this one, as are the next two."""
     certificate: str = ""
+    """Who we are: its URI SAN is an identity of cluster.toml."""
     key: str = ""
+    """The key that proves it, without a password."""
     tls: Literal["off", "on"] = "on"
+    """`"off"` needs no files, and is for proxies on loopback."""
 
 
 def parse_address(text: str) -> ProxyAddress:

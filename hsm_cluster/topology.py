@@ -11,56 +11,80 @@ class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A data centre. Place, risk zone and uplinks may only be left out in a sandbox."""
 
     name: str
+    """1 to 63 of A-Z a-z 0-9 . _ -, like every name but the cluster's."""
     role: Literal["active", "disaster-recovery"] = "active"
+    """A disaster-recovery site is 20 km or more from every other."""
     risk_zone: str = ""
+    """What may be lost together; no two sites share one."""
     latitude: float | None = None
+    """-90 to 90. Two active sites are 20 km or more apart."""
     longitude: float | None = None
+    """-180 to 180."""
     uplinks: tuple[str, ...] = ()
+    """Names of its internet connections, two or more. Paths of its nodes name one."""
 
 
 class Path(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One way to reach a node."""
 
     uplink: str
+    """One of the site's; each only once in a node."""
     address: Address
+    """Where proxies reach the node over it; each address only once in the file."""
 
 
 class Node(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One HSM node; it gets requests in proportion to its weight."""
 
     name: str
+    """As in the node's own node.toml, and in its certificate."""
     site: str
+    """Name of one of the sites."""
     paths: tuple[Path, ...]
+    """One or more; the first that works is used."""
     weight: int = 1
+    """1 to 1000: its share of the requests, beside the others'."""
 
 
 class Grant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What an identity may do. Operators need no roles: theirs is `operate`."""
 
     identity: str
+    """`spiffe://CLUSTER/client/NAME`, as in the certificate; of an operator also `spiffe://CLUSTER/operator/NAME`."""
     roles: tuple[str, ...] = ()
+    """Of a client one or more of `use`, `manage`, `audit`; of an operator nothing or `operate`."""
 
 
 class Partition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A tenant: its keys are seen by its clients only."""
 
     id: int
+    """1 to 2^32-1. Its keys belong to this number: never give it to another tenant."""
     name: str
+    """For people only."""
     clients: tuple[Grant, ...] = ()
+    """An identity is in one partition."""
 
 
 class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The table [cluster]."""
 
     name: str
+    """1 to 63 of a-z 0-9 . _ -: the trust domain of every SPIFFE id."""
     package: str
+    """`sandbox`, `economy`, `platinum` or `dedicated`: which of the rules hold."""
 
 
 class Topology(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole file."""
 
     cluster: Head
+    """What the file is of."""
     sites: tuple[Site, ...] = ()
+    """Data centres."""
     nodes: tuple[Node, ...] = ()
+    """Two to four active ones; one in a sandbox, any number in `dedicated`."""
     partitions: tuple[Partition, ...] = ()
+    """Tenants."""
     operators: tuple[Grant, ...] = ()
+    """Who administers; a client may be one as well."""

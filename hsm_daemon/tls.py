@@ -32,8 +32,11 @@ class TlsFiles(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     ca: Path
+    """Whom we trust."""
     certificate: Path
+    """Who we are: its URI SAN is `spiffe://CLUSTER/node/NAME`, or a proxy's."""
     key: Path
+    """The key that proves it, without a password; nobody else should read it (0400)."""
 
 
 class PeerIdentity(NamedTuple):

@@ -18,16 +18,20 @@ class StoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[store]`."""
 
     path: Path
+    """The SQLite file, relative to this one; the same for all nodes of a host, on a local disk."""
     driver: Literal["sqlite"] = "sqlite"
+    """How records are kept."""
 
 
 class KeystoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[keystore]`."""
 
     master_key: MasterKeyConfig
+    """Where the key that wraps all records comes from."""
     next_master_key: MasterKeyConfig | None = None
     """What follows it: held for opening until `hsmctl master-key rotate` takes it into use."""
     backend: Literal["software"] = "software"
+    """What computes."""
 
     def __post_init__(self) -> None:
         if self.next_master_key is not None and self.next_master_key.shares is not None:
@@ -38,13 +42,21 @@ class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The file, field by field."""
 
     cluster: Path
+    """cluster.toml, relative to this file."""
     name: str
+    """One of its nodes."""
     tls: TlsFiles | Literal["off"]
+    """Files, relative to this one. `"off"` is for package sandbox on loopback."""
     store: StoreConfig
+    """`[store]`."""
     keystore: KeystoreConfig
+    """`[keystore]`."""
     state_dir: Path
+    """A folder of this node alone: what it has seen of the store, and its local socket. No part of a backup."""
     listen: Address = Address("127.0.0.1", 2420)
+    """Where proxies connect."""
     admin: Address = Address("127.0.0.1", 9420)
+    """Metrics, health and status over HTTP; other than on loopback over mutual TLS."""
     sessions: Annotated[int, msgspec.Meta(ge=1, le=256)] = 2
     """Threads for dear operations."""
     event_loop: Literal["uvloop", "asyncio"] | None = None

@@ -18,25 +18,40 @@ class TlsTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`tls = { ca, certificate, key }`: files in PEM, relative to proxy.toml."""
 
     ca: str
+    """Whom we trust."""
     certificate: str
+    """Who we are: its URI SAN is `spiffe://CLUSTER/proxy/NAME`."""
     key: str
+    """The key that proves it, without a password; nobody else should read it (0400)."""
 
 
 class ProxyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """proxy.toml as it is written."""
 
     cluster: str
+    """Path of cluster.toml, relative to this file."""
     name: str
+    """Of this proxy, in logs and `hsmctl status`."""
     site: str
+    """Where it is: a site of cluster.toml, shown by `hsmctl status`."""
     tls: TlsTable | Literal["off"]
+    """Files, relative to this one. `"off"` is for package sandbox on loopback."""
     listen: Address = Address("0.0.0.0", 2410)
+    """Where clients connect."""
     admin: Address = Address("127.0.0.1", 9410)
+    """Metrics, health and status pages over HTTP; other than on loopback over mutual TLS."""
     tls_off_identity: str | None = None
+    """With `tls = "off"`: the client that everybody is taken for."""
     event_loop: EventLoop | None = None
+    """None: HSM_EVENT_LOOP, else uvloop where it is installed."""
     limits: Limits = Limits()
+    """`[limits]`."""
     retry: RetrySettings = RetrySettings()
+    """`[retry]`."""
     health: HealthSettings = HealthSettings()
+    """`[health]`."""
     ejection: EjectionSettings = EjectionSettings()
+    """`[ejection]`."""
 
     def settings(self) -> Settings:
         """Return the tables as the core shares them."""

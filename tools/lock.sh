@@ -1,5 +1,5 @@
 #!/bin/sh
-# Writes requirements.lock and requirements-dev.lock from pyproject.toml: every Python from 3.11, every platform,
+# Writes requirements.lock, -dev.lock and -docs.lock from pyproject.toml: every Python from 3.11, every platform,
 # each wheel by its SHA-256, no address of any registry. Needs uv (pip install uv).
 set -eu
 cd "$(dirname "$0")/.."
@@ -21,3 +21,4 @@ lock() {
 }
 lock requirements.lock
 lock requirements-dev.lock --group dev
+lock requirements-docs.lock --group docs
