@@ -280,6 +280,7 @@ def _started(listeners: Mapping[str, socket.socket], argv: Sequence[str], pipe: 
         raise HandoverError("a listener is closed already: this process is stopping")
     described = ",".join(f"{name}={number}" for name, number in numbers.items())
     environment = {**os.environ, VARIABLE: f"{described};ready={pipe}"}
+    environment.pop("WATCHDOG_PID", None)  # it names this process; once the new one is the service, the watchdog is its
     try:
         return subprocess.Popen(list(argv), env=environment, pass_fds=[*numbers.values(), pipe])
     except OSError as error:

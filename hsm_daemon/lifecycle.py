@@ -1,19 +1,19 @@
 """From start to stop: event loop, signals, systemd."""
 
 import asyncio
-import contextlib
+import faulthandler
 import gc
 import os
 import signal
-import socket
 from collections.abc import Callable, Coroutine
+from contextlib import AbstractContextManager
 from typing import Any, Literal
 
-from hsm_daemon import exit_codes, hardening, logs, memory
+from hsm_daemon import exit_codes, hardening, log_limit, logs, memory
 from hsm_daemon.errors import StartError
+from hsm_daemon.service_manager import ServiceManager
 
 EventLoop = Literal["uvloop", "asyncio"]
-MAX_STATUS_CHARACTERS = 500  # of the line that `systemctl status` shows
 
 _log = logs.logger("daemon.lifecycle")
 
@@ -25,7 +25,7 @@ class Lifecycle:
         self.stopping = asyncio.Event()  # set by the first SIGTERM or SIGINT: finish what is in flight, then return
         self.forced = False  # by the second: main is cancelled
         self._signalled = False
-        self._mute = False  # a successor is the service now; what this process tells would be taken for its words
+        self._manager = ServiceManager()
         self._reload: Callable[[], None] | None = None
         self._reload_errors: tuple[type[Exception], ...] = ()
         self._upgrade: Callable[[], None] | None = None
@@ -51,22 +51,28 @@ class Lifecycle:
             return
         if successor is None:
             logs.event(_log, "info", "stopping")
-            notify("STOPPING=1")
+            self._manager.stopping()
         else:
             logs.event(_log, "info", "stopping", successor=successor)
-            notify(f"MAINPID={successor}")
-            self._mute = True
+            self._manager.succeeded_by(successor)
         self.stopping.set()
 
-    def ready(self, status_text: str) -> None:
-        """Tell systemd that the daemon serves.
+    def ready(self, status: str | Callable[[], str]) -> None:
+        """Tell systemd that the daemon serves; from now on the event loop feeds the watchdog, if there is one.
 
         What was loaded until now stays: the garbage collector need not look at it again. With it, each full
         collection while clients come holds up everybody's requests for over ten milliseconds.
+
+        Args:
+            status: the line that `systemctl status` shows; a function is asked again every other second.
         """
         gc.collect()
         gc.freeze()
-        self._notify(f"READY=1\nSTATUS={_one_line(status_text)}")
+        self._manager.ready(status if callable(status) else lambda: status)
+
+    def patient(self, limit_s: float) -> AbstractContextManager[None]:
+        """Have the watchdog wait so long, within: what is done there keeps the event loop, and is in order."""
+        return self._manager.patient(limit_s)
 
     def attach(self, loop: asyncio.AbstractEventLoop, main: asyncio.Task[Any]) -> None:
         """Take over this process's signals for `main`."""
@@ -78,12 +84,9 @@ class Lifecycle:
 
     def detach(self, loop: asyncio.AbstractEventLoop) -> None:
         """Give the signals back."""
+        self._manager.silence()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2):
             loop.remove_signal_handler(number)
-
-    def _notify(self, message: str) -> None:
-        if not self._mute:
-            notify(message)
 
     def _stop(self, name: str) -> None:
         if not self._signalled:
@@ -91,7 +94,7 @@ class Lifecycle:
             self._signalled = True
             if not self.stopping.is_set():
                 logs.event(_log, "info", "stopping", signal=name)
-                notify("STOPPING=1")
+                self._manager.stopping()
                 self.stopping.set()
         elif self._main is not None:
             logs.event(_log, "warning", "stopping at once", signal=name)
@@ -102,12 +105,15 @@ class Lifecycle:
         if self._reload is None:
             logs.event(_log, "warning", "nothing to reload")
             return
-        try:
-            self._reload()
-        except self._reload_errors as error:
-            logs.event(_log, "error", "reload failed; everything stays as it was", reason=str(error))
-        except Exception:  # noqa: BLE001 - whatever is wrong with a new configuration, the old one serves on
-            _log.exception("reload failed")
+        with self._manager.reloading() as failed:
+            try:
+                self._reload()
+            except self._reload_errors as error:
+                logs.event(_log, "error", "reload failed; everything stays as it was", reason=str(error))
+                failed(str(error))
+            except Exception as error:  # noqa: BLE001 - whatever is wrong with a new configuration, the old one serves on
+                _log.exception("reload failed")
+                failed(type(error).__name__)
 
     def _user_2(self) -> None:
         if self._upgrade is None or self.stopping.is_set():
@@ -121,7 +127,11 @@ class Lifecycle:
 
 
 def run(main: Callable[[Lifecycle], Coroutine[Any, Any, None]], event_loop: EventLoop | None = None) -> int:
-    """Run a daemon to its end; return its exit code. StartError passes through to the cli."""
+    """Run a daemon to its end; return its exit code. StartError passes through to the cli.
+
+    Where it crashes, or the watchdog ends it (SIGABRT), the log says where each thread was: places, no values.
+    """
+    faulthandler.enable()
     with asyncio.Runner(loop_factory=loop_factory(chosen_event_loop(event_loop))) as runner:
         return runner.run(_run(main))
 
@@ -133,6 +143,7 @@ async def _run(main: Callable[[Lifecycle], Coroutine[Any, Any, None]]) -> int:
     lifecycle.attach(loop, task)
     hardening.log_no_values(loop)
     memory.trim_now_and_then(loop)
+    log_limit.tell_now_and_then(loop)
     try:
         await task
     except asyncio.CancelledError:
@@ -167,18 +178,3 @@ def loop_factory(kind: EventLoop) -> Callable[[], asyncio.AbstractEventLoop]:
     import uvloop
 
     return uvloop.new_event_loop
-
-
-def notify(message: str) -> None:
-    """Send `message` to systemd (sd_notify); without NOTIFY_SOCKET there is nobody to tell."""
-    path = os.environ.get("NOTIFY_SOCKET", "")
-    if not path:
-        return
-    address = "\0" + path[1:] if path.startswith("@") else path
-    # The service manager's absence is its own fault; the daemon serves all the same.
-    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sock:
-        sock.sendto(message.encode(), address)
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())[:MAX_STATUS_CHARACTERS]

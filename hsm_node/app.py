@@ -40,6 +40,9 @@ from hsm_node.work.pool import SWEEP_INTERVAL_S
 from hsm_wire.messages import encode_body
 
 BOOT_ID_BYTES: Final = 16
+OPENING_LIMIT_S: Final = 120.0
+"""How long the loop may stand still while a node that was unsealed loads its keys, before the watchdog ends it: as long
+as the unit gives a node to start (TimeoutStartSec=). A hundred thousand keys take seconds."""
 
 _log = logs.logger("hsm_node")
 
@@ -65,10 +68,12 @@ async def run_node(config_file: Path, config: NodeConfig, cluster: Cluster, life
             node.open(open_keystore(config, cluster, state, keyring, held))
         node.local = held.enter_context(local_socket(config.state_dir))
         if shares is not None:
-            node.seal(
-                Unsealing(shares.keep_s),
-                lambda key: node.open(open_keystore(node.facts.config, node.facts.cluster, state, Keyring(key), held)),
-            )
+
+            def unsealed(key: bytes) -> None:
+                with lifecycle.patient(OPENING_LIMIT_S):
+                    node.open(open_keystore(node.facts.config, node.facts.cluster, state, Keyring(key), held))
+
+            node.seal(Unsealing(shares.keep_s), unsealed)
         lifecycle.on_reload(lambda: node.reload(config_file), expected=(StartError, ConfigurationError))
         await node.serve(bound, lifecycle)
 

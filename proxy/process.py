@@ -50,7 +50,8 @@ async def run_proxy(config: ProxyConfig, lifecycle: Lifecycle) -> None:
     lifecycle.on_upgrade(upgrade)
     nodes = len(app.table.nodes)
     logs.event(_log, "info", "ready", address=app.address, admin=app.admin_address, name=config.file.name, nodes=nodes)
-    lifecycle.ready(f"listening on {app.address}")
+    table = app.table
+    lifecycle.ready(lambda: f"listening on {app.address}; {len(table.rotation)} of {len(table.nodes)} nodes in rotation")
     handover.ready()
     try:
         await lifecycle.stopping.wait()

@@ -225,6 +225,21 @@ async def test_a_successor_that_is_ready_is_left_running_and_reaped_when_it_ends
             await asyncio.sleep(0.01)
 
 
+async def test_a_successor_takes_over_the_watchdog(
+    listener: socket.socket, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setenv("WATCHDOG_USEC", "3000000")
+    monkeypatch.setenv("WATCHDOG_PID", str(os.getpid()))
+    asks = "from hsm_daemon.service_manager import watchdog_limit_s; raise SystemExit(int(watchdog_limit_s() or 0))"
+    await Successor.start({"client": listener}, argv=python(SAYS_READY + asks))
+    async with asyncio.timeout(5):
+        while "the successor has ended" not in caplog.text:
+            await asyncio.sleep(0.01)
+    [ended] = [record for record in caplog.records if record.message == "the successor has ended"]
+    assert ended.fields["code"] == 3  # type: ignore[attr-defined]  # of the logs' own making
+
+
 @pytest.mark.parametrize(
     ("code", "words"),
     [

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from hsm_daemon.errors import StartError
-from hsm_daemon.lifecycle import Lifecycle, chosen_event_loop, notify
+from hsm_daemon.lifecycle import Lifecycle, chosen_event_loop
 
 PROGRAM = """
 import asyncio, sys
@@ -161,13 +161,14 @@ async def test_systemd_hears_of_the_successor_and_then_nothing_from_its_predeces
         assert manager.recv(100) == b"STOPPING=1"
 
 
-def test_systemd_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(str(tmp_path / "notify"))
-        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
-        notify("READY=1")
-        assert manager.recv(100) == b"READY=1"
-    notify("READY=1")  # nobody listens any more: not our fault
+@both_loops
+def test_what_was_ended_by_the_watchdog_says_where_it_stood(program: Any, kind: str) -> None:
+    running = program(kind, "soft")
+    running.process.send_signal(signal.SIGABRT)
+    _, log = running.process.communicate(timeout=10)
+    assert running.process.returncode == -signal.SIGABRT
+    assert "Fatal Python error: Aborted" in log
+    assert "in run" in log
 
 
 def test_the_environment_chooses_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
