@@ -51,7 +51,9 @@ async def run_proxy(config: ProxyConfig, lifecycle: Lifecycle) -> None:
     nodes = len(app.table.nodes)
     logs.event(_log, "info", "ready", address=app.address, admin=app.admin_address, name=config.file.name, nodes=nodes)
     table = app.table
-    lifecycle.ready(lambda: f"listening on {app.address}; {len(table.rotation)} of {len(table.nodes)} nodes in rotation")
+    lifecycle.ready(
+        lambda: f"listening on {app.address}; {len(table.rotation)} of {len(table.nodes)} nodes in rotation"
+    )
     handover.ready()
     try:
         await lifecycle.stopping.wait()
