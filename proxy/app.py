@@ -13,6 +13,7 @@ from hsm_daemon import clock, listening, logs
 from hsm_daemon.admin import AdminAnswer, AdminServer
 from hsm_daemon.errors import StartError
 from hsm_daemon.log_limit import LimitedLog
+from hsm_daemon.metrics import CONTENT_TYPE
 from hsm_daemon.tls import load_certificates
 from hsm_wire.frames import Frame
 from hsm_wire.operations import Role
@@ -24,7 +25,7 @@ from proxy.core.node_table import Node, NodeTable
 from proxy.core.principals import Principals
 from proxy.core.silence import links_of
 from proxy.core.supervisor import Supervisor
-from proxy.metrics import CONTENT_TYPE, Figures, ProxyCollector, exposition
+from proxy.metrics import Figures, ProxyCollector, metrics_page
 from proxy.net.link_keeper import LinkKeeper
 from proxy.net.listener import BACKLOG, Listener
 from proxy.net.notary import EcdsaNotary
@@ -68,7 +69,7 @@ class ProxyApp:
         )
         balancer = Balancer(self.table, chance)
         self.dispatcher = Dispatcher(self.table, balancer, self.settings, Counters(), now, self._status_answer)
-        self._collector = ProxyCollector(self.dispatcher, software, self._figures)
+        self._metrics_page = metrics_page(ProxyCollector(self.dispatcher, self._figures))
         loop = asyncio.get_running_loop()
         turn = FlushTurn(loop)
         principals = Principals()
@@ -255,10 +256,11 @@ class ProxyApp:
             reload_successful=self._reload_successful,
             reloaded_at=self._reloaded_at,
             certificate_not_after=self._certificates.not_after if self._certificates else None,
+            roles={site.name: site.role for site in self.config.cluster.sites},
         )
 
     def _metrics(self) -> AdminAnswer:
-        return AdminAnswer(200, CONTENT_TYPE, exposition(self._collector))
+        return AdminAnswer(200, CONTENT_TYPE, self._metrics_page.text())
 
     def _front_page(self) -> AdminAnswer:
         lines = [f"{self.config.file.name}: {len(self.table.rotation)} of {len(self.table.nodes)} nodes in rotation"]

@@ -1,14 +1,20 @@
 """Plain counters -> Prometheus text, only when somebody asks. The hot path knows nothing of it."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
-from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    SummaryMetricFamily,
+)
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from hsm_daemon.metrics import MetricsPage
 from hsm_wire.operations import OPERATIONS
 from hsm_wire.statuses import StatusClass
 from proxy.core.agreement import DISAGREEMENTS, FAULTS
@@ -16,7 +22,7 @@ from proxy.core.counters import DURATION_BOUNDS_S, UNKNOWN_OPERATION, Counters
 from proxy.core.dispatcher import Dispatcher
 from proxy.core.node_table import ADMINISTRATIVE_STATES, OPERATIONAL_STATES, Node
 
-CONTENT_TYPE = CONTENT_TYPE_LATEST
+PREFIX: Final = "hsm_proxy"
 _CLASS_NAMES = {int(row): row.name.lower() for row in StatusClass}
 
 
@@ -34,67 +40,97 @@ class Figures(NamedTuple):
     """When the configuration in use was loaded, and
     `certificate_not_after`: when the own certificate expires (None: no TLS); seconds since 1970."""
     certificate_not_after: int | None = None
+    roles: Mapping[str, str] = MappingProxyType({})
+    """Site -> active or disaster-recovery."""
 
 
 class ProxyCollector(Collector):
     """Reads the counters at the moment of a scrape."""
 
-    def __init__(self, dispatcher: Dispatcher, software: str, figures: Callable[[], Figures]) -> None:
+    def __init__(self, dispatcher: Dispatcher, figures: Callable[[], Figures]) -> None:
         self._dispatcher = dispatcher
-        self._software = software
         self._figures = figures
 
     def collect(self) -> Iterator[Metric]:
         """Yield all families."""
         dispatcher = self._dispatcher
         figures = self._figures()
-        yield from _node_families(dispatcher.table.nodes, dispatcher.table.rotation)
+        table = dispatcher.table
+        yield from _place_families(table.nodes, table.rotation, figures.roles)
+        yield from _work_families(table.nodes, table.rotation)
+        yield from _state_families(table.nodes)
         yield from _store_families(dispatcher.table.nodes)
         yield from _request_families(dispatcher.counters)
         yield _gauge("hsm_proxy_queue_requests", "Requests that wait for a node.", dispatcher.waiting)
         waiting_bytes = dispatcher.queue.bytes + dispatcher.failover.waiting.bytes
         yield _gauge("hsm_proxy_queue_bytes", "Their bytes.", waiting_bytes)
         yield from _shell_families(figures)
-        yield InfoMetricFamily("hsm_proxy_build", "The software.", {"version": self._software})
 
 
-def exposition(collector: ProxyCollector) -> bytes:
-    """Return the text of `/metrics`."""
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(collector)
-    return generate_latest(registry)
+def metrics_page(collector: ProxyCollector) -> MetricsPage:
+    """Return the page `/metrics`."""
+    return MetricsPage(PREFIX, collector)
 
 
-def _node_families(nodes: Iterable[Node], rotation: Collection[Node]) -> Iterator[Metric]:
+def _place_families(nodes: Iterable[Node], rotation: Collection[Node], roles: Mapping[str, str]) -> Iterator[Metric]:
+    """Where nodes are, and which of them are drawn from."""
+    info = InfoMetricFamily("hsm_proxy_node", "Site of a node, and the site's role.", labels=["node"])
+    in_rotation = GaugeMetricFamily(
+        "hsm_proxy_node_in_rotation", "1 where a node is drawn for requests.", labels=["node", "site"]
+    )
+    for node in nodes:
+        info.add_metric([node.name], {"site": node.site, "role": roles.get(node.site, "active")})
+        in_rotation.add_metric([node.name, node.site], int(node in rotation))
+    yield from (info, in_rotation)
+
+
+def _work_families(nodes: Iterable[Node], rotation: Collection[Node]) -> Iterator[Metric]:
+    """What nodes did, and what they are given."""
     requests = CounterMetricFamily("hsm_proxy_node_requests", "Answers of a node to clients.", labels=["node"])
     failures = CounterMetricFamily(
         "hsm_proxy_node_failures", "Requests that had to leave a node.", labels=["node", "reason"]
+    )
+    took = SummaryMetricFamily(
+        "hsm_proxy_node_answer_duration_seconds",
+        "From sending a request to a node to its answer, without key generation.",
+        labels=["node"],
     )
     in_flight = GaugeMetricFamily("hsm_proxy_node_in_flight", "Requests with a node now.", labels=["node"])
     window = GaugeMetricFamily("hsm_proxy_node_window", "Requests that a node takes at once.", labels=["node"])
     share = GaugeMetricFamily(
         "hsm_proxy_node_share", "Part of the draw: the weight, less in a slow start or when slow.", labels=["node"]
     )
+    slowness = GaugeMetricFamily(
+        "hsm_proxy_node_slowness", "Factor of that share, below 1 for a node slower than the others.", labels=["node"]
+    )
+    for node in nodes:
+        label = [node.name]
+        requests.add_metric(label, node.requests)
+        for reason, count in sorted(node.failures.items()):
+            failures.add_metric([node.name, reason], count)
+        took.add_metric(label, node.answers, node.answer_time_s)
+        share.add_metric(label, node.share if node in rotation else 0.0)
+        slowness.add_metric(label, node.slowness)
+        in_flight.add_metric(label, node.in_flight)
+        window.add_metric(label, node.window)
+    yield from (requests, failures, took, in_flight, window, share, slowness)
+
+
+def _state_families(nodes: Iterable[Node]) -> Iterator[Metric]:
+    """In which states nodes and paths are."""
     state = GaugeMetricFamily("hsm_proxy_node_state", "1 for the operational state.", labels=["node", "state"])
     administrative = GaugeMetricFamily(
         "hsm_proxy_node_administrative_state", "1 for what the operator wants.", labels=["node", "state"]
     )
     path_up = GaugeMetricFamily("hsm_proxy_path_up", "1 where a path answers its check.", labels=["node", "path"])
     for node in nodes:
-        label = [node.name]
-        requests.add_metric(label, node.requests)
-        for reason, count in sorted(node.failures.items()):
-            failures.add_metric([node.name, reason], count)
-        share.add_metric(label, node.share if node in rotation else 0.0)
-        in_flight.add_metric(label, node.in_flight)
-        window.add_metric(label, node.window)
         for name in OPERATIONAL_STATES:
             state.add_metric([node.name, name], int(node.operational == name))
         for name in ADMINISTRATIVE_STATES:
             administrative.add_metric([node.name, name], int(node.administrative == name))
         for path in node.paths:
             path_up.add_metric([node.name, path.uplink], int(path.up))
-    yield from (requests, failures, in_flight, window, share, state, administrative, path_up)
+    yield from (state, administrative, path_up)
 
 
 def _store_families(nodes: Iterable[Node]) -> Iterator[Metric]:
@@ -116,7 +152,7 @@ def _store_families(nodes: Iterable[Node]) -> Iterator[Metric]:
 def _request_families(counters: Counters) -> Iterator[Metric]:
     answers = CounterMetricFamily("hsm_proxy_requests", "Answers to clients.", labels=["operation", "status_class"])
     for (opcode, status_class), count in sorted(counters.answers.items()):
-        operation = "UNKNOWN" if opcode == UNKNOWN_OPERATION else OPERATIONS[opcode].opcode.name
+        operation = "unknown" if opcode == UNKNOWN_OPERATION else OPERATIONS[opcode].opcode.name.lower()
         answers.add_metric([operation, _CLASS_NAMES.get(status_class, "unknown")], count)
     yield answers
     sanctions = CounterMetricFamily(
@@ -138,6 +174,7 @@ def _request_families(counters: Counters) -> Iterator[Metric]:
         ("forgotten_responses", "Answers that a node owed for too long.", counters.forgotten_answers),
         ("wrong_responses", "Answers of nodes to another operation than was asked.", counters.wrong_answers),
         ("path_moves", "Requests that went on over another path of their node.", counters.path_moves),
+        ("cancelled_requests", "Requests answered CANCELLED, at the caller's wish.", counters.cancelled),
         ("poisoned_requests", "Requests answered POISON: two nodes were lost with them.", counters.poisoned),
         ("banned_requests", "Requests refused because their like loses nodes.", counters.banned),
         ("retry_budget_exhausted", "Attempts that the retry budget held back.", counters.budget_empty),
@@ -189,7 +226,7 @@ def _histogram(counters: Counters) -> Metric:
         buckets.append(("+Inf" if bound is None else str(bound), total))
     return HistogramMetricFamily(
         "hsm_proxy_request_duration_seconds",
-        "From a request's arrival to its answer.",
+        "From a request's arrival to its answer; not of those refused at once.",
         buckets=buckets,
         sum_value=counters.duration_sum_s,
     )

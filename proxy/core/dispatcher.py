@@ -86,7 +86,7 @@ class Dispatcher:
             return
         if frame.opcode == _STATUS:
             client.wire_ids.discard(frame.request_id)
-            self.counters.answered(_STATUS, 0, 0.0)
+            self.counters.answered(_STATUS, 0, None)
             client.sink(self._report(frame, now))
             return
         if self._bans and self.failover.poison.banned(client.principal, frame, now):
@@ -289,7 +289,7 @@ class Dispatcher:
     def _refuse(self, client: Client, frame: Frame, status: Status, detail: str) -> None:
         """Answer a request that is not taken at all."""
         client.wire_ids.discard(frame.request_id)
-        self.counters.answered(frame.opcode, int(status), 0.0)
+        self.counters.answered(frame.opcode, int(status), None)
         client.sink(refusal(frame, status, detail))
 
     def _measure(self, now: float) -> None:

@@ -219,7 +219,7 @@ class ClientProtocol(asyncio.Protocol):
         """Refuse a request that crossed our GOAWAY."""
         counters = self._listener.dispatcher.counters
         counters.requests += 1
-        counters.answered(frame.opcode, int(Status.GOING_AWAY), 0.0)
+        counters.answered(frame.opcode, int(Status.GOING_AWAY), None)
         client.wire_ids.discard(frame.request_id)
         client.sink(refusal(frame, Status.GOING_AWAY, "this connection is closing; use another one"))
 

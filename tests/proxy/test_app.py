@@ -90,7 +90,7 @@ async def test_admin_pages_tell_state_and_figures(stage):
     assert status["address"] == stage.app.address
     assert [node["state"] for node in status["nodes"]] == ["up"] * 3
     text = (await stage.get("/metrics"))[1].decode()
-    assert 'hsm_proxy_requests_total{operation="SIGN",status_class="ok"} 1.0' in text
+    assert 'hsm_proxy_requests_total{operation="sign",status_class="ok"} 1.0' in text
     for node in stage.nodes:
         await node.stop()
     await stage.until(lambda: not stage.app.table.rotation)

@@ -9,7 +9,7 @@ from proxy.core.counters import Counters
 from proxy.core.dispatcher import Dispatcher
 from proxy.core.node_table import OPERATIONAL_STATES, Node, NodeTable
 from proxy.core.settings import Settings
-from proxy.metrics import Figures, ProxyCollector, exposition
+from proxy.metrics import Figures, ProxyCollector, metrics_page
 
 FIGURES = Figures("abc", 1, 2, 3, 4, 5, reload_successful=False, reloaded_at=1e9, certificate_not_after=2_000_000_000)
 
@@ -22,7 +22,7 @@ def samples(figures=FIGURES):
     counters.failovers = 3
     counters.answered(0x0201, 0, 0.0007)
     counters.answered(0x9999, 0x0102, 99.0)
-    text = exposition(ProxyCollector(dispatcher, "hsm-proxy 1", lambda: figures)).decode()
+    text = metrics_page(ProxyCollector(dispatcher, lambda: figures)).text().decode()
     return {
         (sample.name, *sorted(sample.labels.items())): sample.value
         for family in text_string_to_metric_families(text)
@@ -34,10 +34,33 @@ def test_figures_are_there_under_the_names_of_the_contract():
     found = samples()
     assert found["hsm_proxy_node_requests_total", ("node", "n")] == 7
     assert found["hsm_proxy_failovers_total",] == 3
-    assert found["hsm_proxy_requests_total", ("operation", "SIGN"), ("status_class", "ok")] == 1
-    assert found["hsm_proxy_requests_total", ("operation", "UNKNOWN"), ("status_class", "request")] == 1
+    assert found["hsm_proxy_requests_total", ("operation", "sign"), ("status_class", "ok")] == 1
+    assert found["hsm_proxy_requests_total", ("operation", "unknown"), ("status_class", "request")] == 1
     assert found["hsm_proxy_configuration_info", ("hash", "abc")] == 1
-    assert found["hsm_proxy_build_info", ("version", "hsm-proxy 1")] == 1
+    assert any(name == "hsm_proxy_build_info" for name, *_ in found)
+
+
+def test_a_node_has_a_place_and_counts_in_the_rotation_or_not():
+    table = NodeTable([Node(name, site, 1, [("a", "h:1")]) for name, site in ("ns", "mt")], Settings(), 0.0)
+    dispatcher = Dispatcher(table, Balancer(table, random.Random(1)), Settings(), Counters(), 0.0, lambda f, now: b"")
+    table.rotation.append(table.nodes[0])
+    figures = FIGURES._replace(roles={"s": "active", "t": "disaster-recovery"})
+    text = metrics_page(ProxyCollector(dispatcher, lambda: figures)).text().decode()
+    assert 'hsm_proxy_node_info{node="n",role="active",site="s"} 1.0' in text
+    assert 'hsm_proxy_node_info{node="m",role="disaster-recovery",site="t"} 1.0' in text
+    assert 'hsm_proxy_node_in_rotation{node="n",site="s"} 1.0' in text
+    assert 'hsm_proxy_node_in_rotation{node="m",site="t"} 0.0' in text
+
+
+def test_how_long_a_node_takes_is_a_sum_and_a_count():
+    table = NodeTable([Node("n", "s", 1, [("a", "h:1")])], Settings(), 0.0)
+    dispatcher = Dispatcher(table, Balancer(table, random.Random(1)), Settings(), Counters(), 0.0, lambda f, now: b"")
+    node = table.nodes[0]
+    node.answers, node.answer_time_s, node.slowness = 4, 0.5, 0.125
+    text = metrics_page(ProxyCollector(dispatcher, lambda: FIGURES)).text().decode()
+    assert 'hsm_proxy_node_answer_duration_seconds_count{node="n"} 4.0' in text
+    assert 'hsm_proxy_node_answer_duration_seconds_sum{node="n"} 0.5' in text
+    assert 'hsm_proxy_node_slowness{node="n"} 0.125' in text
 
 
 def test_a_node_s_state_is_one_hot():
@@ -49,7 +72,7 @@ def test_a_node_s_state_is_one_hot():
 def test_the_histogram_adds_up():
     found = samples()
     name = "hsm_proxy_request_duration_seconds"
-    assert found[f"{name}_bucket", ("le", "0.0005")] == 0
+    assert found[f"{name}_bucket", ("le", "0.00063")] == 0
     assert found[f"{name}_bucket", ("le", "0.001")] == 1
     assert found[f"{name}_bucket", ("le", "+Inf")] == found[f"{name}_count",] == 2
 
@@ -76,12 +99,12 @@ def test_without_tls_no_certificate_expires():
 def test_what_comparing_the_nodes_stores_found_is_there():
     table = NodeTable([Node(name, "s", 1, [("a", "h:1")]) for name in "abc"], Settings(), 0.0)
     dispatcher = Dispatcher(table, Balancer(table, random.Random(1)), Settings(), Counters(), 0.0, lambda f, now: b"")
-    collector = ProxyCollector(dispatcher, "hsm-proxy 1", lambda: FIGURES)
-    assert "hsm_proxy_store_disagreements 0.0" in exposition(collector).decode()
+    page = metrics_page(ProxyCollector(dispatcher, lambda: FIGURES))
+    assert "hsm_proxy_store_disagreements 0.0" in page.text().decode()
     one, two, _ = table.nodes
     one.store_faults = {"behind": "late", "digest": "other"}
     two.store_faults = {"digest": "other"}
-    text = exposition(collector).decode()
+    text = page.text().decode()
     assert "hsm_proxy_store_disagreements 2.0" in text
     assert 'hsm_proxy_node_store_fault{fault="behind",node="a"} 1.0' in text
     assert 'hsm_proxy_node_store_fault{fault="behind",node="b"} 0.0' in text
