@@ -16,16 +16,17 @@ from hsm_daemon import listening, logs
 from hsm_daemon.admin import AdminAnswer, AdminServer, Routes
 from hsm_daemon.errors import StartError
 from hsm_daemon.lifecycle import Lifecycle
+from hsm_daemon.metrics import CONTENT_TYPE
 from hsm_daemon.tasks import spawn
 from hsm_daemon.tls import Certificates, load_certificates
 from hsm_node.admin_pages import admin_routes
 from hsm_node.config import NodeConfig
 from hsm_node.core.keyring import Keyring
 from hsm_node.core.unsealing import Unsealing
-from hsm_node.gauges import acceptor_gauges, unsealing_gauges
+from hsm_node.gauges import acceptor_gauges, state_labels, unsealing_gauges
 from hsm_node.keystore import Keystore
 from hsm_node.master_key import load_keyring
-from hsm_node.metrics import CONTENT_TYPE, Gauge, Labels, NodeMetrics
+from hsm_node.metrics import Gauge, Labels, NodeMetrics
 from hsm_node.net.acceptor import LISTEN_BACKLOG, Acceptor
 from hsm_node.net.local_acceptor import LocalAcceptor
 from hsm_node.net.local_socket import local_socket
@@ -233,7 +234,8 @@ class Node:
     def _labels(self) -> list[Labels]:
         configuration = {self.facts.cluster.configuration_hash: 1.0}
         return [
-            Labels("configuration", "The cluster configuration in use.", "hash", configuration),
+            Labels("configuration_info", "The cluster configuration in use.", "hash", configuration),
+            state_labels(self._phase.status()["state"]),
             *self._phase.labels(),
         ]
 

@@ -1,5 +1,8 @@
 """The numbers of /metrics: each is read from the part that knows it, when somebody asks."""
 
+from collections.abc import Callable
+from typing import Final
+
 from hsm_daemon import hardening
 from hsm_node.core.node_states import STATES
 from hsm_node.core.unsealing import Unsealing
@@ -7,6 +10,15 @@ from hsm_node.keystore import Keystore
 from hsm_node.metrics import Gauge, Labels
 from hsm_node.net.acceptor import Acceptor
 from hsm_node.service.use_meter import UseMeter
+
+OPERATIONAL_STATES: Final = ("up", "stale", "sealed", "standby")
+"""What a node says of itself in PONG."""
+
+
+def state_labels(state: str) -> Labels:
+    """Return the family of the operational state."""
+    values = {name: float(name == state) for name in OPERATIONAL_STATES}
+    return Labels("state", "1 for the operational state.", "state", values)
 
 
 def acceptor_gauges(acceptor: Acceptor) -> list[Gauge]:
@@ -45,12 +57,13 @@ def _meter_gauges(meter: UseMeter) -> list[Gauge]:
     ]
 
 
-def keystore_gauges(k: Keystore, sessions: int) -> list[Gauge]:
+def keystore_gauges(k: Keystore, sessions: int, proxies: Callable[[], int]) -> list[Gauge]:
     """Return what keys, store and pools tell.
 
     Args:
         k: of a node that is not sealed.
         sessions: threads for dear operations.
+        proxies: how many are connected.
     """
     return [
         Gauge("keys", "Keys that are not destroyed.", lambda: k.table.live),
@@ -61,6 +74,12 @@ def keystore_gauges(k: Keystore, sessions: int) -> list[Gauge]:
         *_meter_gauges(k.meter),
         Gauge("queue_depth", "Dear operations that wait for a session.", lambda: k.sessions.waiting),
         Gauge("sessions", "Threads for dear operations.", lambda: sessions),
+        Gauge(
+            "window", "Requests that the node wants from each proxy at once.", lambda: k.window.advertised(proxies())
+        ),
+        Gauge(
+            "service_seconds", "Moving mean of the time that requests are worked on.", lambda: k.window.mean_service_s
+        ),
         Gauge("sessions_busy", "Sessions at work.", lambda: k.sessions.running),
         Gauge(
             "key_generations",

@@ -1,16 +1,16 @@
 """Plain integers on the way of a request; metric families only when somebody asks."""
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from hsm_daemon.metrics import MetricsPage
 from hsm_wire.opcodes import Opcode
 from hsm_wire.statuses import StatusClass
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+PREFIX: Final = "hsm_node"
 _OPERATION_NAMES = {int(opcode): opcode.name.lower() for opcode in Opcode}
 _CLASS_NAMES = {int(row): row.name.lower() for row in StatusClass}
 
@@ -68,12 +68,11 @@ class NodeMetrics(Collector):
         self.gauges = gauges
         """Others after the node was unsealed."""
         self._labelled = labelled
-        self._registry = CollectorRegistry()
-        self._registry.register(self)
+        self._page = MetricsPage(PREFIX, self)
 
     def page(self) -> bytes:
         """Return the text for /metrics."""
-        return generate_latest(self._registry)
+        return self._page.text()
 
     def collect(self) -> Iterator[Metric]:
         """Return the families as they are now."""

@@ -72,7 +72,7 @@ class OpenPhase:
         }
 
     def gauges(self) -> list[Gauge]:
-        return keystore_gauges(self.keystore, self._facts.config.sessions)
+        return keystore_gauges(self.keystore, self._facts.config.sessions, self._facts.proxies)
 
     def labels(self) -> list[Labels]:
         return keystore_labels(self.keystore, self._facts.config.name)

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
-from hsm_node.gauges import acceptor_gauges, keystore_gauges, keystore_labels
+from hsm_node.gauges import acceptor_gauges, keystore_gauges, keystore_labels, state_labels
 
 
 async def test_every_gauge_has_a_name_of_its_own_and_a_number(start_node: Callable[..., Any]) -> None:
     node = start_node()
     await node.client()
-    gauges = [*acceptor_gauges(node.node._acceptor), *keystore_gauges(node.keystore, 2)]
+    gauges = [*acceptor_gauges(node.node._acceptor), *keystore_gauges(node.keystore, 2, lambda: 1)]
     names = [gauge.name for gauge in gauges]
     assert len(set(names)) == len(names)
     values = {gauge.name: gauge.read() for gauge in gauges}
@@ -22,3 +22,7 @@ async def test_the_administrative_state_is_one_of_three(start_node: Callable[...
     families = {labels.name: labels.values for labels in keystore_labels(node.keystore, "node-1")}
     assert families["administrative_state"] == {"ready": 1, "drain": 0, "maintain": 0}
     await node.client()
+
+
+def test_the_operational_state_is_one_hot() -> None:
+    assert state_labels("sealed").values == {"up": 0, "stale": 0, "sealed": 1, "standby": 0}

@@ -16,4 +16,5 @@ def test_counts_become_families_and_unknown_opcodes_share_one_place() -> None:
     assert "hsm_node_expired_total 4.0" in page
     assert 'hsm_node_state{is="on"} 1.0' in page
     assert 'hsm_node_state{is="off"} 0.0' in page
+    assert "hsm_node_clock_seconds " in page, "what every daemon tells is there too"
     assert (counts.completed, counts.total) == (1, 3), "a refusal is no progress"
