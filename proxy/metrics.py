@@ -151,9 +151,14 @@ def _store_families(nodes: Iterable[Node]) -> Iterator[Metric]:
 
 def _request_families(counters: Counters) -> Iterator[Metric]:
     answers = CounterMetricFamily("hsm_proxy_requests", "Answers to clients.", labels=["operation", "status_class"])
-    for (opcode, status_class), count in sorted(counters.answers.items()):
+    # Each class of an operation that was ever asked for is there, so that its first failure is an increase.
+    for opcode in sorted({opcode for opcode, _ in counters.answers}):
         operation = "unknown" if opcode == UNKNOWN_OPERATION else OPERATIONS[opcode].opcode.name.lower()
-        answers.add_metric([operation, _CLASS_NAMES.get(status_class, "unknown")], count)
+        for status_class, name in _CLASS_NAMES.items():
+            answers.add_metric([operation, name], counters.answers.get((opcode, status_class), 0))
+        others = sum(n for (of, row), n in counters.answers.items() if of == opcode and row not in _CLASS_NAMES)
+        if others:
+            answers.add_metric([operation, "unknown"], others)
     yield answers
     sanctions = CounterMetricFamily(
         "hsm_proxy_node_ejections", "Times that a connected node was taken out.", labels=["node", "reason"]

@@ -36,6 +36,7 @@ def test_figures_are_there_under_the_names_of_the_contract():
     assert found["hsm_proxy_failovers_total",] == 3
     assert found["hsm_proxy_requests_total", ("operation", "sign"), ("status_class", "ok")] == 1
     assert found["hsm_proxy_requests_total", ("operation", "unknown"), ("status_class", "request")] == 1
+    assert found["hsm_proxy_requests_total", ("operation", "sign"), ("status_class", "device")] == 0
     assert found["hsm_proxy_configuration_info", ("hash", "abc")] == 1
     assert any(name == "hsm_proxy_build_info" for name, *_ in found)
 
