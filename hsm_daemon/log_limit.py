@@ -32,21 +32,17 @@ class LimitedLog:
         self._kinds: dict[str, _Kind] = {}
         _all.add(self)
 
-    def event(self, level: str, text: str, *, exc_info: BaseException | None = None, **fields: object) -> None:
+    def event(self, level: str, text: str, **fields: object) -> None:
         """Log one line, or count it."""
-        if not self._log.isEnabledFor(logs.LEVELS[level]):
-            return
-        kind = self._kinds.get(text)
-        if kind is None:
-            kind = self._kinds[text] = _Kind(self._per_s)
-        kind.level = level
-        if not kind.lines.take(clock.monotonic()):
-            kind.left_out += 1
-            return
-        if kind.left_out:
-            fields["left_out"] = kind.left_out
-            kind.left_out = 0
-        logs.event(self._log, level, text, exc_info=exc_info, **fields)
+        left_out = self._left_out(level, text)
+        if left_out is not None:
+            logs.event(self._log, level, text, **fields, **left_out)
+
+    def exception(self, text: str, error: BaseException, **fields: object) -> None:
+        """The same of what nobody thought of, with where it came from."""
+        left_out = self._left_out("error", text)
+        if left_out is not None:
+            logs.exception(self._log, text, error, **fields, **left_out)
 
     def tell(self) -> None:
         """Log how many lines were left out, where none has come since to say it."""
@@ -54,6 +50,20 @@ class LimitedLog:
             if kind.left_out and kind.lines.take(clock.monotonic()):
                 logs.event(self._log, kind.level, text, left_out=kind.left_out)
                 kind.left_out = 0
+
+    def _left_out(self, level: str, text: str) -> dict[str, int] | None:
+        """Count a line; return what it is to say of those before it, None where it is not to appear."""
+        if not self._log.isEnabledFor(logs.LEVELS[level]):
+            return None
+        kind = self._kinds.get(text)
+        if kind is None:
+            kind = self._kinds[text] = _Kind(self._per_s)
+        kind.level = level
+        if not kind.lines.take(clock.monotonic()):
+            kind.left_out += 1
+            return None
+        left_out, kind.left_out = kind.left_out, 0
+        return {"left_out": left_out} if left_out else {}
 
 
 _all: Final[WeakSet[LimitedLog]] = WeakSet()

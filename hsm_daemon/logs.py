@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from typing import Any, Final
+from typing import Final
 
 from hsm_daemon.errors import StartError
 from hsm_daemon.log_format import JsonFormatter, LogfmtFormatter, priorities_for
@@ -26,6 +26,7 @@ class _Running:
 
     program = ""
     settings = DEFAULTS
+    handler: logging.Handler | None = None
 
 
 def configure(program: str, settings: LogSettings = DEFAULTS) -> None:
@@ -36,16 +37,22 @@ def configure(program: str, settings: LogSettings = DEFAULTS) -> None:
     """
     check(settings)
     _Running.program = program
-    logging.getLogger().handlers[:] = [logging.StreamHandler(sys.stderr)]
+    _Running.handler = logging.StreamHandler(sys.stderr)
+    logging.getLogger().handlers[:] = [_Running.handler]
     # Python's own warnings become lines of the same form.
     logging.captureWarnings(True)
     _use(settings)
 
 
 def reconfigure(settings: LogSettings) -> None:
-    """Take up other settings, which `check` has passed; a line says what changed, whatever level is in use."""
+    """Take up other settings, which `check` has passed; a line says what changed, whatever level is in use.
+
+    Where another program owns the log (nothing was configured), it stays as it is.
+    """
+    if _Running.handler not in logging.getLogger().handlers:
+        return
     before = _shown(_Running.settings)
-    changed: dict[str, Any] = {
+    changed = {
         key: f"{before[key]} -> {now}" for key, now in _shown(settings).items() if before[key] != now
     }
     _use(settings)
@@ -76,21 +83,23 @@ def logger(name: str) -> logging.Logger:
     return logging.getLogger(name)
 
 
-def event(
-    log: logging.Logger, level: str, text: str, *, exc_info: BaseException | None = None, **fields: object
-) -> None:
+def event(log: logging.Logger, level: str, text: str, **fields: object) -> None:
     """Log `text` (fixed words) with what varies as fields."""
-    log.log(LEVELS[level], "%s", text, exc_info=exc_info, extra={"fields": fields})
+    log.log(LEVELS[level], "%s", text, extra={"fields": fields})
+
+
+def exception(log: logging.Logger, text: str, error: BaseException, **fields: object) -> None:
+    """Log at level error what nobody thought of, with where it came from."""
+    log.error("%s", text, exc_info=error, extra={"fields": fields})
 
 
 _log = logger("daemon.logs")
 
 
 def _use(settings: LogSettings) -> None:
-    root = logging.getLogger()
-    for handler in root.handlers:
-        handler.setFormatter(_FORMS[settings.format](_Running.program, priorities_for(sys.stderr)))
-    root.setLevel(LEVELS[settings.level])
+    assert _Running.handler is not None, "there is a handler since `configure`"
+    _Running.handler.setFormatter(_FORMS[settings.format](_Running.program, priorities_for(sys.stderr)))
+    logging.getLogger().setLevel(LEVELS[settings.level])
     _log.setLevel(logging.INFO)  # a change of levels is told at every level
     for name in _Running.settings.levels:
         logging.getLogger(name).setLevel(logging.NOTSET)

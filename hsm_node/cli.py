@@ -30,16 +30,16 @@ def main(config_file: Path, *, check: bool) -> None:
     hardening.refuse_dumps()
     try:
         config, cluster = load_node_config(config_file)
+        logs.configure("hsm-node", config.log)
         if check:
             load_certificates(config.tls_files)
             check_master_keys(config.keystore)
             click.echo(json.dumps(config.effective(), indent=2))
             sys.exit(exit_codes.OK)
-        logs.configure("hsm-node")
         hardening.lock_memory()
         code = lifecycle.run(lambda life: run_node(config_file.absolute(), config, cluster, life), config.event_loop)
     except (ConfigurationError, StartError) as error:
-        click.echo(f"hsm-node: {error}", err=True)
+        click.echo(f"{logs.journal_prefix('error')}hsm-node: {error}", err=True)
         sys.exit(exit_codes.CONFIGURATION)
     ending.leave(code)
 

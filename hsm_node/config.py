@@ -9,6 +9,7 @@ from hsm_cluster.address import Address
 from hsm_cluster.cluster import Cluster, load_cluster
 from hsm_cluster.errors import ConfigurationError
 from hsm_cluster.toml_file import load_toml
+from hsm_daemon.log_settings import LogSettings
 from hsm_daemon.tls import TlsFiles
 from hsm_node.core.limits import DEFAULTS, Limits
 from hsm_node.master_key import MasterKeyConfig
@@ -61,6 +62,8 @@ class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Threads for dear operations."""
     event_loop: Literal["uvloop", "asyncio"] | None = None
     """None: uvloop where it is installed."""
+    log: LogSettings = LogSettings()
+    """`[log]`."""
     limits: Limits = DEFAULTS
     """`[limits]`."""
 

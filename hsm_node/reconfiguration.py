@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from hsm_cluster.cluster import Cluster
+from hsm_daemon import logs
 from hsm_daemon.errors import StartError
 from hsm_daemon.tls import Certificates, load_certificates
 from hsm_node.config import NodeConfig, load_node_config
@@ -35,9 +36,10 @@ def load(path: Path, config: NodeConfig, cluster: Cluster) -> Reconfiguration:
 
     Raises:
         ConfigurationError: node.toml or cluster.toml is wrong.
-        StartError: a certificate is.
+        StartError: a certificate is, or a level of the log.
     """
     new, new_cluster = load_node_config(path)
+    logs.check(new.log)
     certificates = load_certificates(new.tls_files)
     fixed = {name: getattr(config, name) for name in FIXED if getattr(config, name) != getattr(new, name)}
     restart_for = [*fixed]

@@ -32,6 +32,7 @@ from proxy.net.notary import EcdsaNotary
 from proxy.net.ticker import Ticker
 from proxy.net.write_gate import FlushTurn
 from proxy.reconfiguration import Reconfiguration, load, merged, node_of, what_to_do
+from proxy.request_log import RequestLog
 from proxy.status import StatusReporter
 
 ROTATION_LOOK_S: Final = 0.02
@@ -81,7 +82,9 @@ class ProxyApp:
         own = principals.join(identity or f"spiffe://{cluster.name}/proxy/{file.name}", 0, [Role.CHECK])
         self.supervisor = Supervisor(self.dispatcher, self.settings, chance, self.keeper, EcdsaNotary(), own, now)
         self.keeper.supervisor = self.supervisor
-        self._ticker = Ticker(loop, self.keeper.tick, self.dispatcher.tick, self.listener.tick, self._note_stall)
+        self._requests = RequestLog(self.dispatcher.request_notes, file.log)
+        ticks = (self.keeper.tick, self.dispatcher.tick, self.listener.tick, self._requests.tick, self._note_stall)
+        self._ticker = Ticker(loop, *ticks)
         self._beat_at = now
         self._stalls_seen = 0
         self._stall_log = LimitedLog(_log, 1)
@@ -200,6 +203,8 @@ class ProxyApp:
             self._admin.replace_context(new.certificates.server)
             self.keeper.context = new.certificates.client
         self.config = config
+        logs.reconfigure(file.log)
+        self._requests.use(file.log)
         self.keeper.configuration_hash = config.cluster.configuration_hash
         known = len(self.table.nodes)
         gone = self._replace_nodes(now)

@@ -29,17 +29,18 @@ def main(path: Path, check: bool) -> None:
 
     Example: hsm-proxy --config proxy.toml
     """
-    logs.configure("hsm-proxy", "info")
+    logs.configure("hsm-proxy")
     hardening.refuse_dumps()
     try:
         config = load_config(path)
+        logs.configure("hsm-proxy", config.file.log)
         if check:
             load_certificates(config.tls)
             click.echo(json.dumps(config.effective(), indent=2))
             return
         code = lifecycle.run(lambda life: run_proxy(config, life), config.file.event_loop)
     except (ConfigurationError, StartError) as error:
-        click.echo(f"hsm-proxy: {error}", err=True)
+        click.echo(f"{logs.journal_prefix('error')}hsm-proxy: {error}", err=True)
         sys.exit(exit_codes.CONFIGURATION)
     sys.exit(code)
 

@@ -10,6 +10,7 @@ from hsm_cluster.cluster import Cluster, load_cluster
 from hsm_cluster.errors import ConfigurationError
 from hsm_cluster.toml_file import load_toml
 from hsm_daemon.lifecycle import EventLoop
+from hsm_daemon.log_settings import LogSettings
 from hsm_daemon.tls import TlsFiles
 from proxy.core.settings import EjectionSettings, HealthSettings, Limits, RetrySettings, Settings
 
@@ -43,6 +44,7 @@ class ProxyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tls_off_identity: str | None = None
     """With `tls = "off"`: the client that everybody is taken for."""
     event_loop: EventLoop | None = None
+    log: LogSettings = LogSettings()
     """None: HSM_EVENT_LOOP, else uvloop where it is installed."""
     limits: Limits = Limits()
     """`[limits]`."""

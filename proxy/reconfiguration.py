@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from hsm_cluster.topology import Node as TopologyNode
+from hsm_daemon import logs
 from hsm_daemon.tls import Certificates, load_certificates
 from proxy.config import ProxyConfig, ProxyFile, load_config
 from proxy.core.node_table import Node
@@ -56,9 +57,10 @@ def load(path: Path, running: ProxyConfig, identity: str | None) -> Reconfigurat
 
     Raises:
         ConfigurationError: proxy.toml or cluster.toml is wrong.
-        StartError: a certificate is.
+        StartError: a certificate is, or a level of the log.
     """
     new = load_config(path)
+    logs.check(new.file.log)
     certificates = load_certificates(new.tls)
     file, restart_for = _kept(running.file, new.file)
     cluster, tls = new.cluster, new.tls
@@ -108,6 +110,7 @@ def _merged(running: Node | None, wanted: Node) -> Node:
     if {(path.uplink, path.address) for path in running.paths} != set(order):
         wanted.requests = running.requests  # counters go on under the node's name
         wanted.failures = running.failures
+        wanted.duration_buckets = running.duration_buckets
         return wanted
     running.site = wanted.site
     running.weight = wanted.weight

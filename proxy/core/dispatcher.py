@@ -62,6 +62,7 @@ class Dispatcher:
         self._finish = self._switch.finish
         self._budget = RetryBudget(settings, now)
         self.notices = Notices()
+        self.request_notes = self._switch.notes
         self.failover = Failover(self._switch, table, balancer, self._budget, self.notices)
         self._bans = self.failover.poison.bans
         self._between = self.failover.waiting
@@ -82,7 +83,7 @@ class Dispatcher:
         self.counters.requests += 1
         if len(client.in_flight) >= client.max_in_flight:
             self.counters.overloaded["client_in_flight"] += 1
-            self._refuse(client, frame, Status.OVERLOADED, f"more than {client.max_in_flight} requests in flight")
+            self._refuse(client, frame, Status.OVERLOADED, f"more than {client.max_in_flight} requests in flight", now)
             return
         if frame.opcode == _STATUS:
             client.wire_ids.discard(frame.request_id)
@@ -92,13 +93,13 @@ class Dispatcher:
         if self._bans and self.failover.poison.banned(client.principal, frame, now):
             self.counters.banned += 1
             detail = "a request like this was in flight at two losses of an HSM node; do not send it again"
-            self._refuse(client, frame, Status.POISON, detail)
+            self._refuse(client, frame, Status.POISON, detail, now)
             return
         if self.failover.full:
             self.counters.overloaded["failover_full"] += 1
-            self._refuse(client, frame, Status.OVERLOADED, "too many requests wait for another HSM node")
+            self._refuse(client, frame, Status.OVERLOADED, "too many requests wait for another HSM node", now)
             return
-        if frame.opcode in LONG and not self._may_generate(client, frame):
+        if frame.opcode in LONG and not self._may_generate(client, frame, now):
             return
         request = Request(client, frame, now, now + timeout_s(frame))
         client.in_flight[frame.request_id] = request
@@ -155,7 +156,7 @@ class Dispatcher:
                 node.requests += 1
                 if entry.accused:
                     self.failover.served(entry)
-                self._finish(entry, readdress_response(frame, entry.client_id), frame.status, now)
+                self._finish(entry, readdress_response(frame, entry.client_id), frame.status, now, node)
         else:
             self._not_waited_for(entry, link, frame, now)
         if self.queue.size or self._between:
@@ -228,13 +229,14 @@ class Dispatcher:
         self.counters.wrong_answers += 1
         link.close("the node broke the protocol: it answered a request with the answer to another one")
 
-    def _may_generate(self, client: Client, frame: Frame) -> bool:
+    def _may_generate(self, client: Client, frame: Frame, now: float) -> bool:
         """Count a request that runs long, unless its partition has as many as it may."""
         partition = client.principal.partition
         limit = self.settings.limits.partition_generations
         if self._switch.generations[partition] >= limit:
             self.counters.overloaded["partition_generations"] += 1
-            self._refuse(client, frame, Status.OVERLOADED, f"{limit} key generations of this partition are in flight")
+            detail = f"{limit} key generations of this partition are in flight"
+            self._refuse(client, frame, Status.OVERLOADED, detail, now)
             return False
         self._switch.generations[partition] += 1
         return True
@@ -276,7 +278,7 @@ class Dispatcher:
                 self._switch.charge(request)
             self._switch.leave(request, now, cancel=True)
             request.may_have_run = True
-            self._switch.fail(request, Status.TIMEOUT, "the time of the request ran out at a node", now)
+            self._switch.fail(request, Status.TIMEOUT, "the time of the request ran out at a node", now, link.node)
             return
         self._unqueue(request)
         if not self.table.rotation:
@@ -286,10 +288,11 @@ class Dispatcher:
         else:
             self._overload(request, "windows_full", "no HSM node had room in the time of the request", now)
 
-    def _refuse(self, client: Client, frame: Frame, status: Status, detail: str) -> None:
+    def _refuse(self, client: Client, frame: Frame, status: Status, detail: str, now: float) -> None:
         """Answer a request that is not taken at all."""
         client.wire_ids.discard(frame.request_id)
         self.counters.answered(frame.opcode, int(status), None)
+        self.request_notes.failed(frame, int(status), now)
         client.sink(refusal(frame, status, detail))
 
     def _measure(self, now: float) -> None:

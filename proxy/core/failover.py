@@ -15,6 +15,7 @@ from proxy.core.node_table import Node, NodeTable
 from proxy.core.notices import Notices
 from proxy.core.parties import Link, Owed, Request
 from proxy.core.poison import Poison
+from proxy.core.request_notes import operation_name
 from proxy.core.switch import LONG, Switch
 from proxy.core.waiting_room import WaitingRoom
 
@@ -145,7 +146,8 @@ class Failover:
         else:
             self.waiting.discard(request)
         self.served(request)
-        self._switch.finish(request, readdress_response(answer, request.client_id), answer.status, now)
+        node = owed.link.node
+        self._switch.finish(request, readdress_response(answer, request.client_id), answer.status, now, node)
 
     # ---- when it goes on ---------------------------------------------------------------------------------------
 
@@ -175,7 +177,7 @@ class Failover:
                 ban = self.poison.ban(request, now)
                 self._notices.add(
                     "a request is refused from now on: nodes were lost with it",
-                    operation=f"{ban.opcode:#06x}",
+                    operation=operation_name(ban.opcode),
                     partition=ban.partition,
                     key=ban.key_id.hex(),
                     nodes=", ".join(node.name for node in request.tried),

@@ -14,6 +14,7 @@ from proxy.core.counters import Counters
 from proxy.core.deadlines import DeadlineWheel
 from proxy.core.node_table import Node
 from proxy.core.parties import Owed, Request
+from proxy.core.request_notes import LAST_OK, RequestNotes
 from proxy.core.settings import Settings
 
 NEVER: Final = float("inf")
@@ -29,11 +30,12 @@ window, and say nothing of its health."""
 class Switch:
     """Connects requests to links and takes them off again."""
 
-    __slots__ = ("counters", "forgiven_at", "generations", "settings", "wheel")
+    __slots__ = ("counters", "forgiven_at", "generations", "notes", "settings", "wheel")
 
     def __init__(self, settings: Settings, counters: Counters, now: float) -> None:
         self.settings = settings
         self.counters = counters
+        self.notes = RequestNotes()
         self.wheel = DeadlineWheel(now)
         self.generations: Counter[int] = Counter()
         """Partition -> its requests that run long."""
@@ -130,13 +132,13 @@ class Switch:
         if request.frame.opcode in LONG:
             self.generations[request.client.principal.partition] -= 1
 
-    def fail(self, request: Request, status: Status, detail: str, now: float) -> None:
-        """Answer the request with a failure of the proxy's own."""
+    def fail(self, request: Request, status: Status, detail: str, now: float, node: Node | None = None) -> None:
+        """Answer the request with a failure of the proxy's own; `node` has it still."""
         raw = refusal(request.frame, status, detail, not_executed=not request.may_have_run)
-        self.finish(request, raw, int(status), now)
+        self.finish(request, raw, int(status), now, node)
 
-    def finish(self, request: Request, raw: bytes, status: int, now: float) -> None:
-        """Give the client its one answer."""
+    def finish(self, request: Request, raw: bytes, status: int, now: float, node: Node | None = None) -> None:
+        """Give the client its one answer; `node` gave it, or has the request still."""
         self.abandon(request)
         if request.may_have_run and raw[_FLAGS_LOW] & NOT_EXECUTED:
             # The last node tells of itself only; another one had this request before.
@@ -149,7 +151,10 @@ class Switch:
             status = int(Status.TOO_LARGE)
             detail = f"the answer is above the {client.max_frame_bytes} bytes that HELLO named"
             raw = refusal(request.frame, Status.TOO_LARGE, detail, not_executed=False)
-        self.counters.answered(request.frame.opcode, status, now - request.started)
+        duration_s = now - request.started
+        self.counters.answered(request.frame.opcode, status, duration_s)
+        if duration_s >= self.notes.noted_s or status > LAST_OK:
+            self.notes.answered(request, status, node, now)
         client.sink(raw)
         if client.paused and client.resume is not None:
             client.resume()

@@ -36,6 +36,18 @@ def test_one_kind_of_line_hides_no_other(caplog: pytest.LogCaptureFixture, monke
     assert [record.getMessage() for record in caplog.records] == ["refused", "closed"]
 
 
+def test_an_error_that_nobody_thought_of_is_told_with_its_place_at_that_rate(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clock, "monotonic", lambda: 100.0)
+    log = LimitedLog(logging.getLogger("test.limit"), 1)
+    error = ValueError("x")
+    log.exception("a page failed", error, path="/")
+    log.exception("a page failed", error, path="/")
+    (record,) = caplog.records
+    assert (record.levelname, record.exc_info and record.exc_info[1]) == ("ERROR", error)
+
+
 def test_a_level_that_is_not_written_counts_nothing(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

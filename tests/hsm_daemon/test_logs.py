@@ -71,6 +71,13 @@ def test_a_level_for_a_logger_that_there_is_not_is_refused() -> None:
     logs.check(LogSettings(levels={"testing": "debug", "asyncio": "error"}))
 
 
+def test_a_log_that_another_program_owns_stays_as_it_is() -> None:
+    logging.getLogger().handlers[:] = [handler := logging.NullHandler()]
+    logs.reconfigure(NEW)
+    assert handler.formatter is None
+    assert NODES.level == logging.NOTSET
+
+
 def test_pythons_own_warnings_become_lines_of_the_same_form(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("hsm-test")
     logging.getLogger("py.warnings").warning("old")

@@ -222,3 +222,16 @@ async def test_what_needs_a_restart_is_named_once_and_the_rest_applied(stage, ca
 )
 def test_what_a_hot_restart_does_not_change_is_said(names, said):
     assert what_to_do(names) == said
+
+
+async def test_the_log_is_reloaded_and_a_logger_that_there_is_not_is_refused(stage):
+    await stage.start()
+    path = stage.folder / "proxy.toml"
+    before = path.read_text()
+    path.write_text(before + "\n[log]\nslow_request_s = 0.25\n")
+    stage.app.reload()
+    assert stage.app.dispatcher.request_notes.noted_s == 0.25
+    path.write_text(before + '\n[log]\nlevels = { "proxy.node" = "debug" }\n')
+    with pytest.raises(StartError, match=r"there is no logger 'proxy.node'"):
+        stage.app.reload()
+    assert stage.app.dispatcher.request_notes.noted_s == 0.25
