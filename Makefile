@@ -6,9 +6,10 @@
 # make draw   the pictures of docs/architecture.md, from the code's imports
 # make reference  the pages of docs/reference that the code makes
 # make docs   the documentation as a site, in build/docs (strict: a warning is an error)
+# make install-units  systemd units, users and folders into PREFIX=/usr/local (DESTDIR=)
 # make lock   new lock files from pyproject.toml
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-docs run test test-system soak lint format bench draw reference docs lock clean
+.PHONY: help setup setup-dev setup-docs run test test-system soak lint format bench draw reference docs lock clean install-units
 .DELETE_ON_ERROR:
 SHELL := /bin/sh
 
@@ -16,6 +17,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 CODE := hsm_wire hsm_cluster hsm_daemon hsm_client proxy hsm_node hsmctl
 WORKERS ?= 2
+PREFIX ?= /usr/local
 RUN_STAMP := .venv/.made-from-requirements
 DEV_STAMP := .venv/.made-from-requirements-dev
 DOCS_STAMP := .venv/.made-from-requirements-docs
@@ -80,6 +82,13 @@ bench: setup
 	@sh tools/system_components.sh bench
 	@sh bench/fetch_peers.sh
 	@$(BIN)/python -m bench $(if $(QUICK),--quick) $(ARGS)
+
+# For the administrator of a host, after the wheel is in /opt/redoubt.
+install-units:
+	@install -d $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/lib/sysusers.d $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
+	@install -m 644 deploy/systemd/*.service deploy/systemd/*.socket deploy/systemd/*.timer $(DESTDIR)$(PREFIX)/lib/systemd/system
+	@install -m 644 deploy/systemd/redoubt.sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/redoubt.conf
+	@install -m 644 deploy/systemd/redoubt.tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/redoubt.conf
 
 draw: setup
 	@$(BIN)/python tools/draw_architecture.py

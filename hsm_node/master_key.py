@@ -58,6 +58,11 @@ def read_master_key(source: MasterKeyConfig) -> bytes:
     raise StartError("the master key comes as shares, which people give to the running node; name a file or credential")
 
 
+def is_within_reach(source: MasterKeyConfig) -> bool:
+    """Say whether this process could read it, if all is well: a file, or a credential in a service of systemd."""
+    return source.file is not None or (source.credential is not None and CREDENTIALS_DIRECTORY in os.environ)
+
+
 def load_keyring(source: MasterKeyConfig) -> Keyring:
     """Return the keyring of a master key that lies in a file or credential.
 

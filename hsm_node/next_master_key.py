@@ -4,7 +4,7 @@ from hsm_daemon.errors import StartError
 from hsm_node.config import KeystoreConfig
 from hsm_node.core.keyring import Keyring
 from hsm_node.core.succession import Change, SuccessionError, change_of
-from hsm_node.master_key import read_master_key
+from hsm_node.master_key import is_within_reach, read_master_key
 
 
 def hold_next(keyring: Keyring, config: KeystoreConfig) -> None:
@@ -22,15 +22,19 @@ def hold_next(keyring: Keyring, config: KeystoreConfig) -> None:
 
 
 def check_master_keys(config: KeystoreConfig) -> None:
-    """Look whether the configured master keys are there; of shares nothing can be looked at.
+    """Look whether the configured master keys are there; of shares nothing can be looked at, nor of a credential where
+    systemd has not given it to this process, as in a check by hand.
 
     Raises:
         StartError: one cannot be read, or they are the same.
     """
-    if config.master_key.shares is None:
-        hold_next(Keyring(read_master_key(config.master_key)), config)
-    elif config.next_master_key is not None:
-        read_master_key(config.next_master_key)
+    master, following = config.master_key, config.next_master_key
+    if is_within_reach(master) and (following is None or is_within_reach(following)):
+        hold_next(Keyring(read_master_key(master)), config)
+        return
+    for source in (master, following):
+        if source is not None and is_within_reach(source):
+            read_master_key(source)
 
 
 class Succession:

@@ -59,6 +59,21 @@ def test_a_check_reads_what_lies_somewhere(keys: Path) -> None:
             check_master_keys(configured(keys, *bad))
 
 
+def test_a_check_by_hand_leaves_credentials_to_the_service(keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def with_next(following: object) -> KeystoreConfig:
+        return msgspec.convert({"master_key": {"credential": "old"}, "next_master_key": following}, KeystoreConfig)
+
+    gone = {"file": keys / "gone"}
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    check_master_keys(with_next({"credential": "gone"}))
+    with pytest.raises(StartError, match="gone"):
+        check_master_keys(with_next(gone))
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(keys))
+    check_master_keys(with_next({"credential": "new"}))
+    with pytest.raises(StartError, match="gone"):
+        check_master_keys(with_next({"credential": "gone"}))
+
+
 def test_shares_are_no_next_key(node_folder: Path) -> None:
     file = node_folder / "node.toml"
     file.write_text(file.read_text().replace("[keystore]\n", "[keystore]\nnext_master_key = { shares = {} }\n"))

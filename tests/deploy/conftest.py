@@ -1,0 +1,6 @@
+"""Where the tests of deploy/ find what others have."""
+
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parent.parent / "integration"))
