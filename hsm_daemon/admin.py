@@ -8,6 +8,7 @@ import socket
 import ssl
 from collections.abc import Callable, Mapping
 from ipaddress import ip_address
+from types import MappingProxyType
 from typing import Final, NamedTuple, cast
 
 from hsm_daemon import listening, logs
@@ -53,6 +54,8 @@ class AdminAnswer(NamedTuple):
     status: int
     content_type: str
     body: bytes
+    headers: Mapping[str, str] = MappingProxyType({})
+    """Further ones, printable ASCII."""
 
 
 Routes = Mapping[str, Callable[[], AdminAnswer]]
@@ -194,6 +197,7 @@ class _Connection(asyncio.Protocol):
             return
         self._answered = True
         self._head.clear()
+        extra += "".join(f"{name}: {value}\r\n" for name, value in answer.headers.items())
         head = (
             f"HTTP/1.1 {answer.status} {REASONS.get(answer.status, 'Status')}\r\n"
             f"Content-Type: {answer.content_type}\r\nContent-Length: {len(answer.body)}\r\n"

@@ -17,6 +17,7 @@ from hsm_daemon.metrics import CONTENT_TYPE
 from hsm_daemon.tls import load_certificates
 from hsm_wire.frames import Frame
 from hsm_wire.operations import Role
+from proxy import status_page
 from proxy.config import ProxyConfig
 from proxy.core.balancer import Balancer
 from proxy.core.counters import Counters
@@ -241,8 +242,8 @@ class ProxyApp:
         return bool(self.table.rotation) and not self.dispatcher.leaving
 
     def _routes(self) -> Mapping[str, Callable[[], AdminAnswer]]:
-        return {
-            "/": self._front_page,
+        return status_page.routes() | {
+            "/summary": self._summary,
             "/metrics": self._metrics,
             "/livez": lambda: _text(200, "alive"),
             "/readyz": self._readyz,
@@ -267,7 +268,7 @@ class ProxyApp:
     def _metrics(self) -> AdminAnswer:
         return AdminAnswer(200, CONTENT_TYPE, self._metrics_page.text())
 
-    def _front_page(self) -> AdminAnswer:
+    def _summary(self) -> AdminAnswer:
         lines = [f"{self.config.file.name}: {len(self.table.rotation)} of {len(self.table.nodes)} nodes in rotation"]
         lines += [f"{node.name}: {node.operational}, {node.administrative} {node.reason}" for node in self.table.nodes]
         return _text(200, "\n".join([*lines, "Pages: /status /metrics /livez /readyz"]))

@@ -21,7 +21,8 @@ def fails() -> AdminAnswer:
 @pytest.fixture
 async def port() -> AsyncIterator[int]:
     """Return the port of a running server."""
-    server = AdminServer("127.0.0.1", 0, {"/livez": lambda: AdminAnswer(200, "text/plain", b"ok\n"), "/bad": fails})
+    alive = AdminAnswer(200, "text/plain", b"ok\n", {"Referrer-Policy": "no-referrer"})
+    server = AdminServer("127.0.0.1", 0, {"/livez": lambda: alive, "/bad": fails})
     _, number = await server.start()
     yield number
     await server.stop()
@@ -41,6 +42,7 @@ async def test_a_page_is_served_and_head_has_no_body(port: int) -> None:
     got = await ask(port, b"GET /livez?x=1 HTTP/1.1\r\nHost: a\r\n\r\n")
     assert got.startswith(b"HTTP/1.1 200 OK\r\n")
     assert got.endswith(b"\r\n\r\nok\n")
+    assert b"\r\nReferrer-Policy: no-referrer\r\n" in got
     head = await ask(port, b"HEAD /livez HTTP/1.0\r\n\r\n")
     assert b"Content-Length: 3\r\n" in head
     assert head.endswith(b"\r\n\r\n")

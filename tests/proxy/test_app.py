@@ -84,7 +84,7 @@ async def test_admin_pages_tell_state_and_figures(stage):
     await client.frame()
     assert (await stage.get("/livez"))[0] == 200
     assert (await stage.get("/readyz"))[0] == 200
-    assert b"3 of 3 nodes in rotation" in (await stage.get("/"))[1]
+    assert b"3 of 3 nodes in rotation" in (await stage.get("/summary"))[1]
     status = json.loads((await stage.get("/status"))[1])
     assert (status["ready"], status["requests"], status["clients"], status["failovers"]) == (True, 1, 1, 0)
     assert status["address"] == stage.app.address
