@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from types import MappingProxyType
 from typing import Final
 
+from hsm_cluster.errors import ConfigurationError
 from hsm_daemon import clock, listening, logs
 from hsm_daemon.admin import AdminAnswer, AdminServer
 from hsm_daemon.errors import StartError
@@ -24,6 +25,7 @@ from proxy.core.counters import Counters
 from proxy.core.dispatcher import Dispatcher
 from proxy.core.node_table import Node, NodeTable
 from proxy.core.principals import Principals
+from proxy.core.sentences import RELOAD_FAILED, STOOD_STILL, sentence
 from proxy.core.silence import links_of
 from proxy.core.supervisor import Supervisor
 from proxy.metrics import Figures, ProxyCollector, metrics_page
@@ -32,11 +34,14 @@ from proxy.net.listener import BACKLOG, Listener
 from proxy.net.notary import EcdsaNotary
 from proxy.net.ticker import Ticker
 from proxy.net.write_gate import FlushTurn
+from proxy.observation import Observation
 from proxy.reconfiguration import Reconfiguration, load, merged, node_of, what_to_do
 from proxy.request_log import RequestLog
-from proxy.status import StatusReporter
+from proxy.status import Shell, StatusReporter
 
 ROTATION_LOOK_S: Final = 0.02
+STALL_EVENTS_S: Final = 60.0
+"""Between two events that this proxy stood still: on a machine without CPU they would be all that is remembered."""
 NOTHING: Final[Mapping[str, socket.socket]] = MappingProxyType({})
 
 _log = logs.logger("proxy")
@@ -61,14 +66,10 @@ class ProxyApp:
         chance = random.Random()  # the balancer's draw is no secret
         cluster = config.cluster
         self._certificates = load_certificates(config.tls)
-        self._reload_successful = True
         self._reloaded_at = clock.now()
         self.settings = file.settings()
         self.table = NodeTable(map(node_of, cluster.nodes), self.settings, now)
         software = software_name()
-        self._reporter = StatusReporter(
-            proxy=file.name, site=file.site, cluster=cluster.name, software=software, started=now, table=self.table
-        )
         balancer = Balancer(self.table, chance)
         self.dispatcher = Dispatcher(self.table, balancer, self.settings, Counters(), now, self._status_answer)
         self._metrics_page = metrics_page(ProxyCollector(self.dispatcher, self._figures))
@@ -78,16 +79,21 @@ class ProxyApp:
         certificates = self._certificates
         self.listener = self._make_listener(principals, turn, software)
         self.keeper = self._make_keeper(turn, software)
+        self.journal = self.keeper.journal
+        self._observation = Observation(self.dispatcher, now)
+        self._observation.certificate_not_after = certificates.not_after if certificates else None
+        self._reporter = self._make_reporter(software, now)
         # Who this proxy is to the nodes: what its certificate says; without TLS what its name makes it.
         identity = certificates.identity if certificates else None
         own = principals.join(identity or f"spiffe://{cluster.name}/proxy/{file.name}", 0, [Role.CHECK])
         self.supervisor = Supervisor(self.dispatcher, self.settings, chance, self.keeper, EcdsaNotary(), own, now)
         self.keeper.supervisor = self.supervisor
         self._requests = RequestLog(self.dispatcher.request_notes, file.log)
-        ticks = (self.keeper.tick, self.dispatcher.tick, self.listener.tick, self._requests.tick, self._note_stall)
-        self._ticker = Ticker(loop, *ticks)
+        steps = [self.keeper.tick, self.dispatcher.tick, self.listener.tick, self._requests.tick]
+        self._ticker = Ticker(loop, *steps, self._observation.tick, self._note_stall)
         self._beat_at = now
         self._stalls_seen = 0
+        self._stall_told_at = float("-inf")
         self._stall_log = LimitedLog(_log, 1)
         self._admin = self._make_admin()
         self.address = str(file.listen)
@@ -117,6 +123,21 @@ class ProxyApp:
             name=f"{software} {self.config.file.name}",
             context=self._certificates.client if self._certificates else None,
             report=self.listener.pong,
+        )
+
+    def _make_reporter(self, software: str, now: float) -> StatusReporter:
+        file = self.config.file
+        return StatusReporter(
+            proxy=file.name,
+            site=file.site,
+            cluster=self.config.cluster.name,
+            software=software,
+            started=now,
+            table=self.table,
+            rates=self._observation.rates,
+            events=self.journal.events,
+            wall=clock.now,
+            shell=self._shell,
         )
 
     def _make_admin(self) -> AdminServer:
@@ -174,17 +195,23 @@ class ProxyApp:
             ConfigurationError: proxy.toml or cluster.toml is wrong.
             StartError: a certificate is.
         """
-        self._reload_successful = False
+        observation = self._observation
         identity = self._certificates.identity if self._certificates else None
-        new = load(self.config.path, self.config, identity)
+        try:
+            new = load(self.config.path, self.config, identity)
+        except (ConfigurationError, StartError):
+            observation.reload_failed = True
+            self.journal.remember("error", RELOAD_FAILED)  # who called writes the line
+            raise
         if self.dispatcher.leaving:
             raise StartError("this proxy is stopping")
         self._apply(new, clock.monotonic())
-        self._reload_successful = True
+        observation.reload_failed = False
+        observation.certificate_not_after = self._certificates.not_after if self._certificates else None
         self._reloaded_at = clock.now()
         if new.restart_for:
-            names = ", ".join(new.restart_for)
-            logs.event(_log, "warning", "settings need a restart", settings=names, what=what_to_do(new.restart_for))
+            names, what = ", ".join(new.restart_for), what_to_do(new.restart_for)
+            self.journal.tell(_log, "warning", "settings need a restart", settings=names, what=what)
 
     def listeners(self) -> dict[str, socket.socket]:
         """Return the listening sockets by name, for a successor."""
@@ -211,7 +238,7 @@ class ProxyApp:
         gone = self._replace_nodes(now)
         added = len(self.table.nodes) - known + len(gone)
         sent_away = self.listener.reconfigured(config.cluster, None if config.tls else file.tls_off_identity)
-        logs.event(
+        self.journal.tell(
             _log, "info", "configuration loaded", hash=config.cluster.configuration_hash, nodes_added=added,
             nodes_removed=len(gone), clients_sent_away=sent_away,
         )  # fmt: skip
@@ -222,7 +249,11 @@ class ProxyApp:
             self._stalls_seen = self.supervisor.stalls
             what = "give it more CPU, or look for what blocks it: swapping, a suspended machine"
             for_s = round(now - self._beat_at, 3)
-            self._stall_log.event("warning", "this proxy stood still", for_s=for_s, stalls=self._stalls_seen, what=what)
+            fields = {"for_s": for_s, "stalls": self._stalls_seen, "what": what}
+            self._stall_log.event("warning", STOOD_STILL, **fields)
+            if now - self._stall_told_at >= STALL_EVENTS_S:
+                self._stall_told_at = now
+                self.journal.remember("warning", sentence(STOOD_STILL, fields))
         self._beat_at = now
 
     def _replace_nodes(self, now: float) -> list[Node]:
@@ -259,7 +290,7 @@ class ProxyApp:
             handshakes_failed=listener.handshakes_failed,
             connections_refused=listener.refused,
             stalls=self.supervisor.stalls,
-            reload_successful=self._reload_successful,
+            reload_successful=not self._observation.reload_failed,
             reloaded_at=self._reloaded_at,
             certificate_not_after=self._certificates.not_after if self._certificates else None,
             roles={site.name: site.role for site in self.config.cluster.sites},
@@ -280,12 +311,14 @@ class ProxyApp:
             return _text(503, "not ready: no node is in rotation; see /status for the reasons")
         return _text(200, "ready")
 
+    def _shell(self) -> Shell:
+        clients, waiting = len(self.listener.clients), self.dispatcher.waiting
+        return Shell(clients, waiting, self._observation.problems, self.config.cluster.sites)
+
     def _status_answer(self, frame: Frame, now: float) -> bytes:
-        self._reporter.clients = len(self.listener.clients)
         return self._reporter.answer(frame, now)
 
     def _status(self) -> AdminAnswer:
-        self._reporter.clients = len(self.listener.clients)
         counters = self.dispatcher.counters
         page = self._reporter.page(
             clock.monotonic(),

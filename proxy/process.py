@@ -48,9 +48,9 @@ async def run_proxy(config: ProxyConfig, lifecycle: Lifecycle) -> None:
     lifecycle.on_reload(app.reload, expected=(StartError, ConfigurationError))
     await app.start(rotation_s=SUCCESSOR_ROTATION_S if succeeds else 0.0, stopping=lifecycle.stopping)
     lifecycle.on_upgrade(upgrade)
-    nodes = len(app.table.nodes)
-    logs.event(_log, "info", "ready", address=app.address, admin=app.admin_address, name=config.file.name, nodes=nodes)
     table = app.table
+    addresses = {"address": app.address, "admin": app.admin_address}
+    app.journal.tell(_log, "info", "ready", **addresses, name=config.file.name, nodes=len(table.nodes))
     lifecycle.ready(
         lambda: f"listening on {app.address}; {len(table.rotation)} of {len(table.nodes)} nodes in rotation"
     )

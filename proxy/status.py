@@ -1,77 +1,188 @@
-"""The cluster as this proxy sees it: the answer to STATUS, and the admin page `/status` with the same content."""
+"""The cluster as this proxy sees it: the answers to STATUS and EVENTS, and the admin page `/status` with the same
+content under the same names."""
 
-from typing import Any
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Any, Final
 
 import msgspec
 
+from hsm_cluster.topology import Site
 from hsm_wire import kinds
 from hsm_wire.frames import Frame, encode_frame
-from hsm_wire.messages import NodeReport, PathReport, StatusResult, encode_body
+from hsm_wire.messages import (
+    EventReport,
+    Events,
+    EventsResult,
+    NodeReport,
+    PathReport,
+    SiteReport,
+    StatusResult,
+    UplinkReport,
+    decode_body,
+    encode_body,
+)
+from hsm_wire.opcodes import Opcode
+from proxy.core import events as memory
+from proxy.core.health import health, problems
 from proxy.core.node_table import UP, Node, NodeTable
+from proxy.core.rates import Figures, Flow, Rates
+
+PAGE_EVENTS: Final = 50
+"""Events on the page `/status`."""
+MAX_NAME_CHARACTERS: Final = 256
+"""Of a reason or a problem, as the wire has it."""
+
+
+class Shell(msgspec.Struct, frozen=True):
+    """What the core does not know, at one moment."""
+
+    clients: int = 0
+    """Connections of clients."""
+    waiting: int = 0
+    """Requests that wait for a node."""
+    problems: tuple[str, ...] = ()
+    """What is wrong with this proxy itself."""
+    sites: tuple[Site, ...] = ()
 
 
 class StatusReporter:
     """Makes status reports."""
 
-    def __init__(self, *, proxy: str, site: str, cluster: str, software: str, started: float, table: NodeTable) -> None:
+    def __init__(
+        self,
+        *,
+        proxy: str,
+        site: str,
+        cluster: str,
+        software: str,
+        started: float,
+        table: NodeTable,
+        rates: Rates,
+        events: memory.Events,
+        wall: Callable[[], float],
+        shell: Callable[[], Shell] = Shell,
+    ) -> None:
         self._proxy = proxy
         self._site = site
         self._cluster = cluster
         self._software = software
         self._started = started
         self._table = table
-        self.clients = 0
-        """Connections of clients; kept up to date by the application."""
+        self._rates = rates
+        self._events = events
+        self._wall = wall
+        """Returns seconds since 1970."""
+        self._shell = shell
 
     def result(self, now: float) -> StatusResult:
         """Return the report."""
+        shell, table = self._shell(), self._table
+        figures = self._rates.figures(now)
+        wrong = [problem[:MAX_NAME_CHARACTERS] for problem in (*problems(table), *shell.problems)]
         return StatusResult(
             self._proxy,
             self._site,
             self._cluster,
             self._software,
             int((now - self._started) * 1000),
-            self.clients,
-            [_node_report(node) for node in self._table.nodes],
+            shell.clients,
+            [_node_report(node, figures, now, in_rotation=node in table.rotation) for node in table.nodes],
+            now=time_words(self._wall()),
+            health=health(table, wrong),
+            problems=wrong,
+            requests_per_second=round(figures.all.per_second, 3),
+            p50_ms=figures.all.p50_ms,
+            p99_ms=figures.all.p99_ms,
+            failed_per_second=round(figures.failed_per_second, 3),
+            overloaded_per_second=round(figures.overloaded_per_second, 3),
+            in_flight=sum(node.in_flight for node in table.nodes),
+            waiting=shell.waiting,
+            sites=[_site_report(site, table.nodes) for site in shell.sites],
         )
 
+    def events(self, after: int, limit: int) -> EventsResult:
+        """Return what happened after that event; of 0, the newest."""
+        found = self._events.after(after, limit)
+        return EventsResult(self._proxy, self._events.newest, [_event_report(event) for event in found])
+
     def answer(self, frame: Frame, now: float) -> bytes:
-        """Return the RESPONSE to a STATUS request."""
+        """Return the RESPONSE to a STATUS or EVENTS request.
+
+        Raises:
+            BodyError: the request is malformed.
+        """
+        if frame.opcode == Opcode.EVENTS:
+            asked = decode_body(Events, frame.body)
+            body = encode_body(self.events(asked.after, asked.limit))
+        else:
+            body = encode_body(self.result(now))
         return encode_frame(
             kinds.RESPONSE,
-            encode_body(self.result(now)),
+            body,
             request_id=frame.request_id,
             opcode=frame.opcode,
             operation_id=frame.operation_id,
         )
 
     def page(self, now: float, **more: Any) -> bytes:
-        """Return the JSON of `/status`: the report's fields, and what only operators need."""
-        result = self.result(now)
-        fields = {name: getattr(result, name) for name in result.__struct_fields__}
-        fields["nodes"] = [_named(node) for node in result.nodes]
+        """Return the JSON of `/status`: the report's fields, the newest events, and what only operators need."""
+        fields: dict[str, Any] = _named(self.result(now))
+        fields["events"] = _named(self.events(0, PAGE_EVENTS).events)
         return msgspec.json.encode(fields | more)
 
 
-def _node_report(node: Node) -> NodeReport:
+def time_words(seconds: float) -> str:
+    """Return a time (RFC 3339, UTC) for seconds since 1970."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+
+
+def _node_report(node: Node, figures: Figures, now: float, *, in_rotation: bool) -> NodeReport:
+    flow = figures.nodes.get(node.name, Flow())
     return NodeReport(
         node.name,
         node.site,
         node.operational,
         node.administrative,
-        node.reason[:256],
+        node.reason[:MAX_NAME_CHARACTERS],
         node.weight,
         node.in_flight,
         node.window,
         node.requests,
         sum(node.failures.values()),
-        [PathReport(path.uplink, "up" if path.up else "down") for path in node.paths],
-        "; ".join(node.store_faults.values())[:256],
+        [
+            PathReport(path.uplink, "up" if path.up else "down", path.reason[:MAX_NAME_CHARACTERS])
+            for path in node.paths
+        ],
+        "; ".join(node.store_faults.values())[:MAX_NAME_CHARACTERS],
         bool(node.outdated) and node.reported == UP,
+        requests_per_second=round(flow.per_second, 3),
+        share=round(figures.shares.get(node.name, 0.0), 4),
+        p50_ms=flow.p50_ms,
+        p99_ms=flow.p99_ms,
+        since_s=round(max(0.0, now - node.since), 3),
+        in_rotation=in_rotation,
     )
 
 
-def _named(report: NodeReport) -> dict[str, Any]:
-    fields = {name: getattr(report, name) for name in report.__struct_fields__}
-    fields["paths"] = [{"uplink": path.uplink, "state": path.state} for path in report.paths]
-    return fields
+def _site_report(site: Site, nodes: Iterable[Node]) -> SiteReport:
+    paths = [path for node in nodes if node.site == site.name for path in node.paths]
+    names = dict.fromkeys((*site.uplinks, *(path.uplink for path in paths)))  # a sandbox may leave the former out
+    uplinks = []
+    for name in names:
+        ups = [path.up for path in paths if path.uplink == name]
+        uplinks.append(UplinkReport(name, "unused" if not ups else "up" if any(ups) else "down"))
+    return SiteReport(site.name, site.role, site.risk_zone, uplinks, site.latitude, site.longitude)
+
+
+def _event_report(event: memory.Event) -> EventReport:
+    return EventReport(event.number, time_words(event.at), event.severity, event.site, event.node, event.what)
+
+
+def _named(value: Any) -> Any:
+    """Return a body as JSON has it: the wire's arrays with the names of their fields."""
+    if isinstance(value, msgspec.Struct):
+        return {name: _named(getattr(value, name)) for name in value.__struct_fields__}
+    if isinstance(value, list):
+        return [_named(each) for each in value]
+    return value

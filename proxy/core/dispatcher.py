@@ -5,27 +5,27 @@ fair queue, or in `failover`), or it is `done`. One that was given up at a node 
 node still works on it and the window must say so.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable
 from typing import Final
 
 from hsm_wire import kinds
 from hsm_wire.frames import Frame, encode_frame, readdress_response
-from hsm_wire.opcodes import Opcode
-from hsm_wire.operations import OPERATIONS, Work
+from hsm_wire.operations import ANSWERED_BY_PROXY, OPERATIONS, Work
 from hsm_wire.statuses import Status
 from proxy.core.answers import ELSEWHERE, refusal, timeout_s
 from proxy.core.balancer import Balancer
 from proxy.core.budget import RetryBudget
-from proxy.core.counters import Counters
+from proxy.core.counters import DURATION_BOUNDS_S, Counters
 from proxy.core.failover import Failover
 from proxy.core.fair_queue import FairQueue
 from proxy.core.node_table import NodeTable
 from proxy.core.notices import Notices
+from proxy.core.own_answers import OwnAnswers, Report
 from proxy.core.parties import Client, Link, Owed, Probe, Request
 from proxy.core.settings import Settings
 from proxy.core.switch import LONG, Switch
 
-_STATUS: Final = int(Opcode.STATUS)
 _ADMINISTRATION: Final = frozenset(number for number, row in OPERATIONS.items() if row.work is Work.ADMINISTER)
 AFTERMATH_S: Final = 1.0
 """Losses of nodes found so soon after the proxy itself stood still make no request a suspect, and no node worse: twice
@@ -45,7 +45,7 @@ class Dispatcher:
         settings: Settings,
         counters: Counters,
         now: float,
-        report: Callable[[Frame, float], bytes],
+        report: Report,
     ) -> None:
         self.table = table
         self.counters = counters
@@ -66,7 +66,7 @@ class Dispatcher:
         self.failover = Failover(self._switch, table, balancer, self._budget, self.notices)
         self._bans = self.failover.poison.bans
         self._between = self.failover.waiting
-        self._report = report
+        self._own = OwnAnswers(counters, report)
         self._rate = 0.0
         self._rate_since = now
         self._rate_answers = 0
@@ -85,10 +85,8 @@ class Dispatcher:
             self.counters.overloaded["client_in_flight"] += 1
             self._refuse(client, frame, Status.OVERLOADED, f"more than {client.max_in_flight} requests in flight", now)
             return
-        if frame.opcode == _STATUS:
-            client.wire_ids.discard(frame.request_id)
-            self.counters.answered(_STATUS, 0, None)
-            client.sink(self._report(frame, now))
+        if frame.opcode in ANSWERED_BY_PROXY:
+            self._own.give(client, frame, now)
             return
         if self._bans and self.failover.poison.banned(client.principal, frame, now):
             self.counters.banned += 1
@@ -148,7 +146,9 @@ class Dispatcher:
             self._switch.detach(entry)
             if frame.opcode not in LONG:
                 node.answers += 1
-                node.answer_time_s += now - entry.sent_at
+                took_s = now - entry.sent_at
+                node.answer_time_s += took_s
+                node.duration_buckets[bisect_left(DURATION_BOUNDS_S, took_s)] += 1
             if frame.status in ELSEWHERE:
                 self.failover.refused(entry, node, frame, now)
             else:

@@ -11,9 +11,9 @@ What is seen comes from three sides: from the paths (none up: `down`), from the 
 from collections.abc import Iterable
 from typing import Final
 
-import msgspec
-
 from hsm_wire.messages import Pong
+from proxy.core.changes import StateChange, short_reason
+from proxy.core.counters import DURATION_BOUNDS_S
 from proxy.core.parties import Link
 from proxy.core.settings import Settings
 
@@ -24,6 +24,7 @@ BLOCKED: Final = "blocked"
 PROBING: Final = "probing"
 STALE: Final = "stale"
 READY: Final = "ready"
+NOT_TRIED: Final = "not tried yet"
 MAINTAIN: Final = "maintain"
 OPERATIONAL_STATES: Final = (UP, DOWN, EJECTED, BLOCKED, PROBING, STALE, "sealed", "locked", "standby", "fenced")
 ADMINISTRATIVE_STATES: Final = (READY, "drain", MAINTAIN)
@@ -43,7 +44,7 @@ class PathEntry:
         self.bulk: Link | None = None
         """For large ones; where there is none they go over `link`."""
         self.up = False
-        self.reason = "not tried yet"
+        self.reason = NOT_TRIED
 
 
 class Node:
@@ -55,10 +56,12 @@ class Node:
         "answers",
         "boot_id",
         "bulk",
+        "duration_buckets",
         "errors",
         "errors_in_a_row",
         "failures",
         "in_flight",
+        "left_at",
         "link",
         "name",
         "on_the_way",
@@ -70,6 +73,7 @@ class Node:
         "requests",
         "sanction",
         "share",
+        "since",
         "site",
         "slowness",
         "store_faults",
@@ -86,7 +90,7 @@ class Node:
         self.paths = [PathEntry(self, uplink, address) for uplink, address in paths]
         self.operational = DOWN
         self.administrative = READY
-        self.reason = "not tried yet"
+        self.reason = NOT_TRIED
         self.reported = UP
         """The state that the node reports of itself."""
         self.sanction = ""
@@ -110,6 +114,8 @@ class Node:
         """All answers, those that sent a request elsewhere too."""
         self.answer_time_s = 0.0
         """Sum over the answers of the time that each took."""
+        self.duration_buckets = [0] * (len(DURATION_BOUNDS_S) + 1)
+        """These times by `DURATION_BOUNDS_S`."""
         self.errors = 0
         """Time-outs, device errors and answers lost with their connection: what may eject the node."""
         self.errors_in_a_row = 0
@@ -123,17 +129,15 @@ class Node:
         """Factor of the share, below 1 for a node that is slower than the others."""
         self.warm_since = 0.0
         """Since when it grows to its full share."""
+        self.since = 0.0
+        """When its states last changed."""
+        self.left_at: float | None = None
+        """When it last left the rotation."""
 
-
-class StateChange(msgspec.Struct, frozen=True):
-    """A change worth a line in the log."""
-
-    node: str
-    before: str
-    after: str
-    reason: str
-    path: str = ""
-    """The uplink, where a path changed and not the node."""
+    @property
+    def why(self) -> str:
+        """Why it is as it is, in few words; empty when all is well."""
+        return (self.operational == DOWN and short_reason([path.reason for path in self.paths])) or self.reason
 
 
 class NodeTable:
@@ -151,6 +155,8 @@ class NodeTable:
         self._started = now
         self._settings = settings
         self._changes: list[StateChange] = []
+        for node in self.nodes:
+            node.since = now
 
     @property
     def links(self) -> list[Link]:
@@ -179,6 +185,9 @@ class NodeTable:
         """Take these nodes in place of those there are; return the ones that are gone."""
         kept = list(nodes)
         gone = [node for node in self.nodes if node not in kept]
+        for node in kept:
+            if node not in self.nodes:
+                node.since = now
         self.nodes = kept
         self._rotate(now)
         return gone
@@ -195,13 +204,27 @@ class NodeTable:
         node.administrative = administrative
         node.reason = reason
         after = _words(node)
-        if after != before:
-            usual = "its checks succeed" if administrative == READY else "an operator asked for it"
-            self._changes.append(StateChange(node.name, before, after, reason or usual))
+        served, left_at = node in self.rotation, node.left_at
         first = next((path for path in node.paths if path.up), None)
         node.link = None if first is None else first.link
         node.bulk = None if first is None else first.bulk or first.link
         self._rotate(now)
+        if after != before:
+            node.since = now
+            usual = "its checks succeed" if administrative == READY else "an operator asked for it"
+            serves = node in self.rotation
+            self._changes.append(
+                StateChange(
+                    node.name,
+                    before,
+                    after,
+                    reason or usual,
+                    why=node.why,
+                    served=served,
+                    serves=serves,
+                    out_s=now - left_at if serves and left_at is not None else None,
+                )
+            )
 
     def path_up(self, link: Link, now: float) -> None:
         """Note that the link's path answers its checks."""
@@ -277,6 +300,9 @@ class NodeTable:
         before = self.rotation
         if before and not rotation:
             self.empty_since = now
+        for node in before:
+            if node not in rotation:
+                node.left_at = now
         for node in rotation:
             if node not in before:
                 # Nobody can take its part where no other node serves, nor while the proxy itself has just started.

@@ -291,6 +291,8 @@ class NodeWatch:
 
     def _restarted(self, now: float) -> None:
         """The node is another process: nothing that was held against the old one counts, but a probe does not hurt."""
+        if self.node.boot_id:
+            self._dispatcher.notices.add("a node has started anew", level="info", node=self.node.name)
         self._deep.restarted()
         self.outlier.forget()
         for watch in self.paths.values():

@@ -2,7 +2,7 @@
 `intake`'s; what HELLO is answered, `greeting`'s."""
 
 import asyncio
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, cast
 
 from hsm_daemon import clock
 from hsm_wire import kinds
@@ -10,7 +10,7 @@ from hsm_wire.connection import Connection, encode_failure
 from hsm_wire.errors import RemoteProtocolError
 from hsm_wire.frames import Frame, encode_frame
 from hsm_wire.messages import Goaway, encode_body
-from hsm_wire.opcodes import Opcode
+from hsm_wire.operations import ANSWERED_BY_PROXY
 from hsm_wire.states import End, State
 from hsm_wire.statuses import Status
 from proxy.core.answers import refusal
@@ -22,8 +22,6 @@ from proxy.net.write_gate import WriteGate
 
 if TYPE_CHECKING:
     from proxy.net.listener import Listener
-
-_STATUS: Final = int(Opcode.STATUS)
 
 
 def _nothing(_raw: bytes) -> None:
@@ -86,7 +84,7 @@ class ClientProtocol(asyncio.Protocol):
                 if frame.kind == kinds.REQUEST and client is not None and not client.leaving:
                     excess = excess or len(client.in_flight) >= client.max_in_flight
                     request(client, frame, now)
-                    if frame.opcode == _STATUS:
+                    if frame.opcode in ANSWERED_BY_PROXY:
                         cost += STATUS_COST
                 else:
                     self._control(frame, now)

@@ -12,10 +12,11 @@ from hsm_daemon.tasks import spawn
 from hsm_daemon.tls import PeerIdentity, peer_identity
 from hsm_wire.messages import Pong
 from proxy.core.dispatcher import Dispatcher
-from proxy.core.node_table import PathEntry
+from proxy.core.node_table import NOT_TRIED, PathEntry
 from proxy.core.parties import Link
 from proxy.core.settings import Settings
 from proxy.core.supervisor import Supervisor
+from proxy.net.journal import Journal
 from proxy.net.node_link import NodeLink
 from proxy.net.write_gate import FlushTurn
 
@@ -51,6 +52,7 @@ class LinkKeeper:
         identify: Callable[[asyncio.BaseTransport], PeerIdentity | None] = peer_identity,
     ) -> None:
         self.dispatcher = dispatcher
+        self.journal = Journal(dispatcher)
         self.settings = settings
         self.turn = turn
         self.name = name
@@ -84,24 +86,8 @@ class LinkKeeper:
             link.close()
 
     def log_changes(self) -> None:
-        """Write a line for each change of a state, with its reason, and for what else the core noticed."""
-        for change in self.dispatcher.table.take_changes():
-            path = {"path": change.path} if change.path else {}
-            level = "info" if change.after == "up" else "warning"
-            event = "path changed" if change.path else "node changed"
-            logs.event(
-                _log,
-                level,
-                event,
-                node=change.node,
-                **path,
-                before=change.before,
-                after=change.after,
-                reason=change.reason,
-            )
-
-        for notice in self.dispatcher.notices.take():
-            logs.event(_log, notice.level, notice.text, **notice.fields)
+        """Have each change of a state told, with its reason, and what else the core noticed."""
+        self.journal.take_changes()
 
     # ---- Hands ----------------------------------------------------------------------------------------------------
 
@@ -131,7 +117,7 @@ class LinkKeeper:
             self._bulk_reasons.pop((link.node.name, link.path.uplink), None)
         if configuration_hash and configuration_hash != self.configuration_hash and not link.bulk:
             reason = "its cluster.toml differs from this proxy's"
-            logs.event(_log, "warning", "configuration differs", node=link.node.name, reason=reason)
+            self.journal.tell(_log, "warning", "configuration differs", node=link.node.name, reason=reason)
         if self.supervisor is not None:
             self.supervisor.opened(link, now)
         self.log_changes()
@@ -206,8 +192,10 @@ class LinkKeeper:
             if self._bulk_reasons.get(known) != reason:
                 self._bulk_reasons[known] = reason
                 what = "large requests share the ordinary connection until it can be opened"
-                logs.event(_log, "warning", "no bulk connection", **where, reason=reason, what=what)
-        elif path.reason != reason:
+                self.journal.tell(_log, "warning", "no bulk connection", **where, reason=reason, what=what)
+        elif path.reason == NOT_TRIED:
+            self.journal.tell(_log, "warning", "path unreachable", **where, reason=reason)
+        elif path.reason != reason:  # that it is down is known already: one reason more is for the log
             logs.event(_log, "warning", "path unreachable", **where, reason=reason)
         if self.supervisor is not None:
             self.supervisor.not_opened(path, reason, now, bulk=bulk)

@@ -29,8 +29,10 @@ from hsm_wire.operations import Role
 from proxy.core.balancer import Balancer
 from proxy.core.counters import Counters
 from proxy.core.dispatcher import Dispatcher
+from proxy.core.events import Events
 from proxy.core.node_table import NodeTable, PathEntry
 from proxy.core.principals import Principals
+from proxy.core.rates import Rates
 from proxy.core.settings import HealthSettings, Limits, Settings
 from proxy.core.supervisor import Supervisor
 from proxy.net import listener as listener_module
@@ -215,8 +217,12 @@ class World:
         settings = Settings(limits=LIMITS, health=HealthSettings(deep_interval_s=1.0))
         chance, now = random.Random(1), loop.now
         self.table = NodeTable(map(node_of, CLUSTER.nodes), settings, now)
-        status = StatusReporter(proxy="p", site="s", cluster="t", software="x", started=now, table=self.table)
-        self.dispatcher = dispatcher(self.table, Balancer(self.table, chance), settings, Counters(), now, status.answer)
+        counters, rows = Counters(), self.table
+        status = StatusReporter(
+            proxy="p", site="s", cluster="t", software="x", started=now, table=rows,
+            rates=Rates(counters, rows, now), events=Events(), wall=lambda: loop.now,
+        )  # fmt: skip
+        self.dispatcher = dispatcher(rows, Balancer(rows, chance), settings, counters, now, status.answer)
         turn = FlushTurn(loop)
         self.principals = Principals()
         self.listener = Listener(

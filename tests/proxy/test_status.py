@@ -4,15 +4,21 @@ import json
 
 from hsm_wire.frames import Frame, FrameSplitter
 from hsm_wire.messages import StatusResult, decode_body
+from proxy.core.counters import Counters
+from proxy.core.events import Events
 from proxy.core.node_table import Node, NodeTable
+from proxy.core.rates import Rates
 from proxy.core.settings import Settings
 from proxy.status import StatusReporter
 
 
-def reporter():
+def reporter(events=None, **more):
     table = NodeTable([Node("n", "s", 2, [("a", "h:1")])], Settings(), 0.0)
     table.path_down(table.nodes[0].paths[0], "x" * 500, 0.0)
-    return StatusReporter(proxy="p", site="s", cluster="c", software="v", started=1.0, table=table)
+    return StatusReporter(
+        proxy="p", site="s", cluster="c", software="v", started=1.0, table=table,
+        rates=Rates(Counters(), table, 0.0), events=events or Events(), wall=lambda: 1_800_000_000.5, **more,
+    )  # fmt: skip
 
 
 def test_a_report_names_every_node_and_path():
@@ -27,7 +33,7 @@ def test_a_report_names_every_node_and_path():
 def test_the_page_has_the_report_s_fields_by_name_and_more():
     page = json.loads(reporter().page(2.0, ready=False))
     assert (page["proxy"], page["ready"], page["nodes"][0]["name"]) == ("p", False, "n")
-    assert page["nodes"][0]["paths"] == [{"uplink": "a", "state": "down"}]
+    assert page["nodes"][0]["paths"] == [{"uplink": "a", "state": "down", "reason": "x" * 256}]
 
 
 def test_what_comparing_the_nodes_stores_found_is_in_the_report():
