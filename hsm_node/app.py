@@ -23,7 +23,7 @@ from hsm_node.admin_pages import admin_routes
 from hsm_node.config import NodeConfig
 from hsm_node.core.keyring import Keyring
 from hsm_node.core.unsealing import Unsealing
-from hsm_node.gauges import acceptor_gauges, state_labels, unsealing_gauges
+from hsm_node.gauges import acceptor_gauges, configuration_labels, shell_gauges, state_labels, unsealing_gauges
 from hsm_node.keystore import Keystore
 from hsm_node.master_key import load_keyring
 from hsm_node.metrics import Gauge, Labels, NodeMetrics
@@ -232,29 +232,19 @@ class Node:
         return encode_body(self._phase.pong())
 
     def _labels(self) -> list[Labels]:
-        configuration = {self.facts.cluster.configuration_hash: 1.0}
         return [
-            Labels("configuration_info", "The cluster configuration in use.", "hash", configuration),
+            configuration_labels(self.facts.cluster.configuration_hash),
             state_labels(self._phase.status()["state"]),
             *self._phase.labels(),
         ]
 
     def _gauges(self) -> list[Gauge]:
-        certificates = [
-            Gauge(
-                "certificate_not_after_seconds",
-                "When this node's certificate expires, since 1970.",
-                lambda: 0 if self._certificates is None else self._certificates.not_after,
-            )
-        ]
         return [
-            *(certificates if self._certificates else []),
-            Gauge(
-                "configuration_last_reload_successful",
-                "0 after a SIGHUP with a configuration that was refused.",
-                lambda: int(self._reload_successful),
+            *shell_gauges(
+                lambda: None if self._certificates is None else self._certificates.not_after,
+                lambda: self._reload_successful,
+                lambda: self._phase.sealed,
             ),
-            Gauge("sealed", "1 while the node waits for its master key.", lambda: int(self._phase.sealed)),
             *unsealing_gauges(self._local_service.unsealing),
             *acceptor_gauges(self._acceptor),
             *self._phase.gauges(),

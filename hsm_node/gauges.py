@@ -21,6 +21,39 @@ def state_labels(state: str) -> Labels:
     return Labels("state", "1 for the operational state.", "state", values)
 
 
+def configuration_labels(configuration_hash: str) -> Labels:
+    """Return the family that tells by which cluster.toml the node runs."""
+    return Labels("configuration_info", "The cluster configuration in use.", "hash", {configuration_hash: 1.0})
+
+
+def shell_gauges(
+    not_after: Callable[[], int | None], reload_successful: Callable[[], bool], sealed: Callable[[], bool]
+) -> list[Gauge]:
+    """Return what the application itself knows.
+
+    Args:
+        not_after: when the node's certificate expires; None without TLS, as it is at the start.
+        reload_successful: whether the last reload was.
+        sealed: whether the node waits for its master key.
+    """
+    certificates = [
+        Gauge(
+            "certificate_not_after_seconds",
+            "When this node's certificate expires, since 1970.",
+            lambda: not_after() or 0,
+        )
+    ]
+    return [
+        *(certificates if not_after() is not None else []),
+        Gauge(
+            "configuration_last_reload_successful",
+            "0 after a SIGHUP with a configuration that was refused.",
+            lambda: int(reload_successful()),
+        ),
+        Gauge("sealed", "1 while the node waits for its master key.", lambda: int(sealed())),
+    ]
+
+
 def acceptor_gauges(acceptor: Acceptor) -> list[Gauge]:
     """Return what the connections, the loop and the process tell."""
     return [

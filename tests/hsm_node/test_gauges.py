@@ -3,7 +3,14 @@
 from collections.abc import Callable
 from typing import Any
 
-from hsm_node.gauges import acceptor_gauges, keystore_gauges, keystore_labels, state_labels
+from hsm_node.gauges import (
+    acceptor_gauges,
+    configuration_labels,
+    keystore_gauges,
+    keystore_labels,
+    shell_gauges,
+    state_labels,
+)
 
 
 async def test_every_gauge_has_a_name_of_its_own_and_a_number(start_node: Callable[..., Any]) -> None:
@@ -26,3 +33,13 @@ async def test_the_administrative_state_is_one_of_three(start_node: Callable[...
 
 def test_the_operational_state_is_one_hot() -> None:
     assert state_labels("sealed").values == {"up": 0, "stale": 0, "sealed": 1, "standby": 0}
+
+
+def test_without_tls_no_certificate_expires() -> None:
+    gauges = [*shell_gauges(lambda: 7, lambda: False, lambda: True)]
+    assert [gauge.read() for gauge in gauges] == [7, 0, 1]
+    assert "certificate_not_after_seconds" not in {g.name for g in shell_gauges(lambda: None, lambda: True, bool)}
+
+
+def test_the_configuration_s_hash_is_a_label() -> None:
+    assert configuration_labels("abc").values == {"abc": 1.0}
