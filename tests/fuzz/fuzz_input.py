@@ -7,6 +7,7 @@ from hsm_wire.frames import encode_frame
 from hsm_wire.messages import Bind, Goaway, Hello, Pong, Unbind, Welcome, encode_body
 
 OPCODES = (0x0201, 0x0002, 0x0003, 0x0004, 0x0101, 0x0103, 0x0401, 0xFFFF)
+EVENTS = 0x0005
 STATUSES = (0, 0, 0x0101, 0x0103, 0x0201, 0x0301, 0x0401, 0x0402, 0x0501, 0x0502, 0xFFFF)
 AS_PROXY = (3, 3, 3, 3, 8, 5, 9, 10, 6, 3)
 """Kinds that a proxy sends to a node: most are requests."""
@@ -74,7 +75,7 @@ class Input:
                 kind,
                 body,
                 request_id=request_id,
-                opcode=OPCODES[choice % 8],
+                opcode=EVENTS if choice & 0x38 == 0x38 else OPCODES[choice % 8],
                 principal=choice >> 6,
                 timeout_ms=timeout * 10,
                 operation_id=timeout % 4,
