@@ -30,6 +30,7 @@ from hsm_node.metrics import Gauge, Labels, NodeMetrics
 from hsm_node.net.acceptor import LISTEN_BACKLOG, Acceptor
 from hsm_node.net.local_acceptor import LocalAcceptor
 from hsm_node.net.local_socket import local_socket
+from hsm_node.net.slow_requests import SlowRequests
 from hsm_node.open_phase import OpenPhase
 from hsm_node.opening import open_keystore
 from hsm_node.phase import Facts, Phase
@@ -123,6 +124,7 @@ class Node:
         self._local = LocalAcceptor(
             cluster.name, config.name, self._local_service, answered=self.facts.requests.answered, pong=self._pong
         )
+        self._slow = self._acceptor.slow = self._local.slow = SlowRequests(config.log)
         self._metrics = NodeMetrics(self.facts.requests, self._gauges(), self._labels)
         context = None if certificates is None or config.admin.is_loopback else certificates.server
         self._admin = AdminServer(config.admin.host, config.admin.port, self._routes(), context, sock=admin)
@@ -182,6 +184,8 @@ class Node:
 
     def _apply(self, new: Reconfiguration) -> None:
         self.facts.config, self.facts.cluster = new.config, new.cluster
+        logs.reconfigure(new.config.log)
+        self._slow.use(new.config.log)
         self._acceptor.configuration_hash = new.cluster.configuration_hash
         self._phase.reconfigured()
         if new.certificates is not None:

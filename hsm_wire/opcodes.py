@@ -53,3 +53,11 @@ class Opcode(IntEnum):
     ROTATE_MASTER_KEY = 0x040C
     UNSEAL = 0x040D
     MASTER_KEY_STATUS = 0x040E
+
+
+_NAMES = {int(opcode): opcode.name.lower() for opcode in Opcode}
+
+
+def operation_name(number: int) -> str:
+    """Return an operation's name as logs and metrics have it; "unknown" where this version does not know it."""
+    return _NAMES.get(number, "unknown")

@@ -166,3 +166,9 @@ def status_class(number: int) -> int:
 def maybe_status(number: int) -> Status | None:
     """Return the status of that number, or None where this version does not know it."""
     return _STATUS_BY_NUMBER.get(number)
+
+
+def status_name(number: int) -> str:
+    """Return the status by name, or its number where this version does not know it."""
+    known = _STATUS_BY_NUMBER.get(number)
+    return f"{number:#06x}" if known is None else known.name

@@ -8,6 +8,7 @@ from typing import Final
 
 from hsm_daemon import clock, logs
 from hsm_daemon.accepting import Acceptor as Accepting
+from hsm_daemon.log_limit import LimitedLog
 from hsm_daemon.pace import Pace
 from hsm_daemon.stall import StallGuard
 from hsm_daemon.tls import peer_identity
@@ -16,12 +17,13 @@ from hsm_node.core.limits import Limits
 from hsm_node.core.refusal import Refusal
 from hsm_node.net.host import Answered
 from hsm_node.net.link import Link
+from hsm_node.net.slow_requests import SlowRequests
 from hsm_node.service.request import Request, Serving
 from hsm_wire.limits import DEFAULT_MAX_FRAME_BYTES
 from hsm_wire.messages import Hello
 from hsm_wire.statuses import Status
 
-_log = logs.logger("hsm_node.net")
+_log = LimitedLog(logs.logger("hsm_node.net"), 1)
 
 LISTEN_BACKLOG: Final = 128
 """Connections that the system holds until they are accepted."""
@@ -49,6 +51,7 @@ class Acceptor:
         self.answered = answered
         self.served = served
         self.pong = pong
+        self.slow = SlowRequests()
         self.service = service
         """Another one after the node was unsealed."""
         self._limits = limits
@@ -78,7 +81,7 @@ class Acceptor:
             handshake_s=limits.handshake_s,
             closing_s=limits.closing_s,
             room=lambda: not self._leaving and len(self.links) < limits.links,
-            refused=lambda reason: logs.event(_log, "warning", "a connection is refused", reason=reason),
+            refused=lambda reason: _log.event("warning", "a connection is refused", reason=reason),
         )
         self._accepting.start(bound)
         self._guard.beat(clock.monotonic())
@@ -112,7 +115,7 @@ class Acceptor:
             if self.links:
                 await asyncio.wait_for(self._empty.wait(), limit_s)
         except TimeoutError:
-            logs.event(_log, "warning", "dropping connections that did not end", links=len(self.links))
+            _log.event("warning", "dropping connections that did not end", links=len(self.links))
         for link in list(self.links):
             link.abort()
 
@@ -136,7 +139,7 @@ class Acceptor:
         self.stalls += 1
         self.last_stall_s = pause
         self._guard.beat(clock.monotonic())
-        logs.event(_log, "warning", "the loop stood still; all proxies are dropped", seconds=round(pause, 3))
+        _log.event("warning", "the loop stood still; all proxies are dropped", seconds=round(pause, 3))
         self.service.doubt()
         self.service.follow()  # Where the store answers, the doubt is over at once.
         for link in list(self.links):
@@ -159,7 +162,7 @@ class Acceptor:
         identity = "none" if peer is None else peer.identity
         if identity.startswith(f"spiffe://{self.cluster}/proxy/"):
             return identity
-        logs.event(_log, "warning", "a peer that is no proxy of this cluster is refused", identity=identity)
+        _log.event("warning", "a peer that is no proxy of this cluster is refused", identity=identity)
         raise Refusal(
             Status.DENIED,
             f"nodes take proxies of cluster {self.cluster} only; connect to a proxy, or correct the certificate",
@@ -168,7 +171,7 @@ class Acceptor:
     def welcome(self, hello: Hello) -> tuple[str, str]:
         """Return this node's name and configuration hash; a proxy with another configuration is only reported."""
         if hello.configuration_hash and hello.configuration_hash != self.configuration_hash:
-            logs.event(_log, "warning", "a proxy has another cluster configuration", proxy=hello.name)
+            _log.event("warning", "a proxy has another cluster configuration", proxy=hello.name)
         return f"{SOFTWARE} {self._name}", self.configuration_hash
 
     def follow(self) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from typing import TYPE_CHECKING, Protocol
 
+from hsm_node.net.slow_requests import SlowRequests
 from hsm_node.service.request import Request
 from hsm_wire.messages import Hello
 
@@ -51,6 +52,9 @@ class Host(Protocol):
 
     answered: Answered
     """Counts an answer."""
+
+    slow: SlowRequests
+    """Hears of what took long."""
 
     def answered_stale(self) -> None:
         """Count an answer that is marked stale."""

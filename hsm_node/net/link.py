@@ -50,6 +50,8 @@ class Link(asyncio.Protocol):
         self._leaving = False
         """This end said GOAWAY."""
         self._receiving = False
+        self._read_at = 0.0
+        """When the bytes came that are being served; 0: none are. What came with them is timed with them."""
         self._transport: asyncio.Transport | None = None
         self._hello_limit_s = hello_limit_s
         self._timer: asyncio.TimerHandle | None = None
@@ -97,7 +99,7 @@ class Link(asyncio.Protocol):
             return
         frames = self._connection.receive(data)
         self._receiving = True
-        begun = clock.monotonic()
+        self._read_at = begun = clock.monotonic()
         followed = False
         requests = answered = 0
         for frame in frames:
@@ -111,15 +113,24 @@ class Link(asyncio.Protocol):
                 answered += len(self._requests) == waiting
             else:
                 self._on_frame[frame.kind](frame)
-        if requests and answered == requests:  # What went to a thread is measured there.
-            self._host.served(answered, clock.monotonic() - begun)
+        if requests:
+            self._served(frames, requests, answered, clock.monotonic() - begun)
         if self._connection.fault is not None:
             self._send(self._connection.answer_to_fault())
             self._end()
         self._receiving = False
+        self._read_at = 0.0
         if self._output is not None:
             self._output.flush()
         self._maybe_end()
+
+    def _served(self, frames: list[Frame], requests: int, answered: int, seconds: float) -> None:
+        """Note how long what one read brought took."""
+        if answered == requests:  # What went to a thread is measured there.
+            self._host.served(answered, seconds)
+        if seconds >= self._host.slow.noted_s:
+            asked = [frame for frame in frames if frame.kind == kinds.REQUEST]
+            self._host.slow.served([frame for frame in asked if frame.request_id not in self._requests], seconds)
 
     def eof_received(self) -> bool:
         # A proxy that will send no more still wants its answers.
@@ -155,6 +166,8 @@ class Link(asyncio.Protocol):
     def answer(self, request: Request, status: int, body: bytes) -> None:
         """Send a result."""
         self._host.answered(request.opcode, status, done=True)
+        if request.arrived != self._read_at:
+            self._host.slow.answered(request, status)
         if self._requests.pop(request.request_id, None) is None:
             return
         if len(body) + limits.MIN_LENGTH > self._max_frame_bytes:
@@ -178,6 +191,8 @@ class Link(asyncio.Protocol):
     def refuse(self, request: Request, refusal: Refusal) -> None:
         """Send a failure."""
         self._host.answered(request.opcode, int(refusal.status), done=refusal.after_work)
+        if request.arrived != self._read_at:
+            self._host.slow.answered(request, int(refusal.status))
         if self._requests.pop(request.request_id, None) is None:
             return
         self._send_failure(request, refusal)
@@ -253,7 +268,7 @@ class Link(asyncio.Protocol):
             operation = OPERATIONS.get(frame.opcode)
             timeout_ms = limits.DEFAULT_TIMEOUT_MS if operation is None else operation.default_timeout_ms
         deadline = now + min(timeout_ms, limits.MAX_TIMEOUT_MS) / 1000
-        request = Request(frame, principal, deadline, self)
+        request = Request(frame, principal, deadline, self, now)
         self._requests[frame.request_id] = request
         self._host.serve(request)
 

@@ -14,6 +14,7 @@ from hsm_node.core.refusal import Refusal
 from hsm_node.net.host import Answered
 from hsm_node.net.link import Link
 from hsm_node.net.local_socket import peer_uid
+from hsm_node.net.slow_requests import SlowRequests
 from hsm_node.service.request import Request, Serving
 from hsm_wire.limits import DEFAULT_MAX_FRAME_BYTES, MAX_TIMEOUT_MS
 from hsm_wire.messages import Hello
@@ -40,6 +41,7 @@ class LocalAcceptor:
         self.max_frame_bytes = DEFAULT_MAX_FRAME_BYTES
         self.answered = answered
         self.pong = pong
+        self.slow = SlowRequests()
         self._name = name
         self._service = service
         self._users = frozenset({0, os.geteuid()})

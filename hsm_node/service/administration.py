@@ -101,9 +101,10 @@ class Administration:
         """Store a state over that revision (0: there is none yet); False where another change was faster."""
         row: Row | None
         if revision:
-            row = await self._writer.run(request.deadline, partial(self._store.change, name, revision, sealed))
+            written = partial(self._store.change, name, revision, sealed)
+            row = await self._writer.run(request.deadline, written, asker=request)
         else:
-            row = await self._writer.run(request.deadline, partial(self._store.create, name, sealed))
+            row = await self._writer.run(request.deadline, partial(self._store.create, name, sealed), asker=request)
         if row is None:
             return False
         self._follower.take_any(row)

@@ -25,6 +25,7 @@ class Checks:
             lambda: encode_body(CheckResult(key.sign(challenge), key.public_point)),
             lambda answer: self._signed(request, answer),
             lambda error: self._failures.answer(request, error),
+            asker=request,
             measured=False,  # a proxy's own question says nothing of the clients' work
         )
         self._sessions.submit(job)

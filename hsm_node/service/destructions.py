@@ -3,6 +3,7 @@
 from typing import Final
 
 from hsm_daemon import clock, logs
+from hsm_daemon.log_limit import LimitedLog
 from hsm_daemon.tasks import spawn
 from hsm_node.core.key_table import KeyTable
 from hsm_node.core.keyring import Keyring
@@ -21,6 +22,8 @@ DEADLINE_S: Final = 10.0
 """For one of them; the next look tries again."""
 
 _log = logs.logger("hsm_node.keys")
+_waits = LimitedLog(_log, 1 / 60)
+"""It is tried again and again while the store is away."""
 
 
 class Destructions:
@@ -58,7 +61,7 @@ class Destructions:
             for place in due:
                 await self._destroy_one(place)
         except (Refusal, StoreError) as error:
-            logs.event(_log, "warning", "a scheduled destruction waits", reason=str(error))
+            _waits.event("warning", "a scheduled destruction waits", reason=str(error))
         finally:
             self._busy = False
 

@@ -1,13 +1,16 @@
 """What failed -> what the caller is told. Nothing about the inside crosses the wire."""
 
 from hsm_daemon import logs
+from hsm_daemon.log_limit import LimitedLog
 from hsm_node.core.refusal import Refusal
 from hsm_node.service.request import Request
 from hsm_node.store.base import StoreError
 from hsm_wire.errors import BodyError
+from hsm_wire.opcodes import operation_name
 from hsm_wire.statuses import Status
 
-_log = logs.logger("hsm_node.service")
+_log = LimitedLog(logs.logger("hsm_node.service"), 1)
+"""Where the store or the device fails, every request does."""
 
 
 class Failures:
@@ -27,23 +30,21 @@ class Failures:
             request.refuse(Refusal(Status.BAD_REQUEST, str(error)))
         elif isinstance(error, StoreError):
             self.store += 1
-            logs.event(
-                _log,
+            _log.event(
                 "error",
                 "the store did not take a change",
-                operation=f"{request.operation_id:016x}",
+                operation_id=f"{request.operation_id:016x}",
                 reason=str(error),
             )
             request.refuse(Refusal(Status.STORE_UNAVAILABLE, "the store did not answer; send the request again"))
         else:
             self.internal += 1
             # The text of the error may hold what it was about, so only its type and place are logged.
-            logs.event(
-                _log,
+            _log.event(
                 "error",
                 "an operation failed inside",
-                operation=f"{request.operation_id:016x}",
-                opcode=f"{request.opcode:#06x}",
+                operation_id=f"{request.operation_id:016x}",
+                operation=operation_name(request.opcode),
                 error=type(error).__name__,
                 place=_place(error),
             )

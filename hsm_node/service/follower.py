@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from hsm_daemon import logs
+from hsm_daemon.log_limit import LimitedLog
 from hsm_node.core.envelopes import Reason, RecordError, open_envelope
 from hsm_node.core.key_table import Entry as KeyEntry
 from hsm_node.core.keyring import Keyring
@@ -23,6 +24,8 @@ from hsm_node.store.base import ReplacedStoreError, Row, Store, StoreError
 from hsm_wire.statuses import Status
 
 _log = logs.logger("hsm_node.follower")
+_refused = LimitedLog(_log, 10)
+"""With a wrong master key, or a forged store, it is every record: `hsm_node_records_refused` counts them."""
 _RESTORED = "stop the node and remove seen.db from its state_dir"
 
 R = TypeVar("R", bound=Written)
@@ -72,7 +75,9 @@ class Follower:
         """Names of rows that must not be used."""
         self.applied_revision = 0
         self.current = True
-        """Whether the last look into the store succeeded."""
+        """Whether the last look into the store succeeded, and nothing has cast doubt on it since."""
+        self._readable = True
+        """Whether that look itself succeeded: each change of it has its line."""
         self.replaced = 0
         """Times that another store, or an older state of it, was found in the store's place."""
 
@@ -89,14 +94,15 @@ class Follower:
                 with contextlib.nullcontext() if self._loaded else _no_collection():
                     self._apply_all(self._store.rows_after(self.applied_revision))
         except StoreError as error:
-            if self.current:
+            if self._readable:
                 self.replaced += isinstance(error, ReplacedStoreError)
                 logs.event(_log, "error", "the store cannot be read", reason=str(error))
-            self.current = False
+            self.current = self._readable = False
             return
-        if not self.current:
-            self.current = True
-            logs.event(_log, "warning", "the store can be read again", revision=self.applied_revision)
+        self.current = True
+        if not self._readable:
+            self._readable = True
+            logs.event(_log, "info", "the store can be read again", revision=self.applied_revision)
 
     def doubt(self) -> None:
         """Serve as stale until the next look into the store: the process stood still."""
@@ -215,8 +221,7 @@ class Follower:
         self.refused[row.name] = refused
         self.leftovers.forget(row.name)
         self._kinds.forget(row.name)
-        logs.event(
-            _log,
+        _refused.event(
             "error",
             "a record of the store is refused",
             name=row.name.hex(),

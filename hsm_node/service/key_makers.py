@@ -80,7 +80,8 @@ class KeyMakers:
         async def wrapped() -> tuple[Status, bytes]:
             await self._meter.before_leaving(request, target, lambda now: allow_wrap(wrapping, now, clock.now()))
             await self._pay(request, way, wrapping)
-            return Status.OK, encode_body(WrapKeyResult(await self._sessions.run(request.deadline, work)))
+            wrapped_key = await self._sessions.run(request.deadline, work, asker=request)
+            return Status.OK, encode_body(WrapKeyResult(wrapped_key))
 
         return answer_later(request, wrapped(), self._failures)
 

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Final
 
 from hsm_daemon import logs
+from hsm_daemon.log_limit import LimitedLog
 from hsm_node.core.authorize import live_record
 from hsm_node.core.key_table import Entry
 from hsm_node.core.keyring import Keyring
@@ -31,7 +32,8 @@ never this one is 10^-8; the deadline ends them sooner where the store is slow."
 STEP_BACK_S: Final = 0.005
 """At most, after an attempt that came too late: a few writings long."""
 
-_log = logs.logger("hsm_node.keys")
+_log = LimitedLog(logs.logger("hsm_node.keys"), 1)
+"""Where the store fails, every counted use does."""
 
 
 class KeyRewriter:
@@ -83,7 +85,7 @@ class KeyRewriter:
             return await self._writer.run(deadline, partial(self._store.change, name, revision, sealed))
         except StoreError as error:
             self._failures.store += 1
-            logs.event(_log, "error", "the store did not count a use", reason=str(error))
+            _log.event("error", "the store did not count a use", reason=str(error))
             raise not_counted() from None
 
 

@@ -91,7 +91,8 @@ class KeyUses:
             return answer_later(request, self._run_paid(request, in_session, work, payment), self._failures)
         if not in_session:
             return work()
-        job = Job(request.deadline, work, request.succeed, lambda error: self._failures.answer(request, error))
+        failed = partial(self._failures.answer, request)
+        job = Job(request.deadline, work, request.succeed, failed, asker=request)
         self._sessions.submit(job)
         request.withdraw = lambda: self._sessions.withdraw(job)
         return None
@@ -100,7 +101,7 @@ class KeyUses:
         self, request: Request, in_session: bool, work: Callable[[], bytes], payment: Payment
     ) -> tuple[Status, bytes]:
         await payment
-        return Status.OK, await self._sessions.run(request.deadline, work) if in_session else work()
+        return Status.OK, await self._sessions.run(request.deadline, work, asker=request) if in_session else work()
 
 
 def _sign(key: LoadedKey, parameters: Parameters | None, body: Sign) -> bytes:

@@ -71,7 +71,7 @@ class KeyWriter(RowWriter[Record]):
         digest = self.digest(request, body)
 
         async def make() -> Record:
-            made = await pool.run(request.deadline, prepare(), measured=False)
+            made = await pool.run(request.deadline, prepare(), measured=False, asker=request)
             origin = self.origin(request)
             return new_record(wanted, made.key, origin, digest, replaces=replaces, answer=made.answer)
 

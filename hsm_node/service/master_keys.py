@@ -255,7 +255,7 @@ class MasterKeys:
                 )
             seen = {self._keyring.master_keys_name(node): entry.revision for node, entry in self._rows.held.items()}
             reseal = partial(self._store.reseal, self._keyring, version, seen)
-            if await self._writer.run(request.deadline, reseal):
+            if await self._writer.run(request.deadline, reseal, asker=request):
                 break
             self._follower.follow()
         else:

@@ -1,11 +1,14 @@
 """One request between its arrival and its answer."""
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from hsm_node.core.principals import Principal
 from hsm_node.core.refusal import Refusal
 from hsm_wire.frames import Frame
 from hsm_wire.statuses import Status
+
+STORE: Final = "store"
+"""The pool whose work is that of the store; that of the others is the device's."""
 
 
 class AnswerSink(Protocol):
@@ -18,11 +21,27 @@ class AnswerSink(Protocol):
         """Send a failure."""
 
 
+class Spent:
+    """Where a request's time went, as far as threads had it. The rest it waited: for others, for the store's news."""
+
+    __slots__ = ("device_s", "queued_s", "store_s")
+
+    def __init__(self) -> None:
+        self.queued_s = 0.0
+        """For a thread."""
+        self.device_s = 0.0
+        self.store_s = 0.0
+
+
+NOTHING_SPENT: Final = Spent()
+
+
 class Request:
     """What a handler knows of a request. It answers exactly once, whoever tries first."""
 
     __slots__ = (
         "answered",
+        "arrived",
         "body",
         "deadline",
         "opcode",
@@ -30,16 +49,23 @@ class Request:
         "principal",
         "request_id",
         "sink",
+        "spent",
         "withdraw",
     )
 
-    def __init__(self, frame: Frame, principal: Principal, deadline: float, sink: AnswerSink) -> None:
+    def __init__(
+        self, frame: Frame, principal: Principal, deadline: float, sink: AnswerSink, arrived: float = 0.0
+    ) -> None:
         self.request_id = frame.request_id
         self.opcode = frame.opcode
         self.operation_id = frame.operation_id
         self.body = frame.body
         self.principal = principal
         self.deadline = deadline
+        self.arrived = arrived
+        """When it came, on the clock of `deadline`."""
+        self.spent: Spent | None = None
+        """None while no thread has worked for it."""
         self.sink = sink
         self.answered = False
         self.withdraw: Withdraw | None = None
@@ -56,6 +82,17 @@ class Request:
         if not self.answered:
             self.answered = True
             self.sink.refuse(self, refusal)
+
+    def worked(self, pool: str, waited_s: float, worked_s: float) -> None:
+        """Note that a thread of that pool has worked for it, and how long it waited for one."""
+        spent = self.spent
+        if spent is None:
+            spent = self.spent = Spent()
+        spent.queued_s += waited_s
+        if pool == STORE:
+            spent.store_s += worked_s
+        else:
+            spent.device_s += worked_s
 
     def cancel(self) -> None:
         """Answer CANCELLED if the work has not started; otherwise its result will be the answer."""

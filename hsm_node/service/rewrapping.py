@@ -9,6 +9,7 @@ from functools import partial
 from typing import Final
 
 from hsm_daemon import clock, logs
+from hsm_daemon.log_limit import LimitedLog
 from hsm_daemon.tasks import spawn
 from hsm_node.core.envelopes import RecordError
 from hsm_node.core.keyring import Keyring
@@ -29,6 +30,8 @@ PROGRESS_S: Final = 10.0
 """Between two lines of the log."""
 
 _log = logs.logger("hsm_node.master_key")
+_waits = LimitedLog(_log, 1 / 60)
+"""It is tried again every RETRY_S while the store is away."""
 
 
 class Rewrapping:
@@ -99,7 +102,7 @@ class Rewrapping:
                 await self._one(name)
         except (Refusal, StoreError) as error:
             self._next_s = clock.monotonic() + RETRY_S
-            logs.event(_log, "warning", "records wait for their new master key", left=self.left, reason=str(error))
+            _waits.event("warning", "records wait for their new master key", left=self.left, reason=str(error))
         finally:
             self._busy = False
 

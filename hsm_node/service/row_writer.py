@@ -66,7 +66,7 @@ class RowWriter(Generic[R]):
             sealed = rows.seal(await make())
             name = rows.name(partition, record_id)
             # Another node may have been faster: then the store returns its record, and the digest decides.
-            row = await self._writer.run(request.deadline, lambda: self._store.create(name, sealed))
+            row = await self._writer.run(request.deadline, lambda: self._store.create(name, sealed), asker=request)
             entry = self._follower.take_as(rows, row)
         if not hmac.compare_digest(entry.record.creation_digest, digest):
             raise Refusal(Status.KEY_EXISTS, f"the id belongs to another request's {rows.noun}")
@@ -88,7 +88,8 @@ class RowWriter(Generic[R]):
             assert entry is not None  # live_record has refused None
             revision = entry.revision
             sealed = rows.seal(change(record, mark))
-            row = await self._writer.run(request.deadline, partial(self._store.change, name, revision, sealed))
+            written = partial(self._store.change, name, revision, sealed)
+            row = await self._writer.run(request.deadline, written, asker=request)
             if row is not None:
                 return self._follower.take_as(rows, row)
             self._follower.follow()
@@ -100,7 +101,8 @@ class RowWriter(Generic[R]):
         A change that is sent again waits too: its first answer may have been lost while it waited.
         """
         try:
-            names = await self._writer.run(request.deadline, lambda: self._store.unconfirmed(entry.revision))
+            unconfirmed = partial(self._store.unconfirmed, entry.revision)
+            names = await self._writer.run(request.deadline, unconfirmed, asker=request)
         except Refusal as refusal:  # The change itself has been made: never say that it was not.
             raise Refusal(refusal.status, "changed, but it was not seen in time whether all nodes know") from None
         if names:

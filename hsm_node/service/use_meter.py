@@ -113,7 +113,7 @@ class UseMeter:
         mark = partial(self._keyring.change_mark, request.operation_id, request.opcode, request.body)
         if len(request.body) < LONG_DATA_BYTES:
             return mark()
-        return await self._hasher.run(request.deadline, mark, measured=False)
+        return await self._hasher.run(request.deadline, mark, measured=False, asker=request)
 
 
 def _late(*, out_of_time: bool) -> Refusal:

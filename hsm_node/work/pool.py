@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from hsm_daemon import clock
 from hsm_node.core.refusal import Refusal
@@ -21,10 +21,17 @@ SWEEP_INTERVAL_S: Final = 0.1
 T = TypeVar("T")
 
 
+class Asker(Protocol):
+    """Whoever a job is done for."""
+
+    def worked(self, pool: str, waited_s: float, worked_s: float) -> None:
+        """Hear, on the loop and before the job's end, how long it waited for a thread and how long it took there."""
+
+
 class Job(Generic[T]):
     """Work for a thread, and who hears of its end, on the loop: exactly one of `result` and `failure`, once."""
 
-    __slots__ = ("deadline", "failure", "measured", "result", "work")
+    __slots__ = ("asker", "begun", "deadline", "failure", "measured", "result", "submitted", "work")
 
     def __init__(
         self,
@@ -34,7 +41,10 @@ class Job(Generic[T]):
         failure: Callable[[Exception], None],
         *,
         measured: bool = True,
+        asker: Asker | None = None,
     ) -> None:
+        self.asker = asker
+        self.submitted = self.begun = 0.0
         self.deadline = deadline
         self.measured = measured
         """Whether the time that it takes says something about the pool's usual work."""
@@ -64,6 +74,7 @@ class Pool:
             served: hears how many seconds each measured job took in its thread.
             nice: how much lower than the process's the threads' priority is.
         """
+        self._name = name
         self._queue: WorkQueue[Job[object]] = WorkQueue(workers, max_waiting)
         self._executor = ThreadPoolExecutor(
             workers, thread_name_prefix=name, initializer=partial(_be_nice, nice) if nice else None
@@ -92,10 +103,13 @@ class Pool:
         """
         if self._closed:
             raise _stopping()
+        job.submitted = now = clock.monotonic()
         self._queue.offer(job)  # type: ignore[arg-type]  # the queue never looks into a job's result
-        self._start()
+        self._start(now)
 
-    async def run(self, deadline: float, work: Callable[[], T], *, measured: bool = True) -> T:
+    async def run(
+        self, deadline: float, work: Callable[[], T], *, measured: bool = True, asker: Asker | None = None
+    ) -> T:
         """Run the work in a thread and return what it returns; raises what it raises, or the queue's refusal."""
         future: asyncio.Future[T] = self._loop.create_future()
 
@@ -107,16 +121,20 @@ class Pool:
             if not future.done():
                 future.set_exception(error)
 
-        self.submit(Job(deadline, work, result, failure, measured=measured))
+        self.submit(Job(deadline, work, result, failure, measured=measured, asker=asker))
         return await future
 
     def withdraw(self, job: Job[T]) -> bool:
         """Take a job out that has not started; False where it has."""
-        return self._queue.withdraw(job)  # type: ignore[arg-type]  # as in `submit`
+        withdrawn = self._queue.withdraw(job)  # type: ignore[arg-type]  # as in `submit`
+        if withdrawn and job.asker is not None:
+            job.asker.worked(self._name, clock.monotonic() - job.submitted, 0.0)
+        return withdrawn
 
     def sweep(self) -> None:
         """Answer the waiting jobs whose time is up. Called every SWEEP_INTERVAL_S."""
-        self._fail(self._queue.expire(clock.monotonic()))
+        now = clock.monotonic()
+        self._fail(self._queue.expire(now), now)
 
     def close(self) -> None:
         """Let the threads end after what they are doing; what still waits is refused."""
@@ -125,20 +143,22 @@ class Pool:
         for job in self._queue.expire(math.inf):
             job.failure(_stopping())
 
-    def _start(self) -> None:
-        started, expired = self._queue.start(clock.monotonic())
+    def _start(self, now: float) -> None:
+        started, expired = self._queue.start(now)
         for job in started:
             self._executor.submit(self._run_job, job)
-        self._fail(expired)
+        self._fail(expired, now)
 
-    def _fail(self, expired: list[Job[object]]) -> None:
+    def _fail(self, expired: list[Job[object]], now: float) -> None:
         for job in expired:
             self.expired += 1
+            if job.asker is not None:
+                job.asker.worked(self._name, now - job.submitted, 0.0)
             job.failure(Refusal(Status.TIMEOUT, "the time ran out while the request waited", not_executed=True))
 
     def _run_job(self, job: Job[object]) -> None:
         """In a thread: do the work, hand its end to the loop."""
-        begun = clock.monotonic()
+        job.begun = clock.monotonic()
         value: object = None
         error: Exception | None = None
         try:
@@ -147,14 +167,16 @@ class Pool:
             error = raised
         except BaseException as raised:  # noqa: BLE001 - a panic of a library is none of Exception's, but an answer is owed
             error = RuntimeError(f"the work ended with {type(raised).__name__}")
-        seconds = clock.monotonic() - begun
+        seconds = clock.monotonic() - job.begun
         if not self._loop.is_closed():  # After a forced stop nobody waits for the end.
             self._loop.call_soon_threadsafe(self._ended, job, value, error, seconds)
 
     def _ended(self, job: Job[object], value: object, error: Exception | None, seconds: float) -> None:
         self._queue.finish()
         if not self._closed:
-            self._start()
+            self._start(clock.monotonic())
+        if job.asker is not None:
+            job.asker.worked(self._name, job.begun - job.submitted, seconds)
         if self._served is not None and job.measured:
             self._served(seconds)
         if error is None:

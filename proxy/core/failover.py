@@ -7,6 +7,7 @@ node is sent again, within its deadline, its attempts and the budget.
 from typing import Final
 
 from hsm_wire.frames import Frame, readdress_response
+from hsm_wire.opcodes import operation_name
 from hsm_wire.statuses import Status
 from proxy.core.answers import ELSEWHERE, GOING_AWAY, NOT_EXECUTED
 from proxy.core.balancer import Balancer
@@ -15,7 +16,6 @@ from proxy.core.node_table import Node, NodeTable
 from proxy.core.notices import Notices
 from proxy.core.parties import Link, Owed, Request
 from proxy.core.poison import Poison
-from proxy.core.request_notes import operation_name
 from proxy.core.switch import LONG, Switch
 from proxy.core.waiting_room import WaitingRoom
 

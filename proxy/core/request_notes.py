@@ -8,8 +8,9 @@ bounded, since in a cluster in trouble every request is slow: so many a second, 
 from typing import Final
 
 from hsm_wire.frames import Frame
+from hsm_wire.opcodes import operation_name
 from hsm_wire.operations import OPERATIONS, Work
-from hsm_wire.statuses import Status, StatusClass, maybe_status
+from hsm_wire.statuses import StatusClass, maybe_status, status_name
 from proxy.core.node_table import Node
 from proxy.core.notices import Notice
 from proxy.core.parties import Request
@@ -134,18 +135,6 @@ class RequestNotes:
             self._notes.append(Notice("a request", fields, "debug"))
 
 
-def operation_name(opcode: int) -> str:
-    """Return an operation as the metrics call it."""
-    row = OPERATIONS.get(opcode)
-    return "unknown" if row is None else row.opcode.name.lower()
-
-
-def status_name(status: int) -> str:
-    """Return a status by name, or its number where this version does not know it."""
-    known = maybe_status(status)
-    return f"{status:#06x}" if known is None else known.name
-
-
 def _runs_long(opcode: int) -> bool:
     """Say whether that takes seconds by nature."""
     row = OPERATIONS.get(opcode)
@@ -154,7 +143,7 @@ def _runs_long(opcode: int) -> bool:
 
 def _failure(status: int, entry: _Failed, now: float) -> Notice:
     fields: dict[str, str | int | float] = {
-        "status": Status(status).name if status != _UNKNOWN else "unknown",
+        "status": status_name(status) if status != _UNKNOWN else "unknown",
         "count": entry.count,
         "within_s": round(now - entry.since, 3),
         "first_operation": operation_name(entry.opcode),

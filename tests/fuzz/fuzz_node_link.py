@@ -14,6 +14,7 @@ from still_world import StillLoop, StillTransport, still_world
 
 from hsm_node.core.refusal import Refusal
 from hsm_node.net.link import Link
+from hsm_node.net.slow_requests import SlowRequests
 from hsm_node.service.request import Request
 from hsm_wire import kinds, limits
 from hsm_wire.frames import Frame, FrameSplitter, encode_frame
@@ -33,6 +34,7 @@ class Host:
 
     def __init__(self, options: int) -> None:
         self.current = True
+        self.slow = SlowRequests()
         self.work: list[Request] = []
         self.ends = 0
         self.admits = options & 3

@@ -1,4 +1,4 @@
-from hsm_wire.opcodes import Opcode
+from hsm_wire.opcodes import Opcode, operation_name
 
 CONTRACT = {
     0x0001: "INFO RANDOM STATUS CHECK EVENTS",
@@ -17,3 +17,7 @@ def test_opcodes_have_the_numbers_of_the_contract() -> None:
 
 def test_opcodes_fit_the_header_field() -> None:
     assert all(0 < opcode <= 0xFFFF for opcode in Opcode)
+
+
+def test_an_operation_of_a_later_version_has_no_name() -> None:
+    assert (operation_name(Opcode.GENERATE_KEY), operation_name(0x7777)) == ("generate_key", "unknown")

@@ -1,6 +1,6 @@
 import pytest
 
-from hsm_wire.statuses import STATUS_TABLE, Status, StatusClass, maybe_status, status_class
+from hsm_wire.statuses import STATUS_TABLE, Status, StatusClass, maybe_status, status_class, status_name
 
 
 def test_every_status_has_exactly_one_row_with_words_for_the_caller() -> None:
@@ -40,3 +40,4 @@ def test_a_number_of_a_later_version_has_a_class_and_no_name() -> None:
     assert maybe_status(0x0301) is Status.KEY_NOT_FOUND
     assert maybe_status(0x03FF) is None
     assert status_class(0x03FF) == StatusClass.KEY
+    assert (status_name(0x0301), status_name(0x03FF)) == ("KEY_NOT_FOUND", "0x03ff")

@@ -1,4 +1,5 @@
 import gc
+import logging
 import os
 import sqlite3
 from collections.abc import Callable
@@ -226,3 +227,30 @@ async def test_a_row_of_no_kind_is_refused_for_what_it_is(start_node: Start) -> 
     follower.take_any(Row(b"f" * 32, 3, b"\x93\x09\xc4\x00\xc4\x00"))
     follower.take_any(Row(b"m" * 32, 4, b"no envelope"))
     assert [row.reason for row in follower.refused.values()] == [Reason.FORMAT, Reason.MALFORMED]
+
+
+async def test_each_time_that_the_store_goes_or_comes_back_has_one_line(
+    start_node: Start, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    node = start_node()
+    await node.client()
+    follower = node.keystore.follower
+    changed = follower._store.changed
+
+    def fail() -> bool:
+        raise StoreError("gone")
+
+    with caplog.at_level(logging.INFO, "hsm_node.follower"):
+        follower.doubt()  # by a stall: the store itself is there
+        follower.follow()
+        assert caplog.messages == []
+        follower.doubt()
+        monkeypatch.setattr(follower._store, "changed", fail)
+        for _ in range(3):
+            follower.follow()
+            assert not follower.current
+        monkeypatch.setattr(follower._store, "changed", changed)
+        for _ in range(3):
+            follower.follow()
+        assert caplog.messages == ["the store cannot be read", "the store can be read again"]
+        assert follower.current

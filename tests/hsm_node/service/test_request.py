@@ -39,3 +39,14 @@ def test_cancelling_answers_only_what_has_not_started() -> None:
     request.withdraw = lambda: True
     request.cancel()
     assert sink.answers == [Status.CANCELLED]
+
+
+def test_what_threads_spent_on_it_adds_up() -> None:
+    request = make(Sink())
+    assert request.spent is None
+    request.worked("session", 1.0, 0.25)
+    request.worked("store", 0.5, 2.0)
+    request.worked("generation", 0.0, 4.0)
+    spent = request.spent
+    assert spent is not None
+    assert (spent.queued_s, spent.device_s, spent.store_s) == (1.5, 4.25, 2.0)

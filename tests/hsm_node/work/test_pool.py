@@ -109,3 +109,47 @@ async def test_a_pool_that_closes_ends_what_it_has_begun_and_refuses_the_rest() 
         assert (refused.value.status, refused.value.not_executed) == (Status.GOING_AWAY, True)
     gate.set()
     assert await begun
+
+
+class Heard:
+    """Keeps what it hears of its work."""
+
+    def __init__(self) -> None:
+        self.times: list[tuple[str, float, float]] = []
+
+    def worked(self, pool: str, waited_s: float, worked_s: float) -> None:
+        self.times.append((pool, waited_s, worked_s))
+
+
+async def test_who_asked_hears_how_long_it_waited_and_worked(pool: Pool) -> None:
+    gate, asker, patient = threading.Event(), Heard(), Heard()
+    first = asyncio.ensure_future(pool.run(LATER, lambda: gate.wait(5), asker=asker))
+    second = asyncio.ensure_future(pool.run(LATER, lambda: None, asker=patient))
+    await asyncio.sleep(0.02)
+    gate.set()
+    await first
+    await second
+    ((name, waited_s, worked_s),) = asker.times
+    assert name == "test"
+    assert worked_s >= 0.015 > waited_s >= 0
+    ((_, waited_s, worked_s),) = patient.times
+    assert waited_s >= 0.015 > worked_s >= 0
+
+
+async def test_who_asked_for_what_never_ran_hears_how_long_it_waited(pool: Pool) -> None:
+    gate, late, withdrawn = threading.Event(), Heard(), Heard()
+    running = asyncio.ensure_future(pool.run(LATER, lambda: gate.wait(5)))
+    await asyncio.sleep(0)
+    waiting = asyncio.ensure_future(pool.run(clock.monotonic() + 0.001, lambda: None, asker=late))
+    job: Job[None] = Job(LATER, lambda: None, lambda _: None, lambda _: None, asker=withdrawn)
+    pool.submit(job)
+    await asyncio.sleep(0.02)
+    pool.sweep()
+    assert pool.withdraw(job)
+    gate.set()
+    await running
+    with pytest.raises(Refusal):
+        await waiting
+    for heard in (late, withdrawn):
+        ((_, waited_s, worked_s),) = heard.times
+        assert (waited_s > 0, worked_s) == (True, 0.0)

@@ -9,8 +9,6 @@ from proxy.core.request_notes import (
     REQUEST_LINES,
     SLOW_LINES,
     RequestNotes,
-    operation_name,
-    status_name,
 )
 
 GENERATE = int(Opcode.GENERATE_KEY)
@@ -229,11 +227,6 @@ def test_statuses_that_nobody_knows_share_a_line(world):
     notes.failed(frame, 0x01FD, 1.0)
     (notice,) = notes.take(1.0)
     assert (notice.fields["status"], notice.fields["count"], notice.level) == ("unknown", 2, "warning")
-
-
-def test_numbers_that_this_version_does_not_know_have_words_too():
-    assert (operation_name(0x7777), operation_name(GENERATE)) == ("unknown", "generate_key")
-    assert (status_name(0x06FE), status_name(0)) == ("0x06fe", "OK")
 
 
 def test_a_slow_request_of_an_unknown_operation_is_a_warning(slow):
