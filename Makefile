@@ -53,7 +53,7 @@ run: setup
 	@sh tools/prerequisites.sh >/dev/null
 	@exec $(BIN)/python tools/run_demo.py $(ARGS)
 
-test: lint
+test: lint setup-docs
 	@sh tools/system_components.sh test
 	@PYTHONPATH="$(CURDIR)/tools" $(BIN)/pytest -p no_skips -q -n $(WORKERS) $(ARGS)
 

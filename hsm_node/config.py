@@ -61,7 +61,7 @@ class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sessions: Annotated[int, msgspec.Meta(ge=1, le=256)] = 2
     """Threads for dear operations."""
     event_loop: Literal["uvloop", "asyncio"] | None = None
-    """None: uvloop where it is installed."""
+    """None: HSM_EVENT_LOOP, else uvloop where it is installed."""
     log: LogSettings = LogSettings()
     """`[log]`."""
     limits: Limits = DEFAULTS

@@ -36,6 +36,7 @@ class MasterKeyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, o
     credential: str | None = None
     """Name of a systemd credential of the service."""
     shares: SharesConfig | None = None
+    """The node starts sealed, and people give it their shares; not for `next_master_key`."""
 
     def __post_init__(self) -> None:
         if [self.file, self.credential, self.shares].count(None) != 2:

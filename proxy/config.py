@@ -44,8 +44,9 @@ class ProxyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tls_off_identity: str | None = None
     """With `tls = "off"`: the client that everybody is taken for."""
     event_loop: EventLoop | None = None
-    log: LogSettings = LogSettings()
     """None: HSM_EVENT_LOOP, else uvloop where it is installed."""
+    log: LogSettings = LogSettings()
+    """`[log]`."""
     limits: Limits = Limits()
     """`[limits]`."""
     retry: RetrySettings = RetrySettings()

@@ -115,6 +115,10 @@ def kind_words(kind: msgspec.inspect.Type) -> str:
             return " or ".join(kind_words(part) for part in sorted(parts, key=lambda part: not struct_in(part)))
         case msgspec.inspect.StructType():
             return "table"
+        case msgspec.inspect.DictType():
+            return f"table of names with {kind_words(kind.value_type)}"
+        case msgspec.inspect.BoolType():
+            return "`true` or `false`"
         case _:
             raise AssertionError(f"no words for {kind}")
 
@@ -149,6 +153,8 @@ def default_words(field: msgspec.inspect.Field) -> str:
             return f'`"{value}"`' if str(value) else "none"
         case [] | ():
             return "`[]`"
+        case dict() if not value:
+            return "`{}`"
         case _:
             return ""
 
@@ -174,8 +180,12 @@ def number_of(kind: msgspec.inspect.Type) -> msgspec.inspect.Type:
     return kind
 
 
-def sections(document: Document, form: type[msgspec.Struct], key: str = "") -> Iterator[str]:
-    """Yield a table's section, and then those of the tables in it."""
+def sections(document: Document, form: type[msgspec.Struct], key: str, seen: dict[type, str]) -> Iterator[str]:
+    """Yield a table's section, and then those of the tables in it; one of a form that was shown is named only."""
+    if form in seen:
+        yield f"\n### {document.name}: {key}\n\nAs `{seen[form]}`.\n"
+        return
+    seen[form] = key
     info = msgspec.inspect.type_info(form)
     assert isinstance(info, msgspec.inspect.StructType)
     texts = following_texts(inspect.getsource(form))
@@ -202,7 +212,7 @@ def sections(document: Document, form: type[msgspec.Struct], key: str = "") -> I
     yield section_head(document, key, form)
     yield table(("key", "type", "unit", "default", "bounds", "taken over by", "meaning"), rows)
     for path, cls in inner:
-        yield from sections(document, cls, path)
+        yield from sections(document, cls, path, seen)
 
 
 def section_head(document: Document, key: str, form: type[msgspec.Struct]) -> str:
@@ -247,7 +257,7 @@ def configuration_page() -> str:
     """Return docs/reference/configuration.md."""
     text = HEAD
     for document in DOCUMENTS:
-        text += "".join(sections(document, document.form))
+        text += "".join(sections(document, document.form, "", {}))
         if document.form is Topology:
             text += packages_section()
     return text

@@ -80,7 +80,9 @@ def show(session: Session, name: str) -> None:
 @key.command()
 @click.argument("name", metavar="KEY")
 @click.option("--out", metavar="F", help="File to write; - is standard output.")
-@click.option("--format", "form", type=click.Choice(["pem", "der"]), default="pem", show_default=True)
+@click.option(
+    "--format", "form", type=click.Choice(["pem", "der"]), default="pem", show_default=True, help="Text or bytes."
+)
 @cluster_options
 def public(session: Session, name: str, out: str | None, form: str) -> None:
     """Write the public key (SubjectPublicKeyInfo).

@@ -8,7 +8,8 @@ import pytest
 
 # The harnesses are plain modules. Appended, not inserted: other folders' modules keep their names.
 _HERE = Path(__file__).parent
-sys.path += [str(folder) for folder in (_HERE, *(_HERE.parent / name for name in ("integration", "faults", "live")))]
+_FOLDERS = ("integration", "faults", "live", "docs", "deploy")
+sys.path += [str(folder) for folder in (_HERE, *(_HERE.parent / name for name in _FOLDERS))]
 
 from bench_process import hsmctl  # noqa: E402 - found through the lines above
 from cluster import Cluster  # noqa: E402
