@@ -19,6 +19,13 @@ from proxy.config import ProxyFile
 NOTICE: Final = "<!-- Made by tools/make_reference.py (make reference). Do not edit. -->\n\n"
 UNITS: Final = {"_per_s": "a second", "_s": "s", "_ms": "ms", "_bytes": "bytes"}
 """What a name ends with, and the unit that it says."""
+PLAIN_KINDS: Final[dict[type, str]] = {
+    msgspec.inspect.IntType: "integer",
+    msgspec.inspect.FloatType: "number",
+    msgspec.inspect.StrType: "text",
+    msgspec.inspect.BoolType: "`true` or `false`",
+    msgspec.inspect.StructType: "table",
+}
 
 
 class Document(NamedTuple):
@@ -98,12 +105,6 @@ def unit_of(name: str, kind: msgspec.inspect.Type) -> str:
 def kind_words(kind: msgspec.inspect.Type) -> str:
     """Return a type in words."""
     match kind:
-        case msgspec.inspect.IntType():
-            return "integer"
-        case msgspec.inspect.FloatType():
-            return "number"
-        case msgspec.inspect.StrType():
-            return "text"
         case msgspec.inspect.LiteralType():
             return " or ".join(f'`"{value}"`' for value in kind.values)
         case msgspec.inspect.CustomType():
@@ -113,14 +114,10 @@ def kind_words(kind: msgspec.inspect.Type) -> str:
         case msgspec.inspect.UnionType():
             parts = [part for part in kind.types if not isinstance(part, msgspec.inspect.NoneType)]
             return " or ".join(kind_words(part) for part in sorted(parts, key=lambda part: not struct_in(part)))
-        case msgspec.inspect.StructType():
-            return "table"
         case msgspec.inspect.DictType():
             return f"table of names with {kind_words(kind.value_type)}"
-        case msgspec.inspect.BoolType():
-            return "`true` or `false`"
         case _:
-            raise AssertionError(f"no words for {kind}")
+            return PLAIN_KINDS[type(kind)]
 
 
 def bounds_words(kind: msgspec.inspect.Type) -> str:
