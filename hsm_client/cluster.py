@@ -9,11 +9,12 @@ from typing import Final, Self, TypeVar
 import msgspec
 
 from hsm_client import retry
-from hsm_client.config import ClientConfig
+from hsm_client.config import ClientConfig, ProxyAddress
 from hsm_client.connection import Connection, ConnectionFull, ConnectionLost
 from hsm_client.errors import HsmError, make_error
 from hsm_client.key_ids import new_operation_id
 from hsm_client.pool import Pool
+from hsm_client.slow_requests import SlowRequests
 from hsm_wire import limits
 from hsm_wire import messages as m
 from hsm_wire import objects as o
@@ -43,6 +44,7 @@ class Cluster:
         self._retry = retry
         self._rng = Random()
         self._pool = Pool(config, pool_size, self._rng, patient=retry)
+        self._slow = SlowRequests(config.slow_request_s)
 
     async def open(self) -> Self:
         """Connect.
@@ -106,18 +108,30 @@ class Cluster:
         operation = operation_id or new_operation_id()
         if timeout_s is None:
             timeout_s = _usual_s(opcode) if self._chosen_s is None else self._chosen_s
-        deadline = asyncio.get_running_loop().time() + timeout_s
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        deadline = started + timeout_s
+        tried: list[ProxyAddress] = []
+        status = int(Status.CANCELLED)  # as long as nothing else is known
         try:
-            frame = await self._exchange(opcode, m.encode_body(body), deadline, operation)
+            frame = await self._exchange(opcode, m.encode_body(body), deadline, operation, tried)
+            status = frame.status
             return await self._result(frame, body, result_form, deadline)
         except HsmError as error:
             error.operation_id = operation
+            status = error.status or int(Status.UNAVAILABLE)
             raise
         except BodyError as error:
             raise make_error(Status.DEVICE_ERROR, f"the cluster's answer is malformed: {error}", operation) from None
+        finally:
+            seconds = loop.time() - started
+            if seconds >= self._slow.slow_s:
+                self._slow.note(operation, opcode, status, seconds, tried, started + seconds)
 
-    async def _exchange(self, opcode: int, body: bytes, deadline: float, operation_id: int) -> Frame:
-        """Send until there is an answer that stands, or the deadline has come."""
+    async def _exchange(
+        self, opcode: int, body: bytes, deadline: float, operation_id: int, tried: list[ProxyAddress]
+    ) -> Frame:
+        """Send until there is an answer that stands, or the deadline has come; note in `tried` where it was sent."""
         loop = asyncio.get_running_loop()
         attempt = 0
         avoid: Connection | None = None
@@ -132,6 +146,7 @@ class Cluster:
                 future = connection.send(
                     opcode, body, timeout_s=max(deadline - loop.time(), 0.001), operation_id=operation_id
                 )
+                tried.append(connection.address)
                 frame = await connection.answer(future)
             except ConnectionFull:
                 continue
@@ -150,6 +165,7 @@ class Cluster:
             wait_s = 0.0 if lost and attempt == 1 else retry.resend_wait_s(attempt, retry_after_ms, self._rng)
             if loop.time() + wait_s >= deadline:
                 raise failure
+            _log.debug("operation_id=%016x is sent again in %.3f s: %s", operation_id, wait_s, failure.detail)
             await asyncio.sleep(wait_s)
 
     async def _result(self, frame: Frame, body: msgspec.Struct, form: type[_T], deadline: float) -> _T:
@@ -178,7 +194,7 @@ class Cluster:
         raise BodyError(f"no {form.__name__} in an answer that only says who has not confirmed")
 
     async def _read(self, opcode: int, body: msgspec.Struct, form: type[_T], deadline: float) -> _T:
-        frame = await self._exchange(opcode, m.encode_body(body), deadline, new_operation_id())
+        frame = await self._exchange(opcode, m.encode_body(body), deadline, new_operation_id(), [])
         return await self._result(frame, body, form, deadline)
 
 

@@ -5,13 +5,15 @@ import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from hsm_client.errors import ConfigurationError
 
 DEFAULT_PORT = 2410
+SLOW_REQUEST_S = 1.0
+"""As the daemons have it."""
 DEFAULT_CONFIG = Path(".config") / "redoubt" / "client.toml"
 """Below the home directory."""
 MAX_PROXIES = 64
@@ -49,6 +51,8 @@ class ClientConfig(msgspec.Struct, frozen=True):
 
     proxies: tuple[ProxyAddress, ...]
     tls: TlsFiles | None
+    slow_request_s: float = SLOW_REQUEST_S
+    """A request that took this long has a line in the log at level INFO; 0: none has."""
 
 
 class _File(msgspec.Struct, forbid_unknown_fields=True):
@@ -64,6 +68,8 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     """The key that proves it, without a password."""
     tls: Literal["off", "on"] = "on"
     """`"off"` needs no files, and is for proxies on loopback."""
+    slow_request_s: Annotated[float, msgspec.Meta(ge=0, le=3600)] = SLOW_REQUEST_S
+    """A request that took this long has a line in the log of the library, `hsm_client` at level INFO; 0: none has."""
 
 
 def parse_address(text: str) -> ProxyAddress:
@@ -96,11 +102,11 @@ def load_config(
     texts = wanted.split(",") if isinstance(wanted, str) else wanted
     over = tuple(parse_address(text) for text in texts) if texts is not None else ()
     if isinstance(config, ClientConfig):
-        return _checked(over or config.proxies, config.tls, "the configuration")
+        return _checked(msgspec.structs.replace(config, proxies=over or config.proxies), "the configuration")
     path = Path(config or environment.get("HSM_CLIENT_CONFIG") or Path.home() / DEFAULT_CONFIG).expanduser()
     file = _read(path)
     found = over or tuple(parse_address(text) for text in file.proxies)
-    return _checked(found, _tls_files(file, path), str(path))
+    return _checked(ClientConfig(found, _tls_files(file, path), file.slow_request_s), str(path))
 
 
 def _read(path: Path) -> _File:
@@ -131,12 +137,13 @@ def _tls_files(file: _File, path: Path) -> TlsFiles | None:
     return TlsFiles(folder / file.ca, folder / file.certificate, folder / file.key)
 
 
-def _checked(proxies: tuple[ProxyAddress, ...], tls: TlsFiles | None, source: str) -> ClientConfig:
+def _checked(config: ClientConfig, source: str) -> ClientConfig:
+    proxies = config.proxies
     if not proxies:
         raise ConfigurationError(f'{source}: no proxy; write proxies = ["HOST:{DEFAULT_PORT}"]')
     if len(proxies) > MAX_PROXIES:
         raise ConfigurationError(f"{source}: {len(proxies)} proxies; at most {MAX_PROXIES} are taken")
-    far = [str(proxy) for proxy in proxies if tls is None and not proxy.is_loopback]
+    far = [str(proxy) for proxy in proxies if config.tls is None and not proxy.is_loopback]
     if far:
         raise ConfigurationError(f'{source}: tls = "off" is only for loopback, not for {", ".join(far)}')
-    return ClientConfig(proxies, tls)
+    return config

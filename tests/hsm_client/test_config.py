@@ -66,3 +66,14 @@ def test_a_zero_byte_in_the_files_name_is_one_printable_line(tmp_path):
     with pytest.raises(ConfigurationError) as raised:
         load_config(tmp_path / "a\0b", environment={})
     assert str(raised.value).isprintable()
+
+
+def test_what_is_slow_stands_in_the_file_and_stays_with_other_proxies(tmp_path):
+    file = tmp_path / "client.toml"
+    file.write_text('proxies = ["127.0.0.1:2410"]\ntls = "off"\nslow_request_s = 0.25\n')
+    config = load_config(file)
+    assert config.slow_request_s == 0.25
+    assert load_config(config, proxies="127.0.0.1:2411").slow_request_s == 0.25
+    file.write_text('proxies = ["127.0.0.1:2410"]\ntls = "off"\nslow_request_s = -1\n')
+    with pytest.raises(ConfigurationError, match="slow_request_s"):
+        load_config(file)
