@@ -27,7 +27,8 @@ BACKLOG = 64  # connections that wait to be accepted
 PACE: Final = Pace(handshakes_per_s=100.0, burst=MAX_CONNECTIONS, at_once=16)
 
 _log = logs.logger("daemon.admin")
-_refusals = LimitedLog(_log, 1)
+_limited = LimitedLog(_log, 1)
+"""Lines that whoever asks causes."""
 
 REASONS = {
     200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed", 408: "Request Timeout",
@@ -93,7 +94,7 @@ class AdminServer:
             handshake_s=HEAD_TIMEOUT_S,
             closing_s=CLOSING_TIMEOUT_S,
             room=None,
-            refused=lambda reason: _refusals.event("warning", "an admin connection is refused", reason=reason),
+            refused=lambda reason: _limited.event("warning", "an admin connection is refused", reason=reason),
         )
 
     @property
@@ -151,7 +152,7 @@ class _Connection(asyncio.Protocol):
             oldest = next(iter(self._connections))
             del self._connections[oldest]
             oldest.abort()
-            _refusals.event("warning", "an admin connection is dropped", reason="too many; it was the oldest")
+            _limited.event("warning", "an admin connection is dropped", reason="too many; it was the oldest")
         self._connections[self] = None
         self._timer = asyncio.get_running_loop().call_later(HEAD_TIMEOUT_S, self._head_late)
 
@@ -219,8 +220,8 @@ class _Connection(asyncio.Protocol):
 def _made(page: Callable[[], AdminAnswer], path: str) -> AdminAnswer:
     try:
         return page()
-    except Exception:  # noqa: BLE001 - a broken page must not take the daemon's other work with it
-        _log.exception("admin page failed", extra={"fields": {"path": path}})
+    except Exception as error:  # noqa: BLE001 - a broken page must not take the daemon's other work with it
+        _limited.exception("admin page failed", error, path=path)
         return _text(500, "this page failed; the log says why")
 
 

@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from hsm_daemon import logs
+from hsm_daemon.log_limit import LimitedLog
 
 PR_SET_DUMPABLE: Final = 4
 MCL_CURRENT: Final = 1
@@ -41,6 +42,8 @@ _STATUS: Final = Path("/proc/self/status")
 _FAILED: Final = -1
 
 _log = logs.logger("daemon.hardening")
+_unhandled_log = LimitedLog(_log, 10)
+"""What nobody handles may come with every connection."""
 
 
 def refuse_dumps() -> None:
@@ -119,8 +122,8 @@ def _call(name: str, *arguments: int) -> int:
 def _unhandled(_loop: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:
     error = context.get("exception")
     if not isinstance(error, BaseException):
-        logs.event(_log, "error", "something is wrong in the event loop", reason=str(context.get("message", "")))
+        _unhandled_log.event("error", "something is wrong in the event loop", reason=str(context.get("message", "")))
         return
     frames = traceback.extract_tb(error.__traceback__)[-MAX_PLACES:]
     places = " < ".join(f"{frame.name}:{frame.lineno} in {Path(frame.filename).name}" for frame in reversed(frames))
-    logs.event(_log, "error", "an error that nobody handles", error=type(error).__name__, places=places)
+    _unhandled_log.event("error", "an error that nobody handles", error=type(error).__name__, places=places)

@@ -5,9 +5,11 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from hsm_daemon import logs
+from hsm_daemon.log_limit import LimitedLog
 
 _T = TypeVar("_T")
-_log = logs.logger("daemon.tasks")
+_log = LimitedLog(logs.logger("daemon.tasks"), 10)
+"""What fails may be what every connection does."""
 _running: set[asyncio.Task[Any]] = set()  # the event loop itself keeps weak references only
 
 
@@ -25,4 +27,4 @@ def _ended(task: asyncio.Task[Any]) -> None:
         return
     error = task.exception()
     if error is not None:
-        _log.error("task failed", exc_info=error, extra={"fields": {"task": task.get_name()}})
+        _log.exception("task failed", error, task=task.get_name())

@@ -9,7 +9,7 @@ from hsm_wire.errors import BodyError
 from hsm_wire.opcodes import operation_name
 from hsm_wire.statuses import Status
 
-_log = LimitedLog(logs.logger("hsm_node.service"), 1)
+_log = LimitedLog(logs.logger("hsm_node.service"), 2)
 """Where the store or the device fails, every request does."""
 
 

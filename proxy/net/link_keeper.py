@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from hsm_cluster.address import Address
 from hsm_daemon import clock, logs
+from hsm_daemon.log_limit import LimitedLog
 from hsm_daemon.tasks import spawn
 from hsm_daemon.tls import PeerIdentity, peer_identity
 from hsm_wire.messages import Pong
@@ -21,6 +22,8 @@ from proxy.net.node_link import NodeLink
 from proxy.net.write_gate import FlushTurn
 
 _log = logs.logger("proxy.nodes")
+_unexpected = LimitedLog(_log, 1 / 60)
+"""It is tried again every two seconds."""
 
 
 def fault_words(error: OSError) -> str:
@@ -168,7 +171,7 @@ class LinkKeeper:
             return f"no WELCOME within {self.settings.limits.connect_s:g} s"
         if isinstance(error, OSError):
             return fault_words(error)
-        _log.error("connecting failed", exc_info=error, extra={"fields": {"node": path.node.name}})
+        _unexpected.exception("connecting failed", error, node=path.node.name)
         return f"its address cannot be used ({type(error).__name__})"
 
     async def _open(self, path: PathEntry, *, bulk: bool) -> NodeLink:

@@ -10,8 +10,9 @@ import asyncio
 from collections.abc import Callable
 
 from hsm_daemon import logs
+from hsm_daemon.log_limit import LimitedLog
 
-_log = logs.logger("proxy.writes")
+_log = LimitedLog(logs.logger("proxy.writes"), 10)
 
 
 class FlushTurn:
@@ -34,8 +35,8 @@ class FlushTurn:
         for gate in dirty:
             try:
                 gate.flush()
-            except Exception:  # noqa: BLE001 - one connection's trouble must not leave the others' answers unsent
-                _log.exception("a connection could not be written to and is dropped")
+            except Exception as error:  # noqa: BLE001 - one connection's trouble must not leave the others' answers unsent
+                _log.exception("a connection could not be written to and is dropped", error)
                 gate.abort()
 
 
