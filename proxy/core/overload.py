@@ -15,11 +15,11 @@ REASONS: Final = ("failover_full", "queue_full", "queue_too_long", "windows_full
 class Overload:
     """Says when it begins and ends."""
 
-    __slots__ = ("_began_at", "_began_with", "_notices", "_refused", "_seen_at", "reason")
+    __slots__ = ("_began_at", "_began_with", "_notices", "_seen", "_seen_at", "reason")
 
     def __init__(self, notices: Notices) -> None:
         self._notices = notices
-        self._refused = 0
+        self._seen = dict.fromkeys(REASONS, 0)
         self._began_with = 0
         self._began_at = self._seen_at = 0.0
         self.reason = ""
@@ -27,19 +27,16 @@ class Overload:
 
     def tick(self, counts: Mapping[str, int], now: float) -> None:
         """Look at the counts of refused requests, by limit."""
-        refused = sum(counts[reason] for reason in REASONS)
-        if refused > self._refused:
+        before = self._seen
+        grown = {reason: counts[reason] - before[reason] for reason in REASONS}
+        if any(grown.values()):
             self._seen_at = now
             if not self.reason:
-                self.reason = max(REASONS, key=lambda reason: counts[reason])
-                self._began_at, self._began_with = now, self._refused
+                self.reason = max(REASONS, key=lambda reason: grown[reason])
+                self._began_at, self._began_with = now, sum(before.values())
                 self._notices.add("overload begins", reason=self.reason)
+            self._seen = {reason: counts[reason] for reason in REASONS}
         elif self.reason and now - self._seen_at >= QUIET_S:
             self.reason = ""
-            self._notices.add(
-                "overload is over",
-                level="info",
-                refused=refused - self._began_with,
-                for_s=round(self._seen_at - self._began_at, 3),
-            )
-        self._refused = refused
+            refused, for_s = sum(before.values()) - self._began_with, round(self._seen_at - self._began_at, 3)
+            self._notices.add("overload is over", level="info", refused=refused, for_s=for_s)

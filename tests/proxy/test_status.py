@@ -2,14 +2,21 @@
 
 import json
 
-from hsm_wire.frames import Frame, FrameSplitter
-from hsm_wire.messages import StatusResult, decode_body
+import pytest
+
+from hsm_cluster.topology import Site
+from hsm_wire import kinds
+from hsm_wire.errors import BodyError
+from hsm_wire.frames import Frame, FrameSplitter, encode_frame
+from hsm_wire.messages import Events as AskEvents
+from hsm_wire.messages import EventsResult, StatusResult, decode_body, encode_body
+from hsm_wire.opcodes import Opcode
 from proxy.core.counters import Counters
 from proxy.core.events import Events
 from proxy.core.node_table import Node, NodeTable
 from proxy.core.rates import Rates
 from proxy.core.settings import Settings
-from proxy.status import StatusReporter
+from proxy.status import Shell, StatusReporter
 
 
 def reporter(events=None, **more):
@@ -48,3 +55,60 @@ def test_what_comparing_the_nodes_stores_found_is_in_the_report():
     assert report.outdated
     node.reported = "stale"
     assert not made.result(2.0).nodes[0].outdated, "it says itself that it is stale"
+
+
+def test_times_health_and_sites_are_in_the_report():
+    sites = (Site("s", "active", "z1", 47.4, 8.5, ("a", "b")), Site("t", "disaster-recovery"))
+    made = reporter(shell=lambda: Shell(3, 2, ("overload",), sites))
+    result = made.result(2.0)
+    assert (result.now, result.clients, result.waiting, result.health) == (
+        "2027-01-15T08:00:00.500+00:00",
+        3,
+        2,
+        "down",
+    )
+    assert result.problems[-1] == "overload"
+    first, second = json.loads(made.page(2.0))["sites"]
+    assert first == {
+        "name": "s", "role": "active", "risk_zone": "z1", "latitude": 47.4, "longitude": 8.5,
+        "uplinks": [{"name": "a", "state": "down"}, {"name": "b", "state": "unused"}],
+    }  # fmt: skip
+    assert (second["role"], second["latitude"], second["uplinks"]) == ("disaster-recovery", None, [])
+    made._table.nodes[0].paths[0].up = True
+    assert made.result(2.0).sites[0].uplinks[0].state == "up"
+
+
+def test_a_node_has_its_part_of_the_answers_and_the_time_in_its_state():
+    made = reporter()
+    (node,) = made._table.nodes
+    made._table.judge(node, 1.5, "drain")
+    node.requests += 30
+    node.duration_buckets[5] += 30
+    (report,) = made.result(2.5).nodes
+    assert (report.requests_per_second, report.share, report.since_s, report.in_rotation) == (12.0, 1.0, 1.0, False)
+    assert 0 < report.p50_ms < report.p99_ms
+
+
+def asking(body):
+    raw = encode_frame(kinds.REQUEST, body, request_id=5, opcode=Opcode.EVENTS, operation_id=6)
+    return FrameSplitter(4096).split(raw)[0]
+
+
+def test_events_are_those_of_the_page_and_of_the_wire():
+    events = Events()
+    for number in range(70):
+        events.add(1_800_000_000.0, "info", f"event {number}", node="n", site="s")
+    made = reporter(events)
+    page = json.loads(made.page(2.0))["events"]
+    assert (len(page), page[-1]) == (
+        50,
+        {
+            "number": 70, "at": "2027-01-15T08:00:00.000+00:00", "severity": "info", "site": "s", "node": "n",
+            "what": "event 69",
+        },
+    )  # fmt: skip
+    (frame,) = FrameSplitter(4096).split(made.answer(asking(encode_body(AskEvents(66, 2))), 2.0))
+    told = decode_body(EventsResult, frame.body)
+    assert (told.newest, [event.number for event in told.events], frame.opcode) == (70, [67, 68], Opcode.EVENTS)
+    with pytest.raises(BodyError):
+        made.answer(asking(b"\x91\xc0"), 2.0)
