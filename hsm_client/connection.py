@@ -52,6 +52,8 @@ class Connection(asyncio.Protocol):
         self.max_frame_bytes = limits.GREETING_MAX_FRAME_BYTES
         self.max_in_flight = 0
         self.proxy_name = ""
+        self.configuration_hash = ""
+        """Of the cluster file that the proxy runs with, as its greeting says."""
         self.on_change: Callable[[Connection], None] | None = None
         """Called when the connection can take a request again, takes no more, or is lost."""
         self._identity = identity
@@ -269,6 +271,7 @@ class Connection(asyncio.Protocol):
             self.max_frame_bytes = welcome.max_frame_bytes
             self.max_in_flight = min(welcome.max_in_flight, limits.DEFAULT_MAX_IN_FLIGHT)
             self.proxy_name = welcome.name
+            self.configuration_hash = welcome.configuration_hash
             if not self._welcomed.done():
                 self._welcomed.set_result(None)
         elif frame.kind == kinds.PING:

@@ -7,6 +7,7 @@ off with jitter once every proxy has failed.
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from random import Random
 from typing import Final
 
@@ -29,6 +30,8 @@ STEADY_S: Final = 1.0
 """A connection that ends sooner counts as a failed one: else a proxy that takes and drops us is called in a loop."""
 MAX_WAITING: Final = 10_000
 """Requests of one client that wait for room on a connection."""
+_REFUSALS: Final = (CallerError, ConfigurationError)
+"""A proxy was reached and does not want us: waiting mends neither our identity nor our certificate."""
 
 
 class Pool:
@@ -147,19 +150,10 @@ class Pool:
         return not self._patient or self._refused()
 
     def _refused(self) -> bool:
-        """Whether a proxy was reached and does not want us: waiting mends neither our identity nor our certificate."""
-        return isinstance(self._last_error, CallerError | ConfigurationError)
+        return isinstance(self._last_error, _REFUSALS)
 
     def _unreachable(self) -> HsmError:
-        if self._last_error is not None and self._refused():
-            return type(self._last_error)(self._last_error.detail, status=self._last_error.status)
-        names = ", ".join(str(proxy) for proxy in self._proxies)
-        reason = self._last_error.detail if self._last_error is not None else "no answer"
-        if ";" in reason:  # It says what to do.
-            return ClusterUnreachable(f"no proxy of {names} can be used: {reason}")
-        return ClusterUnreachable(
-            f"no proxy of {names} can be reached ({reason}); check that the cluster runs (`hsmctl dev`) and client.toml"
-        )
+        return unreachable(self._proxies, self._last_error)
 
     async def _keep_open(self, position: int) -> None:
         failures = 0
@@ -243,3 +237,16 @@ def _as_hsm_error(error: Exception, address: ProxyAddress) -> HsmError:
         return error
     _log.warning("proxy %s cannot be used: %s", address, type(error).__name__, exc_info=error)
     return ClusterUnreachable(f"proxy {address} cannot be used: {type(error).__name__}")
+
+
+def unreachable(proxies: Iterable[ProxyAddress], last_error: HsmError | None) -> HsmError:
+    """Return the error for proxies of which none can be used; `last_error` is what the last one said."""
+    if isinstance(last_error, _REFUSALS):
+        return type(last_error)(last_error.detail, status=last_error.status)
+    names = ", ".join(str(proxy) for proxy in proxies)
+    reason = last_error.detail if last_error is not None else "no answer"
+    if ";" in reason:  # It says what to do.
+        return ClusterUnreachable(f"no proxy of {names} can be used: {reason}")
+    return ClusterUnreachable(
+        f"no proxy of {names} can be reached ({reason}); check that the cluster runs (`hsmctl dev`) and client.toml"
+    )

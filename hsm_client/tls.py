@@ -10,7 +10,7 @@ from hsm_client.config import TlsFiles
 from hsm_client.errors import ConfigurationError
 from hsm_client.tls_faults import expired
 
-_IDENTITY = re.compile(r"spiffe://([a-zA-Z0-9._-]{1,255})/([a-z]{1,32})/([a-zA-Z0-9._-]{1,128})")
+IDENTITY = re.compile(r"spiffe://([a-zA-Z0-9._-]{1,255})/([a-z]{1,32})/([a-zA-Z0-9._-]{1,128})")
 
 
 class TlsIdentity:
@@ -21,7 +21,7 @@ class TlsIdentity:
     def __init__(self, files: TlsFiles) -> None:
         self.context = _context(files)
         self.identity = _own_identity(files)
-        match = _IDENTITY.fullmatch(self.identity)
+        match = IDENTITY.fullmatch(self.identity)
         if match is None:
             raise ConfigurationError(
                 f"{files.certificate}: {self.identity!r} is no spiffe://CLUSTER/client/NAME; issue a new certificate"
@@ -31,7 +31,7 @@ class TlsIdentity:
     def proxy_fault(self, certificate_der: bytes | None) -> str | None:
         """Return why the other end is no proxy of this cluster, or None."""
         identity = certificate_identity(certificate_der) if certificate_der else None
-        match = _IDENTITY.fullmatch(identity or "")
+        match = IDENTITY.fullmatch(identity or "")
         if match is not None and match[1] == self.cluster and match[2] == "proxy":
             return None
         return f"it is {identity or 'without an identity'}, not spiffe://{self.cluster}/proxy/NAME"

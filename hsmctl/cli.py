@@ -14,6 +14,8 @@ from hsmctl.commands.completion import completion
 from hsmctl.commands.csr import csr
 from hsmctl.commands.data import decrypt, encrypt
 from hsmctl.commands.dev import dev
+from hsmctl.commands.doctor import doctor
+from hsmctl.commands.events import events
 from hsmctl.commands.key import key
 from hsmctl.commands.master_key import master_key
 from hsmctl.commands.node import node
@@ -22,6 +24,7 @@ from hsmctl.commands.random import random
 from hsmctl.commands.selftest import selftest
 from hsmctl.commands.signing import sign, verify
 from hsmctl.commands.status import status
+from hsmctl.commands.top import top
 from hsmctl.commands.unseal import unseal
 from hsmctl.failures import FAILED, OK, USAGE, CommandError, exit_code_of, line_of, one_line
 from hsmctl.printable import printable
@@ -93,7 +96,9 @@ for _command in (
     csr,
     decrypt,
     dev,
+    doctor,
     encrypt,
+    events,
     key,
     master_key,
     node,
@@ -102,6 +107,7 @@ for _command in (
     selftest,
     sign,
     status,
+    top,
     unseal,
     verify,
 ):

@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 # The harnesses are plain modules beside the tests that they were made for; pytest's import mode leaves the path alone.
 sys.path.insert(0, str(Path(__file__).parents[1] / "hsm_client"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "integration"))
+sys.path.insert(0, str(Path(__file__).parent))
 
 from fake_cluster import FakeCluster
 from programs import STOP_DEADLINE_S, bound_to_parent, wait_until

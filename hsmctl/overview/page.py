@@ -1,0 +1,51 @@
+"""The one screen of `status`: health, nodes, the latest events; and the same as JSON."""
+
+from typing import Any, Final
+
+import msgspec
+from rich.text import Text
+
+from hsmctl.overview.events import event_lines, known_events, moment_of
+from hsmctl.overview.header import header
+from hsmctl.overview.merging import View, health_of
+from hsmctl.overview.nodes import nodes
+from hsmctl.overview.observer import Look
+
+STATUS_EVENTS: Final = 5
+"""The newest ones on the screen of `status`; `hsmctl events` has all."""
+
+
+def status_page(view: View, width: int) -> list[Text]:
+    """Return the lines of the page."""
+    lines = header(view, width)
+    if view.nodes:
+        lines += [Text(), *nodes(view, width)]
+    events = event_lines(known_events(view.looks), moment_of(view), len(view.looks))
+    return [*lines, Text(), Text("LATEST EVENTS (UTC)", "dim"), *events[-STATUS_EVENTS:]] if events else lines
+
+
+def status_document(view: View) -> dict[str, Any]:
+    """Return the JSON: what the first proxy that answers says, the health of all, and a line a proxy."""
+    first = next((look.report for look in view.looks if look.report is not None), None)
+    document: dict[str, Any] = {"health": view.health, "serves": view.serves, "problems": list(view.problems)}
+    if first is not None:
+        document = _named(first) | document
+    events = [event.document() for event in known_events(view.looks)]
+    return document | {"proxies": [_proxy(look) for look in view.looks], "events": events}
+
+
+def _proxy(look: Look) -> dict[str, Any]:
+    if look.report is None:
+        return {"address": str(look.address), "answers": False, "error": str(look.fault)}
+    fields = _named(look.report)
+    fields["health"] = health_of(look.report)
+    return {"address": str(look.address), "answers": True, **fields}
+
+
+def _named(value: Any) -> Any:
+    # Bodies are arrays on the wire; people and programs want names.
+    if isinstance(value, msgspec.Struct):
+        return {name: _named(getattr(value, name)) for name in value.__struct_fields__}
+    if isinstance(value, list):
+        return [_named(item) for item in value]
+    return value
