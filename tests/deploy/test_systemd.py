@@ -20,7 +20,7 @@ SERVICES = sorted(path.name for path in UNITS.glob("*.service"))
 DAEMONS = ["hsm-node@.service", "hsm-proxy.service"]
 EXPOSURE_LIMIT = 20
 """Of `systemd-analyze security`, in tenths."""
-PROGRAMS = ("opt/redoubt/bin/hsm-proxy", "opt/redoubt/bin/hsm-node", "opt/redoubt/bin/hsmctl", "bin/kill")
+PROGRAMS = ("opt/redoubt/bin/hsm-proxy", "opt/redoubt/bin/hsm-node", "opt/redoubt/bin/hsmctl", "bin/sh")
 
 
 def analyze(*arguments: str) -> "subprocess.CompletedProcess[str]":

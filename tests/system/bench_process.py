@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,16 @@ from programs import bound_to_parent
 from scale import RATE, bound_ms
 
 CLIENTS = 64
+OURS = (sys.executable, "-m", "hsmctl.cli")
 START_S = 30.0
 MARGIN_S = 90.0
 """On top of the time that a run was asked for: opening connections, the last answers, an interpreter's start."""
 
 
-def hsmctl(config: Path, *arguments: str, timeout_s: float = START_S) -> Any:
+def hsmctl(config: Path, *arguments: str, timeout_s: float = START_S, program: Sequence[str] = OURS) -> Any:
     """Run the command line to its end; return what it printed as JSON."""
     done = subprocess.run(
-        bound_to_parent(_command(config, *arguments), signal.SIGKILL),
+        bound_to_parent(_command(program, config, *arguments), signal.SIGKILL),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -44,6 +46,7 @@ class BenchProcess:
         clients: int = CLIENTS,
         rate: float | None = RATE,
         mechanism: str = "ecdsa-sha256",
+        program: Sequence[str] = OURS,
     ) -> None:
         self._duration_s = duration_s
         self._arguments = ["bench", "--key", key, "--mechanism", mechanism, "--clients", str(clients)]
@@ -51,12 +54,13 @@ class BenchProcess:
         if rate is not None:
             self._arguments += ["--rate", f"{rate:g}"]
         self._config = config
+        self._program = program
         self._process: subprocess.Popen[str] | None = None
         self.result: dict[str, Any] = {}
 
     def __enter__(self) -> "BenchProcess":
         self._process = subprocess.Popen(
-            bound_to_parent(_command(self._config, *self._arguments), signal.SIGKILL),
+            bound_to_parent(_command(self._program, self._config, *self._arguments), signal.SIGKILL),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -101,8 +105,8 @@ class BenchProcess:
         assert self.latency_ms("max") <= bound_ms(slowest_ms), self.result
 
 
-def _command(config: Path, *arguments: str) -> list[str]:
-    return [sys.executable, "-m", "hsmctl.cli", "--config", str(config), "--json", *arguments]
+def _command(program: Sequence[str], config: Path, *arguments: str) -> list[str]:
+    return [*program, "--config", str(config), "--json", *arguments]
 
 
 def own_environment() -> dict[str, str]:
