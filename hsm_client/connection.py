@@ -52,6 +52,8 @@ class Connection(asyncio.Protocol):
         self.max_frame_bytes = limits.GREETING_MAX_FRAME_BYTES
         self.max_in_flight = 0
         self.proxy_name = ""
+        self.proxy_certificate: bytes | None = None
+        """In DER; None without TLS."""
         self.configuration_hash = ""
         """Of the cluster file that the proxy runs with, as its greeting says."""
         self.on_change: Callable[[Connection], None] | None = None
@@ -205,7 +207,8 @@ class Connection(asyncio.Protocol):
         self._transport = transport
         if self._identity is not None:
             tls = transport.get_extra_info("ssl_object")
-            fault = self._identity.proxy_fault(tls.getpeercert(binary_form=True))
+            self.proxy_certificate = tls.getpeercert(binary_form=True)
+            fault = self._identity.proxy_fault(self.proxy_certificate)
             if fault is not None:
                 self._refuse(ClusterUnreachable(f"{self.address} is not our proxy: {fault}; check client.toml"))
                 return

@@ -31,6 +31,8 @@ class Answer(msgspec.Struct, Generic[_T], frozen=True):
     asked_at: float = 0.0
     """Seconds since 1970 by this host's clock, half way between question and answer."""
     round_trip_s: float = 0.0
+    certificate: bytes | None = None
+    """The proxy's, in DER; None without TLS."""
 
 
 class Asker:
@@ -92,4 +94,12 @@ async def question(
             f"proxy {connection.address} answers {name} in a form that this hsmctl does not know; "
             "use the same version of both"
         ) from None
-    return Answer(connection.address, result, None, connection.configuration_hash, asked + took / 2, took)
+    return Answer(
+        connection.address,
+        result,
+        None,
+        connection.configuration_hash,
+        asked + took / 2,
+        took,
+        connection.proxy_certificate,
+    )

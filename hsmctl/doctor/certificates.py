@@ -12,7 +12,9 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 from hsm_client.config import TlsFiles
 from hsm_client.tls import IDENTITY, certificate_identity
+from hsm_wire.messages import StatusResult
 from hsmctl.doctor.finding import Finding
+from hsmctl.proxies import Answer
 
 CHECK: Final = "certificates"
 SOON: Final = datetime.timedelta(days=30)
@@ -54,6 +56,16 @@ def certificate_findings(files: TlsFiles, now: datetime.datetime, roles: tuple[s
     return found
 
 
+def proxy_findings(answers: list[Answer[StatusResult]], now: datetime.datetime) -> list[Finding]:
+    """Return the proxies whose certificate is about to expire; of one that has expired nobody gets an answer."""
+    found = []
+    for answer in answers:
+        if answer.certificate is not None:
+            certificate = x509.load_der_x509_certificate(answer.certificate)
+            found += _time(f"proxy {answer.address}", "certificate", certificate, now)
+    return found
+
+
 def open_file(check: str, path: Path, bits: int, wrong: str, mode: str) -> list[Finding]:
     """Return the finding for a file or folder of which others may do more than they should."""
     try:
@@ -65,8 +77,8 @@ def open_file(check: str, path: Path, bits: int, wrong: str, mode: str) -> list[
     return [Finding(check, "warning", str(path), f"{wrong} (mode {seen:04o})", f"chmod {mode} {path}")]
 
 
-def _error(path: Path, wrong: str, advice: str) -> Finding:
-    return Finding(CHECK, "error", str(path), wrong, advice)
+def _error(subject: object, wrong: str, advice: str) -> Finding:
+    return Finding(CHECK, "error", str(subject), wrong, advice)
 
 
 def _read(path: Path, found: list[Finding]) -> bytes | None:
@@ -100,17 +112,17 @@ def _key(path: Path, found: list[Finding]) -> PrivateKeyTypes | None:
     return None
 
 
-def _time(path: Path, what: str, certificate: x509.Certificate, now: datetime.datetime) -> list[Finding]:
+def _time(subject: object, what: str, certificate: x509.Certificate, now: datetime.datetime) -> list[Finding]:
     begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     if end <= now:
-        return [_error(path, f"the {what} expired on {end:%Y-%m-%d at %H:%M} UTC", _ISSUE)]
+        return [_error(subject, f"the {what} expired on {end:%Y-%m-%d at %H:%M} UTC", _ISSUE)]
     if begin > now:
         advice = "check this host's clock (`timedatectl`)"
-        return [_error(path, f"the {what} is not valid before {begin:%Y-%m-%d at %H:%M} UTC", advice)]
+        return [_error(subject, f"the {what} is not valid before {begin:%Y-%m-%d at %H:%M} UTC", advice)]
     if end - now < min(SOON, (end - begin) / LAST_PART):
         left = end - now
         words = f"{left.days} days" if left.days > 1 else f"{left.total_seconds() / 3600:.0f} hours"
-        return [Finding(CHECK, "warning", str(path), f"the {what} expires in {words}, on {end:%Y-%m-%d}", _ISSUE)]
+        return [Finding(CHECK, "warning", str(subject), f"the {what} expires in {words}, on {end:%Y-%m-%d}", _ISSUE)]
     return []
 
 

@@ -84,6 +84,7 @@ async def _client_side(
         *(reachability.unreachable(answer.address, answer.fault) for answer in answers if answer.fault is not None)
     )
     files += [found for found in silent if found.check == certificates.CHECK]
+    files += certificates.proxy_findings(answers, datetime.datetime.now(datetime.UTC))
     return [
         Examination(certificates.CHECK, files),
         Examination(reachability.CHECK, [found for found in silent if found.check == reachability.CHECK]),

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 from certificates import Authority
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from reports import answer
 
 from hsm_client.config import TlsFiles
-from hsmctl.doctor.certificates import certificate_findings, open_file
+from hsmctl.doctor.certificates import certificate_findings, open_file, proxy_findings
 
 NOW = datetime.datetime.now(datetime.UTC)
 IDENTITY = "spiffe://payments/client/app"
@@ -46,7 +49,7 @@ def test_what_expires_soon_or_has_expired_is_said_of_certificate_and_ca(files: T
 def test_thirty_days_are_soon_for_one_that_lives_long(tmp_path: Path) -> None:
     files = issued(Authority(tmp_path / "ca", timedelta(days=365)), IDENTITY)
     assert wrongs(files, NOW + timedelta(days=330)) == []
-    assert "expires in 28 days" in wrongs(files, NOW + timedelta(days=336))[0]
+    assert "expires in 29 days" in wrongs(files, NOW + timedelta(days=335, hours=12))[0]
 
 
 def test_another_authority_is_found_and_so_is_the_key_of_another_certificate(files: TlsFiles, tmp_path: Path) -> None:
@@ -82,6 +85,14 @@ def test_a_key_that_others_can_use_is_said_with_the_command_that_mends_it(files:
     [found] = certificate_findings(files, NOW, ROLES)
     assert (found.severity, found.wrong) == ("warning", "others can use the key (mode 0644)")
     assert found.advice == f"chmod 0400 {files.key}"
+
+
+def test_a_proxys_certificate_that_is_about_to_expire_is_said(files: TlsFiles) -> None:
+    certificate = x509.load_pem_x509_certificate(files.certificate.read_bytes())
+    seen = [answer(certificate=certificate.public_bytes(Encoding.DER)), answer()]
+    assert proxy_findings(seen, NOW) == []
+    [found] = proxy_findings(seen, NOW + timedelta(minutes=50))
+    assert (found.severity, found.subject) == ("warning", "proxy 10.0.0.1:2410")
 
 
 def test_a_file_that_is_not_there_is_open_to_nobody(tmp_path: Path) -> None:
