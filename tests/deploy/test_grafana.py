@@ -170,6 +170,16 @@ def _anything() -> dict[str, str]:
     return dict.fromkeys(("cluster", "proxy", "node", "site"), ".*")
 
 
+def test_every_metric_is_one_of_the_reference_that_is_made_from_the_code() -> None:
+    page = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+    known = {"up", "ALERTS", *re.findall(r"^(?:- |\| )`([\w:]+)`", page, re.MULTILINE)}
+    parts = {f"{name}_{part}" for name in known for part in ("bucket", "sum", "count")}
+    for asked in queries():
+        named = set(re.findall(r"([\w:]+)\{", asked.expression))
+        assert named, asked
+        assert named <= known | parts, asked
+
+
 def test_every_selector_is_within_the_cluster_that_was_chosen() -> None:
     for asked in queries():
         selectors = re.findall(r"\{([^}]*)\}", asked.expression)

@@ -42,7 +42,7 @@ KEYS = Row(
             "Records of the store that it does not use, by what is wrong with them, and times that another or an older "
             "store was found in place of the store.",
             "none",
-            Query(f"max by (reason) (hsm_node_records_refused{{{_ME}}}) > 0", "{{reason}}"),
+            Query(f"max by (reason) (hsm_node_records_refused{{{_ME}}})", "{{reason}}"),
             Query(f"max(hsm_node_store_replaced_total{{{_ME}}})", "store replaced"),
             steps=NONE_IS_GOOD,
         ),
