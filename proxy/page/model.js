@@ -3,7 +3,7 @@
 // Levels, from good to bad: "ok" serves, "off" is out on purpose, "warn" needs a look, "bad" is broken.
 
 const MOST_TEXT = 300; // characters of any one text; the proxy's own limit is 256
-const MOST = { sites: 16, nodes: 32, paths: 8, events: 50 };
+const MOST = { sites: 16, nodes: 32, paths: 8, events: 50, problems: 16 };
 
 /** Return the view of a `/status` document, or null when it is none. */
 export function read(document) {
@@ -20,6 +20,7 @@ export function read(document) {
     inFlight: number(document.in_flight) ?? nodes.reduce((sum, each) => sum + each.inFlight, 0),
     waiting: number(document.waiting) ?? 0,
     nodes, events: many(document.events, MOST.events, event),
+    problems: Array.isArray(document.problems) ? document.problems.slice(0, MOST.problems).map(text).filter(Boolean) : [],
   };
   view.sites = sites(many(document.sites, MOST.sites, site), nodes);
   return view;
@@ -36,7 +37,8 @@ function node(raw) {
     p50: number(raw.p50_ms), p99: number(raw.p99_ms), sinceS: number(raw.since_s),
     paths: many(raw.paths, MOST.paths, path),
   };
-  made.serves = made.administrative === "ready" && (made.state === "up" || (made.outdated && made.state === "stale"));
+  const up = made.administrative === "ready" && made.state === "up";
+  made.serves = typeof raw.in_rotation === "boolean" ? raw.in_rotation : up;
   made.lostPaths = made.paths.filter((each) => !each.up);
   made.level = levelOf(made);
   return made;
@@ -44,13 +46,13 @@ function node(raw) {
 
 function levelOf(made) {
   if (made.administrative !== "ready") return "off";
-  if (made.state === "up") return made.lostPaths.length || made.storeFault ? "warn" : "ok";
+  if (made.state === "up") return !made.serves || made.lostPaths.length || made.storeFault ? "warn" : "ok";
   if (made.state === "standby") return "off";
   return ["probing", "stale", "sealed", "locked"].includes(made.state) ? "warn" : "bad";
 }
 
 function path(raw) {
-  return { uplink: text(raw.uplink), up: text(raw.state) === "up" };
+  return { uplink: text(raw.uplink), up: text(raw.state) === "up", reason: text(raw.reason) };
 }
 
 function site(raw) {

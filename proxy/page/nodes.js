@@ -1,7 +1,7 @@
 // One node in the card of its data centre: its state in words, its part of the work, and why when it is out.
 
 import { draw, make, mark, say, showSign } from "./elements.js";
-import { plainReason } from "./problems.js";
+import { inSentence, plainReason } from "./problems.js";
 import { duration, milliseconds, number, percent } from "./words.js";
 
 const BAR_PX = 100; // the bar's own width, in its own units
@@ -55,10 +55,15 @@ export function nodeEntry() {
       say(p99, milliseconds(node.p99));
       say(inFlight, node.window > 0 ? `${number(node.inFlight)} of ${number(node.window)}` : number(node.inFlight));
       const lost = node.paths.length > 1 && node.lostPaths.length > 0 && node.lostPaths.length < node.paths.length;
-      say(paths, lost ? `No answer over ${node.lostPaths.map((path) => path.uplink).join(", ")}` : "");
+      say(paths, lost ? node.lostPaths.map(lostInWords).join("; ") : "");
       paths.hidden = !lost;
     },
   };
+}
+
+function lostInWords({ uplink, reason }) {
+  const why = inSentence(reason);
+  return `No answer over ${uplink}${why ? `: ${why}` : ""}`;
 }
 
 function figure(list, label) {

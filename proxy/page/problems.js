@@ -20,6 +20,7 @@ export function problems(view) {
     found.push(nodesOut(kind, nodes, serving));
   }
   for (const node of view.nodes) found.push(...besides(node));
+  found.push(...saidByProxy(view));
   if (view.failing > 0 && view.refusing === 0 && serving.length > 0) found.push(failing(view));
   if (serving.length === 1 && view.nodes.length > 1) found.push(oneLeft(serving[0]));
   return found.sort((a, b) => RANK[a.level] - RANK[b.level]);
@@ -169,9 +170,15 @@ export function plainReason(node) {
   const parts = node.reason.split("; ").map((part) => {
     const uplink = node.paths.find((path) => part.startsWith(`${path.uplink}: `))?.uplink;
     const said = uplink === undefined ? part : part.slice(uplink.length + 2);
-    return said.replace(/^cannot connect: /, "");
+    return inSentence(said);
   });
   return new Set(parts).size === 1 ? parts[0] : node.reason;
+}
+
+/** A reason as it stands within a sentence; the proxy's sentences have it so as well. */
+export function inSentence(reason) {
+  const words = reason.replace(/^cannot connect: /, "");
+  return /^[A-Z][a-z]/.test(words) ? words.charAt(0).toLowerCase() + words.slice(1) : words;
 }
 
 function others(serving) {
@@ -199,8 +206,37 @@ function* besides(node) {
   }
 }
 
+/** What the proxy calls wrong beside all that: its own certificate, its configuration, slow nodes. */
+function* saidByProxy(view) {
+  const told = (text) => TOLD.some((form) => form.test(text)) || (view.refusing > 0 && text.startsWith("overload: "));
+  for (const text of view.problems.filter((each) => !told(each))) {
+    const { level, todo } = SAID.find(({ form }) => form.test(text)) ?? { level: "warn", todo: [] };
+    const named = view.nodes.some((node) => text.startsWith(`${node.name} `)); // names stay as they are
+    yield { level, what: `${named ? short(text, MOST_REASON) : sentence(short(text, MOST_REASON))}.`, then: "", todo };
+  }
+}
+
+const TOLD = [/ does not serve: /, / does not answer over /, /^store of /, /^no HSM node can/, /^every HSM node that/];
+
+const SAID = [
+  {
+    form: /certificate/, level: "bad",
+    todo: ["Renew it, put it in place of the old one, and: ", { code: "systemctl reload hsm-proxy" }, "."],
+  },
+  {
+    form: /configuration has a fault/, level: "warn",
+    todo: [{ code: "journalctl -u hsm-proxy -n 50" }, " names the fault; mend it, then: ", { code: "systemctl reload hsm-proxy" }, "."],
+  },
+  {
+    form: / is slow and /, level: "warn",
+    todo: ["Compare its device and its host with those of the others: ", { code: "hsmctl top" }, "."],
+  },
+  { form: / with an old state of the store/, level: "warn", todo: ["Look at the store that it uses."] },
+  { form: /^overload: /, level: "warn", todo: ["It is over when nothing has been refused for ten seconds."] },
+];
+
 function overloaded(view) {
-  const part = view.rate ? view.refusing / (view.rate + view.refusing) : 1;
+  const part = view.rate ? view.refusing / view.rate : 1;
   return {
     level: "bad", what: `The cluster is overloaded: ${number(view.refusing)} requests a second are refused.`,
     then: part < 0.995 ? `That is ${Math.max(1, Math.round(part * 100))} % of what clients ask for.` : "",
