@@ -19,9 +19,11 @@ from hsm_client import Hsm, connect
 from hsm_client.errors import HsmError
 
 VERBOSE = (
-    "from hsm_daemon import logs; configure = logs.configure;"
-    "verbose = lambda program: (configure(program, 'debug'), logs.event(logs.logger('test'), 'debug', 'verbose'));"
-    "logs.configure = lambda program, level='': verbose(program);"
+    "from hsm_daemon import log_settings, logs; configure = logs.configure;"
+    "most = log_settings.LogSettings(level='debug', slow_request_s=0.001);"
+    "verbose = lambda program: (configure(program, most), logs.event(logs.logger('test'), 'debug', 'verbose'));"
+    "logs.configure = lambda program, settings=most: verbose(program);"
+    "logs.reconfigure = lambda settings: None;"
     "from {module} import main; main()"
 )
 PAGES = ("/metrics", "/status", "/livez", "/readyz", "/", "/nothing")
