@@ -101,7 +101,8 @@ _OUT = Row(
     [
         timeline(
             "Nodes over time",
-            "The state of each node as each proxy sees it. Where proxies disagree, look at the network between them.",
+            "The state of each node as each proxy sees it. Where proxies disagree, look at the network between them. "
+            "What hsmctl events prints has the reason of each change in words.",
             Query(state_number("hsm_proxy_node_state", STATES), "{{node}} ({{proxy}})"),
             STATES,
         ),
@@ -109,7 +110,7 @@ _OUT = Row(
             "Alerts now",
             "What fires now. The name of an alert leads to its runbook: what it means, and what to do.",
             {"alertname": "Alert", "severity": "Severity", "site": "Site", "node": "Node", "proxy": "Proxy"},
-            [Column("Firing", 'max by (alertname, severity, site, node, proxy) (ALERTS{alertstate="firing"})')],
+            [Column("", 'max by (alertname, severity, site, node, proxy) (ALERTS{alertstate="firing"})')],
             headings={"Alert": alert_cells()},
         ),
         table(

@@ -192,7 +192,7 @@ CERTIFICATES = Row(
             {"proxy": "Proxy", "node": "Node", "hash": "Hash"},
             [
                 Column(
-                    "Now",
+                    "",
                     "max by (proxy, hash) (hsm_proxy_configuration_info) or "
                     "max by (node, hash) (hsm_node_configuration_info)",
                     "none",
@@ -225,7 +225,7 @@ CERTIFICATES = Row(
             {"proxy": "Proxy", "node": "Node", "version": "Version", "python": "Python"},
             [
                 Column(
-                    "Now",
+                    "",
                     "max by (proxy, version, python) (hsm_proxy_build_info) or "
                     "max by (node, version, python) (hsm_node_build_info)",
                     "none",

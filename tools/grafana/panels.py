@@ -143,7 +143,7 @@ def heatmap(title: str, text: str, unit: str, query: str, *, width: int = 8) -> 
 
 
 class Column(NamedTuple):
-    """A column of a table: its heading, its expression with one series per row, and how numbers look."""
+    """A column: its heading ("": not shown), its expression with one series per row, and how its numbers look."""
 
     heading: str
     expression: str
@@ -168,16 +168,18 @@ def table(
         headings: by heading of a label, properties of its cells: where a click leads, what texts are called.
     """
     names = [f"Value #{letter}" for letter in _letters(columns)] if len(columns) > 1 else ["Value"]
-    renamed = dict(labels) | dict(zip(names, (column.heading for column in columns), strict=True))
+    headings_of = dict(zip(names, (column.heading for column in columns), strict=True))
+    renamed = dict(labels) | {name: heading for name, heading in headings_of.items() if heading}
+    hidden = {"Time": True} | {name: True for name, heading in headings_of.items() if not heading}
     order = {name: place for place, name in enumerate(renamed)}
-    organize = {"excludeByName": {"Time": True}, "indexByName": order, "renameByName": renamed}
+    organize = {"excludeByName": hidden, "indexByName": order, "renameByName": renamed}
     merge: list[Json] = [{"id": "merge", "options": {}}] if len(columns) > 1 else []
-    queries = [Query(column.expression, column.heading) for column in columns]
+    queries = [Query(column.expression, column.heading or title) for column in columns]
     options = {"showHeader": True, "cellHeight": "sm", "footer": {"show": False, "countRows": False, "reducer": []}}
     defaults = _defaults(columns[0].unit) | {"custom": {"align": "auto", "inspect": False, "filterable": True}}
     panel = _panel("table", title, text, queries, options, defaults, width=width, height=height)
     panel.model["transformations"] = [*merge, {"id": "organize", "options": organize}]
-    overrides = [_column_override(column) for column in columns]
+    overrides = [_column_override(column) for column in columns if column.heading]
     overrides += [_override(heading, properties) for heading, properties in (headings or {}).items()]
     panel.model["fieldConfig"]["overrides"] = overrides
     for target in panel.model["targets"]:
