@@ -4,7 +4,8 @@
         prometheus.wait_scraped()
         prometheus.query("sum(hsm_proxy_requests_total)")
 
-The files are those of deploy/prometheus, with every duration divided by `TIME_FACTOR`: a minute becomes a second.
+The files are those of deploy/prometheus, with every duration divided by `TIME_FACTOR`: a minute becomes a second. Only
+scraping is not hurried so much: a busy machine that is late with one scrape would interrupt what an alert waits for.
 """
 
 import http.client
@@ -23,12 +24,15 @@ from programs import Program, bound_to_parent, free_port, wait_until
 
 DEPLOYED = Path(__file__).parents[2] / "deploy" / "prometheus"
 TIME_FACTOR = 60
+SCRAPE_INTERVAL = "1s"
+"""Five samples in the shortest range of the rules, `[5m]`; also the time-out of a scrape."""
 QUERY_TIMEOUT_S = 10.0
 START_DEADLINE_S = 30.0
 _UNIT_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _DURATION = r"(\d+)(ms|s|m|h|d)"
 # Where a duration is a wait or a range; numbers in expressions (seconds until a certificate ends) are left alone.
-_SHORTENED = re.compile(rf"(^\s*(?:- )?(?:for|interval|\w+_interval|scrape_timeout): |\[){_DURATION}(?=$|\s|\])", re.M)
+_SCRAPING = re.compile(r"^(\s*scrape_(?:interval|timeout): )\S+$", re.MULTILINE)
+_SHORTENED = re.compile(rf"(^\s*(?:- )?(?:for|interval|evaluation_interval): |\[){_DURATION}(?=$|\s|\])", re.M)
 
 
 class Target(NamedTuple):
@@ -76,6 +80,7 @@ def targets_of(cluster: Watched, name: str = "test", site: str = "local") -> lis
 
 def shortened(text: str, factor: int = TIME_FACTOR) -> str:
     """Return a configuration or rules with every wait, interval and range divided; none below 1 ms."""
+    text = _SCRAPING.sub(rf"\g<1>{SCRAPE_INTERVAL}", text)
     return _SHORTENED.sub(lambda found: f"{found[1]}{max(1, int(found[2]) * _UNIT_MS[found[3]] // factor)}ms", text)
 
 

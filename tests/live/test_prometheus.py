@@ -9,8 +9,7 @@ from prometheus import Prometheus, shortened, targets_of
 def test_waits_and_ranges_are_shortened_and_other_numbers_are_not() -> None:
     text = "  scrape_interval: 15s\n- expr: rate(a[5m]) - b < 14 * 86400 # [1h]\n  for: 10m\n  for_free: 3m\n"
     assert shortened(text) == (
-        "  scrape_interval: 250ms\n- expr: rate(a[5000ms]) - b < 14 * 86400 # [60000ms]\n"
-        "  for: 10000ms\n  for_free: 3m\n"
+        "  scrape_interval: 1s\n- expr: rate(a[5000ms]) - b < 14 * 86400 # [60000ms]\n  for: 10000ms\n  for_free: 3m\n"
     )
 
 
