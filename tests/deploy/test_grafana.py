@@ -140,6 +140,7 @@ def test_every_alert_has_a_panel_that_leads_to_its_runbook_and_no_panel_leads_to
         for page in re.findall(r"/([\w-]+)\.html$", link["url"])
     }
     assert linked == named
+    assert all((ROOT / "docs" / "runbooks" / f"{page}.md").exists() for page in linked)
 
 
 def test_a_table_makes_of_each_alert_the_name_of_its_runbook() -> None:
