@@ -241,6 +241,24 @@ def test_an_encrypted_master_key_and_keys_as_credentials_serve(machine: Machine)
     assert "all answers right" in machine.run("hsmctl", "selftest")
 
 
+def test_a_sealed_node_is_started_and_root_unseals_it(machine: Machine) -> None:
+    unit, file = "hsm-node@node-1", machine.root / "etc/redoubt/node-1.toml"
+    good, shares = file.read_text(), "/var/tmp/shares"
+    split = ["--master-key", "/etc/credstore/redoubt.master-key", "--threshold", "2", "--shares", "3"]
+    machine.run("hsmctl", "unseal", "split", *split, "--out-dir", shares)
+    file.write_text(good.replace('{ credential = "master-key" }', "{ shares = {} }"))
+    machine.run("systemctl", "restart", unit)
+    assert machine.shown(unit, "StatusText").startswith("node-1 is sealed")
+    for share in machine.run("ls", shares).split()[:2]:
+        words = machine.run("cat", f"{shares}/{share}")
+        said = machine.run("hsmctl", "unseal", "--socket", "/var/lib/redoubt/node-1/admin.sock", stdin=words)
+    assert said == "node-1 is unsealed"
+    assert machine.shown(unit, "StatusText") == "node-1 serves on 127.0.0.1:2421"
+    wait_all_well(machine)
+    assert restarts(machine, unit) == 0
+    file.write_text(good)
+
+
 # ---- last: the machine itself
 
 
