@@ -7,9 +7,10 @@
 # make reference  the pages of docs/reference that the code makes
 # make docs   the documentation as a site, in build/docs (strict: a warning is an error)
 # make install-units  systemd units, users and folders into PREFIX=/usr/local (DESTDIR=)
+# make screenshots  the pictures of docs/status-page.md, from real clusters in a browser
 # make lock   new lock files from pyproject.toml
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-docs run test test-system soak lint format bench draw reference docs lock clean install-units
+.PHONY: help setup setup-dev setup-docs run test test-system soak lint format bench draw reference docs screenshots lock clean install-units
 .DELETE_ON_ERROR:
 SHELL := /bin/sh
 
@@ -99,6 +100,10 @@ reference: setup
 docs: setup-docs
 	@$(BIN)/python -m sphinx -W --keep-going -q -b html -d build/docs-state docs build/docs
 	@echo "The site is in build/docs: open build/docs/index.html"
+
+screenshots: setup-dev
+	@sh tools/system_components.sh screenshots
+	@REDOUBT_SCREENSHOTS="$(CURDIR)/docs/screenshots" $(BIN)/pytest -q -m system tests/system/browser/test_status_page.py
 
 # uv resolves for every Python and platform at once; it is a tool of whoever changes a dependency, not of the tests.
 lock:

@@ -15,7 +15,7 @@ export class Figures {
   show(view) {
     const served = view.rate === null ? null : Math.max(0, view.rate - view.refusing - view.failing);
     this.rate.show(number(view.rate), `${number(served)} served`, view.rate);
-    this.latency.show(milliseconds(view.p50), `p99 ${milliseconds(view.p99)}`, view.p99);
+    this.latency.show(milliseconds(view.p50), `p99 ${milliseconds(view.p99)}${view.refusing > 0 ? ", refusals among them" : ""}`, view.p99);
     this.waiting.show(number(view.inFlight), `${number(view.waiting)} waiting`, view.inFlight + view.waiting);
     const { failing, refusing } = view;
     this.failing.show(number(failing + refusing), `${number(refusing)} refused, ${number(failing)} failed`, failing + refusing);
