@@ -41,7 +41,7 @@ def test_links_between_documents_lead_somewhere(kept_files: list[Path], root: Pa
     assert dead == []
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock", "requirements-docs.lock"])
 def test_every_package_in_a_lock_file_has_a_version_and_hashes(root: Path, name: str) -> None:
     text = (root / name).read_text()
     entries = re.split(r"\n(?=[a-z0-9])", re.sub(r"^#.*\n", "", text))
