@@ -57,7 +57,8 @@ counters end in `_total` and start at 0 with the process. No label tells of a cl
 have `_bucket`, `_sum` and `_count`, summaries `_sum` and `_count`.
 
 `deploy/prometheus` has a scrape configuration, the rules below and their tests; its README.md says how to use them.
-Scraping a proxy before four nodes takes 2 to 3 ms of its event loop; `hsm_proxy_metrics_page_seconds` tells it.
+The fullest page of a proxy before four nodes takes about 3 ms of its event loop (`python -m bench.scrape`);
+`hsm_proxy_metrics_page_seconds` tells what it takes.
 
 | label | values |
 |---|---|
