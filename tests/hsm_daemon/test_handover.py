@@ -259,7 +259,7 @@ async def test_a_successor_that_does_not_become_ready_is_ended_and_the_reason_to
     monkeypatch.setattr(handover, "TERM_LIMIT_S", 0.3)
     monkeypatch.setattr(handover, "EXIT_CODE_LIMIT_S", 2.0 if "exit code" in words else 0.1)
     with pytest.raises(HandoverError, match=words):
-        await Successor.start({"client": listener}, argv=python(code), limit_s=5.0 if "ended before" in words else 0.5)
+        await Successor.start({"client": listener}, argv=python(code), limit_s=0.5 if "not ready" in words else 5.0)
     assert listener.fileno() != -1
 
 
