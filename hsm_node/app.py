@@ -78,6 +78,7 @@ async def run_node(config_file: Path, config: NodeConfig, cluster: Cluster, life
             node.seal(Unsealing(shares.keep_s), unsealed)
         lifecycle.on_reload(lambda: node.reload(config_file), expected=(StartError, ConfigurationError))
         await node.serve(bound, lifecycle)
+    logs.event(_log, "info", "stopped")
 
 
 class Node:

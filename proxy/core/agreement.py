@@ -225,9 +225,11 @@ class Agreement:
         for fault, one, two in self._lasting.difference(found):
             self._lasting.discard((fault, one, two))
             if fault == BEHIND:
-                self._notices.add("a node lacks nothing of the store any more that another one has seen", node=one.name)
+                text = "a node lacks nothing of the store any more that another one has seen"
+                self._notices.add(text, level="info", node=one.name)
             else:
-                self._notices.add("two nodes agree about the store again, or one is gone", nodes=_names(one, two))
+                text = "two nodes agree about the store again, or one is gone"
+                self._notices.add(text, level="info", nodes=_names(one, two))
 
     def _say(self, key: Key) -> None:
         fault, one, two = key

@@ -101,5 +101,6 @@ def weigh(outliers: "list[tuple[Node, Outlier]]", settings: Settings, notices: N
             node.slowness = max(_SMALLEST_SHARE, (usual_s / mean_s) ** 3)
         else:
             if node.slowness < 1.0:
-                notices.add("a node is as fast as the others again", node=node.name, mean_s=mean_s, others_s=usual_s)
+                text = "a node is as fast as the others again"
+                notices.add(text, level="info", node=node.name, mean_s=mean_s, others_s=usual_s)
             node.slowness = 1.0
