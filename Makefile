@@ -96,6 +96,7 @@ draw: setup
 
 reference: setup
 	@$(BIN)/python tools/make_reference.py
+	@$(BIN)/python tools/make_log_docs.py
 
 docs: setup-docs
 	@$(BIN)/python -m sphinx -W --keep-going -q -b html -d build/docs-state docs build/docs
