@@ -1,6 +1,7 @@
 """Plain counters -> Prometheus text, only when somebody asks. The hot path knows nothing of it."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
@@ -9,7 +10,6 @@ from prometheus_client.core import (
     GaugeMetricFamily,
     HistogramMetricFamily,
     InfoMetricFamily,
-    SummaryMetricFamily,
 )
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
@@ -90,7 +90,7 @@ def _work_families(nodes: Iterable[Node], rotation: Collection[Node]) -> Iterato
     failures = CounterMetricFamily(
         "hsm_proxy_node_failures", "Requests that had to leave a node.", labels=["node", "reason"]
     )
-    took = SummaryMetricFamily(
+    took = HistogramMetricFamily(
         "hsm_proxy_node_answer_duration_seconds",
         "From sending a request to a node to its answer, without key generation.",
         labels=["node"],
@@ -108,7 +108,7 @@ def _work_families(nodes: Iterable[Node], rotation: Collection[Node]) -> Iterato
         requests.add_metric(label, node.requests)
         for reason, count in sorted(node.failures.items()):
             failures.add_metric([node.name, reason], count)
-        took.add_metric(label, node.answers, node.answer_time_s)
+        took.add_metric(label, _cumulated(node.duration_buckets), node.answer_time_s)
         share.add_metric(label, node.share if node in rotation else 0.0)
         slowness.add_metric(label, node.slowness)
         in_flight.add_metric(label, node.in_flight)
@@ -224,17 +224,18 @@ def _shell_families(figures: Figures) -> Iterator[Metric]:
 
 
 def _histogram(counters: Counters) -> Metric:
-    buckets: list[tuple[str, float]] = []
-    total = 0
-    for bound, count in zip((*DURATION_BOUNDS_S, None), counters.duration_buckets, strict=True):
-        total += count
-        buckets.append(("+Inf" if bound is None else str(bound), total))
     return HistogramMetricFamily(
         "hsm_proxy_request_duration_seconds",
         "From a request's arrival to its answer; not of those refused at once.",
-        buckets=buckets,
+        buckets=_cumulated(counters.duration_buckets),
         sum_value=counters.duration_sum_s,
     )
+
+
+def _cumulated(counts: Sequence[int]) -> list[tuple[str, float]]:
+    """Return buckets as Prometheus has them: each with all that is in those below it."""
+    bounds = (*map(str, DURATION_BOUNDS_S), "+Inf")
+    return list(zip(bounds, accumulate(counts), strict=True))
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

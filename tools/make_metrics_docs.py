@@ -54,7 +54,7 @@ INTRODUCTION = """# Metrics, rules and alerts
 
 `hsm-proxy` (port 9410) and `hsm-node` (port 9420) have a page `/metrics` for Prometheus. Units are seconds and bytes,
 counters end in `_total` and start at 0 with the process. No label tells of a client, a key or a request. Histograms
-have `_bucket`, `_sum` and `_count`, summaries `_sum` and `_count`.
+have `_bucket`, `_sum` and `_count`.
 
 `deploy/prometheus` has a scrape configuration, the rules below and their tests; its README.md says how to use them.
 The fullest page of a proxy before four nodes takes about 3 ms of its event loop (`python -m bench.scrape`);
@@ -145,7 +145,7 @@ def names() -> set[str]:
     """Return the names of all series that daemons expose."""
     found = set()
     for row in rows([*proxy_families(), *node_families()]):
-        endings = {"histogram": ("_bucket", "_sum", "_count"), "summary": ("_sum", "_count")}.get(row.kind, ("",))
+        endings = ("_bucket", "_sum", "_count") if row.kind == "histogram" else ("",)
         found |= {row.name + ending for ending in endings}
     return found
 

@@ -53,14 +53,17 @@ def test_a_node_has_a_place_and_counts_in_the_rotation_or_not():
     assert 'hsm_proxy_node_in_rotation{node="m",site="t"} 0.0' in text
 
 
-def test_how_long_a_node_takes_is_a_sum_and_a_count():
+def test_how_long_a_node_takes_is_a_histogram_of_its_own():
     table = NodeTable([Node("n", "s", 1, [("a", "h:1")])], Settings(), 0.0)
     dispatcher = Dispatcher(table, Balancer(table, random.Random(1)), Settings(), Counters(), 0.0, lambda f, now: b"")
     node = table.nodes[0]
-    node.answers, node.answer_time_s, node.slowness = 4, 0.5, 0.125
+    node.answer_time_s, node.slowness = 0.5, 0.125
+    node.duration_buckets[0] += 1
+    node.duration_buckets[-1] += 3
     text = metrics_page(ProxyCollector(dispatcher, lambda: FIGURES)).text().decode()
     assert 'hsm_proxy_node_answer_duration_seconds_count{node="n"} 4.0' in text
     assert 'hsm_proxy_node_answer_duration_seconds_sum{node="n"} 0.5' in text
+    assert 'hsm_proxy_node_answer_duration_seconds_bucket{le="10.0",node="n"} 1.0' in text
     assert 'hsm_proxy_node_slowness{node="n"} 0.125' in text
 
 
