@@ -55,7 +55,9 @@ class Certificates(NamedTuple):
     identity: str
     """Who this daemon is by its certificate; empty where that says nothing."""
     not_after: int
-    """When that expires: seconds since 1970."""
+    """When that expires: seconds since 1970, as is
+    `not_before`: since when it is valid."""
+    not_before: int = 0
 
 
 class _Transport(Protocol):
@@ -73,7 +75,8 @@ def load_certificates(files: TlsFiles | None) -> Certificates | None:
     leaf = _certificates(files.certificate, "certificate")[0]
     found = identity_of(leaf.public_bytes(serialization.Encoding.DER))
     identity = "" if found is None else found.identity
-    return Certificates(server_context(files), client_context(files), identity, not_after(files))
+    not_before = int(leaf.not_valid_before_utc.timestamp())
+    return Certificates(server_context(files), client_context(files), identity, not_after(files), not_before)
 
 
 def server_context(files: TlsFiles) -> ssl.SSLContext:

@@ -15,7 +15,7 @@ from hsm_daemon.admin import AdminAnswer, AdminServer
 from hsm_daemon.errors import StartError
 from hsm_daemon.log_limit import LimitedLog
 from hsm_daemon.metrics import CONTENT_TYPE
-from hsm_daemon.tls import load_certificates
+from hsm_daemon.tls import Certificates, load_certificates
 from hsm_wire.frames import Frame
 from hsm_wire.operations import Role
 from proxy import status_page
@@ -81,7 +81,7 @@ class ProxyApp:
         self.keeper = self._make_keeper(turn, software)
         self.journal = self.keeper.journal
         self._observation = Observation(self.dispatcher, now)
-        self._observation.certificate_not_after = certificates.not_after if certificates else None
+        self._observation.validity = _validity(certificates)
         self._reporter = self._make_reporter(software, now)
         # Who this proxy is to the nodes: what its certificate says; without TLS what its name makes it.
         identity = certificates.identity if certificates else None
@@ -207,7 +207,7 @@ class ProxyApp:
             raise StartError("this proxy is stopping")
         self._apply(new, clock.monotonic())
         observation.reload_failed = False
-        observation.certificate_not_after = self._certificates.not_after if self._certificates else None
+        observation.validity = _validity(self._certificates)
         self._reloaded_at = clock.now()
         if new.restart_for:
             names, what = ", ".join(new.restart_for), what_to_do(new.restart_for)
@@ -330,6 +330,10 @@ class ProxyApp:
             pid=os.getpid(),
         )
         return AdminAnswer(200, "application/json", page)
+
+
+def _validity(certificates: Certificates | None) -> tuple[float, float] | None:
+    return None if certificates is None else (certificates.not_before, certificates.not_after)
 
 
 def _text(status: int, text: str) -> AdminAnswer:

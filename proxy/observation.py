@@ -14,8 +14,8 @@ class Observation:
 
     def __init__(self, dispatcher: Dispatcher, now: float) -> None:
         self.rates = Rates(dispatcher.counters, dispatcher.table, now)
-        self.certificate_not_after: int | None = None
-        """Seconds since 1970; None without TLS."""
+        self.validity: tuple[float, float] | None = None
+        """Begin and end of this proxy's certificate in seconds since 1970; None without TLS."""
         self.reload_failed = False
         """The newest configuration has a fault, and an older one is in use."""
         self._counters = dispatcher.counters
@@ -26,7 +26,7 @@ class Observation:
         """Look, where it is time."""
         self.rates.tick(now)
         self._overload.tick(self._counters.overloaded, now)
-        self._expiry.tick(self.certificate_not_after, clock.now(), now)
+        self._expiry.tick(self.validity, clock.now(), now)
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -34,7 +34,7 @@ class Observation:
         return tuple(
             problems_of_proxy(
                 overload=self._overload.reason,
-                days_left=self._expiry.days_left,
+                urgent_s=self._expiry.urgent_s,
                 reload_failed=self.reload_failed,
             )
         )

@@ -1,4 +1,6 @@
-"""When a certificate that comes to its end is worth a line: two weeks before, a few days before, and every day then."""
+"""When a certificate that comes to its end is worth a line: two weeks before, a few days before, and every day then.
+Of one that lives for less than six weeks the steps are shorter in proportion: whoever renews daily is not warned daily.
+"""
 
 from typing import Final
 
@@ -11,7 +13,8 @@ DAYS: Final = (14, 7, 3, 2, 1, 0)
 """Days left at which it is said again."""
 URGENT_DAYS: Final = 3
 """From then on it is an error, and the cluster's health is degraded."""
-
+LIFE_DAYS: Final = 42
+"""Life of a certificate from which on the steps are whole days: the first one is when a third of it is left."""
 EXPIRES: Final = "this proxy's certificate expires soon"
 EXPIRED: Final = "this proxy's certificate has expired"
 
@@ -19,33 +22,41 @@ EXPIRED: Final = "this proxy's certificate has expired"
 class Expiry:
     """The end of this proxy's own certificate."""
 
-    __slots__ = ("_look_at", "_not_after", "_notices", "_said", "days_left")
+    __slots__ = ("_look_at", "_notices", "_said", "_validity", "urgent_s")
 
     def __init__(self, notices: Notices) -> None:
         self._notices = notices
         self._look_at = 0.0
-        self._not_after: float | None = None
+        self._validity: tuple[float, float] | None = None
         self._said = DAYS[0] + 1
-        self.days_left: float | None = None
-        """None without TLS, and before the first look."""
+        self.urgent_s: float | None = None
+        """Seconds left, once it is urgent; below 0 afterwards."""
 
-    def tick(self, not_after: float | None, wall: float, now: float) -> None:
-        """Look when it is time; `wall` is seconds since 1970, as `not_after` is."""
-        if now < self._look_at and not_after == self._not_after:
+    def tick(self, validity: tuple[float, float] | None, wall: float, now: float) -> None:
+        """Look when it is time.
+
+        Args:
+            validity: the certificate's begin and end in seconds since 1970; None without TLS.
+            wall: the same for this moment.
+            now: the clock's monotonic time.
+        """
+        if now < self._look_at and validity == self._validity:
             return
         self._look_at = now + LOOK_S
-        if not_after != self._not_after:
-            self._not_after = not_after
+        if validity != self._validity:
+            self._validity = validity
             self._said = DAYS[0] + 1
-        self.days_left = None if not_after is None else (not_after - wall) / DAY_S
-        if self.days_left is None:
+        self.urgent_s = None
+        if validity is None:
             return
-        step = min((days for days in DAYS if self.days_left <= days), default=self._said)
+        begin, end = validity
+        left_s, day_s = end - wall, DAY_S * min(1.0, (end - begin) / (LIFE_DAYS * DAY_S))
+        step = min((days for days in DAYS if left_s <= days * day_s), default=DAYS[0] + 1)
+        urgent = step <= URGENT_DAYS
+        if urgent:
+            self.urgent_s = left_s
         if step < self._said:
             self._said = step
-            self._notices.add(
-                EXPIRES if self.days_left > 0 else EXPIRED,
-                level="error" if step <= URGENT_DAYS else "warning",
-                days_left=round(self.days_left, 1),
-                what="renew it and send SIGHUP",
-            )
+            level = "error" if urgent else "warning"
+            words = EXPIRES if left_s > 0 else EXPIRED
+            self._notices.add(words, level=level, left_s=round(left_s), what="renew it and send SIGHUP")

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import Final
 
 from proxy.core.changes import duration_words, short_reason
-from proxy.core.expiry import URGENT_DAYS
 from proxy.core.node_table import READY, STALE, Node, NodeTable
 from proxy.core.sentences import RELOAD_FAILED
 
@@ -47,19 +46,19 @@ def _of_node(node: Node, *, serves: bool) -> Iterator[str]:
         yield f"{node.name} is slow and gets fewer requests"
 
 
-def problems_of_proxy(*, overload: str, days_left: float | None, reload_failed: bool) -> Iterator[str]:
+def problems_of_proxy(*, overload: str, urgent_s: float | None, reload_failed: bool) -> Iterator[str]:
     """Yield what is wrong with the load, and with this proxy.
 
     Args:
         overload: the limit that refuses requests; empty while there is no overload.
-        days_left: until this proxy's certificate expires.
+        urgent_s: until this proxy's certificate expires, once that is urgent.
         reload_failed: the newest configuration has a fault.
     """
     if overload:
         yield f"overload: requests are refused ({overload})"
-    if days_left is not None and days_left <= 0:
+    if urgent_s is not None and urgent_s <= 0:
         yield "this proxy's certificate has expired"
-    elif days_left is not None and days_left <= URGENT_DAYS:
-        yield f"this proxy's certificate expires in {duration_words(86_400 * days_left)}"
+    elif urgent_s is not None:
+        yield f"this proxy's certificate expires in {duration_words(urgent_s)}"
     if reload_failed:
         yield RELOAD_FAILED

@@ -25,7 +25,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     ),
     "overload begins": "overload: requests are refused ({reason})",
     "overload is over": "overload is over: {refused} requests were refused in {for_s}",
-    EXPIRES: "this proxy's certificate expires in {days_left} days: {what}",
+    EXPIRES: "this proxy's certificate expires in {left_s}: {what}",
     EXPIRED: "this proxy's certificate has expired: {what}",
     "configuration differs": "{node} has another cluster.toml than this proxy",
     "path unreachable": "{node} cannot be reached over {path}: {reason}",
@@ -36,7 +36,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     "ready": "this proxy has started",
 }
 """Fixed words -> sentence; fields in seconds are shown with their unit."""
-_SECONDS: Final = ("mean_s", "others_s", "for_s", "seconds")
+_SECONDS: Final = ("left_s", "mean_s", "others_s", "for_s", "seconds")
 
 
 def sentence(text: str, fields: Mapping[str, object]) -> str:

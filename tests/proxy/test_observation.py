@@ -27,7 +27,7 @@ def test_nothing_is_wrong_at_first():
 def test_overload_the_certificate_and_a_faulty_configuration_are_problems():
     observation, dispatcher = made()
     dispatcher.counters.overloaded["queue_full"] += 1
-    observation.certificate_not_after = int(clock.now()) + 3600
+    observation.validity = (0.0, clock.now() + 3600)
     observation.reload_failed = True
     observation.tick(1.0)
     load, certificate, reload = observation.problems

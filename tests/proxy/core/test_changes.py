@@ -31,7 +31,15 @@ def test_a_change_is_a_sentence(change, level, what):
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(0.04, "0.0 s"), (9.94, "9.9 s"), (9.96, "10 s"), (119, "119 s"), (120, "2 min"), (7_200, "2 h")],
+    [
+        (0.04, "0.0 s"),
+        (9.94, "9.9 s"),
+        (9.96, "10 s"),
+        (119, "119 s"),
+        (120, "2 min"),
+        (7_200, "2 h"),
+        (400_000, "5 days"),
+    ],
 )
 def test_times_are_said_as_people_do(seconds, words):
     assert duration_words(seconds) == words

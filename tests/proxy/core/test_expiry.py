@@ -4,10 +4,11 @@ from proxy.core.expiry import DAY_S, EXPIRED, EXPIRES, LOOK_S, Expiry
 from proxy.core.notices import Notices
 
 END = 100 * DAY_S
+LIFE = (0.0, END)
 
 
 def looked_at(expiry, notices, days_left, now):
-    expiry.tick(END, END - days_left * DAY_S, now)
+    expiry.tick(LIFE, END - days_left * DAY_S, now)
     return [(notice.text, notice.level) for notice in notices.take()]
 
 
@@ -25,27 +26,27 @@ def test_the_steps_are_fourteen_seven_three_two_and_one_day_and_the_end():
         0.5: (EXPIRES, "error"),
         -0.5: (EXPIRED, "error"),
     }
-    assert expiry.days_left == -3
+    assert expiry.urgent_s == -3 * DAY_S
 
 
 def test_a_certificate_is_looked_at_once_a_minute_and_a_new_one_at_once():
     notices = Notices()
     expiry = Expiry(notices)
-    expiry.tick(END, END - 20 * DAY_S, 0.0)
-    expiry.tick(END, END - 2 * DAY_S, LOOK_S - 1)
-    assert expiry.days_left == 20
-    expiry.tick(END + DAY_S, END - 2 * DAY_S, LOOK_S - 1)
+    expiry.tick(LIFE, END - 20 * DAY_S, 0.0)
+    expiry.tick(LIFE, END - 2 * DAY_S, LOOK_S - 1)
+    assert notices.take() == []
+    expiry.tick((0.0, END + DAY_S), END - 2 * DAY_S, LOOK_S - 1)
     (notice,) = notices.take()
-    assert (expiry.days_left, notice.fields["days_left"]) == (3, 3)
+    assert expiry.urgent_s == 3 * DAY_S == notice.fields["left_s"]
 
 
 def test_one_that_was_renewed_is_said_again_when_its_time_comes():
     notices = Notices()
     expiry = Expiry(notices)
-    expiry.tick(END, END - 0.5 * DAY_S, 0.0)
-    expiry.tick(2 * END, END, 1.0)
+    expiry.tick(LIFE, END - 0.5 * DAY_S, 0.0)
+    expiry.tick((0.0, 2 * END), END, 1.0)
     assert len(notices.take()) == 1
-    expiry.tick(2 * END, 2 * END - 0.5 * DAY_S, LOOK_S + 1)
+    expiry.tick((0.0, 2 * END), 2 * END - 0.5 * DAY_S, LOOK_S + 1)
     assert len(notices.take()) == 1
 
 
@@ -53,4 +54,16 @@ def test_without_tls_there_is_nothing_to_say():
     notices = Notices()
     expiry = Expiry(notices)
     expiry.tick(None, END, 0.0)
-    assert (expiry.days_left, notices.take()) == (None, [])
+    assert (expiry.urgent_s, notices.take()) == (None, [])
+
+
+def test_one_that_lives_for_a_day_is_not_urgent_on_its_whole_last_day():
+    notices = Notices()
+    expiry = Expiry(notices)
+    life = (END - DAY_S, END)
+    found = []
+    for number, hours in enumerate((23, 9, 7, 2, 1.5)):
+        expiry.tick(life, END - hours * 3600, number * LOOK_S)
+        found.append(expiry.urgent_s)
+    assert found == [None, None, None, None, 5400]
+    assert [notice.level for notice in notices.take()] == ["warning", "warning", "error"]

@@ -69,11 +69,10 @@ def test_a_stale_node_that_serves_is_not_as_it_should_be(make_world):
     [
         ({}, []),
         ({"overload": "queue_full"}, ["overload: requests are refused (queue_full)"]),
-        ({"days_left": 3.5}, []),
-        ({"days_left": 2.0}, ["this proxy's certificate expires in 48 h"]),
-        ({"days_left": -1.0}, ["this proxy's certificate has expired"]),
+        ({"urgent_s": 7_200.0}, ["this proxy's certificate expires in 2 h"]),
+        ({"urgent_s": -1.0}, ["this proxy's certificate has expired"]),
         ({"reload_failed": True}, [RELOAD_FAILED]),
     ],
 )
 def test_what_is_wrong_with_the_proxy_itself(more, found):
-    assert list(problems_of_proxy(**({"overload": "", "days_left": None, "reload_failed": False} | more))) == found
+    assert list(problems_of_proxy(**({"overload": "", "urgent_s": None, "reload_failed": False} | more))) == found
