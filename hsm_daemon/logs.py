@@ -52,9 +52,7 @@ def reconfigure(settings: LogSettings) -> None:
     if _Running.handler not in logging.getLogger().handlers:
         return
     before = _shown(_Running.settings)
-    changed = {
-        key: f"{before[key]} -> {now}" for key, now in _shown(settings).items() if before[key] != now
-    }
+    changed = {key: f"{before[key]} -> {now}" for key, now in _shown(settings).items() if before[key] != now}
     _use(settings)
     if changed:
         event(_log, "info", "the log's settings have changed", **changed)
