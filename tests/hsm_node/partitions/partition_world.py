@@ -57,7 +57,7 @@ class InlinePool:
         self.name = name
         self.waiting = self.running = self.expired = 0
 
-    async def run(self, _deadline: float, work: Work, *, measured: bool = True) -> Any:
+    async def run(self, _deadline: float, work: Work, *, measured: bool = True, asker: Any = None) -> Any:
         self.counts[f"job of {self.name}"] += 1
         return work()
 
