@@ -51,6 +51,7 @@ SHOW_BYTES = {
     "hsm_node.store.check_record.ClusterRow": "the cluster's id",
     "hsmctl.bench.requests.Prepared": "a request of bench, whose data is not anybody's",
     "hsmctl.known_answers.Vector": "published",
+    "hsmctl.proxies.Answer": "a certificate",
     "proxy.core.poison.Ban": "an id",
     "proxy.core.principals._Key": "a fingerprint of a certificate",
 }

@@ -4,7 +4,7 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -75,9 +75,9 @@ def test_systemd_is_told_and_its_absence_is_no_fault(systemd: Systemd) -> None:
 @pytest.mark.parametrize(
     ("limit", "pid", "limit_s"),
     [
-        ("3000000", str(os.getpid()), 3.0),
+        ("3000000", os.getpid, 3.0),
         ("3000000", None, 3.0),
-        ("3000000", str(os.getppid()), None),
+        ("3000000", os.getppid, None),
         ("0", None, None),
         ("", None, None),
         ("-5", None, None),
@@ -85,11 +85,11 @@ def test_systemd_is_told_and_its_absence_is_no_fault(systemd: Systemd) -> None:
     ],
 )
 def test_a_watchdog_that_is_meant_for_another_process_is_none(
-    systemd: Systemd, monkeypatch: pytest.MonkeyPatch, limit: str, pid: str | None, limit_s: float | None
+    systemd: Systemd, monkeypatch: pytest.MonkeyPatch, limit: str, pid: Callable[[], int] | None, limit_s: float | None
 ) -> None:
     monkeypatch.setenv("WATCHDOG_USEC", limit)
     if pid is not None:
-        monkeypatch.setenv("WATCHDOG_PID", pid)
+        monkeypatch.setenv("WATCHDOG_PID", str(pid()))
     assert watchdog_limit_s() == limit_s
 
 
