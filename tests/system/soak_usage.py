@@ -62,6 +62,7 @@ class UsageWatch:
                 f"  {name:8} {early / MIB:6.1f} MiB after {settled:.0f} s, {late / MIB:6.1f} MiB at the end "
                 f"({growth - 1:+.1%}, {lives}); open files {self._idle_files[name]} before, {files[name]} after"
             )
+            print(f"           every {SETTLED_S:.0f} s: {' '.join(self._over_time(name))} MiB (open files)")
             # A process that was restarted is compared in its files only: its memory begins anew each time.
             if name in self._spared and lasted >= 2 * SETTLED_S and growth > MAX_GROWTH:
                 yield f"{name} grew by {growth - 1:.1%}, more than {MAX_GROWTH - 1:.0%}"
@@ -89,6 +90,14 @@ class UsageWatch:
         if len(early) < MIN_SAMPLES:
             early = [usage.resident_bytes for at, usage in self._samples[name] if settled <= at <= settled + window]
         return (statistics.median(early) if early else 0.0, statistics.median(late) if late else 0.0)
+
+    def _over_time(self, name: str) -> Iterator[str]:
+        """Give what it held all along, so that a leak can be told from a step."""
+        due = 0.0
+        for at, usage in self._samples[name]:
+            if at >= due:
+                yield f"{usage.resident_bytes / MIB:.1f} ({usage.open_files})"
+                due = at + SETTLED_S
 
     def _open_files(self) -> dict[str, int]:
         found = {program.name: _usage(program) for program in self._programs}
