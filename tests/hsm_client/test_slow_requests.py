@@ -29,9 +29,13 @@ def slow(caplog):
 
 async def test_a_slow_request_is_told_under_its_operation_id_with_where_it_was_sent(proxy, configured, log):
     proxy.script.append(CUT)
-    config = msgspec.structs.replace(configured(proxy), slow_request_s=1e-9)
+    config = msgspec.structs.replace(configured(proxy), slow_request_s=0.02)
     async with connect(config) as hsm:
-        await hsm.random(8)
+        await proxy.stop()
+        waiting = asyncio.ensure_future(hsm.random(8))
+        await asyncio.sleep(0.05)
+        await proxy.start()
+        await waiting
     (line,) = slow(log)
     assert f"operation_id={proxy.requests[0].operation_id:016x} operation=random status=OK seconds=" in line
     assert line.endswith(f"sent=2 proxies={proxy.address}")
