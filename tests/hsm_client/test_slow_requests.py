@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 
 import msgspec
 import pytest
@@ -38,7 +39,9 @@ async def test_a_slow_request_is_told_under_its_operation_id_with_where_it_was_s
         await waiting
     (line,) = slow(log)
     assert f"operation_id={proxy.requests[0].operation_id:016x} operation=random status=OK seconds=" in line
-    assert line.endswith(f"sent=2 proxies={proxy.address}")
+    # Cut once by the script, and as often as a connection of the pool turned out to be lost.
+    sent, proxies = re.fullmatch(r".* sent=(\d+) proxies=(\S+)", line).groups()
+    assert (int(sent) >= 2, proxies) == (True, proxy.address)
 
 
 async def test_one_that_fails_or_is_given_up_is_told_with_how_it_ended(proxy, configured, log):
