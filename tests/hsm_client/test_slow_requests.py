@@ -30,7 +30,7 @@ def slow(caplog):
 
 async def test_a_slow_request_is_told_under_its_operation_id_with_where_it_was_sent(proxy, configured, log):
     proxy.script.append(CUT)
-    config = msgspec.structs.replace(configured(proxy), slow_request_s=0.02)
+    config = msgspec.structs.replace(configured(proxy), slow_request_s=0.0001)
     async with connect(config) as hsm:
         await proxy.stop()
         waiting = asyncio.ensure_future(hsm.random(8))
