@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from hsm_daemon import log_limit
+
 # The machine may be slow or busy: how long one example takes says nothing about the code.
 settings.register_profile("redoubt", deadline=None, print_blob=True)
 settings.load_profile("redoubt")
@@ -17,6 +19,13 @@ sys.path.append(str(Path(__file__).parent / "vectors"))
 
 COUNTED = "counted: "
 """Before the name of what a test has counted, among the properties that its report brings to the controller."""
+
+
+@pytest.fixture(autouse=True)
+def fresh_log_limits() -> None:
+    """No test finds a limit of log lines that another one has used up."""
+    for log in list(log_limit._all):
+        log._kinds.clear()
 
 
 @pytest.fixture
