@@ -31,7 +31,7 @@ def test_events_are_lines_in_plain_words(fake_shell, fake_cluster: FakeCluster) 
 def test_a_real_cluster_tells_how_it_came_up(shell) -> None:
     told = shell.json("events")["events"]
     assert {event["node"] for event in told} >= {"node-1", "node-2"}
-    assert shell.good("events").decode().count("\n") == len(told)
+    assert shell.good("events").decode().count("\n") >= len(told)  # more may have happened since
 
 
 def test_as_json_they_are_one_document(fake_shell, fake_cluster: FakeCluster) -> None:

@@ -10,8 +10,8 @@ MANY = [event(1 + number % 59, f"thing {number}") for number in range(200)]
 BIG = view(look(report(), *MANY), look(report(node("b"), proxy="proxy-2"), port=2411), silent(2412))
 
 
-@pytest.mark.parametrize("height", [1, 2, 3, 8, 24, 100])
-@pytest.mark.parametrize("width", [1, 20, 62, 80, 200])
+@pytest.mark.parametrize("height", [1, 3, 8, 24])
+@pytest.mark.parametrize("width", [1, 62, 200])
 def test_it_fills_the_screen_and_no_more(width: int, height: int) -> None:
     for name in VIEWS:
         for controls in (Controls(view=name), Controls(view=name, help=True), Controls(view=name, offset=999)):
