@@ -54,7 +54,7 @@ run: setup
 	@sh tools/prerequisites.sh >/dev/null
 	@exec $(BIN)/python tools/run_demo.py $(ARGS)
 
-test: lint setup-docs
+test: lint
 	@sh tools/system_components.sh test
 	@PYTHONPATH="$(CURDIR)/tools" $(BIN)/pytest -p no_skips -q -n $(WORKERS) $(ARGS)
 
