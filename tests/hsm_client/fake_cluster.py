@@ -22,6 +22,8 @@ from hsm_wire.statuses import Status
 
 CUT = "cut"
 MUTE = "mute"
+ACCEPT_ROUNDS = 5
+"""Rounds of the loop from `accept` to `connection_made`, and some more."""
 
 
 class FakeProxy:
@@ -50,10 +52,13 @@ class FakeProxy:
     async def stop(self) -> None:
         if self._server is not None:
             self._server.close()
-            for connection in list(self.connections):
-                connection.transport.abort()
-            while self.connections:
+            # What was accepted just before becomes a connection some rounds of the loop later.
+            rounds = ACCEPT_ROUNDS
+            while self.connections or rounds:
+                for connection in list(self.connections):
+                    connection.transport.abort()
                 await asyncio.sleep(0)
+                rounds = max(0, rounds - 1)
             await self._server.wait_closed()
             self._server = None
 

@@ -48,7 +48,7 @@ class ProgramOnTerminal:
 
     @property
     def screen(self) -> list[str]:
-        """The lines of the last screen that was drawn whole."""
+        """The lines of the last screen, as far as they have come."""
         last = self.output.rpartition("\x1b[H")[2]
         return [line.rstrip() for line in _STEERING.sub("", last).split("\r\n")]
 
@@ -67,6 +67,10 @@ class ProgramOnTerminal:
     def wait_for(self, text: str) -> None:
         """Read until the last screen has that text."""
         self._read_until(lambda: text in "\n".join(self.screen), text)
+
+    def wait_for_lines(self, number: int) -> None:
+        """Read until the last screen has come whole, with that many lines."""
+        self._read_until(lambda: len(self.screen) == number, f"{number} lines")
 
     def wait_for_output(self, text: str) -> None:
         """Read until the output has that text."""

@@ -37,7 +37,7 @@ def test_it_shows_the_cluster_follows_keys_and_the_size_and_leaves_the_terminal_
     top: ProgramOnTerminal,
 ) -> None:
     assert ALTERNATE in top.output
-    assert len(top.screen) == 30
+    top.wait_for_lines(30)
     top.press("\t")
     top.wait_for("REASON")
     top.press("1ss")
@@ -48,7 +48,7 @@ def test_it_shows_the_cluster_follows_keys_and_the_size_and_leaves_the_terminal_
     top.resize(60, 12)
     top.process.send_signal(signal.SIGWINCH)
     top.wait_for("…")
-    assert len(top.screen) == 12
+    top.wait_for_lines(12)
     assert max(map(len, top.screen)) <= 60
     top.press("q")
     assert top.wait() == 0
