@@ -168,8 +168,7 @@ class EventReport(Body, frozen=True):
 
 
 class EventsResult(Body, frozen=True):
-    """Answer to EVENTS, which the proxy itself gives: oldest first, and fewer than asked for where the answer would
-    be too large."""
+    """Answer to EVENTS, which the proxy itself gives: oldest first."""
 
     proxy: Name
     newest: U63

@@ -4,7 +4,7 @@ Strict in: a missing field without a default, a wrong type, a value out of range
 with one sentence. A later minor version may append fields that have a default, never remove or reorder any.
 """
 
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -21,7 +21,7 @@ KeyId = Annotated[bytes, msgspec.Meta(min_length=limits.MAX_KEY_ID_BYTES, max_le
 """16 bytes chosen by the caller's library (UUIDv7, RFC 9562), unique within its partition."""
 Label = Annotated[str, msgspec.Meta(max_length=limits.MAX_LABEL_CHARACTERS)]
 TypeName = Annotated[str, msgspec.Meta(max_length=32)]
-Name = Annotated[str, msgspec.Meta(max_length=256)]
+Name = Annotated[str, msgspec.Meta(max_length=limits.MAX_NAME_CHARACTERS)]
 Digest = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
 
 
@@ -68,6 +68,17 @@ EMPTY_BODY = b"\x90"
 _B = TypeVar("_B", bound=msgspec.Struct)
 _encoder = msgspec.msgpack.Encoder()
 _decoders: dict[type[msgspec.Struct], msgspec.msgpack.Decoder[msgspec.Struct]] = {}
+
+
+def named_fields(body: msgspec.Struct) -> dict[str, Any]:
+    """Return a body as JSON has it for people and programs: the wire's arrays, with the names of their fields."""
+    return {name: _named(getattr(body, name)) for name in body.__struct_fields__}
+
+
+def _named(value: Any) -> Any:
+    if isinstance(value, msgspec.Struct):
+        return named_fields(value)
+    return [_named(each) for each in value] if isinstance(value, list) else value
 
 
 def encode_body(body: msgspec.Struct) -> bytes:

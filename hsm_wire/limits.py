@@ -35,6 +35,8 @@ MAX_TIMEOUT_MS: Final = 600_000
 
 MAX_KEY_ID_BYTES: Final = 16
 MAX_LABEL_CHARACTERS: Final = 128
+MAX_NAME_CHARACTERS: Final = 256
+"""Of a name, a reason or any other text of one sentence."""
 MAX_RANDOM_BYTES: Final = 65_536
 """Bytes in one answer to RANDOM."""
 MAX_FIND_LIMIT: Final = 256

@@ -2,16 +2,16 @@
 content under the same names."""
 
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
 
 from hsm_cluster.topology import Site
 from hsm_wire import kinds
+from hsm_wire.forms import named_fields
 from hsm_wire.frames import Frame, encode_frame
+from hsm_wire.limits import MAX_NAME_CHARACTERS
 from hsm_wire.messages import (
-    EventReport,
     Events,
     EventsResult,
     NodeReport,
@@ -23,15 +23,13 @@ from hsm_wire.messages import (
     encode_body,
 )
 from hsm_wire.opcodes import Opcode
-from proxy.core import events as memory
+from proxy.core.events import RecentEvents, time_words
 from proxy.core.health import health, problems
 from proxy.core.node_table import UP, Node, NodeTable
 from proxy.core.rates import Figures, Flow, Rates
 
 PAGE_EVENTS: Final = 50
 """Events on the page `/status`."""
-MAX_NAME_CHARACTERS: Final = 256
-"""Of a reason or a problem, as the wire has it."""
 
 
 class Shell(msgspec.Struct, frozen=True):
@@ -59,7 +57,7 @@ class StatusReporter:
         started: float,
         table: NodeTable,
         rates: Rates,
-        events: memory.Events,
+        events: RecentEvents,
         wall: Callable[[], float],
         shell: Callable[[], Shell] = Shell,
     ) -> None:
@@ -103,8 +101,7 @@ class StatusReporter:
 
     def events(self, after: int, limit: int) -> EventsResult:
         """Return what happened after that event; of 0, the newest."""
-        found = self._events.after(after, limit)
-        return EventsResult(self._proxy, self._events.newest, [_event_report(event) for event in found])
+        return EventsResult(self._proxy, self._events.newest, self._events.after(after, limit))
 
     def answer(self, frame: Frame, now: float) -> bytes:
         """Return the RESPONSE to a STATUS or EVENTS request.
@@ -127,14 +124,8 @@ class StatusReporter:
 
     def page(self, now: float, **more: Any) -> bytes:
         """Return the JSON of `/status`: the report's fields, the newest events, and what only operators need."""
-        fields: dict[str, Any] = _named(self.result(now))
-        fields["events"] = _named(self.events(0, PAGE_EVENTS).events)
-        return msgspec.json.encode(fields | more)
-
-
-def time_words(seconds: float) -> str:
-    """Return a time (RFC 3339, UTC) for seconds since 1970."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+        events = [named_fields(event) for event in self._events.after(0, PAGE_EVENTS)]
+        return msgspec.json.encode(named_fields(self.result(now)) | {"events": events} | more)
 
 
 def _node_report(node: Node, figures: Figures, now: float, *, in_rotation: bool) -> NodeReport:
@@ -173,16 +164,3 @@ def _site_report(site: Site, nodes: Iterable[Node]) -> SiteReport:
         ups = [path.up for path in paths if path.uplink == name]
         uplinks.append(UplinkReport(name, "unused" if not ups else "up" if any(ups) else "down"))
     return SiteReport(site.name, site.role, site.risk_zone, uplinks, site.latitude, site.longitude)
-
-
-def _event_report(event: memory.Event) -> EventReport:
-    return EventReport(event.number, time_words(event.at), event.severity, event.site, event.node, event.what)
-
-
-def _named(value: Any) -> Any:
-    """Return a body as JSON has it: the wire's arrays with the names of their fields."""
-    if isinstance(value, msgspec.Struct):
-        return {name: _named(getattr(value, name)) for name in value.__struct_fields__}
-    if isinstance(value, list):
-        return [_named(each) for each in value]
-    return value

@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 from rich.text import Text
 
+from hsm_wire.forms import named_fields
 from hsm_wire.messages import EventReport
 from hsmctl.overview import signs
 from hsmctl.overview.merging import View
@@ -32,8 +33,7 @@ class Event(msgspec.Struct, frozen=True):
 
     def document(self) -> dict[str, Any]:
         """Return it for JSON."""
-        fields = {name: getattr(self.told, name) for name in self.told.__struct_fields__}
-        return {"proxy": self.proxy, **fields}
+        return {"proxy": self.proxy, **named_fields(self.told)}
 
 
 def known_events(looks: Iterable[Look]) -> list[Event]:

@@ -2,9 +2,9 @@
 
 from typing import Any, Final
 
-import msgspec
 from rich.text import Text
 
+from hsm_wire.forms import named_fields
 from hsmctl.overview.events import event_lines, known_events, moment_of
 from hsmctl.overview.header import header
 from hsmctl.overview.merging import View, health_of
@@ -29,7 +29,7 @@ def status_document(view: View) -> dict[str, Any]:
     first = next((look.report for look in view.looks if look.report is not None), None)
     document: dict[str, Any] = {"health": view.health, "serves": view.serves, "problems": list(view.problems)}
     if first is not None:
-        document = _named(first) | document
+        document = named_fields(first) | document
     events = [event.document() for event in known_events(view.looks)]
     return document | {"proxies": [_proxy(look) for look in view.looks], "events": events}
 
@@ -37,15 +37,6 @@ def status_document(view: View) -> dict[str, Any]:
 def _proxy(look: Look) -> dict[str, Any]:
     if look.report is None:
         return {"address": str(look.address), "answers": False, "error": str(look.fault)}
-    fields = _named(look.report)
+    fields = named_fields(look.report)
     fields["health"] = health_of(look.report)
     return {"address": str(look.address), "answers": True, **fields}
-
-
-def _named(value: Any) -> Any:
-    # Bodies are arrays on the wire; people and programs want names.
-    if isinstance(value, msgspec.Struct):
-        return {name: _named(getattr(value, name)) for name in value.__struct_fields__}
-    if isinstance(value, list):
-        return [_named(item) for item in value]
-    return value

@@ -1,7 +1,7 @@
 """How much one identity may ask of the proxy itself.
 
 Requests for nodes pay with their place in a window or a queue. What the proxy answers or does at once (PING, CANCEL,
-STATUS) has no such price: a client that sends nothing else would have the loop for itself. So it pays from this
+STATUS, EVENTS) has no such price: a client that sends nothing else would have the loop for itself. So it pays from this
 budget, and while that is overdrawn none of the identity's connections that spends from it is read.
 """
 
@@ -9,8 +9,8 @@ from typing import Final
 
 from proxy.core.settings import Limits
 
-STATUS_COST: Final = 20.0
-"""A report of all nodes takes as long as twenty PINGs."""
+REPORT_COST: Final = 20.0
+"""A report of all nodes, or of all that happened lately, takes as long as twenty PINGs."""
 FRAME_COST: Final = 1.0
 
 

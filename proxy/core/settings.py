@@ -25,8 +25,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     client_in_flight: Annotated[int, msgspec.Meta(ge=1, le=65_536)] = wire.DEFAULT_MAX_IN_FLIGHT
     """Requests in flight of one connection; one that has them is not read until it has fewer."""
     identity_control_per_s: Annotated[float, msgspec.Meta(ge=1, le=1_000_000)] = 5_000.0
-    """PINGs, CANCELs and the like of one identity a second (a STATUS counts as twenty): what goes beyond it is not
-    read until its time has come. It keeps a proxy's loop busy for a twentieth of its time."""
+    """PINGs, CANCELs and the like of one identity a second (STATUS and EVENTS count as twenty each): what goes beyond
+    it is not read until its time has come. It keeps a proxy's loop busy for a twentieth of its time."""
     identity_control_burst: Count = 2_048
     """The same at once after a quiet time: as many as it may cancel with eight connections."""
     frame_s: Seconds = 10.0

@@ -14,7 +14,7 @@ from hsm_wire.operations import ANSWERED_BY_PROXY
 from hsm_wire.states import End, State
 from hsm_wire.statuses import Status
 from proxy.core.answers import refusal
-from proxy.core.control_budget import FRAME_COST, STATUS_COST
+from proxy.core.control_budget import FRAME_COST, REPORT_COST
 from proxy.core.parties import Client
 from proxy.net import greeting
 from proxy.net.intake import Intake
@@ -85,7 +85,7 @@ class ClientProtocol(asyncio.Protocol):
                     excess = excess or len(client.in_flight) >= client.max_in_flight
                     request(client, frame, now)
                     if frame.opcode in ANSWERED_BY_PROXY:
-                        cost += STATUS_COST
+                        cost += REPORT_COST
                 else:
                     self._control(frame, now)
                     cost += FRAME_COST

@@ -5,7 +5,7 @@ import logging
 
 from hsm_daemon import clock, logs
 from proxy.core.dispatcher import Dispatcher
-from proxy.core.events import Events
+from proxy.core.events import RecentEvents
 from proxy.core.sentences import sentence
 
 _nodes_log = logs.logger("proxy.nodes")
@@ -16,7 +16,7 @@ class Journal:
     """Writes both."""
 
     def __init__(self, dispatcher: Dispatcher) -> None:
-        self.events = Events()
+        self.events = RecentEvents()
         self._dispatcher = dispatcher
 
     def tell(self, log: logging.Logger, level: str, text: str, **fields: object) -> None:

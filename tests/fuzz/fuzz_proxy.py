@@ -29,7 +29,7 @@ from hsm_wire.operations import Role
 from proxy.core.balancer import Balancer
 from proxy.core.counters import Counters
 from proxy.core.dispatcher import Dispatcher
-from proxy.core.events import Events
+from proxy.core.events import RecentEvents
 from proxy.core.node_table import NodeTable, PathEntry
 from proxy.core.principals import Principals
 from proxy.core.rates import Rates
@@ -220,7 +220,7 @@ class World:
         counters, rows = Counters(), self.table
         status = StatusReporter(
             proxy="p", site="s", cluster="t", software="x", started=now, table=rows,
-            rates=Rates(counters, rows, now), events=Events(), wall=lambda: loop.now,
+            rates=Rates(counters, rows, now), events=RecentEvents(), wall=lambda: loop.now,
         )  # fmt: skip
         self.dispatcher = dispatcher(rows, Balancer(rows, chance), settings, counters, now, status.answer)
         turn = FlushTurn(loop)

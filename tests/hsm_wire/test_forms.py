@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hsm_wire import administration, messages, objects
 from hsm_wire import parameters as parameter_forms
 from hsm_wire.errors import BodyError
+from hsm_wire.forms import named_fields
 from hsm_wire.messages import (
     EMPTY_BODY,
     NIL_PARAMETERS,
@@ -16,8 +17,10 @@ from hsm_wire.messages import (
     Empty,
     GenerateKey,
     Sign,
+    SiteReport,
     Unbind,
     Unconfirmed,
+    UplinkReport,
     decode_body,
     encode_body,
 )
@@ -254,6 +257,13 @@ def example(kind: msgspec.inspect.Type) -> object:
     if isinstance(kind, msgspec.inspect.ListType) and isinstance(kind.item_type, msgspec.inspect.BytesType):
         return [SECRET]
     return 1
+
+
+def test_a_body_is_shown_with_the_names_of_its_fields_however_deep() -> None:
+    body = SiteReport("zurich", "active", "", [UplinkReport("a", "up"), UplinkReport("b", "down")])
+    uplinks = [{"name": "a", "state": "up"}, {"name": "b", "state": "down"}]
+    shown = {"name": "zurich", "role": "active", "risk_zone": "", "uplinks": uplinks, "latitude": None}
+    assert named_fields(body) == shown | {"longitude": None}
 
 
 def test_bodies_cannot_be_changed() -> None:

@@ -12,7 +12,7 @@ from hsm_wire.messages import Events as AskEvents
 from hsm_wire.messages import EventsResult, StatusResult, decode_body, encode_body
 from hsm_wire.opcodes import Opcode
 from proxy.core.counters import Counters
-from proxy.core.events import Events
+from proxy.core.events import RecentEvents
 from proxy.core.node_table import Node, NodeTable
 from proxy.core.rates import Rates
 from proxy.core.settings import Settings
@@ -24,7 +24,7 @@ def reporter(events=None, **more):
     table.path_down(table.nodes[0].paths[0], "x" * 500, 0.0)
     return StatusReporter(
         proxy="p", site="s", cluster="c", software="v", started=1.0, table=table,
-        rates=Rates(Counters(), table, 0.0), events=events or Events(), wall=lambda: 1_800_000_000.5, **more,
+        rates=Rates(Counters(), table, 0.0), events=events or RecentEvents(), wall=lambda: 1_800_000_000.5, **more,
     )  # fmt: skip
 
 
@@ -95,7 +95,7 @@ def asking(body):
 
 
 def test_events_are_those_of_the_page_and_of_the_wire():
-    events = Events()
+    events = RecentEvents()
     for number in range(70):
         events.add(1_800_000_000.0, "info", f"event {number}", node="n", site="s")
     made = reporter(events)
