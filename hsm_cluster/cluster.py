@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from hsm_cluster.errors import ConfigurationError
-from hsm_cluster.packages import PACKAGES, Package
+from hsm_cluster.packages import PACKAGES, Package, Quota
 from hsm_cluster.rules import OPERATOR_ROLES, violations
 from hsm_cluster.toml_file import load_toml
 from hsm_cluster.topology import Grant, Node, Partition, Site, Topology
@@ -48,6 +48,10 @@ class Cluster:
                 return node
         known = ", ".join(node.name for node in self.nodes)
         raise ConfigurationError(f"cluster {self.name} has no node {name!r}; it has: {known}")
+
+    def quota_of(self, partition: Partition) -> Quota:
+        """Return what a partition may use: what the package gives it, or where packages are agreed, the file."""
+        return partition.own_quota if self.package.own_quotas else self.package.quota
 
     def site(self, name: str) -> Site:
         """Return a site by name; ConfigurationError when there is none."""

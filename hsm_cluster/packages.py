@@ -4,6 +4,26 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
+GENERATION_BURST: Final = 5
+"""Key generations at once after a quiet time: a certificate authority's set of keys is made in one go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What one partition may use. None: not limited."""
+
+    signatures_per_minute: int | None = None
+    """As a mean over 24 hours (`usage`, `admission`)."""
+    key_generations_per_second: int | None = None
+    """With a burst of GENERATION_BURST."""
+    stored_keys: int | None = None
+    """That are not destroyed."""
+
+    @property
+    def counted(self) -> bool:
+        """Whether proxies have to count for it."""
+        return self.signatures_per_minute is not None or self.key_generations_per_second is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Package:
@@ -14,18 +34,19 @@ class Package:
     max_active_nodes: int | None
     redundant_sites: bool  # two distant active sites, distinct risk zones, two uplinks a site
     dr_required: bool
-    signatures_per_minute: int | None  # per partition, mean over 24 h
-    key_generations_per_second: int | None  # per partition
+    dr_allowed: bool
+    quota: Quota  # of each partition
+    own_quotas: bool  # partitions may have quotas of their own, in cluster.toml
 
 
 PACKAGES: Final = MappingProxyType(
     {
         package.name: package
         for package in (
-            Package("sandbox", 1, 4, False, False, None, None),
-            Package("economy", 2, 4, True, True, 600, 1),
-            Package("platinum", 2, 4, True, True, 12_000, 1),
-            Package("dedicated", 1, None, True, False, None, None),
+            Package("sandbox", 1, 4, False, False, False, Quota(), True),
+            Package("economy", 2, 4, True, True, True, Quota(600, 1, 1_000), False),
+            Package("platinum", 2, 4, True, True, True, Quota(12_000, 1, 10_000), False),
+            Package("dedicated", 1, None, True, False, True, Quota(), True),
         )
     }
 )

@@ -1,12 +1,13 @@
-"""The rules of cluster.toml: each violation by name, all of them at once."""
+"""The rules of cluster.toml: each violation by name and number, all of them at once."""
 
 import re
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator
 from itertools import chain, combinations
+from math import floor
 
 from hsm_cluster.distance import great_circle_km
-from hsm_cluster.packages import PACKAGES, Package
+from hsm_cluster.packages import PACKAGES, Package, Quota
 from hsm_cluster.topology import Grant, Node, Site, Topology
 
 MIN_DISTANCE_KM = 20.0  # between two active sites, and between the DR site and every other
@@ -28,7 +29,8 @@ def violations(topology: Topology) -> list[str]:
     if package is None:
         known = ", ".join(PACKAGES)
         return [f"package {topology.cluster.package!r} is unknown: use one of {known}", *found]
-    return [*found, *_node_count(topology, package), *(_redundancy(topology, package))]
+    found = chain(found, _quotas(topology, package), _node_count(topology, package))
+    return [*found, *_redundancy(topology, package)]
 
 
 def _names(topology: Topology) -> Iterator[str]:
@@ -100,6 +102,15 @@ def _grant(grant: Grant, place: str, prefix: str, roles: frozenset[str]) -> Iter
             yield f"{place}: {grant.identity!r} has the unknown role {role!r}: use {_list(roles)}"
 
 
+def _quotas(topology: Topology, package: Package) -> Iterator[str]:
+    for partition in topology.partitions:
+        if partition.own_quota != Quota() and not package.own_quotas:
+            yield (
+                f"partition {partition.name!r} has quotas of its own: package {package.name} sets them by contract; "
+                "remove signatures_per_minute, key_generations_per_second and stored_keys"
+            )
+
+
 def _node_count(topology: Topology, package: Package) -> Iterator[str]:
     dr_sites = {site.name for site in topology.sites if site.role == "disaster-recovery"}
     active = sum(node.site not in dr_sites for node in topology.nodes)
@@ -112,14 +123,20 @@ def _node_count(topology: Topology, package: Package) -> Iterator[str]:
 def _redundancy(topology: Topology, package: Package) -> Iterator[str]:
     for site in topology.sites:
         yield from _place(site, needed=package.redundant_sites)
+    if not package.dr_allowed:
+        for site in topology.sites:
+            if site.role == "disaster-recovery":
+                yield f"disaster-recovery site {site.name!r}: package {package.name} has none; remove it"
     if not package.redundant_sites:
         return
     with_nodes = {node.site for node in topology.nodes}
     for site in topology.sites:
         if site.name not in with_nodes:
             yield f"site {site.name!r} has no node: add one or remove the site"
-        if len(set(site.uplinks)) < MIN_UPLINKS:
-            yield f"site {site.name!r} has fewer than {MIN_UPLINKS} uplinks: add a redundant internet connection"
+        uplinks = len(set(site.uplinks))
+        if uplinks < MIN_UPLINKS:
+            noun = "uplink" if uplinks == 1 else "uplinks"
+            yield f"site {site.name!r} has {uplinks} {noun}: it needs {MIN_UPLINKS}, add an internet connection"
     for zone in _twice(site.risk_zone for site in topology.sites if site.risk_zone):
         shared = _list(site.name for site in topology.sites if site.risk_zone == zone)
         yield f"sites {shared} share the risk zone {zone!r}: each site needs its own"
@@ -142,9 +159,15 @@ def _distances(topology: Topology, package: Package) -> Iterator[str]:
     recovery = [site for site in topology.sites if site.role == "disaster-recovery"]
     if len(active) < MIN_ACTIVE_SITES:
         yield f"{len(active)} active sites: package {package.name} needs at least {MIN_ACTIVE_SITES}"
-    elif all((km := _apart(a, b)) is not None and km < MIN_DISTANCE_KM for a, b in combinations(active, 2)):
-        names = _list(site.name for site in active)
-        yield f"active sites {names} are less than {MIN_DISTANCE_KM:g} km apart: two of them must be farther apart"
+    else:
+        apart = [_apart(a, b) for a, b in combinations(active, 2)]
+        known = [km for km in apart if km is not None]
+        if len(known) == len(apart) and max(known) < MIN_DISTANCE_KM:
+            names = _list(site.name for site in active)
+            yield (
+                f"active sites {names} are {_km(max(known))} km apart: "
+                f"two of them must be {MIN_DISTANCE_KM:g} km or more apart"
+            )
     if package.dr_required and not recovery:
         yield f'no disaster-recovery site: package {package.name} needs one (role = "disaster-recovery")'
     for site in recovery:
@@ -152,9 +175,13 @@ def _distances(topology: Topology, package: Package) -> Iterator[str]:
             km = _apart(site, other)
             if other is not site and km is not None and km < MIN_DISTANCE_KM:
                 yield (
-                    f"disaster-recovery site {site.name!r} is {km:.1f} km from site {other.name!r}: "
+                    f"disaster-recovery site {site.name!r} is {_km(km)} km from site {other.name!r}: "
                     f"it must be {MIN_DISTANCE_KM:g} km or more from every other"
                 )
+
+
+def _km(km: float) -> str:
+    return f"{floor(km * 10) / 10:.1f}"  # Never rounded up to what would be enough.
 
 
 def _apart(a: Site, b: Site) -> float | None:

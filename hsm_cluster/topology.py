@@ -1,10 +1,13 @@
 """The forms of cluster.toml, as written."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from hsm_cluster.address import Address
+from hsm_cluster.packages import Quota
+
+Share = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
 
 
 class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -64,6 +67,18 @@ class Partition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """For people only."""
     clients: tuple[Grant, ...] = ()
     """An identity is in one partition."""
+    signatures_per_minute: Share | None = None
+    """As a mean over 24 hours. This and the two that follow may be set in the packages `dedicated` and `sandbox` only,
+    and limit nothing where they are not; the other packages have their own."""
+    key_generations_per_second: Share | None = None
+    """With a burst of 5."""
+    stored_keys: Share | None = None
+    """Keys that are not destroyed."""
+
+    @property
+    def own_quota(self) -> Quota:
+        """What the file says of it."""
+        return Quota(self.signatures_per_minute, self.key_generations_per_second, self.stored_keys)
 
 
 class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Iterator
+from dataclasses import astuple
 from typing import Final, NamedTuple
 
 import msgspec
@@ -11,7 +12,7 @@ import hsm_node.reconfiguration
 import proxy.reconfiguration
 from hsm_client.config import _File as ClientFile
 from hsm_cluster.address import Address
-from hsm_cluster.packages import PACKAGES
+from hsm_cluster.packages import PACKAGES, Package
 from hsm_cluster.topology import Topology
 from hsm_node.config import NodeConfig
 from proxy.config import ProxyFile
@@ -227,6 +228,13 @@ def taken_over_by(document: Document, path: str) -> str:
     return document.fixed[found[0]] if found else document.otherwise
 
 
+def quota_words(package: Package, limit: int | None) -> str:
+    """Return what a package says of one quota."""
+    if limit is not None:
+        return figure(limit)
+    return "as the partition has it" if package.own_quotas else "-"
+
+
 def packages_section() -> str:
     """Return what each service package asks for and gives."""
     rows = (
@@ -234,9 +242,8 @@ def packages_section() -> str:
             f"`{row.name}`",
             f"{row.min_active_nodes} {'or more' if row.max_active_nodes is None else f'to {row.max_active_nodes}'}",
             "required" if row.redundant_sites else "-",
-            "required" if row.dr_required else "-",
-            "-" if row.signatures_per_minute is None else figure(row.signatures_per_minute),
-            "-" if row.key_generations_per_second is None else figure(row.key_generations_per_second),
+            "required" if row.dr_required else "allowed" if row.dr_allowed else "none",
+            *(quota_words(row, limit) for limit in astuple(row.quota)),
         )
         for row in PACKAGES.values()
     )
@@ -247,6 +254,7 @@ def packages_section() -> str:
         "disaster-recovery site",
         "signatures a minute and partition",
         "key generations a second and partition",
+        "keys stored in a partition",
     )
     return "\n### cluster.toml: packages\n\n" + table(head, rows)
 

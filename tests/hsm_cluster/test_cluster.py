@@ -6,6 +6,7 @@ import pytest
 
 from hsm_cluster.cluster import load_cluster
 from hsm_cluster.errors import ConfigurationError
+from hsm_cluster.packages import PACKAGES, Quota
 
 
 def write(folder: Path, text: str) -> Path:
@@ -45,6 +46,14 @@ def test_the_hash_is_of_the_meaning_and_not_of_the_text(tmp_path: Path, economy:
     changed = economy.replace("weight = 2", "weight = 3")
     assert load_cluster(write(tmp_path, changed)).configuration_hash != before
     assert len(bytes.fromhex(before)) == 32
+
+
+def test_a_partition_has_the_quota_of_the_package_or_where_it_is_agreed_its_own(tmp_path: Path, economy: str) -> None:
+    cluster = load_cluster(write(tmp_path, economy))
+    assert cluster.quota_of(cluster.partitions[0]) == PACKAGES["economy"].quota
+    own = economy.replace('"economy"', '"dedicated"').replace("id = 1\n", "id = 1\nsignatures_per_minute = 7\n")
+    cluster = load_cluster(write(tmp_path, own))
+    assert cluster.quota_of(cluster.partitions[0]) == Quota(7)
 
 
 def test_violations_are_one_line_with_the_file(tmp_path: Path, economy: str) -> None:

@@ -33,6 +33,7 @@ def test_a_good_file_breaks_no_rule(economy: str) -> None:
         ('"isp-a", address = "192.0.2.11', '"isp-z", address = "192.0.2.11', "'isp-z', which is no uplink of site"),
         ('"isp-b", address = "198', '"isp-a", address = "198', "two paths over uplink 'isp-a'"),
         ('[{ uplink = "isp-a", address = "192.0.2.12:2420" }]', "[]", "node 'dr-1' has no path"),
+        ("id = 1\n", "id = 1\nstored_keys = 5\n", "'card-issuing' has quotas of its own: package economy"),
         ("payments/client/issuer", "other/client/issuer", "must be spiffe://payments/client/NAME"),
         ("payments/client/issuer", "payments/client/a/b", "must be spiffe://payments/client/NAME"),
         ("payments/operator/olga", "payments/proxy/olga", "must be spiffe://payments/operator/NAME"),
@@ -45,13 +46,17 @@ def test_a_good_file_breaks_no_rule(economy: str) -> None:
         ('risk_zone = "CH-GE"\n', "", "site 'geneva' has no risk_zone"),
         ("latitude = 46.2044\n", "", "site 'geneva' has no latitude"),
         ("latitude = 46.2044\n", "latitude = 91\n", "latitude 91.0 is not in -90..90"),
-        ("46.2044\nlongitude = 6.1432", "47.4\nlongitude = 8.5", "active sites geneva, zurich are less than 20 km"),
+        ("46.2044\nlongitude = 6.1432", "47.4\nlongitude = 8.5", "active sites geneva, zurich are 4.0 km apart"),
         (
             "46.6\nlongitude = 8.0",
             "47.4\nlongitude = 8.5",
-            "disaster-recovery site 'alps' is 4.1 km from site 'zurich'",
+            "disaster-recovery site 'alps' is 4.0 km from site 'zurich'",
         ),
-        ('uplinks = ["isp-a", "isp-b"]\n[[nodes]]', 'uplinks = ["isp-a"]\n[[nodes]]', "fewer than 2 uplinks"),
+        (
+            'uplinks = ["isp-a", "isp-b"]\n[[nodes]]',
+            'uplinks = ["isp-a"]\n[[nodes]]',
+            "has 1 uplink: it needs 2",
+        ),
     ],
 )
 def test_each_violation_is_named(economy: str, old: str, new: str, expected: str) -> None:
@@ -78,6 +83,21 @@ def test_a_sandbox_needs_one_node_and_no_place() -> None:
     assert check(text) == ["0 active nodes: package sandbox needs at least 1"]
     text += '[[nodes]]\nname = "n"\nsite = "local"\npaths = [{ uplink = "lo", address = "127.0.0.1:1" }]\n'
     assert check(text) == []
+
+
+def test_a_sandbox_has_no_disaster_recovery_site(economy: str) -> None:
+    found = check(economy.replace('"economy"', '"sandbox"'))
+    assert found == ["disaster-recovery site 'alps': package sandbox has none; remove it"]
+
+
+def test_partitions_of_a_dedicated_cluster_may_have_quotas_of_their_own(economy: str) -> None:
+    agreed = "id = 1\nsignatures_per_minute = 90\nkey_generations_per_second = 2\nstored_keys = 50\n"
+    assert check(economy.replace('"economy"', '"dedicated"').replace("id = 1\n", agreed)) == []
+
+
+def test_a_distance_is_not_rounded_up_to_what_would_be_enough(economy: str) -> None:
+    near = economy.replace("46.2044\nlongitude = 6.1432", "47.1972\nlongitude = 8.5417")
+    assert any("are 19.9 km apart: two of them must be 20 km or more apart" in one for one in check(near)), check(near)
 
 
 def test_an_identity_belongs_to_one_partition(economy: str) -> None:

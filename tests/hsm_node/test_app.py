@@ -8,6 +8,7 @@ import sys
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,13 +31,23 @@ def test_it_says_where_it_serves_and_leaves_with_0_on_sigterm(node_folder: Path,
     assert process.returncode == 0
 
 
-def test_a_node_of_the_disaster_recovery_site_says_that_it_stands_by(node_folder: Path) -> None:
+def test_a_node_of_the_disaster_recovery_site_says_that_it_stands_by(node_folder: Path, authority: Any) -> None:
     file = node_folder / "cluster.toml"
-    text = file.read_text().replace('risk_zone = "local"', 'role = "disaster-recovery"')
+    text = file.read_text().replace('"sandbox"', '"dedicated"')
+    text = text.replace('risk_zone = "local"', 'role = "disaster-recovery"\nrisk_zone = "local"')
+    text = text.replace('uplinks = ["lo"]', 'uplinks = ["lo", "lo-2"]')
     text = text.replace('site = "local"', 'site = "alps"').replace('name = "local"', 'name = "alps"')
-    second = ('[[nodes]]\nname = "node-2"\nsite = "local"\npaths = [{ uplink = "lo", address = "127.0.0.1:2421" }]\n'
-              '[[sites]]\nname = "local"\n')  # fmt: skip
-    file.write_text(text.replace("[[partitions]]", second + "[[partitions]]"))
+    others = "".join(
+        f'[[nodes]]\nname = "node-{n}"\nsite = "s{n}"\npaths = [{{ uplink = "lo", address = "127.0.0.1:242{n}" }}]\n'
+        f'[[sites]]\nname = "s{n}"\nrisk_zone = "z{n}"\nlatitude = {n}\nlongitude = 8\nuplinks = ["lo", "lo-2"]\n'
+        for n in (2, 3)
+    )
+    file.write_text(text.replace("[[partitions]]", others + "[[partitions]]"))
+    authority.issue("spiffe://dev/node/node-1", "node")
+    node = node_folder / "node.toml"
+    node.write_text(
+        node.read_text().replace('"off"', '{ ca = "ca.pem", certificate = "node.pem", key = "node-key.pem" }')
+    )
     process = subprocess.Popen([*COMMAND, node_folder / "node.toml"], cwd=ROOT, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     line = process.stderr.readline()

@@ -27,13 +27,12 @@ class Place:
     latitude: float
     longitude: float
     nodes: tuple[str, ...]
-    role: str = "active"
 
 
 PLACES: Final = (
     Place("zurich", "limmat", 47.37, 8.54, ("node-1", "node-2")),
     Place("bern", "aare", 46.95, 7.44, ("node-3", "node-4")),
-    Place("lugano", "ticino", 46.01, 8.96, (), "disaster-recovery"),
+    Place("lugano", "ticino", 46.01, 8.96, ()),
 )
 
 
@@ -82,6 +81,6 @@ class SitesCluster(Cluster):
 def _site(place: Place) -> str:
     uplinks = ", ".join(f'"{uplink}"' for uplink in UPLINKS)
     return (
-        f'[[sites]]\nname = "{place.name}"\nrole = "{place.role}"\nrisk_zone = "{place.risk_zone}"\n'
+        f'[[sites]]\nname = "{place.name}"\nrisk_zone = "{place.risk_zone}"\n'
         f"latitude = {place.latitude}\nlongitude = {place.longitude}\nuplinks = [{uplinks}]\n"
     )
