@@ -7,11 +7,11 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from hsm_daemon.metrics import MetricsPage
-from hsm_wire.opcodes import Opcode
+from hsm_wire.opcodes import Opcode, operation_name
 from hsm_wire.statuses import StatusClass
 
 PREFIX: Final = "hsm_node"
-_OPERATION_NAMES = {int(opcode): opcode.name.lower() for opcode in Opcode}
+_KNOWN: Final = frozenset(map(int, Opcode))
 _CLASS_NAMES = {int(row): row.name.lower() for row in StatusClass}
 
 
@@ -34,7 +34,7 @@ class RequestCounts:
         """
         self.total += 1
         self.completed += done
-        place = (opcode if opcode in _OPERATION_NAMES else 0, status >> 8)
+        place = (opcode if opcode in _KNOWN else 0, status >> 8)
         self.answers[place] = self.answers.get(place, 0) + 1
 
 
@@ -78,7 +78,7 @@ class NodeMetrics(Collector):
         """Return the families as they are now."""
         answers = CounterMetricFamily("hsm_node_requests", "Requests answered.", labels=("operation", "status_class"))
         for (opcode, status_class), count in sorted(self._requests.answers.items()):
-            labels = (_OPERATION_NAMES.get(opcode, "unknown"), _CLASS_NAMES.get(status_class, "unknown"))
+            labels = (operation_name(opcode), _CLASS_NAMES.get(status_class, "unknown"))
             answers.add_metric(labels, count)
         yield answers
         for gauge in self.gauges:

@@ -101,3 +101,5 @@ OPERATIONS: dict[int, Operation] = {
 
 ANSWERED_BY_PROXY: frozenset[int] = frozenset({int(_C.STATUS), int(_C.EVENTS)})
 """Operations about the cluster as the proxy sees it: no node is asked."""
+LONG: frozenset[int] = frozenset(number for number, row in OPERATIONS.items() if row.work is Work.GENERATE)
+"""Operations that take seconds by nature, in a pool of their own on a node: how long says nothing of its health."""

@@ -15,10 +15,10 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from hsm_daemon.metrics import MetricsPage
-from hsm_wire.operations import OPERATIONS
+from hsm_wire.opcodes import operation_name
 from hsm_wire.statuses import StatusClass
 from proxy.core.agreement import DISAGREEMENTS, FAULTS
-from proxy.core.counters import DURATION_BOUNDS_S, UNKNOWN_OPERATION, Counters
+from proxy.core.counters import DURATION_BOUNDS_S, Counters
 from proxy.core.dispatcher import Dispatcher
 from proxy.core.node_table import ADMINISTRATIVE_STATES, OPERATIONAL_STATES, Node
 
@@ -153,7 +153,7 @@ def _request_families(counters: Counters) -> Iterator[Metric]:
     answers = CounterMetricFamily("hsm_proxy_requests", "Answers to clients.", labels=["operation", "status_class"])
     # Each class of an operation that was ever asked for is there, so that its first failure is an increase.
     for opcode in sorted({opcode for opcode, _ in counters.answers}):
-        operation = "unknown" if opcode == UNKNOWN_OPERATION else OPERATIONS[opcode].opcode.name.lower()
+        operation = operation_name(opcode)
         for status_class, name in _CLASS_NAMES.items():
             answers.add_metric([operation, name], counters.answers.get((opcode, status_class), 0))
         others = sum(n for (of, row), n in counters.answers.items() if of == opcode and row not in _CLASS_NAMES)

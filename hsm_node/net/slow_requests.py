@@ -14,7 +14,7 @@ from hsm_daemon.log_settings import DEFAULTS, LogSettings
 from hsm_node.service.request import NOTHING_SPENT, Request
 from hsm_wire.frames import Frame
 from hsm_wire.opcodes import operation_name
-from hsm_wire.operations import OPERATIONS, Work
+from hsm_wire.operations import LONG
 from hsm_wire.statuses import status_name
 
 SLOW_LINES_PER_S: Final = 10
@@ -70,7 +70,5 @@ class SlowRequests:
         if seconds < self._slow_s:
             self._all.event("debug", "a request", **fields)
         else:
-            row = OPERATIONS.get(request.opcode)
-            # Making a key takes seconds by nature.
-            level = "info" if row is not None and row.work is Work.GENERATE else "warning"
+            level = "info" if request.opcode in LONG else "warning"
             self._slow.event(level, "a request was slow", **fields)

@@ -11,7 +11,7 @@ from typing import Final
 
 from hsm_wire import kinds
 from hsm_wire.frames import Frame, encode_frame, readdress_response
-from hsm_wire.operations import ANSWERED_BY_PROXY, OPERATIONS, Work
+from hsm_wire.operations import ANSWERED_BY_PROXY, LONG, OPERATIONS, Work
 from hsm_wire.statuses import Status
 from proxy.core.answers import ELSEWHERE, refusal, timeout_s
 from proxy.core.balancer import Balancer
@@ -24,7 +24,7 @@ from proxy.core.notices import Notices
 from proxy.core.own_answers import OwnAnswers, Report
 from proxy.core.parties import Client, Link, Owed, Probe, Request
 from proxy.core.settings import Settings
-from proxy.core.switch import LONG, Switch
+from proxy.core.switch import Switch
 
 _ADMINISTRATION: Final = frozenset(number for number, row in OPERATIONS.items() if row.work is Work.ADMINISTER)
 AFTERMATH_S: Final = 1.0

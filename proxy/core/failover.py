@@ -8,6 +8,7 @@ from typing import Final
 
 from hsm_wire.frames import Frame, readdress_response
 from hsm_wire.opcodes import operation_name
+from hsm_wire.operations import LONG
 from hsm_wire.statuses import Status
 from proxy.core.answers import ELSEWHERE, GOING_AWAY, NOT_EXECUTED
 from proxy.core.balancer import Balancer
@@ -16,7 +17,7 @@ from proxy.core.node_table import Node, NodeTable
 from proxy.core.notices import Notices
 from proxy.core.parties import Link, Owed, Request
 from proxy.core.poison import Poison
-from proxy.core.switch import LONG, Switch
+from proxy.core.switch import Switch
 from proxy.core.waiting_room import WaitingRoom
 
 MAX_MOVES: Final = 4

@@ -2,11 +2,12 @@
 
 from typing import Final
 
+from hsm_wire.operations import LONG
 from proxy.core.node_table import Node
 from proxy.core.parties import Owed, Probe
 from proxy.core.settings import Settings
 from proxy.core.silence import links_of
-from proxy.core.switch import CHANGES, LONG
+from proxy.core.switch import CHANGES
 
 _WAIT_FOR_OTHERS: Final = LONG | CHANGES
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from hsm_wire.frames import Frame
 from hsm_wire.opcodes import operation_name
-from hsm_wire.operations import OPERATIONS, Work
+from hsm_wire.operations import LONG
 from hsm_wire.statuses import StatusClass, maybe_status, status_name
 from proxy.core.node_table import Node
 from proxy.core.notices import Notice
@@ -130,15 +130,9 @@ class RequestNotes:
             fields["left_out"] = self._left_out[slow]
             self._left_out[slow] = 0
         if slow:
-            self._notes.append(Notice("a request was slow", fields, "info" if _runs_long(frame.opcode) else "warning"))
+            self._notes.append(Notice("a request was slow", fields, "info" if frame.opcode in LONG else "warning"))
         else:
             self._notes.append(Notice("a request", fields, "debug"))
-
-
-def _runs_long(opcode: int) -> bool:
-    """Say whether that takes seconds by nature."""
-    row = OPERATIONS.get(opcode)
-    return row is not None and row.work is Work.GENERATE
 
 
 def _failure(status: int, entry: _Failed, now: float) -> Notice:

@@ -1,5 +1,8 @@
 """Where a request meets a link: sent, left owed there, answered. Every path of every request goes through here, so
-the counts of the windows and the promise of exactly one answer are kept in one place."""
+the counts of the windows and the promise of exactly one answer are kept in one place.
+
+Operations that run `LONG` have no attempt time, and take no room in a node's window.
+"""
 
 from collections import Counter
 from typing import Final
@@ -7,7 +10,7 @@ from typing import Final
 from hsm_wire import kinds
 from hsm_wire.frames import encode_frame, readdress_request
 from hsm_wire.limits import LENGTH_FIELD_BYTES
-from hsm_wire.operations import OPERATIONS, Work
+from hsm_wire.operations import LONG, OPERATIONS, Work
 from hsm_wire.statuses import Status
 from proxy.core.answers import NOT_EXECUTED, refusal
 from proxy.core.counters import Counters
@@ -22,9 +25,6 @@ _FLAGS_LOW: Final = 7
 """Where a frame has the low byte of its flags."""
 CHANGES: Final = frozenset(number for number, row in OPERATIONS.items() if row.work in (Work.CHANGE, Work.ADMINISTER))
 """Operations that wait for the store: how long says nothing of the device."""
-LONG: Final = frozenset(number for number, row in OPERATIONS.items() if row.work is Work.GENERATE)
-"""Operations that run long by nature, in a pool of their own: they have no attempt time, take no room in a node's
-window, and say nothing of its health."""
 
 
 class Switch:

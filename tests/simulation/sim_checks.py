@@ -14,6 +14,7 @@ from hsm_wire import kinds
 from hsm_wire.frames import Frame
 from hsm_wire.limits import DEFAULT_TIMEOUT_MS
 from hsm_wire.opcodes import Opcode
+from hsm_wire.operations import LONG
 from hsm_wire.statuses import Status
 from proxy.core.dispatcher import AFTERMATH_S
 from proxy.core.failover import MAX_MOVES
@@ -22,7 +23,6 @@ from proxy.core.parties import Client, Link, Probe, Request
 from proxy.core.poison import Poison
 from proxy.core.progress import oldest_ordinary
 from proxy.core.silence import links_of
-from proxy.core.switch import LONG
 
 if TYPE_CHECKING:
     from sim_client import SimClient

@@ -13,9 +13,9 @@ from hsm_wire.forms import NIL_PARAMETERS
 from hsm_wire.frames import Frame, encode_frame
 from hsm_wire.messages import Hello, Sign, encode_body
 from hsm_wire.opcodes import Opcode
+from hsm_wire.operations import LONG
 from hsm_wire.states import End
 from hsm_wire.statuses import Status
-from proxy.core.switch import LONG
 
 if TYPE_CHECKING:
     from sim_engine import Engine

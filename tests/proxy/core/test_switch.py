@@ -5,7 +5,7 @@ import pytest
 from hsm_wire import kinds
 from hsm_wire.statuses import Status
 from proxy.core.parties import Link, Owed, Request
-from proxy.core.switch import LONG, NEVER
+from proxy.core.switch import NEVER
 
 SIGN, GENERATE, UPDATE, INFO, DRAIN = 0x0201, 0x0101, 0x0105, 0x0001, 0x0402
 
@@ -29,10 +29,6 @@ def test_a_node_has_as_long_as_the_class_of_work_takes(one, opcode, seconds):
     one.ask(client, 1, opcode=opcode)
     (request,) = in_flight(one)
     assert switch_of(one).attempt_s(request) == seconds
-
-
-def test_only_key_generation_runs_long_by_nature():
-    assert frozenset({GENERATE}) == LONG
 
 
 def test_the_last_attempt_has_the_whole_deadline(one):
