@@ -85,7 +85,6 @@ def _width() -> int:
 def _code(view: View) -> int:
     if view.serves:
         return OK
-    up = [node for node in view.nodes if node.state == "up"]
-    if up and all(node.administrative != "ready" for node in up):
+    if view.drained:
         raise CommandError("no node serves: all that are up are drained; hsmctl node enable NAME", UNREACHABLE)
     raise CommandError("no node serves; see the reasons above and the nodes' logs", UNREACHABLE)

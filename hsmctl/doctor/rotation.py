@@ -6,14 +6,13 @@ import msgspec
 
 from hsm_wire.messages import NodeReport, StatusResult
 from hsmctl.doctor.finding import Finding
+from hsmctl.overview.merging import READY, STANDBY, UP, gets_requests
 from hsmctl.proxies import Answer
 
 NODES: Final = "nodes"
 PATHS: Final = "paths"
 STORE: Final = "store"
 LOAD: Final = "load"
-IN_ROTATION: Final = "up"
-READY: Final = "ready"
 
 ADVICE: Final = {
     "down": "see whether it runs and can be reached (`systemctl status hsm-node@{name}` on its host, the firewall)",
@@ -24,7 +23,6 @@ ADVICE: Final = {
     "stale": "it has lost its store; check the store and the node's way to it",
     "sealed": "give it its shares on its host (`hsmctl unseal`)",
     "locked": "give it its shares or PIN on its host (`hsmctl unseal`)",
-    "standby": "it waits for a promotion; nothing to do unless it should serve",
     "fenced": "it belongs to an older epoch of the cluster; bring it up to date before it serves",
 }
 """What to do about a node by its operational state."""
@@ -34,27 +32,23 @@ OTHERWISE: Final = "look into its log (`journalctl -u hsm-node@{name}`)"
 
 
 def node_findings(witness: str, report: StatusResult) -> list[Finding]:
-    """Return every node that does not serve, and how few are left."""
+    """Return every node that does not serve as it should, and how few are left. What waits for a disaster is well."""
     subject = f"cluster {report.cluster} (seen by {witness})"
-    found = [_node(witness, node) for node in report.nodes if not serves(node)]
-    serving = [node for node in report.nodes if serves(node)]
+    nodes = [node for node in report.nodes if node.state != STANDBY]
+    found = [_node(witness, node) for node in nodes if node.state != UP or node.administrative_state != READY]
+    serving = [node for node in nodes if gets_requests(node)]
     if not serving:
         advice = "bring one node back first; the advice beside each says how"
         found.insert(0, Finding(NODES, "error", subject, "no node serves: requests fail", advice))
-    elif len(serving) == 1 and len(report.nodes) > 1:
+    elif len(serving) == 1 and len(nodes) > 1:
         advice = "bring the others back; until then the loss of this one stops the service"
         found.insert(0, Finding(NODES, "error", subject, f"{serving[0].name} is the only node that serves", advice))
-    sites = {node.site for node in report.nodes}
+    sites = {node.site for node in nodes}
     left = {node.site for node in serving}
     if len(sites) > 1 and len(left) == 1:
         advice = "bring a node of another site back; until then the loss of this site stops the service"
         found.append(Finding(NODES, "error", subject, f"only site {left.pop()} serves", advice))
     return found
-
-
-def serves(node: NodeReport) -> bool:
-    """Whether the proxy gives that node requests."""
-    return node.state == IN_ROTATION and node.administrative_state == READY
 
 
 def _node(witness: str, node: NodeReport) -> Finding:

@@ -46,9 +46,7 @@ def header(view: View, width: int) -> list[Text]:
 def _problems(view: View) -> list[Text]:
     problems = list(view.problems)
     if not problems and view.health == "down":
-        drained = view.nodes and all(node.administrative != "ready" for node in view.nodes if node.state == "up")
-        up = any(node.state == "up" for node in view.nodes)
-        problems = ["all nodes that are up are drained" if up and drained else "no node serves"]
+        problems = ["all nodes that are up are drained" if view.drained else "no node serves"]
     sign, style = signs.BAD if view.health == "down" else signs.UNSURE
     lines = [Text.assemble((f"  {sign} ", style), printable(problem)) for problem in problems[:MAX_PROBLEMS]]
     if len(problems) > MAX_PROBLEMS:

@@ -14,7 +14,8 @@ from hsmctl.overview.observer import Look
 
 READY: Final = "ready"
 UP: Final = "up"
-OUTDATED: Final = "stale"
+STALE: Final = "stale"
+STANDBY: Final = "standby"
 Health = Literal["serving", "degraded", "down"]
 HEALTHS: Final[tuple[Health, ...]] = ("serving", "degraded", "down")
 
@@ -83,6 +84,12 @@ class View(msgspec.Struct, frozen=True):
         """How many nodes get requests from some proxy."""
         return sum(node.in_rotation > 0 for node in self.nodes)
 
+    @property
+    def drained(self) -> bool:
+        """Whether operators have taken out every node that is up."""
+        up = [node for node in self.nodes if node.state == UP]
+        return bool(up) and all(node.administrative != READY for node in up)
+
 
 def merged(looks: Iterable[Look]) -> View:
     """Return the view; that of a cluster without a name where no proxy answered."""
@@ -122,7 +129,7 @@ def health_of(report: StatusResult) -> Health:
 
 def gets_requests(node: NodeReport) -> bool:
     """Whether a proxy gives that node requests. An outdated node serves where no other one does."""
-    up = node.state == UP or (node.outdated and node.state == OUTDATED)
+    up = node.state == UP or (node.outdated and node.state == STALE)
     return node.in_rotation or (up and node.administrative_state == READY)
 
 

@@ -42,6 +42,15 @@ def test_what_stands_alone_is_said_first() -> None:
     assert alone[-1] == "only site zurich serves"
 
 
+def test_a_node_that_waits_for_a_disaster_is_no_finding_and_does_not_count_as_one_that_is_lost() -> None:
+    assert wrongs("nodes", node("a"), node("c"), node("b", state="standby", site="geneva", in_rotation=False)) == []
+
+
+def test_nodes_that_are_stale_and_serve_are_named_but_the_cluster_is_not_called_lost() -> None:
+    stale = [node(name, state="stale", reason="no contact to its store") for name in "ab"]
+    assert wrongs("nodes", *stale) == ["it is stale: no contact to its store"] * 2
+
+
 def test_a_single_path_left_is_said_and_a_node_without_any_is_said_once() -> None:
     assert wrongs("paths", node(paths=[path(), path("isp-b", "down")])) == [
         "path isp-b is down, isp-a is the only one left"
