@@ -18,6 +18,9 @@ from hsm_wire.operations import OPERATIONS
 PATIENCE_S: Final = 3.0
 """For one proxy, connecting included, where the user did not say: who looks at a broken cluster wants to see now."""
 
+MIN_LEFT_S: Final = 0.1
+"""For an answer, where connecting took all the time there was."""
+
 _T = TypeVar("_T", bound=msgspec.Struct)
 
 
@@ -63,7 +66,7 @@ class Asker:
         except HsmError as error:
             return Answer(address, None, error)
         try:
-            return await question(connection, opcode, body, form, max(deadline - time.monotonic(), 0.1))
+            return await question(connection, opcode, body, form, max(deadline - time.monotonic(), MIN_LEFT_S))
         except ConnectionLost as error:
             return Answer(address, None, ClusterUnreachable(f"the connection to proxy {address} broke: {error}"))
         except HsmError as error:

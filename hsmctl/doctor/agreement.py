@@ -65,13 +65,13 @@ def cluster_findings(answers: list[Answer[StatusResult]]) -> list[Finding]:
             names[answer.result.cluster].append(f"proxy {answer.address}")
     if len(names) < 2:
         return []
-    words = "; ".join(f"{', '.join(proxies)}: {name}" for name, proxies in sorted(names.items()))
+    words = ", ".join(f"{', '.join(proxies)}: {name}" for name, proxies in sorted(names.items()))
     return [
         Finding(
             CONFIGURATION,
             "error",
             "client.toml",
-            f"its proxies are of different clusters ({words.replace(';', ',')})",
+            f"its proxies are of different clusters ({words})",
             "name the proxies of one cluster only",
         )
     ]

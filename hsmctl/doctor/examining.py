@@ -12,7 +12,7 @@ from hsm_wire.messages import StatusResult
 from hsm_wire.opcodes import Opcode
 from hsmctl.doctor import agreement, certificates, clocks, reachability, rotation
 from hsmctl.doctor.finding import Examination, Finding, from_line
-from hsmctl.doctor.host import Host
+from hsmctl.doctor.host import FILES, PORTS, Host
 from hsmctl.doctor.software import own_version, versions_seen
 from hsmctl.proxies import Answer, Asker
 
@@ -21,7 +21,6 @@ BELOW_CONFIGURATION: Final = (
     certificates.CHECK, reachability.CHECK, clocks.CHECK, agreement.VERSIONS, rotation.NODES, rotation.PATHS,
     rotation.STORE, rotation.LOAD,
 )  # fmt: skip
-_HOST_CHECKS: Final = ("files", "ports")
 
 
 def examine(
@@ -42,7 +41,7 @@ def examine(
     if host is not None:
         configuration += host.configuration_findings()
         rest = [_with(each, host) for each in rest]
-        rest += [Examination(name, host.findings(name)) for name in _HOST_CHECKS]
+        rest += [Examination(name, host.findings(name)) for name in (FILES, PORTS)]
     return [Examination(agreement.CONFIGURATION, configuration), *rest]
 
 

@@ -8,6 +8,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from hsmctl.doctor.finding import Examination, Finding
+from hsmctl.overview.figures import count
 from hsmctl.printable import printable
 
 STYLES: Final = {"error": "bold red", "warning": "yellow"}
@@ -79,9 +80,5 @@ def _end(examinations: list[Examination]) -> Text:
     if not found:
         left_out = sum(bool(each.left_out) for each in examinations)
         return Text("Nothing found." if not left_out else "Nothing found where it could look.", "green")
-    parts = [_count(errors, "error"), _count(len(found) - errors, "warning")]
-    return Text(f"Found {' and '.join(part for part in parts if part)}; mend them from top to bottom.", "bold")
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'s' if number > 1 else ''}" if number else ""
+    parts = [count(number, what) for number, what in ((errors, "error"), (len(found) - errors, "warning")) if number]
+    return Text(f"Found {' and '.join(parts)}; mend them from top to bottom.", "bold")

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from hsm_client.config import ProxyAddress
 from hsm_client.errors import ConfigurationError, HsmError
+from hsmctl.doctor.certificates import CHECK as CERTIFICATES
 from hsmctl.doctor.finding import Finding, from_line
 
 CHECK: Final = "proxies"
@@ -36,7 +37,7 @@ async def unreachable(address: ProxyAddress, fault: HsmError) -> Finding:
     failures = [await _connect(target) for target in targets]
     if None not in failures:
         return _error(subject, *_words(address, failures[0]))
-    kind = "certificates" if isinstance(fault, ConfigurationError) else CHECK
+    kind = CERTIFICATES if isinstance(fault, ConfigurationError) else CHECK
     line = str(fault).removeprefix(f"{subject} ").removeprefix(f"{address} ")
     return from_line(kind, subject, line, OTHERWISE)
 

@@ -15,12 +15,10 @@ from hsm_wire.forms import Empty
 from hsm_wire.messages import EventReport, Events, EventsResult, StatusResult
 from hsm_wire.opcodes import Opcode
 from hsm_wire.statuses import Status
-from hsmctl.proxies import Asker, question
+from hsmctl.proxies import MIN_LEFT_S, Asker, question
 
 MAX_KEPT_EVENTS: Final = 500
 """Events of one proxy that are kept here: more than a person reads back."""
-MIN_LEFT_S: Final = 0.1
-"""For an answer, where connecting took all the time there was."""
 
 
 class Look(msgspec.Struct, frozen=True):

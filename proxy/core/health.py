@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from typing import Final
 
 from proxy.core.changes import duration_words, short_reason
-from proxy.core.node_table import READY, STALE, Node, NodeTable
+from proxy.core.expiry import EXPIRED
+from proxy.core.node_table import READY, STALE, STANDBY, Node, NodeTable
 from proxy.core.sentences import RELOAD_FAILED
 
 SERVING: Final = "serving"
 DEGRADED: Final = "degraded"
 DOWN: Final = "down"
-STANDBY: Final = "standby"
 
 
 def health(table: NodeTable, problems: list[str]) -> str:
@@ -57,7 +57,7 @@ def problems_of_proxy(*, overload: str, urgent_s: float | None, reload_failed: b
     if overload:
         yield f"overload: requests are refused ({overload})"
     if urgent_s is not None and urgent_s <= 0:
-        yield "this proxy's certificate has expired"
+        yield EXPIRED
     elif urgent_s is not None:
         yield f"this proxy's certificate expires in {duration_words(urgent_s)}"
     if reload_failed:

@@ -26,7 +26,8 @@ STALE: Final = "stale"
 READY: Final = "ready"
 NOT_TRIED: Final = "not tried yet"
 MAINTAIN: Final = "maintain"
-OPERATIONAL_STATES: Final = (UP, DOWN, EJECTED, BLOCKED, PROBING, STALE, "sealed", "locked", "standby", "fenced")
+STANDBY: Final = "standby"
+OPERATIONAL_STATES: Final = (UP, DOWN, EJECTED, BLOCKED, PROBING, STALE, "sealed", "locked", STANDBY, "fenced")
 ADMINISTRATIVE_STATES: Final = (READY, "drain", MAINTAIN)
 
 
