@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, cast
 from hsm_daemon import listening, logs
 from hsm_daemon.accepting import Acceptor
 from hsm_daemon.errors import StartError
-from hsm_daemon.http_head import BadRequest, parse_head
+from hsm_daemon.http_head import BadRequest, is_local_name, parse_head
 from hsm_daemon.log_limit import LimitedLog
 from hsm_daemon.pace import Pace
 
@@ -32,8 +32,8 @@ _limited = LimitedLog(_log, 1)
 
 REASONS = {
     200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed", 408: "Request Timeout",
-    431: "Request Header Fields Too Large", 500: "Internal Server Error", 503: "Service Unavailable",
-    505: "HTTP Version Not Supported",
+    421: "Misdirected Request", 431: "Request Header Fields Too Large", 500: "Internal Server Error",
+    503: "Service Unavailable", 505: "HTTP Version Not Supported",
 }  # fmt: skip
 
 
@@ -182,9 +182,12 @@ class _Connection(asyncio.Protocol):
 
     def _request(self, head: bytes) -> None:
         try:
-            method, path = parse_head(head)
+            method, path, host = parse_head(head)
         except BadRequest as error:
             self._answer(_text(error.status, str(error)))
+            return
+        if not self._encrypted and not is_local_name(host):  # with TLS no site can be taken for us, nor we for it
+            self._answer(_text(421, "ask by address, or as localhost: another name may be that of somebody's web site"))
             return
         if method not in ("GET", "HEAD"):
             self._answer(_text(405, "only GET and HEAD"), extra="Allow: GET, HEAD\r\n")
@@ -192,6 +195,10 @@ class _Connection(asyncio.Protocol):
         page = self._routes.get(path)
         answer = _text(404, "no such page") if page is None else _made(page, path)
         self._answer(answer, with_body=method == "GET")
+
+    @property
+    def _encrypted(self) -> bool:
+        return self._transport is not None and self._transport.get_extra_info("ssl_object") is not None
 
     def _answer(self, answer: AdminAnswer, *, with_body: bool = True, extra: str = "") -> None:
         if self._transport is None or self._answered:

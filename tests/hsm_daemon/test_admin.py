@@ -39,7 +39,7 @@ async def ask(port: int, request: bytes) -> bytes:
 
 
 async def test_a_page_is_served_and_head_has_no_body(port: int) -> None:
-    got = await ask(port, b"GET /livez?x=1 HTTP/1.1\r\nHost: a\r\n\r\n")
+    got = await ask(port, b"GET /livez?x=1 HTTP/1.1\r\nHost: localhost:9410\r\n\r\n")
     assert got.startswith(b"HTTP/1.1 200 OK\r\n")
     assert got.endswith(b"\r\n\r\nok\n")
     assert b"\r\nReferrer-Policy: no-referrer\r\n" in got
@@ -53,6 +53,7 @@ async def test_a_page_is_served_and_head_has_no_body(port: int) -> None:
     [
         (b"GET /none HTTP/1.1\r\n\r\n", 404),
         (b"GET /bad HTTP/1.1\r\n\r\n", 500),
+        (b"GET /livez HTTP/1.1\r\nHost: rebound.example:9410\r\n\r\n", 421),
         (b"POST /livez HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc", 405),
         (b"\x16\x03\x01\x00\xff\r\n\r\n", 400),
         (b"GET /livez HTTP/2.0\r\n\r\n", 505),
@@ -141,7 +142,7 @@ async def test_stop_drops_open_connections_and_tls_serves_pages(authority: Calla
     _, number = await server.start()
     context = client_context(client)
     reader, writer = await asyncio.open_connection("127.0.0.1", number, ssl=context, server_hostname="")
-    writer.write(b"GET / HTTP/1.1\r\n\r\n")
+    writer.write(b"GET / HTTP/1.1\r\nHost: proxy-1.example:9410\r\n\r\n")  # its certificate says who it is
     assert (await asyncio.wait_for(reader.read(), 5)).endswith(b"hello")
     writer.close()
     idle, idle_writer = await asyncio.open_connection("127.0.0.1", number, ssl=context, server_hostname="")

@@ -116,7 +116,7 @@ class Process:
 
     async def page(self, path: str) -> str:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.admin)
-        writer.write(f"GET {path} HTTP/1.1\r\nHost: node\r\n\r\n".encode())
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         answer = await asyncio.wait_for(reader.read(), 10)
         writer.close()
         return answer.decode()

@@ -186,7 +186,7 @@ class Stage:
     async def get(self, page):
         host, port = self.app.admin_address.rsplit(":", 1)
         reader, writer = await asyncio.open_connection(host, int(port))
-        writer.write(f"GET {page} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        writer.write(f"GET {page} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         answer = await asyncio.wait_for(reader.read(), WAIT_S)
         writer.close()
         await writer.wait_closed()
