@@ -33,7 +33,8 @@ def test_an_address_and_localhost_are_names_that_nobody_else_has(host: str) -> N
     "host",
     [
         "evil.example", "evil.example:9410", "localhost.evil.example", "127.0.0.1.evil.example",
-        "127.0.0.1@evil.example", "[::1", "::1", "[localhost]", "127.0.0.1:80:80", "127.1", "0x7f000001", "localhost,evil.example", "\xff",
+        "127.0.0.1@evil.example", "[::1", "::1", "[localhost]", "127.0.0.1:80:80", "127.1", "0x7f000001",
+        "localhost,evil.example", "\xff",
     ],
 )  # fmt: skip
 def test_any_other_name_may_be_that_of_a_web_site(host: str) -> None:
