@@ -13,9 +13,11 @@ from soak_faults import newest
 
 SAMPLE_S = 2.0
 SETTLED_S = 300.0
-"""Memory is compared with that after the first five minutes, each the median of a minute."""
-WINDOW_S = 60.0
-SAME_FILES = 8
+"""Memory at the end is compared with that after the first five minutes, each the median of `WINDOW_S`."""
+WINDOW_S = 300.0
+"""Many moves of clients between the proxies: what they leave behind is given back every half a minute, so memory goes
+up and down."""
+SAME_FILES = 4
 """Open files by which a sample may differ from another and be compared with it: each client's connection has memory of
 its own, and clients move between the proxies all the time."""
 MIN_SAMPLES = 5
@@ -51,7 +53,7 @@ class UsageWatch:
         """Print what was seen, and yield what is wrong. The load has ended and its connections are closed."""
         lasted = time.monotonic() - self._began
         settled = min(SETTLED_S, lasted / 3)
-        window = min(WINDOW_S, lasted / 6)
+        window = min(WINDOW_S, lasted / 12)
         files = self._open_files()
         for program in self._programs:
             name = program.name
@@ -79,14 +81,16 @@ class UsageWatch:
     def _comparable(self, name: str, settled: float, lasted: float, window: float) -> tuple[float, float]:
         """Return median bytes early and late, of samples with about as many open files as the process had at the end.
 
-        The early ones are those of the first window after `settled` that had so many; where that is none (a proxy that
-        had all clients at the end only), they are whatever it had then.
+        The early ones are of the first window after `settled`; where a proxy did not have so many then, the first that
+        had them, and where it had all clients at the end only, whatever it had then.
         """
         last = [usage for at, usage in self._samples[name] if at >= lasted - window]
         level = statistics.median(usage.open_files for usage in last) if last else 0
         alike = [(at, usage) for at, usage in self._samples[name] if abs(usage.open_files - level) <= SAME_FILES]
         late = [usage.resident_bytes for at, usage in alike if at >= lasted - window]
-        early = [usage.resident_bytes for at, usage in alike if settled <= at < lasted / 2][: len(late)]
+        early = [usage.resident_bytes for at, usage in alike if settled <= at < settled + window]
+        if len(early) < MIN_SAMPLES:
+            early = [usage.resident_bytes for at, usage in alike if settled <= at < lasted / 2][: len(late)]
         if len(early) < MIN_SAMPLES:
             early = [usage.resident_bytes for at, usage in self._samples[name] if settled <= at <= settled + window]
         return (statistics.median(early) if early else 0.0, statistics.median(late) if late else 0.0)
