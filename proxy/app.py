@@ -4,28 +4,26 @@ import asyncio
 import os
 import random
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from types import MappingProxyType
 from typing import Final
 
 from hsm_cluster.errors import ConfigurationError
 from hsm_daemon import clock, listening, logs
-from hsm_daemon.admin import AdminAnswer, AdminServer
+from hsm_daemon.admin import AdminServer
 from hsm_daemon.errors import StartError
-from hsm_daemon.log_limit import LimitedLog
-from hsm_daemon.metrics import CONTENT_TYPE
 from hsm_daemon.tls import Certificates, load_certificates
 from hsm_wire.frames import Frame
 from hsm_wire.operations import Role
-from proxy import status_page
+from proxy.admin_pages import admin_routes, why_unready
 from proxy.config import ProxyConfig
 from proxy.core.balancer import Balancer
 from proxy.core.counters import Counters
 from proxy.core.dispatcher import Dispatcher
 from proxy.core.node_table import Node, NodeTable
 from proxy.core.principals import Principals
-from proxy.core.sentences import RELOAD_FAILED, STOOD_STILL, sentence
+from proxy.core.sentences import RELOAD_FAILED
 from proxy.core.silence import links_of
 from proxy.core.supervisor import Supervisor
 from proxy.metrics import Figures, ProxyCollector, metrics_page
@@ -37,11 +35,10 @@ from proxy.net.write_gate import FlushTurn
 from proxy.observation import Observation
 from proxy.reconfiguration import Reconfiguration, load, merged, node_of, what_to_do
 from proxy.request_log import RequestLog
+from proxy.stall_log import StallLog
 from proxy.status import Shell, StatusReporter
 
 ROTATION_LOOK_S: Final = 0.02
-STALL_EVENTS_S: Final = 60.0
-"""Between two events that this proxy stood still: on a machine without CPU they would be all that is remembered."""
 NOTHING: Final[Mapping[str, socket.socket]] = MappingProxyType({})
 
 _log = logs.logger("proxy")
@@ -89,12 +86,9 @@ class ProxyApp:
         self.supervisor = Supervisor(self.dispatcher, self.settings, chance, self.keeper, EcdsaNotary(), own, now)
         self.keeper.supervisor = self.supervisor
         self._requests = RequestLog(self.dispatcher.request_notes, file.log)
+        stalls = StallLog(self.supervisor, self.journal, now)
         steps = [self.keeper.tick, self.dispatcher.tick, self.listener.tick, self._requests.tick]
-        self._ticker = Ticker(loop, *steps, self._observation.tick, self._note_stall)
-        self._beat_at = now
-        self._stalls_seen = 0
-        self._stall_told_at = float("-inf")
-        self._stall_log = LimitedLog(_log, 1)
+        self._ticker = Ticker(loop, *steps, self._observation.tick, stalls.tick)
         self._admin = self._make_admin()
         self.address = str(file.listen)
         self.admin_address = str(file.admin)
@@ -143,7 +137,8 @@ class ProxyApp:
     def _make_admin(self) -> AdminServer:
         address, certificates = self.config.file.admin, self._certificates
         tls = certificates.server if certificates and not address.is_loopback else None
-        return AdminServer(address.host, address.port, self._routes(), tls=tls, sock=self._inherited.get("admin"))
+        routes = admin_routes(self.config.file.name, self.dispatcher, self._metrics_page.text, self._status)
+        return AdminServer(address.host, address.port, routes, tls=tls, sock=self._inherited.get("admin"))
 
     async def start(self, *, rotation_s: float = 0.0, stopping: asyncio.Event | None = None) -> None:
         """Begin to look for nodes, wait so long for the first one (or until `stopping`), and take clients.
@@ -243,19 +238,6 @@ class ProxyApp:
             nodes_removed=len(gone), clients_sent_away=sent_away,
         )  # fmt: skip
 
-    def _note_stall(self, now: float) -> None:
-        """Log that the proxy itself stood still: latencies and lost checks of that time are not the nodes' fault."""
-        if self.supervisor.stalls != self._stalls_seen:
-            self._stalls_seen = self.supervisor.stalls
-            what = "give it more CPU, or look for what blocks it: swapping, a suspended machine"
-            for_s = round(now - self._beat_at, 3)
-            fields = {"for_s": for_s, "stalls": self._stalls_seen, "what": what}
-            self._stall_log.event("warning", STOOD_STILL, **fields)
-            if now - self._stall_told_at >= STALL_EVENTS_S:
-                self._stall_told_at = now
-                self.journal.remember("warning", sentence(STOOD_STILL, fields))
-        self._beat_at = now
-
     def _replace_nodes(self, now: float) -> list[Node]:
         gone = self.table.replace(merged(self.table.nodes, self.config.cluster.nodes), now)
         for node in gone:
@@ -266,20 +248,6 @@ class ProxyApp:
             self.table.judge(node, now, reason=node.reason)  # the order of its paths may be another one
         self.keeper.log_changes()
         return gone
-
-    @property
-    def ready(self) -> bool:
-        """A node is in rotation, and the proxy is not stopping."""
-        return bool(self.table.rotation) and not self.dispatcher.leaving
-
-    def _routes(self) -> Mapping[str, Callable[[], AdminAnswer]]:
-        return status_page.routes() | {
-            "/summary": self._summary,
-            "/metrics": self._metrics,
-            "/livez": lambda: _text(200, "alive"),
-            "/readyz": self._readyz,
-            "/status": self._status,
-        }
 
     def _figures(self) -> Figures:
         listener = self.listener
@@ -296,21 +264,6 @@ class ProxyApp:
             roles={site.name: site.role for site in self.config.cluster.sites},
         )
 
-    def _metrics(self) -> AdminAnswer:
-        return AdminAnswer(200, CONTENT_TYPE, self._metrics_page.text())
-
-    def _summary(self) -> AdminAnswer:
-        lines = [f"{self.config.file.name}: {len(self.table.rotation)} of {len(self.table.nodes)} nodes in rotation"]
-        lines += [f"{node.name}: {node.operational}, {node.administrative} {node.reason}" for node in self.table.nodes]
-        return _text(200, "\n".join([*lines, "Pages: /status /metrics /livez /readyz"]))
-
-    def _readyz(self) -> AdminAnswer:
-        if self.dispatcher.leaving:
-            return _text(503, "not ready: this proxy is shutting down")
-        if not self.table.rotation:
-            return _text(503, "not ready: no node is in rotation; see /status for the reasons")
-        return _text(200, "ready")
-
     def _shell(self) -> Shell:
         clients, waiting = len(self.listener.clients), self.dispatcher.waiting
         return Shell(clients, waiting, self._observation.problems, self.config.cluster.sites)
@@ -318,23 +271,18 @@ class ProxyApp:
     def _status_answer(self, frame: Frame, now: float) -> bytes:
         return self._reporter.answer(frame, now)
 
-    def _status(self) -> AdminAnswer:
+    def _status(self) -> bytes:
         counters = self.dispatcher.counters
-        page = self._reporter.page(
+        return self._reporter.page(
             clock.monotonic(),
-            ready=self.ready,
+            ready=not why_unready(self.dispatcher),
             configuration_hash=self.config.cluster.configuration_hash,
             requests=counters.requests,
             failovers=counters.failovers,
             address=self.address,
             pid=os.getpid(),
         )
-        return AdminAnswer(200, "application/json", page)
 
 
 def _validity(certificates: Certificates | None) -> tuple[float, float] | None:
     return None if certificates is None else (certificates.not_before, certificates.not_after)
-
-
-def _text(status: int, text: str) -> AdminAnswer:
-    return AdminAnswer(status, "text/plain; charset=utf-8", f"{text}\n".encode())

@@ -1,13 +1,11 @@
 """The whole proxy with fake nodes, on both event loops."""
 
 import json
-import logging
 import time
 
 import pytest
 
 from hsm_daemon.errors import StartError
-from hsm_daemon.log_limit import LimitedLog
 from hsm_wire import kinds
 from hsm_wire.messages import StatusResult, decode_body
 from hsm_wire.statuses import Status
@@ -137,19 +135,6 @@ async def test_stopping_says_goaway_and_finishes_what_is_in_flight(stage):
     assert await client.frame() is None
     await stopping
     stage.app = None
-
-
-async def test_a_stall_of_the_proxy_itself_is_in_the_log_with_its_time(stage, caplog):
-    await stage.start(nodes=1)
-    stage.app._ticker.stop()
-    stage.app._stall_log = LimitedLog(logging.getLogger("proxy"), 1)  # a stall of this machine just now hides nothing
-    caplog.clear()
-    stage.app.supervisor.stalls += 1
-    began = stage.app._beat_at
-    stage.app._note_stall(began + 0.7)
-    stage.app._note_stall(began + 0.725)
-    (fields,) = (record.fields for record in caplog.records if record.message == "this proxy stood still")
-    assert (fields["for_s"], fields["stalls"]) == (0.7, stage.app.supervisor.stalls)
 
 
 async def test_a_loop_that_is_blocked_is_noticed(stage, caplog):

@@ -1,0 +1,46 @@
+"""The proxy's admin pages: the status page, and beside it /summary, /metrics, /livez, /readyz and /status."""
+
+from collections.abc import Callable
+
+from hsm_daemon.admin import AdminAnswer
+from hsm_daemon.metrics import CONTENT_TYPE
+from proxy import status_page
+from proxy.core.dispatcher import Dispatcher
+
+_TEXT = "text/plain; charset=utf-8"
+_JSON = "application/json"
+
+
+def admin_routes(
+    name: str, dispatcher: Dispatcher, metrics: Callable[[], bytes], status: Callable[[], bytes]
+) -> dict[str, Callable[[], AdminAnswer]]:
+    """Return path -> page."""
+
+    def summary() -> AdminAnswer:
+        table = dispatcher.table
+        lines = [f"{name}: {len(table.rotation)} of {len(table.nodes)} nodes in rotation"]
+        lines += [f"{node.name}: {node.operational}, {node.administrative} {node.reason}" for node in table.nodes]
+        return _text(200, "\n".join([*lines, "Pages: /status /metrics /livez /readyz"]))
+
+    def readyz() -> AdminAnswer:
+        reason = why_unready(dispatcher)
+        return _text(503, f"not ready: {reason}") if reason else _text(200, "ready")
+
+    return status_page.routes() | {
+        "/summary": summary,
+        "/metrics": lambda: AdminAnswer(200, CONTENT_TYPE, metrics()),
+        "/livez": lambda: _text(200, "alive"),
+        "/readyz": readyz,
+        "/status": lambda: AdminAnswer(200, _JSON, status()),
+    }
+
+
+def why_unready(dispatcher: Dispatcher) -> str:
+    """Return why no client should be sent to this proxy; empty while it serves."""
+    if dispatcher.leaving:
+        return "this proxy is shutting down"
+    return "" if dispatcher.table.rotation else "no node is in rotation; see /status for the reasons"
+
+
+def _text(status: int, text: str) -> AdminAnswer:
+    return AdminAnswer(status, _TEXT, f"{text}\n".encode())
