@@ -36,6 +36,7 @@ class UsageWatch:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._main, name="usage")
         self._began = 0.0
+        self._lasted_s = 0.0
         self._samples: dict[str, list[tuple[float, Usage]]] = defaultdict(list)
         self._idle_files = self._open_files()
 
@@ -48,10 +49,11 @@ class UsageWatch:
         """Sample no more."""
         self._stop.set()
         self._thread.join()
+        self._lasted_s = time.monotonic() - self._began
 
     def judge(self) -> Iterator[str]:
         """Print what was seen, and yield what is wrong. The load has ended and its connections are closed."""
-        lasted = time.monotonic() - self._began
+        lasted = self._lasted_s
         settled = min(SETTLED_S, lasted / 3)
         window = min(WINDOW_S, lasted / 12)
         files = self._open_files()
@@ -85,7 +87,7 @@ class UsageWatch:
         had them, and where it had all clients at the end only, whatever it had then.
         """
         last = [usage for at, usage in self._samples[name] if at >= lasted - window]
-        level = statistics.median(usage.open_files for usage in last) if last else 0
+        level = statistics.median_low([usage.open_files for usage in last]) if last else 0
         alike = [(at, usage) for at, usage in self._samples[name] if abs(usage.open_files - level) <= SAME_FILES]
         late = [usage.resident_bytes for at, usage in alike if at >= lasted - window]
         early = [usage.resident_bytes for at, usage in alike if settled <= at < settled + window]
