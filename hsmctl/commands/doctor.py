@@ -25,8 +25,8 @@ def doctor(session: Session, places: tuple[Path, ...]) -> int:
     """Look for what is wrong and say what to do; exit 0 when nothing is, 1 with findings.
 
     It looks at client.toml, the certificates, each proxy's address (name, port, TLS), clocks, versions, cluster.toml
-    being alike everywhere, nodes out of rotation, paths, stores; with --config-dir also at the daemons' own files and
-    ports. It changes nothing.
+    being alike everywhere, nodes out of rotation, paths, stores, what else the proxies call wrong; with --config-dir
+    also at the daemons' own files and ports. It changes nothing.
 
     Example: hsmctl doctor --config-dir /etc/redoubt
     """

@@ -18,8 +18,7 @@ from hsmctl.proxies import Answer, Asker
 
 CLIENT_ROLES: Final = ("client", "operator")
 BELOW_CONFIGURATION: Final = (
-    certificates.CHECK, reachability.CHECK, clocks.CHECK, agreement.VERSIONS, rotation.NODES, rotation.PATHS,
-    rotation.STORE, rotation.LOAD,
+    certificates.CHECK, reachability.CHECK, clocks.CHECK, agreement.VERSIONS, *rotation.LOOKS,
 )  # fmt: skip
 
 

@@ -19,9 +19,10 @@ ABOUT: Final = {
     "clocks": "the proxies' beside this host's",
     "versions": "this hsmctl, proxies, nodes",
     "nodes": "all in rotation",
-    "paths": "all up",
+    "paths": "all up, of nodes that can be reached",
     "store": "the nodes' stores agree",
     "load": "nothing refused for want of room",
+    "problems": "the proxies call nothing else wrong",
     "files": "rights of the daemons' files",
     "ports": "the daemons' own",
 }

@@ -5,6 +5,7 @@ from typing import Final
 import msgspec
 
 from hsm_wire.messages import NodeReport, StatusResult
+from hsmctl.doctor import told
 from hsmctl.doctor.finding import Finding
 from hsmctl.overview.merging import READY, STANDBY, UP, gets_requests
 from hsmctl.proxies import Answer
@@ -114,11 +115,21 @@ def load_findings(witness: str, report: StatusResult) -> list[Finding]:
     ]
 
 
+LOOKS: Final = {
+    NODES: node_findings,
+    PATHS: path_findings,
+    STORE: store_findings,
+    LOAD: load_findings,
+    told.CHECK: told.told_findings,
+}
+"""What is looked for in a proxy's report, by check, in the order in which to mend it."""
+
+
 def all_findings(answers: list[Answer[StatusResult]]) -> dict[str, list[Finding]]:
     """Return what every proxy sees, by check. What several see alike is said once, with all their names."""
     reports = [answer.result for answer in answers if answer.result is not None]
     found: dict[str, list[Finding]] = {}
-    for check, look in ((NODES, node_findings), (PATHS, path_findings), (STORE, store_findings), (LOAD, load_findings)):
+    for check, look in LOOKS.items():
         witnesses: dict[Finding, list[str]] = {}
         for report in reports:
             for finding in look(WITNESS, report):

@@ -32,7 +32,7 @@ def test_every_check_has_its_place_and_faults_land_there(tmp_path: Path, fake_cl
     address = proxy.address
     seen = examine(configured(tmp_path, address, address, "127.0.0.1:1"), None, 2.0, [])
     assert [each.check for each in seen] == [
-        "configuration", "certificates", "proxies", "clocks", "versions", "nodes", "paths", "store", "load"
+        "configuration", "certificates", "proxies", "clocks", "versions", "nodes", "paths", "store", "load", "problems"
     ]  # fmt: skip
     found = by_check(seen)
     assert found["configuration"] == [f"it names proxy {address} twice"]
@@ -43,7 +43,7 @@ def test_every_check_has_its_place_and_faults_land_there(tmp_path: Path, fake_cl
 
 def test_without_any_proxy_the_rest_is_not_looked_at(tmp_path: Path) -> None:
     seen = examine(configured(tmp_path, "127.0.0.1:1"), None, 2.0, [])
-    assert [each.left_out for each in seen[3:]] == ["no proxy answers"] * 6
+    assert [each.left_out for each in seen[3:]] == ["no proxy answers"] * 7
 
 
 def test_a_proxy_that_refuses_is_a_finding(tmp_path: Path, fake_cluster: FakeCluster) -> None:

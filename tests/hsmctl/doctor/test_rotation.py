@@ -17,7 +17,7 @@ def wrongs(check: str, *nodes: NodeReport) -> list[str]:
 
 
 def test_a_cluster_that_is_well_has_no_findings() -> None:
-    assert found(report()) == {"nodes": [], "paths": [], "store": [], "load": []}
+    assert found(report()) == {"nodes": [], "paths": [], "store": [], "load": [], "problems": []}
 
 
 @pytest.mark.parametrize("state", [*ADVICE, "of a later version"])
@@ -63,6 +63,11 @@ def test_stores_that_differ_and_requests_that_are_refused_are_said() -> None:
     seen = found(report(node(store_fault="it lacks 3 changes"), overloaded_per_second=12.0))
     assert [each.wrong for each in seen["store"]] == ["it lacks 3 changes"]
     assert [each.wrong for each in seen["load"]] == ["12 requests a second are refused as OVERLOADED"]
+
+
+def test_what_a_proxy_calls_wrong_and_nobody_else_finds_is_said() -> None:
+    reports = (report(problems=["the moon is full"], proxy=name) for name in ("p", "q"))
+    assert [(each.subject, each.wrong) for each in found(*reports)["problems"]] == [("proxy p, q", "the moon is full")]
 
 
 def test_what_several_proxies_see_alike_is_said_once_with_all_their_names() -> None:
