@@ -64,4 +64,4 @@ def test_the_guide_does_what_it_says_and_no_request_fails(name: str, terminals: 
     with Load(folder / "client.toml", clients=4, rate=20.0, key_id=key_id, verify=False) as load:
         terminals.follow(page_of(name))
     assert load.failed == {}
-    assert len(load.latencies) > 20
+    assert load.latencies, "no request came while the guide was followed"
