@@ -10,6 +10,7 @@ handshake   a failed one, told to the peer and the log
 logs        lines on standard error             log_limit  lines that peers can cause at will
 log_format  logfmt or JSON                      log_settings  the table [log]
 clock       the only place that asks for time   stall      did the event loop stand still?
+release     which version of this software runs
 admin       the small HTTP server for metrics and state; http_head reads what it is asked
 metrics     the page /metrics, and what a process tells of itself
 hardening   keys stay in this memory            memory     what is free goes back to the system

@@ -8,7 +8,6 @@ import os
 import platform
 import resource
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
@@ -19,17 +18,10 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from hsm_daemon import clock, memory
+from hsm_daemon.release import release
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 _DESCRIPTORS: Final = Path("/proc/self/fd")
-
-
-def release() -> str:
-    """Return the version of this software; `unknown` where it runs without being installed."""
-    try:
-        return version("redoubt")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 class ProcessCollector(Collector):

@@ -14,5 +14,6 @@ A request: net reads it, service checks who asks, follows the store, and runs it
 (dear). What this package does not do: choose nodes, retry, or trust a client; it talks to proxies only.
 """
 
-VERSION = "0.1.0"
-SOFTWARE = f"redoubt-node/{VERSION}"
+from hsm_daemon.release import release
+
+SOFTWARE = f"redoubt-node/{release()}"

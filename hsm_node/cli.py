@@ -10,7 +10,6 @@ from hsm_cluster.errors import ConfigurationError
 from hsm_daemon import ending, exit_codes, hardening, lifecycle, logs
 from hsm_daemon.errors import StartError
 from hsm_daemon.tls import load_certificates
-from hsm_node import VERSION
 from hsm_node.app import run_node
 from hsm_node.config import load_node_config
 from hsm_node.next_master_key import check_master_keys
@@ -21,7 +20,7 @@ from hsm_node.next_master_key import check_master_keys
     "--config", "config_file", required=True, type=click.Path(path_type=Path), help="The node's file, node.toml."
 )
 @click.option("--check", is_flag=True, help="Validate, print what holds without secrets, and exit with 0 or 2.")
-@click.version_option(VERSION, prog_name="hsm-node")
+@click.version_option(package_name="redoubt", prog_name="hsm-node")
 def main(config_file: Path, *, check: bool) -> None:
     """Run one HSM node.
 

@@ -29,6 +29,7 @@ from hsm_node.service.master_keys import MasterKeys
 from hsm_node.service.node_state_rows import NodeStateRows
 from hsm_node.service.object_operations import ObjectOperations
 from hsm_node.service.record_rows import RecordRows, key_rows, object_rows
+from hsm_node.service.request import STORE
 from hsm_node.service.rewrapping import Rewrapping
 from hsm_node.service.row_writer import RowWriter
 from hsm_node.service.service import Service
@@ -71,7 +72,7 @@ class Keystore:
         self.failures = Failures()
         self.sessions = Pool("session", config.sessions, limits.waiting_sessions, self.window.served)
         self.generation = Pool("generation", GENERATION_THREADS, limits.waiting_generations, nice=GENERATION_NICE)
-        self.writer = Pool("store", 1, limits.waiting_changes)
+        self.writer = Pool(STORE, 1, limits.waiting_changes)
         backend = SoftwareBackend(keyring)
         ledger = None if recorder is None else recorder.ledger
         keys = key_rows(self.table, keyring, store.cluster_id, backend)

@@ -5,7 +5,6 @@ import os
 import random
 import socket
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from types import MappingProxyType
 from typing import Final
 
@@ -13,6 +12,7 @@ from hsm_cluster.errors import ConfigurationError
 from hsm_daemon import clock, listening, logs
 from hsm_daemon.admin import AdminServer
 from hsm_daemon.errors import StartError
+from hsm_daemon.release import release
 from hsm_daemon.tls import Certificates, load_certificates
 from hsm_wire.frames import Frame
 from hsm_wire.operations import Role
@@ -44,14 +44,6 @@ NOTHING: Final[Mapping[str, socket.socket]] = MappingProxyType({})
 _log = logs.logger("proxy")
 
 
-def software_name() -> str:
-    """Return name and version, for greetings and metrics."""
-    try:
-        return f"hsm-proxy {version('redoubt')}"
-    except PackageNotFoundError:
-        return "hsm-proxy (not installed)"
-
-
 class ProxyApp:
     """One proxy. It needs a running loop."""
 
@@ -66,7 +58,7 @@ class ProxyApp:
         self._reloaded_at = clock.now()
         self.settings = file.settings()
         self.table = NodeTable(map(node_of, cluster.nodes), self.settings, now)
-        software = software_name()
+        software = f"hsm-proxy {release()}"
         balancer = Balancer(self.table, chance)
         self.dispatcher = Dispatcher(self.table, balancer, self.settings, Counters(), now, self._status_answer)
         self._metrics_page = metrics_page(ProxyCollector(self.dispatcher, self._figures))

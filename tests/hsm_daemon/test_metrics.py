@@ -10,7 +10,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from hsm_daemon import clock
-from hsm_daemon.metrics import MetricsPage, release
+from hsm_daemon.metrics import MetricsPage
 
 
 class _One(Collector):
@@ -52,7 +52,3 @@ def test_open_descriptors_are_counted() -> None:
     finally:
         for descriptor in taken:
             os.close(descriptor)
-
-
-def test_the_release_is_that_of_the_package() -> None:
-    assert re.fullmatch(r"\d+\.\d+\.\d+.*", release())
