@@ -26,7 +26,7 @@ from hsm_wire.opcodes import Opcode
 from proxy.core.events import RecentEvents, time_words
 from proxy.core.health import health, problems
 from proxy.core.node_table import UP, Node, NodeTable
-from proxy.core.rates import Figures, Flow, Rates
+from proxy.core.rates import Flow, Rates, Traffic
 
 PAGE_EVENTS: Final = 50
 """Events on the page `/status`."""
@@ -76,7 +76,7 @@ class StatusReporter:
     def result(self, now: float) -> StatusResult:
         """Return the report."""
         shell, table = self._shell(), self._table
-        figures = self._rates.figures(now)
+        traffic = self._rates.traffic(now)
         wrong = [problem[:MAX_NAME_CHARACTERS] for problem in (*problems(table), *shell.problems)]
         return StatusResult(
             self._proxy,
@@ -85,15 +85,15 @@ class StatusReporter:
             self._software,
             int((now - self._started) * 1000),
             shell.clients,
-            [_node_report(node, figures, now, in_rotation=node in table.rotation) for node in table.nodes],
+            [_node_report(node, traffic, now, in_rotation=node in table.rotation) for node in table.nodes],
             now=time_words(self._wall()),
             health=health(table, wrong),
             problems=wrong,
-            requests_per_second=round(figures.all.per_second, 3),
-            p50_ms=figures.all.p50_ms,
-            p99_ms=figures.all.p99_ms,
-            failed_per_second=round(figures.failed_per_second, 3),
-            overloaded_per_second=round(figures.overloaded_per_second, 3),
+            requests_per_second=round(traffic.all.per_second, 3),
+            p50_ms=traffic.all.p50_ms,
+            p99_ms=traffic.all.p99_ms,
+            failed_per_second=round(traffic.failed_per_second, 3),
+            overloaded_per_second=round(traffic.overloaded_per_second, 3),
             in_flight=sum(node.in_flight for node in table.nodes),
             waiting=shell.waiting,
             sites=[_site_report(site, table.nodes) for site in shell.sites],
@@ -128,8 +128,8 @@ class StatusReporter:
         return msgspec.json.encode(named_fields(self.result(now)) | {"events": events} | more)
 
 
-def _node_report(node: Node, figures: Figures, now: float, *, in_rotation: bool) -> NodeReport:
-    flow = figures.nodes.get(node.name, Flow())
+def _node_report(node: Node, traffic: Traffic, now: float, *, in_rotation: bool) -> NodeReport:
+    flow = traffic.nodes.get(node.name, Flow())
     return NodeReport(
         node.name,
         node.site,
@@ -148,7 +148,7 @@ def _node_report(node: Node, figures: Figures, now: float, *, in_rotation: bool)
         "; ".join(node.store_faults.values())[:MAX_NAME_CHARACTERS],
         bool(node.outdated) and node.reported == UP,
         requests_per_second=round(flow.per_second, 3),
-        share=round(figures.shares.get(node.name, 0.0), 4),
+        share=round(traffic.shares.get(node.name, 0.0), 4),
         p50_ms=flow.p50_ms,
         p99_ms=flow.p99_ms,
         since_s=round(max(0.0, now - node.since), 3),

@@ -32,8 +32,8 @@ class Flow(NamedTuple):
     p99_ms: float | None = None
 
 
-class Figures(NamedTuple):
-    """All of it."""
+class Traffic(NamedTuple):
+    """What went through in the last ten seconds."""
 
     all: Flow
     failed_per_second: float
@@ -73,8 +73,8 @@ class Rates:
         while len(notes) > 1 and notes[1].at <= now - WINDOW_S:
             notes.popleft()
 
-    def figures(self, now: float) -> Figures:
-        """Return the figures of the window that ends now."""
+    def traffic(self, now: float) -> Traffic:
+        """Return that of the window that ends now."""
         newest = self._note(now)
         oldest = self._notes[0]
         elapsed = max(_SHORTEST_S, now - oldest.at)
@@ -84,7 +84,7 @@ class Rates:
             grown[name] = max(0, requests - requests_then)  # a node of that name that came back counts anew
             nodes[name] = _flow(grown[name] / elapsed, buckets, buckets_then)
         total = sum(grown.values())
-        return Figures(
+        return Traffic(
             _flow((newest.answers - oldest.answers) / elapsed, newest.buckets, oldest.buckets),
             (newest.failed - oldest.failed) / elapsed,
             (newest.overloaded - oldest.overloaded) / elapsed,

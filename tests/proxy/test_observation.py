@@ -44,4 +44,4 @@ def test_the_figures_follow_the_clock():
     dispatcher.counters.answered(0x0201, 0, 0.001)
     for second in range(1, 13):
         observation.tick(float(second))
-    assert observation.rates.figures(12.0).all.per_second == 0.0
+    assert observation.rates.traffic(12.0).all.per_second == 0.0

@@ -29,7 +29,7 @@ class Scene:
                 self.answer(self.nodes[number % 4 == 3], took_s)
             self.now += SAMPLE_S
             self.rates.tick(self.now)
-        return self.rates.figures(self.now)
+        return self.rates.traffic(self.now)
 
     def answer(self, node, took_s=0.0012, status=Status.OK):
         node.requests += 1
@@ -43,12 +43,12 @@ def scene():
 
 
 def test_rates_and_shares_are_those_of_the_last_ten_seconds(scene):
-    figures = scene.pass_time(30, per_second=80)
-    assert figures.all.per_second == pytest.approx(80, rel=0.01)
-    assert figures.nodes["n1"].per_second == pytest.approx(60, rel=0.01)
-    assert figures.shares == pytest.approx({"n1": 0.75, "n2": 0.25})
-    assert 1.0 < figures.all.p50_ms < 1.6
-    assert 1.0 < figures.nodes["n2"].p99_ms <= 1.6
+    traffic = scene.pass_time(30, per_second=80)
+    assert traffic.all.per_second == pytest.approx(80, rel=0.01)
+    assert traffic.nodes["n1"].per_second == pytest.approx(60, rel=0.01)
+    assert traffic.shares == pytest.approx({"n1": 0.75, "n2": 0.25})
+    assert 1.0 < traffic.all.p50_ms < 1.6
+    assert 1.0 < traffic.nodes["n2"].p99_ms <= 1.6
     assert scene.pass_time(WINDOW_S + SAMPLE_S).all == Flow(0.0, None, None)
 
 
@@ -58,38 +58,38 @@ def test_what_is_older_than_the_window_is_forgotten(scene):
 
 
 def test_without_answers_there_are_no_times_and_no_shares(scene):
-    figures = scene.pass_time(5)
-    assert figures.all == Flow(0.0, None, None) == figures.nodes["n1"]
-    assert figures.shares == {"n1": 0.0, "n2": 0.0}
+    traffic = scene.pass_time(5)
+    assert traffic.all == Flow(0.0, None, None) == traffic.nodes["n1"]
+    assert traffic.shares == {"n1": 0.0, "n2": 0.0}
 
 
 def test_a_proxy_that_has_just_started_does_not_boast(scene):
     scene.answer(scene.nodes[0])
     scene.now += 0.001
-    assert scene.rates.figures(scene.now).all.per_second == 1.0
+    assert scene.rates.traffic(scene.now).all.per_second == 1.0
 
 
 def test_failures_and_overload_are_counted_apart_and_what_the_caller_wished_is_neither(scene):
     for status in (Status.UNAVAILABLE, Status.DEVICE_ERROR, Status.CANCELLED, Status.OVERLOADED, Status.KEY_NOT_FOUND):
         scene.counters.answered(SIGN, int(status), 0.001)
     scene.now += 2
-    figures = scene.rates.figures(scene.now)
-    assert (figures.failed_per_second, figures.overloaded_per_second, figures.all.per_second) == (1.0, 0.5, 2.5)
+    traffic = scene.rates.traffic(scene.now)
+    assert (traffic.failed_per_second, traffic.overloaded_per_second, traffic.all.per_second) == (1.0, 0.5, 2.5)
 
 
 def test_who_watches_the_cluster_is_no_load_of_it(scene):
     for opcode in (Opcode.STATUS, Opcode.EVENTS):
         scene.counters.answered(int(opcode), 0, None)
     scene.now += 2
-    assert scene.rates.figures(scene.now).all == Flow(0.0, None, None)
+    assert scene.rates.traffic(scene.now).all == Flow(0.0, None, None)
 
 
 def test_a_node_that_comes_back_under_its_name_counts_anew(scene):
     scene.pass_time(5, per_second=8)
     new = [scene.nodes[1], Node("n1", "s", 1, [("a", "h:2")]), Node("n3", "s", 1, [("a", "h:3")])]
     scene.table.replace(new, scene.now)
-    figures = scene.rates.figures(scene.now)
-    assert (figures.nodes["n1"], figures.shares["n2"]) == (Flow(0.0, None, None), 1.0)
+    traffic = scene.rates.traffic(scene.now)
+    assert (traffic.nodes["n1"], traffic.shares["n2"]) == (Flow(0.0, None, None), 1.0)
 
 
 def test_a_quantile_lies_in_the_bucket_of_the_answer_that_it_is():
