@@ -11,10 +11,8 @@ export function read(document) {
   const nodes = many(document.nodes, MOST.nodes, node);
   const view = {
     proxy: text(document.proxy), site: text(document.site), cluster: text(document.cluster),
-    software: text(document.software), address: text(document.address),
-    uptimeS: (number(document.uptime_ms) ?? 0) / 1000,
-    clients: number(document.clients) ?? 0, now: moment(document.now),
-    health: text(document.health) || (nodes.some((each) => each.serves) ? "serving" : "down"),
+    software: text(document.software), uptimeS: (number(document.uptime_ms) ?? 0) / 1000,
+    clients: number(document.clients) ?? 0,
     rate: number(document.requests_per_second), p50: number(document.p50_ms), p99: number(document.p99_ms),
     failing: number(document.failed_per_second) ?? 0, refusing: number(document.overloaded_per_second) ?? 0,
     inFlight: number(document.in_flight) ?? nodes.reduce((sum, each) => sum + each.inFlight, 0),
@@ -29,16 +27,12 @@ export function read(document) {
 function node(raw) {
   const made = {
     name: text(raw.name), site: text(raw.site), state: text(raw.state) || "down",
-    administrative: text(raw.administrative ?? raw.administrative_state) || "ready",
-    reason: text(raw.reason), storeFault: text(raw.store_fault), outdated: raw.outdated === true,
-    weight: number(raw.weight) ?? 1, inFlight: number(raw.in_flight) ?? 0, window: number(raw.window) ?? 0,
-    requests: number(raw.requests) ?? 0, failures: number(raw.failures) ?? 0,
-    rate: number(raw.requests_per_second), share: number(raw.share),
-    p50: number(raw.p50_ms), p99: number(raw.p99_ms), sinceS: number(raw.since_s),
+    administrative: text(raw.administrative_state) || "ready",
+    reason: text(raw.reason), storeFault: text(raw.store_fault),
+    serves: raw.in_rotation === true, inFlight: number(raw.in_flight) ?? 0, window: number(raw.window) ?? 0,
+    share: number(raw.share), p50: number(raw.p50_ms), p99: number(raw.p99_ms), sinceS: number(raw.since_s),
     paths: many(raw.paths, MOST.paths, path),
   };
-  const up = made.administrative === "ready" && made.state === "up";
-  made.serves = typeof raw.in_rotation === "boolean" ? raw.in_rotation : up;
   made.lostPaths = made.paths.filter((each) => !each.up);
   made.level = levelOf(made);
   return made;

@@ -13,6 +13,10 @@ from pathlib import Path
 import pytest
 
 from proxy import status_page
+from proxy.core.health import problems, problems_of_proxy
+from proxy.core.node_table import ADMINISTRATIVE_STATES, OPERATIONAL_STATES, READY, STANDBY, UP, Node, NodeTable
+from proxy.core.parties import Link
+from proxy.core.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = status_page.FOLDER
@@ -189,6 +193,59 @@ def test_no_module_makes_markup_or_code_of_text(name):
     assert re.findall(forbidden, MODULES[name]) == []
     assert MODULES[name].startswith("// ")
     assert len(MODULES[name].splitlines()) <= 300
+
+
+# ---- what the proxy says ---------------------------------------------------------------------------------------------
+
+
+def table_of(module, name, ends):
+    """Return what stands between the brackets of a table of a module."""
+    return MODULES[module].partition(f"\nconst {name} = ")[2].partition(ends)[0]
+
+
+def forms_of(name):
+    """Return the forms of sentences in a table of `problems.js`: regular expressions that Python takes as well."""
+    return [re.compile(form) for form in re.findall("/([^/]+)/", table_of("problems.js", name, "];"))]
+
+
+def test_the_page_has_words_for_each_state_and_knows_what_to_do_about_each_that_does_not_serve():
+    words, wishes = (re.findall(r'(\w+): "', table_of("nodes.js", name, "};")) for name in ("WORDS", "WISHES"))
+    assert (sorted(words), sorted(wishes)) == (sorted(OPERATIONAL_STATES), sorted({*ADMINISTRATIVE_STATES} - {READY}))
+    kinds = re.findall(r"^  (\w+): {$", table_of("problems.js", "KINDS", "};"), re.MULTILINE)
+    assert sorted(kinds) == sorted({*words, *wishes} - {UP, STANDBY})
+
+
+def wrong_in_every_way():
+    """Return every sentence about what is wrong that the proxy has."""
+    table = NodeTable([Node(name, "zurich", 1, [("a", "h:1"), ("b", "h:2")]) for name in ("n1", "n2")], Settings(), 0.0)
+    said = [*problems(table)]
+    for node in table.nodes:
+        link = Link(node.paths[0], lambda raw: None)
+        node.paths[0].link = link
+        table.path_up(link, 1.0)
+    table.nodes[0].store_faults["behind"] = "it lacks what n2 has seen"
+    table.nodes[0].slowness = 0.5
+    said += problems(table)
+    for node in table.nodes:
+        node.outdated = "it lacks what n3 has seen"
+        table.judge(node, 2.0)
+    said += problems(table)
+    for node in table.nodes:
+        node.outdated = ""
+        table.judge(node, 3.0, "drain")
+    said += problems(table)
+    for urgent_s in (0.0, 5.0):
+        said += problems_of_proxy(overload="queue_full", urgent_s=urgent_s, reload_failed=True)
+    return sorted({*said})
+
+
+def test_the_page_knows_each_sentence_of_the_proxy_and_says_none_twice():
+    told, said = forms_of("TOLD"), forms_of("SAID")
+    sentences = wrong_in_every_way()
+    known = {text: [form.pattern for form in told + said if form.search(text)] for text in sentences}
+    assert {text: forms for text, forms in known.items() if len(forms) != 1} == {}
+    used = {form for forms in known.values() for form in forms}
+    assert {form.pattern for form in told + said} == used, "a form that no sentence has"
 
 
 # ---- contrast --------------------------------------------------------------------------------------------------------
