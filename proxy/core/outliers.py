@@ -26,6 +26,9 @@ _MINIMUM_ANSWERS: Final = 50
 _SLOW_MINIMUM_ANSWERS: Final = 5
 """The same for a node that was found slow and gets few requests, once it took `_SLOW_SAMPLE_S` to gather them."""
 _SLOW_SAMPLE_S: Final = 2.0
+SLOW_MEMORY_S: Final = 60.0
+"""Without that many answers for so long, what made a node slow is forgotten: the clients may have gone home, and an
+idle cluster would be called degraded all night."""
 _SMALLEST_SHARE: Final = 0.005
 """What the slowest node keeps: enough answers to see that it is well again."""
 
@@ -70,6 +73,10 @@ class Outlier:
             self._answered, self._took_s = node.answers, node.answer_time_s
             newest = max(0.0, took_s / answers - min(self.round_trip_s, took_s / answers))
             self.mean_s = newest if not self.mean_s else self.mean_s + _MEAN_WEIGHT * (newest - self.mean_s)
+        elif node.slowness < 1.0 and now - self._sampled_at >= SLOW_MEMORY_S:
+            self._sampled_at = now
+            self._answered, self._took_s = node.answers, node.answer_time_s
+            self.mean_s = 0.0
 
     def verdict(self) -> str:
         """Return why the node is to be ejected; empty if it is not."""
@@ -101,6 +108,9 @@ def weigh(outliers: "list[tuple[Node, Outlier]]", settings: Settings, notices: N
             node.slowness = max(_SMALLEST_SHARE, (usual_s / mean_s) ** 3)
         else:
             if node.slowness < 1.0:
-                text = "a node is as fast as the others again"
-                notices.add(text, level="info", node=node.name, mean_s=mean_s, others_s=usual_s)
+                if mean_s:
+                    text = "a node is as fast as the others again"
+                    notices.add(text, level="info", node=node.name, mean_s=mean_s, others_s=usual_s)
+                else:
+                    notices.add("a node has its full share again, it may be slow", level="info", node=node.name)
             node.slowness = 1.0

@@ -4,7 +4,7 @@ import pytest
 
 from proxy.core.node_table import Node
 from proxy.core.notices import Notices
-from proxy.core.outliers import SAMPLE_S, Outlier, weigh
+from proxy.core.outliers import SAMPLE_S, SLOW_MEMORY_S, Outlier, weigh
 from proxy.core.settings import Settings
 
 
@@ -169,6 +169,26 @@ def test_four_answers_are_too_few_to_see_that():
         watches[1].serve(answers, mean_s=0.01)
     weigh(pairs, Settings(), Notices())
     assert watches[1].node.slowness < 1.0
+
+
+def test_a_node_that_was_slow_when_the_clients_went_home_is_not_slow_all_night():
+    watches = [Watch(f"n{index}") for index in range(2)]
+    pairs = [(watch.node, watch.outlier) for watch in watches]
+    notices = Notices()
+
+    def beat(*means, answers=0):
+        for watch, mean_s in zip(watches, means or (0.01, 0.1), strict=True):
+            watch.serve(answers, mean_s=mean_s)
+        weigh(pairs, Settings(), notices)
+        return watches[1].node.slowness
+
+    assert beat(answers=60) < 1.0
+    beats = int(SLOW_MEMORY_S / SAMPLE_S)
+    assert max(beat() for _ in range(beats - 1)) < 1.0
+    assert beat() == 1.0
+    texts = [notice.text for notice in notices.take()]
+    assert texts == ["a node is slow and gets less", "a node has its full share again, it may be slow"]
+    assert beat(answers=60) < 1.0, "the first answers of the morning tell that it still is"
 
 
 def test_what_the_way_to_a_node_holds_follows_its_rate_and_its_fastest_ping(watch):
