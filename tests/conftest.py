@@ -1,9 +1,11 @@
 """What all tests share."""
 
+import importlib.util
 import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from hypothesis import settings
@@ -19,6 +21,29 @@ sys.path.append(str(Path(__file__).parent / "vectors"))
 
 COUNTED = "counted: "
 """Before the name of what a test has counted, among the properties that its report brings to the controller."""
+
+
+TOOLS = Path(__file__).resolve().parents[1] / "tools"
+
+
+@pytest.fixture(scope="session")
+def load_tool() -> Callable[[str], ModuleType]:
+    """Return a function that loads a program of `tools`, with the path that it has when it is started."""
+
+    def load(name: str) -> ModuleType:
+        before = sys.path[:]
+        sys.path.insert(0, str(TOOLS))
+        try:
+            spec = importlib.util.spec_from_file_location(name, TOOLS / f"{name}.py")
+            assert spec is not None
+            assert spec.loader is not None
+            module = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(module)
+        finally:
+            sys.path[:] = before
+        return module
+
+    return load
 
 
 @pytest.fixture(autouse=True)

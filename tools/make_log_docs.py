@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
 
 from log_events import Event, Line, events  # noqa: E402 - after the path, as said above
+from made_pages import write_or_check  # noqa: E402
 from make_wire_docs import table  # noqa: E402
 
 PAGE = ROOT / "docs" / "logs.md"
@@ -58,18 +59,13 @@ def page(text: str, found: dict[Event, Line]) -> str:
 
 def main(arguments: list[str], path: Path = PAGE, root: Path = ROOT) -> int:
     """Write or check the page; return the exit code."""
-    text = path.read_text(encoding="utf-8")
     found = events(root)
-    wanted = page(text, found)
+    wanted = page(path.read_text(encoding="utf-8"), found)
     silent = [event.text for event in found if not meanings(wanted).get(event)]
     if silent:
         print(f"docs/logs.md does not say what these lines mean: {'; '.join(silent)}", file=sys.stderr)
-    if "--check" not in arguments:
-        path.write_text(wanted, encoding="utf-8")
-        return 0
-    if wanted != text:
-        print("docs/logs.md is out of date: run python tools/make_log_docs.py", file=sys.stderr)
-    return int(bool(silent) or wanted != text)
+    code = write_or_check({path: wanted}, arguments, "tools/make_log_docs.py")
+    return 1 if silent and "--check" in arguments else code
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from unittest.mock import MagicMock
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # So that it also runs where the packages are not installed.
 
+from made_pages import write_or_check  # noqa: E402
 from prometheus_client.metrics_core import Metric  # noqa: E402 - after the path, as said above
 
 from hsm_daemon.metrics import ProcessCollector  # noqa: E402
@@ -190,14 +191,7 @@ def _either(of_proxy: Iterable[str]) -> str:
 
 def main(arguments: list[str], target: Path = PAGE) -> int:
     """Write or check the page; return the exit code."""
-    text = page()
-    if target.exists() and target.read_text(encoding="utf-8") == text:
-        return 0
-    if "--check" in arguments:
-        print(f"{target.name} is out of date: run tools/make_metrics_docs.py", file=sys.stderr)
-        return 1
-    target.write_text(text, encoding="utf-8")
-    return 0
+    return write_or_check({target: page()}, arguments, "tools/make_metrics_docs.py")
 
 
 if __name__ == "__main__":

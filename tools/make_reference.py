@@ -10,7 +10,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tools")]  # So that it also runs where the packages are not installed.
 
-from reference_cli import cli_page  # noqa: E402 - after the path, as said above
+from made_pages import write_or_check  # noqa: E402 - after the path, as said above
+from reference_cli import cli_page  # noqa: E402
 from reference_configuration import configuration_page  # noqa: E402
 
 REFERENCE = ROOT / "docs" / "reference"
@@ -23,17 +24,7 @@ def pages(folder: Path) -> dict[Path, str]:
 
 def main(arguments: list[str], folder: Path = REFERENCE) -> int:
     """Write or check the pages; return the exit code."""
-    stale = [
-        (path, text)
-        for path, text in pages(folder).items()
-        if not path.exists() or path.read_text(encoding="utf-8") != text
-    ]
-    for path, text in stale:
-        if "--check" in arguments:
-            print(f"{path.name} is out of date: run make reference", file=sys.stderr)
-        else:
-            path.write_text(text, encoding="utf-8")
-    return 1 if stale and "--check" in arguments else 0
+    return write_or_check(pages(folder), arguments, "make reference")
 
 
 if __name__ == "__main__":

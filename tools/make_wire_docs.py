@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from made_pages import write_or_check
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # So that it also runs where the packages are not installed.
@@ -414,17 +415,7 @@ def pages(docs: Path) -> dict[Path, str]:
 
 def main(arguments: list[str], docs: Path = DOCS) -> int:
     """Write or check the pages; return the exit code."""
-    stale = [
-        (path, text)
-        for path, text in pages(docs).items()
-        if not path.exists() or path.read_text(encoding="utf-8") != text
-    ]
-    for path, text in stale:
-        if "--check" in arguments:
-            print(f"{path.name} is out of date: run tools/make_wire_docs.py", file=sys.stderr)
-        else:
-            path.write_text(text, encoding="utf-8")
-    return 1 if stale and "--check" in arguments else 0
+    return write_or_check(pages(docs), arguments, "tools/make_wire_docs.py")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """The pictures in docs/architecture.md and the tool that draws them."""
 
-import importlib.util
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -10,13 +10,8 @@ import pytest
 
 
 @pytest.fixture(scope="module")
-def drawing(root: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("draw_architecture", root / "tools" / "draw_architecture.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def drawing(load_tool: Callable[[str], ModuleType]) -> ModuleType:
+    return load_tool("draw_architecture")
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 """docs/logs.md has every line that the daemons can write, and a word about each."""
 
-import importlib.util
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -38,17 +36,8 @@ class Part:
 
 
 @pytest.fixture(scope="module")
-def tool(root: Path) -> Iterator[ModuleType]:
-    """The program, as a module."""
-    before = sys.path[:]
-    sys.path.insert(0, str(root / "tools"))
-    spec = importlib.util.spec_from_file_location("make_log_docs", root / "tools" / "make_log_docs.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    yield module
-    sys.path[:] = before
+def tool(load_tool: Callable[[str], ModuleType]) -> ModuleType:
+    return load_tool("make_log_docs")
 
 
 @pytest.fixture

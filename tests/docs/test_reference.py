@@ -1,9 +1,8 @@
 """The pages of docs/reference that tools/make_reference.py makes are current, and leave nothing without a word."""
 
-import importlib.util
 import re
 import shutil
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -11,17 +10,8 @@ import pytest
 
 
 @pytest.fixture(scope="module")
-def tool(root: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("make_reference", root / "tools" / "make_reference.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    path = sys.path[:]
-    try:
-        spec.loader.exec_module(module)
-    finally:
-        sys.path[:] = path
-    return module
+def tool(load_tool: Callable[[str], ModuleType]) -> ModuleType:
+    return load_tool("make_reference")
 
 
 def test_the_pages_are_as_the_tool_makes_them(tool: ModuleType) -> None:

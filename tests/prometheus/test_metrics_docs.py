@@ -1,8 +1,8 @@
 """docs/metrics.md is as the code makes it, and nothing speaks of a metric that does not exist."""
 
-import importlib.util
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -14,13 +14,8 @@ NAME = re.compile(r"(?<![:\w])hsm_(?:proxy|node)_[a-z_]*[a-z](?![\w:])")
 
 
 @pytest.fixture(scope="module")
-def tool() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("make_metrics_docs", ROOT / "tools" / "make_metrics_docs.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def tool(load_tool: Callable[[str], ModuleType]) -> ModuleType:
+    return load_tool("make_metrics_docs")
 
 
 def test_the_page_is_as_the_tool_makes_it(tool: ModuleType) -> None:
