@@ -16,7 +16,7 @@ def node(name: str, **changes: object) -> dict[str, Any]:
     """Return a node that serves, but for the changes."""
     site = "zurich" if name.startswith("zrh") else "bern"
     paths = [{"uplink": uplink, "state": "up", "reason": ""} for uplink in ("north", "south")]
-    made: dict[str, Any] = {"name": name, "site": site, "state": "up", "administrative": "ready", "reason": ""}
+    made: dict[str, Any] = {"name": name, "site": site, "state": "up", "administrative_state": "ready", "reason": ""}
     made |= {"weight": 1, "in_flight": 3, "window": 64, "requests": 1, "failures": 0, "paths": paths, "since_s": 70.0}
     made |= {"store_fault": "", "outdated": False, "share": 0.25, "p50_ms": 0.8, "p99_ms": 3.1, "in_rotation": True}
     return made | changes
@@ -74,7 +74,7 @@ CASES = [
     ),
     (status(*(out(name, "down", REFUSED) for name in NAMES)), "bad", "No node can be reached.", "hsm-node@NAME"),
     (
-        status(*(node(name, administrative="drain", in_rotation=False) for name in NAMES)),
+        status(*(node(name, administrative_state="drain", in_rotation=False) for name in NAMES)),
         "bad", "No node serves: an operator took all of them out of service.", "hsmctl node enable NAME",
     ),
     (
@@ -88,7 +88,7 @@ CASES = [
     (status(out("ber-1", "ejected", "its probe failed")), "bad", "ber-1 is taken out: its probe failed.", "journalctl"),
     (status(out("ber-1", "stale", "it lacks a change")), "warn", "ber-1 is behind: it lacks a change.", "journalctl"),
     (
-        status(node("ber-1", administrative="maintain", in_rotation=False)),
+        status(node("ber-1", administrative_state="maintain", in_rotation=False)),
         "off", "ber-1 is in maintenance: an operator asked for it.", "hsmctl node enable ber-1",
     ),
     (status(out("ber-2", "standby", "the node reports that it is standby")), "ok", "All 3 nodes serve.", ""),
@@ -126,7 +126,7 @@ def test_the_headline_says_what_is_wrong_and_what_to_do(
 @pytest.mark.parametrize("theme", THEMES)
 def test_every_kind_of_trouble_at_once_keeps_nobody_from_reading(views: Views, sites: SitesCluster, theme: str) -> None:
     page = views.open(theme=theme)
-    waits = node("zrh-2", administrative="drain", in_rotation=False)
+    waits = node("zrh-2", administrative_state="drain", in_rotation=False)
     show(
         page,
         sites,
