@@ -16,9 +16,7 @@ from hsm_daemon.errors import StartError
 from hsm_daemon.handshake import TellingSslObject
 
 MAX_PEM_BYTES = 1 << 20  # a bundle of hundreds of authorities is below this
-REMEMBERED_CERTIFICATES = (
-    256  # whose identity is known: reading one takes a tenth of a handshake, and clients come again
-)
+REMEMBERED_CERTIFICATES = 256  # of which it is known who has them: to read one takes a tenth of a handshake
 OPEN_KEY_BITS = stat.S_IRWXO | stat.S_IWGRP | stat.S_IXGRP  # what nobody but the owner should be able to do with a key
 
 _log = logs.logger("daemon.tls")
