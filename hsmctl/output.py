@@ -24,8 +24,8 @@ class Output:
         self.as_json = as_json
 
     def result(self, document: object, text: str | None = None) -> None:
-        """Print the document as JSON, or the text (nothing if it is None)."""
-        shown = json.dumps(document, indent=2) if self.as_json else text
+        """Print the document as JSON, or the lines of the text (nothing if it is None), all of it printable."""
+        shown = json.dumps(document, indent=2) if self.as_json else _lines(text)
         if shown is not None:
             with standard_output():
                 click.echo(shown)
@@ -49,9 +49,13 @@ class Output:
             Console().print(table)
 
     def note(self, text: str) -> None:
-        """Say something beside the result."""
+        """Say something beside the result, on one printable line."""
         if not self.as_json:
-            click.echo(text, err=True)
+            click.echo(printable(text), err=True)
+
+
+def _lines(text: str | None) -> str | None:
+    return None if text is None else "\n".join(map(printable, text.split("\n")))
 
 
 @contextmanager

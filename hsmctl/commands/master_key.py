@@ -66,7 +66,7 @@ def rotate(session: Session, wait: bool) -> None:
             session.out.result(_document(seen), "\n".join(map(printable, [*report.lines, *more])))
             return
         for line in report.lines:
-            session.out.note(printable(line))
+            session.out.note(line)
         seen = _settled(session, cluster, seen)
     text = (
         f"master key version {seen.version} ({printable(seen.fingerprint)}): {seen.records} records, 0 left under "
@@ -87,7 +87,7 @@ def _settled(session: Session, cluster: hsm_client.sync.Hsm, seen: MasterKeyStat
             next_note_s += NOTE_INTERVAL_S
             behind = [node.node for node in seen.nodes if node.used != seen.fingerprint]
             others = f"; waiting for {', '.join(behind)}" if behind else ""
-            session.out.note(printable(f"{seen.left} of {seen.records} records are left{others}"))
+            session.out.note(f"{seen.left} of {seen.records} records are left{others}")
     return seen
 
 

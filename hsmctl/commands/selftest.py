@@ -14,6 +14,7 @@ from hsm_client.errors import HsmError
 from hsm_wire.messages import StatusResult
 from hsmctl.failures import CommandError
 from hsmctl.known_answers import VECTORS, Vector
+from hsmctl.printable import printable
 from hsmctl.session import Session, cluster_options
 
 LABEL: Final = "hsmctl-selftest"
@@ -46,7 +47,7 @@ def selftest(session: Session) -> None:
     given = {name: count - before.get(name, 0) for name, count in answers.items()}
     document: dict[str, Any] = {"passed": not faults, "answers": given, "faults": faults}
     lines = [f"{name}: {count} answers" for name, count in given.items()]
-    session.out.result(document, "\n".join([*lines, "all answers right" if not faults else "FAILED"]))
+    session.out.result(document, "\n".join([*map(printable, lines), "all answers right" if not faults else "FAILED"]))
     if faults:
         raise CommandError(f"selftest failed: {'; '.join(faults)}; see `hsmctl status` and the nodes' logs")
 

@@ -17,6 +17,7 @@ from hsmctl.failures import USAGE, CommandError
 from hsmctl.files import read_input
 from hsmctl.local_node import local_node
 from hsmctl.output import Output, pairs, standard_output
+from hsmctl.printable import printable
 from hsmctl.session import json_option
 
 DEFAULT_SOCKET: Final = "/var/lib/redoubt/admin.sock"
@@ -149,7 +150,7 @@ def _shares_of_a_set() -> Iterator[Share]:
 def _give(output: Output, path: Path, share: bytes) -> None:
     with local_node(path) as node:
         report = node.request(Opcode.UNSEAL, Unseal(share), Report)
-    output.result({"sealed": not report.ok, "lines": report.lines}, "\n".join(report.lines))
+    output.result({"sealed": not report.ok, "lines": report.lines}, "\n".join(map(printable, report.lines)))
 
 
 def _ask_for_share() -> tuple[Share, str]:

@@ -59,6 +59,13 @@ def test_what_comes_from_elsewhere_breaks_no_line(capsys: pytest.CaptureFixture[
     assert pairs({"label": "a\nb\u202e"}) == r"label  a\nb\u202e"
 
 
+def test_what_comes_from_elsewhere_steers_no_terminal_in_results_and_notes(capsys: pytest.CaptureFixture[str]) -> None:
+    Output(as_json=False).result(None, "node \x1b[2Ja\nnode b")
+    Output(as_json=False).note("hsmctl: \x1b]0;x\x07 is silent\nall is well")
+    seen = capsys.readouterr()
+    assert (seen.out, seen.err) == ("node \\x1b[2Ja\nnode b\n", "hsmctl: \\x1b]0;x\\x07 is silent\\nall is well\n")
+
+
 def test_a_full_disk_behind_standard_output_is_said_and_a_reader_that_left_is_not() -> None:
     with pytest.raises(CommandError, match="cannot write to standard output: No space left"), output.standard_output():
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
