@@ -28,7 +28,9 @@ class ProgramOnTerminal:
         self.resize(columns, lines)
         self.settings_before = self.settings()
         self.output = ""
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(("HSM_", "COLUMNS", "LINES"))}
+        environment = {
+            name: value for name, value in os.environ.items() if not name.startswith(("HSM_", "COLUMNS", "LINES"))
+        }
         command = [sys.executable, "-m", "hsmctl.cli", *arguments]
         self.process = subprocess.Popen(
             bound_to_parent(command, signal.SIGKILL), stdin=self._theirs, stdout=self._theirs, stderr=self._theirs,
