@@ -6,6 +6,7 @@ from hsm_daemon.admin import AdminAnswer
 from hsm_daemon.metrics import CONTENT_TYPE
 from proxy import status_page
 from proxy.core.dispatcher import Dispatcher
+from proxy.core.node_table import READY, Node
 
 _TEXT = "text/plain; charset=utf-8"
 _JSON = "application/json"
@@ -19,7 +20,7 @@ def admin_routes(
     def summary() -> AdminAnswer:
         table = dispatcher.table
         lines = [f"{name}: {len(table.rotation)} of {len(table.nodes)} nodes in rotation"]
-        lines += [f"{node.name}: {node.operational}, {node.administrative} {node.reason}" for node in table.nodes]
+        lines += [_line(node) for node in table.nodes]
         return _text(200, "\n".join([*lines, "Pages: /status /metrics /livez /readyz"]))
 
     def readyz() -> AdminAnswer:
@@ -40,6 +41,12 @@ def why_unready(dispatcher: Dispatcher) -> str:
     if dispatcher.leaving:
         return "this proxy is shutting down"
     return "" if dispatcher.table.rotation else "no node is in rotation; see /status for the reasons"
+
+
+def _line(node: Node) -> str:
+    """Return a node's states and why they are so, as `hsmctl status` has them."""
+    wish = "" if node.administrative == READY else f"{node.administrative}, "
+    return f"{node.name}: {wish}{node.operational}{': ' if node.reason else ''}{node.reason}"
 
 
 def _text(status: int, text: str) -> AdminAnswer:

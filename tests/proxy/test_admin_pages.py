@@ -20,10 +20,15 @@ def page(dispatcher):
     return lambda path: routes[path]()
 
 
-def test_the_summary_has_a_line_for_each_node_and_names_the_other_pages(page):
+def test_the_summary_has_a_line_for_each_node_and_names_the_other_pages(page, dispatcher):
+    drained, lost = SimpleNamespace(**vars(dispatcher.table.nodes[1])), dispatcher.table.nodes[1]
+    drained.name, drained.administrative = "n3", "drain"
+    lost.operational, lost.reason = "down", "loopback: connection refused"
+    dispatcher.table.nodes.append(drained)
     answer = page("/summary")
     assert answer.body.decode().splitlines() == [
-        "p1: 1 of 2 nodes in rotation", "n1: up, ready ", "n2: up, ready ", "Pages: /status /metrics /livez /readyz",
+        "p1: 1 of 3 nodes in rotation", "n1: up", "n2: down: loopback: connection refused", "n3: drain, up",
+        "Pages: /status /metrics /livez /readyz",
     ]  # fmt: skip
 
 
