@@ -135,7 +135,8 @@ def stay(folder: Path, cluster: subprocess.Popen[bytes]) -> None:
     program = shlex.quote(os.path.relpath(hsmctl)) if hsmctl.exists() else "hsmctl"
     print("\nThe cluster stays up:")
     for kind, name, address, admin in runner.addresses(folder):
-        print(f"  {kind:<5} {name:<8} {address:<16} metrics: http://{admin}/metrics")
+        page = f"status page http://{admin}/" if kind == "proxy" else f"metrics http://{admin}/metrics"
+        print(f"  {kind:<5} {name:<8} {address:<16} {page}")
     print(f"What was made is in {folder / 'demo'}")
     print("Type this next, in another terminal:")
     print(f"  export HSM_CLIENT_CONFIG={shlex.quote(str(folder / 'client.toml'))}")

@@ -110,8 +110,8 @@ def _program() -> str:
 
 def _welcome(manifest: Manifest, program: str) -> str:
     lines = ["The cluster is ready."]
-    for what, entries in (("proxy", manifest.proxies), ("node", manifest.nodes)):
-        lines += [f"  {what} {e.name:<8} {e.address:<16} metrics http://{e.admin}/metrics" for e in entries]
+    lines += [f"  proxy {e.name:<8} {e.address:<16} status page http://{e.admin}/" for e in manifest.proxies]
+    lines += [f"  node  {e.name:<8} {e.address:<16} metrics http://{e.admin}/metrics" for e in manifest.nodes]
     lines += [
         "Try, in another terminal:",
         f"  export HSM_CLIENT_CONFIG={shlex.quote(manifest.client_config)}",

@@ -309,3 +309,10 @@ def test_the_first_command_can_be_pasted_from_any_folder(tmp_path: Path, monkeyp
     assert command._program() == f"'{program}'"
     monkeypatch.setenv("PATH", str(program.parent))
     assert command._program() == "hsmctl"
+
+
+def test_what_it_says_first_names_the_status_page_of_a_proxy_and_the_metrics_of_a_node() -> None:
+    proxy, node = (Entry(name, "local", 1, "127.0.0.1:2410", "127.0.0.1:9410") for name in ("proxy-1", "node-1"))
+    said = command._welcome(Manifest("client.toml", [proxy], [node]), "hsmctl").splitlines()
+    assert said[1] == "  proxy proxy-1  127.0.0.1:2410   status page http://127.0.0.1:9410/"
+    assert said[2] == "  node  node-1   127.0.0.1:2410   metrics http://127.0.0.1:9410/metrics"
