@@ -1,4 +1,4 @@
-"""Bodies of INFO, STATUS, CHECK, EVENTS and RANDOM (0x00xx)."""
+"""Bodies of INFO, STATUS, CHECK, EVENTS, USAGE and RANDOM (0x00xx)."""
 
 from typing import Annotated
 
@@ -93,6 +93,24 @@ class SiteReport(Body, frozen=True):
     longitude: Degrees | None = None
 
 
+class PartitionReport(Body, frozen=True):
+    """What a partition has used, as a proxy has heard from all nodes; each limit is nil where there is none."""
+
+    name: Name
+    signatures: U63
+    """In the last 24 hours."""
+    generations: U63
+    """Keys generated in the last 24 hours."""
+    stored_keys: U63
+    """Keys that are not destroyed."""
+    refused: U63
+    """Requests that this proxy answered OVER_QUOTA since it started."""
+    signatures_limit: U63 | None = None
+    """In 24 hours."""
+    generations_per_second: U63 | None = None
+    stored_limit: U63 | None = None
+
+
 class StatusResult(Body, frozen=True):
     """Answer to STATUS, which the proxy itself gives."""
 
@@ -125,6 +143,12 @@ class StatusResult(Body, frozen=True):
     waiting: U32 = 0
     """Requests that wait for a node now."""
     sites: list[SiteReport] = msgspec.field(default_factory=list)
+    package: Name = ""
+    """The service package."""
+    shortfalls: list[Name] = msgspec.field(default_factory=list)
+    """What the package promises and the cluster does not have now, a sentence each; empty while it has all."""
+    partitions: list[PartitionReport] = msgspec.field(default_factory=list)
+    """All of them for an operator; for others their own."""
 
 
 class Check(Body, frozen=True):
@@ -174,6 +198,52 @@ class EventsResult(Body, frozen=True):
     newest: U63
     """Number of the newest event; below `after` where the proxy has been restarted since: ask again from 0."""
     events: list[EventReport]
+
+
+class UsageRow(Body, frozen=True):
+    """What one node did for one partition in one period of five minutes."""
+
+    node: Name
+    partition: U32
+    period: U32
+    """Whole periods since 1970, by the node's clock."""
+    signatures: U32
+    """SIGN that succeeded."""
+    generations: U32
+    """GENERATE_KEY and ROTATE_KEY that succeeded."""
+
+
+class StoredRow(Body, frozen=True):
+    """How many keys of a partition a node holds."""
+
+    partition: U32
+    keys: U63
+
+
+class UsageReport(Body, frozen=True):
+    """USAGE: what a proxy has heard from other nodes, and a question for what this node knows."""
+
+    boot_id: Annotated[bytes, msgspec.Meta(max_length=16)] = b""
+    """Of the node that `after` is about."""
+    after: U63 = 0
+    """Number of the last change that the proxy has from that process; another one tells everything."""
+    rows: Annotated[list[UsageRow], msgspec.Meta(max_length=limits.MAX_USAGE_ROWS)] = msgspec.field(
+        default_factory=list
+    )
+    """Of two rows for one node, partition and period the larger counts hold."""
+
+
+class UsageNews(Body, frozen=True):
+    """Answer to USAGE."""
+
+    boot_id: Annotated[bytes, msgspec.Meta(max_length=16)]
+    """As in PONG."""
+    newest: U63
+    """To be named as `after` next time."""
+    more: bool
+    """There is more: it is to be asked for at once."""
+    rows: Annotated[list[UsageRow], msgspec.Meta(max_length=limits.MAX_USAGE_ROWS)]
+    stored: list[StoredRow] = msgspec.field(default_factory=list)
 
 
 class Random(Body, frozen=True):

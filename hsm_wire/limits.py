@@ -45,6 +45,8 @@ MAX_EVENTS_LIMIT: Final = 500
 """Events in one answer to EVENTS: 128 KiB of sentences; proxies keep no more."""
 DEFAULT_EVENTS_LIMIT: Final = 50
 """The same where the caller does not say."""
+MAX_USAGE_ROWS: Final = 4096
+"""Counts in one USAGE: 350 KB at most. There is more where more is known; it is asked for in turn."""
 MAX_DETAIL_CHARACTERS: Final = 300
 """Text of a failed answer."""
 MAX_ALLOWED_MECHANISMS: Final = 64

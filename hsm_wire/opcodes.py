@@ -14,6 +14,8 @@ class Opcode(IntEnum):
     """A proxy's deep check of a node: a signature through the node's own queue. No client may ask it."""
     EVENTS = 0x0005
     """Answered by the proxy itself: what happened lately, in words."""
+    USAGE = 0x0006
+    """A proxy and a node tell each other what partitions have used. No client may ask it."""
 
     GENERATE_KEY = 0x0101
     IMPORT_KEY = 0x0102

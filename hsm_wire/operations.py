@@ -60,6 +60,7 @@ OPERATIONS: dict[int, Operation] = {
         Operation(_C.STATUS, m.Empty, m.StatusResult, _ANYONE, Work.READ),
         Operation(_C.EVENTS, m.Events, m.EventsResult, _ANYONE, Work.READ),
         Operation(_C.CHECK, m.Check, m.CheckResult, _CHECK, Work.USE),
+        Operation(_C.USAGE, m.UsageReport, m.UsageNews, _CHECK, Work.READ),
         Operation(_C.RANDOM, m.Random, m.RandomResult, _KEYS, Work.USE),
         Operation(_C.GENERATE_KEY, m.GenerateKey, m.KeyInfo, _MANAGE, Work.GENERATE, limits.KEY_GENERATION_TIMEOUT_MS),
         Operation(_C.IMPORT_KEY, m.ImportKey, m.KeyInfo, _MANAGE, Work.CHANGE),

@@ -20,6 +20,7 @@ def test_roles_are_those_of_the_contract() -> None:
     assert set(OPERATIONS[Opcode.DESCRIBE_KEY].roles) == {Role.USE, Role.MANAGE}
     assert set(OPERATIONS[Opcode.INFO].roles) == set(Role) - {Role.CHECK}
     assert OPERATIONS[Opcode.CHECK].roles == (Role.CHECK,), "no client may ask for the deep check"
+    assert OPERATIONS[Opcode.USAGE].roles == (Role.CHECK,), "nor tell nodes what others have used"
 
 
 def test_administration_is_for_operators_and_the_audit_for_auditors() -> None:

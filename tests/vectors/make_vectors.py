@@ -222,8 +222,24 @@ def other_bodies() -> list[tuple[Opcode, msgspec.Struct, msgspec.Struct]]:
     site = m.SiteReport("zurich", "active", "a", [m.UplinkReport("isp-a", "up")], 47.4, 8.5)
     figures = (250.5, 1.5, 4.75, 0.0, 0.25, 3, 0)
     status = m.StatusResult(
-        "proxy-1", "zurich", "payments", "redoubt-proxy/0.1.0", 60_000, 2, [node], at, "serving", [], *figures, [site]
+        "proxy-1",
+        "zurich",
+        "payments",
+        "redoubt-proxy/0.1.0",
+        60_000,
+        2,
+        [node],
+        at,
+        "serving",
+        [],
+        *figures,
+        [site],
+        "economy",
+        ["1 of 2 sites serves"],
+        [m.PartitionReport("cards", 81, 2, 12, 0, 864_000, 1, 1_000)],
     )
+    rows = [m.UsageRow("zrh-1", 1, 6_000_000, 40, 2), m.UsageRow("gva-1", 1, 6_000_000, 41, 0)]
+    told = m.UsageNews(bytes(range(16)), 8, False, rows[1:], [m.StoredRow(1, 12)])
     event = m.EventReport(42, at, "warning", "zurich", "zrh-1", "zrh-1 left the rotation: Connection refused")
     info = o.ObjectInfo(KEY_ID, "certificate", "tls", 1, 1_750_000_000)
     state = a.ClusterState("payments", 1, [a.NodeState("zrh-1", "ready", 1)])
@@ -236,6 +252,7 @@ def other_bodies() -> list[tuple[Opcode, msgspec.Struct, msgspec.Struct]]:
         (c.STATUS, none, status),
         (c.EVENTS, m.Events(41, 10), m.EventsResult("proxy-1", 42, [event])),
         (c.CHECK, m.Check(bytes(range(32))), m.CheckResult(signature(bytes(range(32))), PUBLIC_POINT)),
+        (c.USAGE, m.UsageReport(bytes(range(16)), 7, rows[:1]), told),
         (c.CREATE_OBJECT, o.CreateObject(KEY_ID, "certificate", bytes(4), "tls"), info),
         (c.READ_OBJECT, o.ReadObject(KEY_ID), o.ReadObjectResult(info, bytes(4))),
         (c.FIND_OBJECTS, o.FindObjects(), o.FindObjectsResult([info])),
