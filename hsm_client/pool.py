@@ -248,5 +248,5 @@ def unreachable(proxies: Iterable[ProxyAddress], last_error: HsmError | None) ->
     if ";" in reason:  # It says what to do.
         return ClusterUnreachable(f"no proxy of {names} can be used: {reason}")
     return ClusterUnreachable(
-        f"no proxy of {names} can be reached ({reason}); check that the cluster runs (`hsmctl dev`) and client.toml"
+        f"no proxy of {names} can be reached ({reason}); check that the cluster runs (`hsmctl doctor` says more)"
     )

@@ -13,7 +13,8 @@ CHECK: Final = "proxies"
 LOOK_UP_S: Final = 3.0
 """For a name server; longer is a fault by itself."""
 OTHERWISE: Final = (
-    "check that it is where clients connect (port 2410), and look into its log (`journalctl -u hsm-proxy`)"
+    "it takes connections: see whether it hangs (`systemctl status hsm-proxy`, `journalctl -u hsm-proxy` on its host), "
+    "and whether this is where clients connect (port 2410)"
 )
 CONNECT_S: Final = 2.0
 """For one address of the name; a packet that is dropped says nothing, ever."""

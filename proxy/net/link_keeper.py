@@ -168,7 +168,7 @@ class LinkKeeper:
     def _why(self, error: Exception, path: PathEntry) -> str:
         """Return the reason in words; what nobody thought of goes to the log as it is."""
         if isinstance(error, TimeoutError) and not str(error):
-            return f"no WELCOME within {self.settings.limits.connect_s:g} s"
+            return f"no answer within {self.settings.limits.connect_s:g} s"
         if isinstance(error, OSError):
             return fault_words(error)
         _unexpected.exception("connecting failed", error, node=path.node.name)

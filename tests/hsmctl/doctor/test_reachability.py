@@ -74,3 +74,4 @@ async def test_of_what_can_be_connected_to_tls_or_the_proxy_says_the_reason() ->
         assert ours.check == "certificates"
         mute = await found(address, ClusterUnreachable(f"proxy {address} did not answer within 3 s"))
         assert (mute.wrong, mute.advice) == ("did not answer within 3 s", reachability.OTHERWISE)
+        assert "see whether it hangs" in mute.advice

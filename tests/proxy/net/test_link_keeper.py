@@ -32,6 +32,15 @@ async def test_a_node_that_cannot_be_reached_says_why(stage):
     await stage.until(lambda: "cannot connect" in stage.app.table.nodes[0].reason)
 
 
+async def test_a_node_that_takes_the_connection_and_says_nothing_gave_no_answer(stage):
+    await stage.start(nodes=1)
+    (path,) = stage.app.table.nodes[0].paths
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        path.address = f"127.0.0.1:{mute.getsockname()[1]}"
+        await stage.nodes[0].stop()
+        await stage.until(lambda: path.reason == "cannot connect: no answer within 1 s")
+
+
 def test_reasons_are_words_without_addresses():
     words = {
         socket.gaierror(socket.EAI_NONAME, "Name or service not known"): "Name or service not known",
