@@ -49,7 +49,7 @@ def full_page(nodes: int = NODES) -> ProxyCollector:
         for row in StatusClass:
             counters.answered(opcode, row << 8, 0.001)
     dispatcher = Dispatcher(table, Balancer(table, random.Random(1)), settings, counters, 0.0, lambda _f, _now: b"")
-    return ProxyCollector(dispatcher, lambda: Figures("hash", certificate_not_after=1))
+    return ProxyCollector(dispatcher, lambda: Figures("hash", validity=(0, 1)))
 
 
 @contextmanager

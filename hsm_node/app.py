@@ -246,7 +246,7 @@ class Node:
     def _gauges(self) -> list[Gauge]:
         return [
             *shell_gauges(
-                lambda: None if self._certificates is None else self._certificates.not_after,
+                lambda: self._certificates and (self._certificates.not_before, self._certificates.not_after),
                 lambda: self._reload_successful,
                 lambda: self._phase.sealed,
             ),

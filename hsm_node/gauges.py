@@ -27,24 +27,29 @@ def configuration_labels(configuration_hash: str) -> Labels:
 
 
 def shell_gauges(
-    not_after: Callable[[], int | None], reload_successful: Callable[[], bool], sealed: Callable[[], bool]
+    validity: Callable[[], tuple[int, int] | None], reload_successful: Callable[[], bool], sealed: Callable[[], bool]
 ) -> list[Gauge]:
     """Return what the application itself knows.
 
     Args:
-        not_after: when the node's certificate expires; None without TLS, as it is at the start.
+        validity: begin and end of the node's certificate; None without TLS, as it is at the start.
         reload_successful: whether the last reload was.
         sealed: whether the node waits for its master key.
     """
     certificates = [
         Gauge(
+            "certificate_not_before_seconds",
+            "When this node's certificate begins, since 1970.",
+            lambda: (validity() or (0, 0))[0],
+        ),
+        Gauge(
             "certificate_not_after_seconds",
             "When this node's certificate expires, since 1970.",
-            lambda: not_after() or 0,
-        )
+            lambda: (validity() or (0, 0))[1],
+        ),
     ]
     return [
-        *(certificates if not_after() is not None else []),
+        *(certificates if validity() is not None else []),
         Gauge(
             "configuration_last_reload_successful",
             "0 after a SIGHUP with a configuration that was refused.",

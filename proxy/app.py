@@ -252,7 +252,7 @@ class ProxyApp:
             stalls=self.supervisor.stalls,
             reload_successful=not self._observation.reload_failed,
             reloaded_at=self._reloaded_at,
-            certificate_not_after=self._certificates.not_after if self._certificates else None,
+            validity=_validity(self._certificates),
             roles={site.name: site.role for site in self.config.cluster.sites},
         )
 
@@ -276,5 +276,5 @@ class ProxyApp:
         )
 
 
-def _validity(certificates: Certificates | None) -> tuple[float, float] | None:
+def _validity(certificates: Certificates | None) -> tuple[int, int] | None:
     return None if certificates is None else (certificates.not_before, certificates.not_after)

@@ -37,9 +37,9 @@ class Figures(NamedTuple):
     stalls: int = 0
     reload_successful: bool = True
     reloaded_at: float = 0.0
-    """When the configuration in use was loaded, and
-    `certificate_not_after`: when the own certificate expires (None: no TLS); seconds since 1970."""
-    certificate_not_after: int | None = None
+    """When the configuration in use was loaded: seconds since 1970, as is
+    `validity`: begin and end of the own certificate; None: no TLS."""
+    validity: tuple[int, int] | None = None
     roles: Mapping[str, str] = MappingProxyType({})
     """Site -> active or disaster-recovery."""
 
@@ -215,11 +215,13 @@ def _shell_families(figures: Figures) -> Iterator[Metric]:
         "When the configuration in use was loaded, since 1970.",
         figures.reloaded_at,
     )
-    if figures.certificate_not_after is not None:
+    if figures.validity is not None:
+        begin, end = figures.validity
         yield _gauge(
-            "hsm_proxy_certificate_not_after_seconds",
-            "When this proxy's certificate expires, since 1970.",
-            figures.certificate_not_after,
+            "hsm_proxy_certificate_not_before_seconds", "When this proxy's certificate begins, since 1970.", begin
+        )
+        yield _gauge(
+            "hsm_proxy_certificate_not_after_seconds", "When this proxy's certificate expires, since 1970.", end
         )
 
 

@@ -94,7 +94,7 @@ def proxy_families() -> Iterator[Metric]:
     counters.sanctions["node", "errors"] = 1
     balancer = Balancer(table, random.Random(1))
     dispatcher = Dispatcher(table, balancer, Settings(), counters, 0.0, lambda _frame, _now: b"")
-    figures = Figures("hash", certificate_not_after=1)
+    figures = Figures("hash", validity=(0, 1))
     yield from ProxyCollector(dispatcher, lambda: figures).collect()
     yield from ProcessCollector(PROXY_PREFIX).collect()
 
@@ -106,7 +106,7 @@ def node_families() -> Iterator[Metric]:
     requests = RequestCounts()
     requests.answered(int(Opcode.SIGN), 0, done=True)
     gauges = [
-        *shell_gauges(lambda: 1, lambda: True, lambda: False),
+        *shell_gauges(lambda: (0, 1), lambda: True, lambda: False),
         *unsealing_gauges(MagicMock()),
         *acceptor_gauges(MagicMock()),
         *keystore_gauges(keystore, 1, lambda: 1),

@@ -17,10 +17,10 @@ from hsmctl.doctor.finding import Finding
 from hsmctl.proxies import Answer
 
 CHECK: Final = "certificates"
-SOON: Final = datetime.timedelta(days=30)
-"""What ends within this is about to expire: time to issue a new one without haste..."""
+SOON: Final = datetime.timedelta(days=14)
+"""What ends within this is about to expire, as the alert has it too..."""
 LAST_PART: Final = 3
-"""...or within the last third of its life, for one that lives shorter than 90 days."""
+"""...or within the last third of its life, for one that lives shorter than six weeks."""
 MAX_PEM_BYTES: Final = 1 << 20
 OPEN_KEY_BITS: Final = stat.S_IRWXO | stat.S_IWGRP | stat.S_IXGRP
 """What nobody but the owner should do with a key; its group may read it, as systemd's credentials have it."""

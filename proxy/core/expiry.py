@@ -11,8 +11,8 @@ LOOK_S: Final = 60.0
 DAY_S: Final = 86_400.0
 DAYS: Final = (14, 7, 3, 2, 1, 0)
 """Days left at which it is said again."""
-URGENT_DAYS: Final = 3
-"""From then on it is an error, and the cluster's health is degraded."""
+URGENT_DAYS: Final = 2
+"""From then on it is an error, the cluster's health is degraded, and the alert is critical."""
 LIFE_DAYS: Final = 42
 """Life of a certificate from which on the steps are whole days: the first one is when a third of it is left."""
 EXPIRES: Final = "this proxy's certificate expires soon"

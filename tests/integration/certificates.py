@@ -1,7 +1,9 @@
 """A certificate authority for tests: SPIFFE identities, written as PEM files."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 from cryptography import x509
@@ -30,6 +32,8 @@ class Authority:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.lifetime = lifetime
+        self.age = timedelta(minutes=5)
+        """For how long a certificate has been valid when it is issued: clocks may differ a little."""
         self.path = folder / "ca.pem"
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test authority")])
@@ -40,8 +44,10 @@ class Authority:
         self._certificate = builder.sign(self._key, hashes.SHA256())
         self.path.write_bytes(self._certificate.public_bytes(serialization.Encoding.PEM))
 
-    def issue(self, identity: str, name: str) -> Identity:
-        """Write NAME.pem and NAME-key.pem for that SPIFFE identity."""
+    def issue(self, identity: str, name: str, addresses: Sequence[str] = ()) -> Identity:
+        """Write NAME.pem and NAME-key.pem for that SPIFFE identity, and for IP addresses where they count."""
+        names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(identity)]
+        names += [x509.IPAddress(ip_address(address)) for address in addresses]
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         authority_key = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
@@ -49,7 +55,7 @@ class Authority:
             self._builder(subject, key.public_key())
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(x509.KeyUsage(True, False, False, False, False, False, False, False, False), critical=True)
-            .add_extension(x509.SubjectAlternativeName([x509.UniformResourceIdentifier(identity)]), critical=False)
+            .add_extension(x509.SubjectAlternativeName(names), critical=False)
             .add_extension(authority_key, critical=False)
             .sign(self._key, hashes.SHA256())
         )
@@ -71,7 +77,7 @@ class Authority:
             .issuer_name(self._name)
             .public_key(public_key)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(minutes=5))
+            .not_valid_before(now - self.age)
             .not_valid_after(now + self.lifetime)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
         )

@@ -11,7 +11,9 @@ from proxy.core.node_table import OPERATIONAL_STATES, Node, NodeTable
 from proxy.core.settings import Settings
 from proxy.metrics import Figures, ProxyCollector, metrics_page
 
-FIGURES = Figures("abc", 1, 2, 3, 4, 5, reload_successful=False, reloaded_at=1e9, certificate_not_after=2_000_000_000)
+FIGURES = Figures(
+    "abc", 1, 2, 3, 4, 5, reload_successful=False, reloaded_at=1e9, validity=(1_900_000_000, 2_000_000_000)
+)
 
 
 def samples(figures=FIGURES):
@@ -91,6 +93,7 @@ def test_what_the_shell_counts_is_there_too():
         "stalls_total": 5,
         "configuration_last_reload_successful": 0,
         "configuration_last_reload_seconds": 1e9,
+        "certificate_not_before_seconds": 1.9e9,
         "certificate_not_after_seconds": 2e9,
     }.items():
         assert found[f"hsm_proxy_{name}",] == value

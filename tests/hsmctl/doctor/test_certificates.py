@@ -46,10 +46,10 @@ def test_what_expires_soon_or_has_expired_is_said_of_certificate_and_ca(files: T
     assert all("not valid before" in wrong for wrong in wrongs(files, NOW - timedelta(days=2)))
 
 
-def test_thirty_days_are_soon_for_one_that_lives_long(tmp_path: Path) -> None:
+def test_two_weeks_are_soon_for_one_that_lives_long(tmp_path: Path) -> None:
     files = issued(Authority(tmp_path / "ca", timedelta(days=365)), IDENTITY)
-    assert wrongs(files, NOW + timedelta(days=330)) == []
-    assert "expires in 29 days" in wrongs(files, NOW + timedelta(days=335, hours=12))[0]
+    assert wrongs(files, NOW + timedelta(days=350)) == []
+    assert "expires in 13 days" in wrongs(files, NOW + timedelta(days=351, hours=12))[0]
 
 
 def test_another_authority_is_found_and_so_is_the_key_of_another_certificate(files: TlsFiles, tmp_path: Path) -> None:

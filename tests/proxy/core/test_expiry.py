@@ -21,7 +21,7 @@ def test_the_steps_are_fourteen_seven_three_two_and_one_day_and_the_end():
     assert {days: each[0] for days, each in found.items() if each} == {
         13.9: (EXPIRES, "warning"),
         6.5: (EXPIRES, "warning"),
-        2.9: (EXPIRES, "error"),
+        2.9: (EXPIRES, "warning"),
         1.5: (EXPIRES, "error"),
         0.5: (EXPIRES, "error"),
         -0.5: (EXPIRED, "error"),
@@ -33,11 +33,11 @@ def test_a_certificate_is_looked_at_once_a_minute_and_a_new_one_at_once():
     notices = Notices()
     expiry = Expiry(notices)
     expiry.tick(LIFE, END - 20 * DAY_S, 0.0)
-    expiry.tick(LIFE, END - 2 * DAY_S, LOOK_S - 1)
+    expiry.tick(LIFE, END - DAY_S, LOOK_S - 1)
     assert notices.take() == []
-    expiry.tick((0.0, END + DAY_S), END - 2 * DAY_S, LOOK_S - 1)
+    expiry.tick((0.0, END + DAY_S), END - DAY_S, LOOK_S - 1)
     (notice,) = notices.take()
-    assert expiry.urgent_s == 3 * DAY_S == notice.fields["left_s"]
+    assert expiry.urgent_s == 2 * DAY_S == notice.fields["left_s"]
 
 
 def test_one_that_was_renewed_is_said_again_when_its_time_comes():
@@ -62,8 +62,8 @@ def test_one_that_lives_for_a_day_is_not_urgent_on_its_whole_last_day():
     expiry = Expiry(notices)
     life = (END - DAY_S, END)
     found = []
-    for number, hours in enumerate((23, 9, 7, 2, 1.5)):
+    for number, hours in enumerate((23, 9, 7, 1.5, 1)):
         expiry.tick(life, END - hours * 3600, number * LOOK_S)
         found.append(expiry.urgent_s)
-    assert found == [None, None, None, None, 5400]
+    assert found == [None, None, None, None, 3600]
     assert [notice.level for notice in notices.take()] == ["warning", "warning", "error"]
