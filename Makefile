@@ -5,12 +5,13 @@
 # make bench  the proxy's cost beside other balancers (QUICK=1: under a minute)
 # make draw   the pictures of docs/architecture.md, from the code's imports
 # make reference  the pages of docs/reference that the code makes
+# make etcd-messages  the messages of the etcd driver, from messages.proto
 # make docs   the documentation as a site, in build/docs (strict: a warning is an error)
 # make install-units  systemd units, users and folders into PREFIX=/usr/local (DESTDIR=)
 # make screenshots  the pictures of docs/status-page.md, from real clusters in a browser
 # make lock   new lock files from pyproject.toml
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-docs run test test-system soak lint format bench draw reference docs screenshots lock clean install-units
+.PHONY: help setup setup-dev setup-docs run test test-system soak lint format bench draw reference etcd-messages docs screenshots lock clean install-units
 .DELETE_ON_ERROR:
 SHELL := /bin/sh
 
@@ -97,6 +98,9 @@ draw: setup
 reference: setup
 	@$(BIN)/python tools/make_reference.py
 	@$(BIN)/python tools/make_log_docs.py
+
+etcd-messages: setup-dev
+	@$(BIN)/python tools/make_etcd_messages.py
 
 docs: setup-docs
 	@$(BIN)/python -m sphinx -W --keep-going -q -b html -d build/docs-state docs build/docs

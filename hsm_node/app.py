@@ -61,7 +61,8 @@ async def run_node(config_file: Path, config: NodeConfig, cluster: Cluster, life
     if not config.admin.is_loopback and certificates is None:
         raise StartError(f"admin = {config.admin}: without TLS the admin pages are for loopback only; correct admin")
     state = StateDir(config.state_dir)
-    state.check_present(config.store.path)
+    if config.store.path is not None:
+        state.check_present(config.store.path)
     with contextlib.ExitStack() as held:
         bound = held.enter_context(listening.bind(config.listen.host, config.listen.port, LISTEN_BACKLOG))
         admin = held.enter_context(admin_server.bind(config.admin.host, config.admin.port))

@@ -1,7 +1,7 @@
 """node.toml: parsed once, at the edge, into one frozen struct. Paths in it are relative to the file."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
@@ -14,14 +14,45 @@ from hsm_daemon.tls import TlsFiles
 from hsm_node.core.limits import DEFAULTS, Limits
 from hsm_node.master_key import MasterKeyConfig
 
+MAX_ENDPOINTS: Final = 9
+"""Members of etcd: five are many, and while they are exchanged there are more."""
+
 
 class StoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[store]`."""
 
-    path: Path
-    """The SQLite file, relative to this one; the same for all nodes of a host, on a local disk."""
-    driver: Literal["sqlite"] = "sqlite"
-    """How records are kept."""
+    driver: Literal["sqlite", "etcd"] = "sqlite"
+    """How records are kept: in a file that the nodes of one host share, or by etcd, with a member per site."""
+    path: Path | None = None
+    """sqlite: the file, relative to this one; the same for all nodes of a host, on a local disk."""
+    endpoints: Annotated[tuple[Address, ...], msgspec.Meta(max_length=MAX_ENDPOINTS)] = ()
+    """etcd: where its members serve clients, all of them, the one of this site first: it is preferred."""
+    tls: TlsFiles | Literal["off"] | None = None
+    """etcd: files for mutual TLS, with the store's own CA. `"off"` is for package sandbox on loopback."""
+
+    def __post_init__(self) -> None:
+        if self.driver == "sqlite":
+            if self.path is None:
+                raise ValueError('driver "sqlite" needs path')
+            if self.endpoints or self.tls is not None:
+                raise ValueError('endpoints and tls are for driver "etcd"')
+            return
+        if self.path is not None:
+            raise ValueError('path is for driver "sqlite"')
+        if not self.endpoints or self.tls is None:
+            raise ValueError('driver "etcd" needs endpoints and tls')
+        if len({str(address) for address in self.endpoints}) < len(self.endpoints):
+            raise ValueError("endpoints names a member twice")
+
+    @property
+    def tls_files(self) -> TlsFiles | None:
+        """The certificate's files; None where TLS is off."""
+        return self.tls if isinstance(self.tls, TlsFiles) else None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether somebody beside the nodes of this host can reach the store without a certificate."""
+        return self.tls == "off" and not all(address.is_loopback for address in self.endpoints)
 
 
 class KeystoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -90,5 +121,10 @@ def load_node_config(path: Path) -> tuple[NodeConfig, Cluster]:
     if config.tls == "off" and not (config.listen.is_loopback and cluster.package.name == "sandbox"):
         raise ConfigurationError(
             f'{path}: tls = "off" is only for a loopback address and package "sandbox"; name ca, certificate and key'
+        )
+    if config.store.tls == "off" and (config.store.is_open or cluster.package.name != "sandbox"):
+        raise ConfigurationError(
+            f'{path}: store.tls = "off" is only for loopback endpoints and package "sandbox"; name the files of a '
+            "certificate of the store's own CA"
         )
     return config, cluster

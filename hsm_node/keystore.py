@@ -1,5 +1,6 @@
 """Puts store, back end, pools and handlers together: everything of a node but its sockets."""
 
+import asyncio
 from typing import Final
 
 from hsm_cluster.cluster import Cluster
@@ -72,7 +73,7 @@ class Keystore:
         self.failures = Failures()
         self.sessions = Pool("session", config.sessions, limits.waiting_sessions, self.window.served)
         self.generation = Pool("generation", GENERATION_THREADS, limits.waiting_generations, nice=GENERATION_NICE)
-        self.writer = Pool(STORE, 1, limits.waiting_changes)
+        self.writer = Pool(STORE, store.writers, limits.waiting_changes)
         backend = SoftwareBackend(keyring)
         ledger = None if recorder is None else recorder.ledger
         keys = key_rows(self.table, keyring, store.cluster_id, backend)
@@ -104,6 +105,8 @@ class Keystore:
             self.failures,
         )
         self.follower.follow()
+        loop = asyncio.get_running_loop()
+        store.tell(lambda: loop.call_soon_threadsafe(self.follower.follow))
 
     def sweep(self) -> None:
         """Answer what waited too long, destroy what is due, write down what was seen."""

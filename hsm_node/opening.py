@@ -4,13 +4,14 @@ import contextlib
 import gc
 
 from hsm_cluster.cluster import Cluster
-from hsm_node.config import NodeConfig
+from hsm_node.config import NodeConfig, StoreConfig
 from hsm_node.core.keyring import Keyring
 from hsm_node.core.ledger import Ledger
 from hsm_node.keystore import Keystore
 from hsm_node.next_master_key import hold_next
 from hsm_node.state.recorder import open_recorder
 from hsm_node.state.state_dir import StateDir
+from hsm_node.store.base import Store
 from hsm_node.store.sqlite import SqliteStore
 
 
@@ -24,10 +25,9 @@ def open_keystore(
             nothing stays open; the state directory may say already which store it is.
     """
     first_start = state.seen is None
-    state.check_present(config.store.path)
     with contextlib.ExitStack() as opened:
         hold_next(keyring, config.keystore)
-        store = opened.enter_context(contextlib.closing(SqliteStore(config.store.path, cluster.name, keyring)))
+        store = opened.enter_context(contextlib.closing(open_store(config.store, cluster.name, state, keyring)))
         state.check(store.cluster_id, store.epoch)
         state.keep(store.cluster_id, store.epoch)
         ledger = Ledger(keyring.ledger_mac, store.cluster_id)
@@ -40,3 +40,17 @@ def open_keystore(
         gc.freeze()  # The records stay: to look at 100,000 of them again takes 0.2 s, and the loop stands still.
         held.push(opened.pop_all())
     return keystore
+
+
+def open_store(config: StoreConfig, cluster: str, state: StateDir, keyring: Keyring) -> Store:
+    """Return the store of the configured driver; made where there is none, unless this node has used one before.
+
+    Raises:
+        StartError: it cannot be used.
+    """
+    if config.path is not None:
+        state.check_present(config.path)
+        return SqliteStore(config.path, cluster, keyring)
+    from hsm_node.store.etcd.driver import EtcdStore  # gRPC is for nodes that use it
+
+    return EtcdStore(config.endpoints, config.tls_files, cluster, keyring, make=state.seen is None)

@@ -1,18 +1,33 @@
 #!/bin/sh
 # system_components.sh TARGET: installs what TARGET needs of system_components.txt, where this user may.
 # Exits 1 when CI=true and something is still missing; otherwise says so and goes on.
+# A package that is a file of this folder is a program that fetches what is lacking, and says where it cannot.
 set -eu
 target=$1
-table=$(dirname "$0")/system_components.txt
+tools=$(dirname "$0")
+table=$tools/system_components.txt
 
 lacking() {
     while read -r program package targets _; do
         case $program in '' | '#'*) continue ;; esac
         case ",$targets," in *",$target,"*) ;; *) continue ;; esac
+        case $package in *.py) continue ;; esac
         command -v "$program" >/dev/null 2>&1 || printf '%s ' "$package" | tr , ' '
     done <"$table"
 }
 
+fetched() {
+    all=0
+    while read -r program package targets _; do
+        case $program in '' | '#'*) continue ;; esac
+        case ",$targets," in *",$target,"*) ;; *) continue ;; esac
+        case $package in *.py) ;; *) continue ;; esac
+        "$tools/../.venv/bin/python" "$tools/$package" </dev/null >/dev/null || all=1
+    done <"$table"
+    return $all
+}
+
+fetched || [ "${CI:-}" != true ] || exit 1
 packages=$(lacking)
 [ -n "$packages" ] || exit 0
 

@@ -4,7 +4,7 @@ from hsm_daemon import logs
 from hsm_daemon.log_limit import LimitedLog
 from hsm_node.core.refusal import Refusal
 from hsm_node.service.request import Request
-from hsm_node.store.base import StoreError
+from hsm_node.store.base import StoreError, UnreachableStoreError
 from hsm_wire.errors import BodyError
 from hsm_wire.opcodes import operation_name
 from hsm_wire.statuses import Status
@@ -36,7 +36,9 @@ class Failures:
                 operation_id=f"{request.operation_id:016x}",
                 reason=str(error),
             )
-            request.refuse(Refusal(Status.STORE_UNAVAILABLE, "the store did not answer; send the request again"))
+            untouched = isinstance(error, UnreachableStoreError)
+            text = "the store did not answer; send the request again"
+            request.refuse(Refusal(Status.STORE_UNAVAILABLE, text, not_executed=untouched))
         else:
             self.internal += 1
             # The text of the error may hold what it was about, so only its type and place are logged.

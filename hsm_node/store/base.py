@@ -6,7 +6,7 @@ are called on the event loop before requests are served; `create`, `change` and 
 called in a thread of their own.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import msgspec
@@ -26,12 +26,31 @@ class StoreError(Exception):
     """The store did not answer; whether a change happened is open. The text is for the log."""
 
 
+class UnreachableStoreError(StoreError):
+    """The store did not take it, and nothing has changed."""
+
+
 class ReplacedStoreError(StoreError):
     """What answers is not the store that was followed: another file, or an older state of it."""
 
 
 class Store(Protocol):
     """One node's hold on the store."""
+
+    @property
+    def writers(self) -> int:
+        """How many changes are worth being under way at once: threads that call `create`, `change` and `read`."""
+
+    @property
+    def serves_stale(self) -> bool:
+        """Whether keys may be used with what is here while there is no contact (and the answers say so)."""
+
+    @property
+    def contact(self) -> float | None:
+        """Monotonic moment, in seconds, before which nothing was committed that the caller of `rows_after` has not got.
+
+        None: there was no contact yet. How old it is, is how stale the node is.
+        """
 
     @property
     def cluster_id(self) -> bytes:
@@ -41,16 +60,22 @@ class Store(Protocol):
     def epoch(self) -> int:
         """Counts promotions of the DR site."""
 
+    def tell(self, arrived: Callable[[], object]) -> None:
+        """Have that called, from any thread, whenever `changed` has become true of itself.
+
+        A store whose `changed` looks for itself never calls it.
+        """
+
     def changed(self) -> bool:
-        """Whether another connection has committed since the last call.
+        """Whether another connection has committed since the last call; true at the first one.
 
         Raises:
             ReplacedStoreError: another store stands in its place.
         """
 
     def rows_after(self, revision: int) -> list[Row]:
-        """Return what is newer, in the order of revisions. A row that is out of order has empty data: nobody takes
-        that for authentic.
+        """Return what is newer than the last row that was returned (0: there was none), in the order of revisions. A
+        row that is out of order, or was deleted, has empty data: nobody takes that for authentic.
 
         Raises:
             ReplacedStoreError: the store has not come as far as that revision.
@@ -63,7 +88,10 @@ class Store(Protocol):
         """Store a record if the name is absent; return the row that is there now, the old one if there was one."""
 
     def change(self, name: bytes, revision: int, data: bytes) -> Row | None:
-        """Replace a record that is still at that revision; None where it is not."""
+        """Replace a record that is still at that revision.
+
+        None where it is not: by then `rows_after` has what is there instead.
+        """
 
     def master_key_version(self, keyring: Keyring) -> int:
         """Return the version of the master key that the store is under; 0 where the keyring does not hold it."""

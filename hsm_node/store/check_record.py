@@ -10,8 +10,10 @@ from typing import Annotated, Final
 
 import msgspec
 
-from hsm_node.core.keyring import Keyring
+from hsm_daemon.errors import StartError
+from hsm_node.core.keyring import MASTER_KEY_VERSION, Keyring, KeyringError
 
+FIRST_EPOCH: Final = 1
 CLUSTER_ID_BYTES: Final = 16
 WRAPPED_KEY_BYTES: Final = 40
 """RFC 5649 of 32 bytes."""
@@ -74,3 +76,43 @@ def open_check_record(record: CheckRecord, mac: object, keyring: Keyring) -> boo
     keyring.open_store(record.naming_key, record.digest_key, record.master_key_version)
     keyring.use(record.master_key_version)
     return True
+
+
+def check_cluster(place: str, row: ClusterRow, cluster: str, setting: str) -> None:
+    """Refuse another cluster's store.
+
+    Raises:
+        StartError: it is; `place` says where it was found, `setting` where that is configured.
+    """
+    if row.name != cluster:
+        raise StartError(f"{place}: the store belongs to cluster {row.name!r}, not {cluster!r}; correct {setting}")
+
+
+def accept(place: str, record: CheckRecord, mac: object, keyring: Keyring) -> None:
+    """Have the keyring use what an authentic check record says.
+
+    Raises:
+        StartError: the master key is not the store's.
+    """
+    try:
+        authentic = open_check_record(record, mac, keyring)
+    except KeyringError as error:
+        raise StartError(f"{place}: {error}; correct [keystore] master_key") from None
+    if authentic:
+        return
+    raise _newer_master_key(place, record) if record.master_key_version > MASTER_KEY_VERSION else other_key(place)
+
+
+def other_key(place: str) -> StartError:
+    """Return the line about a store of another master key."""
+    return StartError(
+        f"{place}: the master key is not the one that this store was made with; correct [keystore] master_key"
+    )
+
+
+def _newer_master_key(place: str, record: CheckRecord) -> StartError:
+    """What the record says is not authentic here: it only makes the line clearer."""
+    return StartError(
+        f"{place}: the store is under a newer master key, version {record.master_key_version}, than this one (or under "
+        "another store's); set [keystore] master_key to the one that it was rotated to"
+    )

@@ -22,6 +22,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from hsm_daemon import clock
 from hsm_node.core.keyring import Keyring
 from hsm_node.store import sqlite_schema as schema
 from hsm_node.store.base import ReplacedStoreError, Row, StoreError
@@ -35,6 +36,9 @@ T = TypeVar("T")
 
 class SqliteStore:
     """Implements `Store`."""
+
+    writers = 1
+    serves_stale = False
 
     def __init__(self, path: Path, cluster: str, keyring: Keyring) -> None:
         """Open the store, make it where there is none.
@@ -62,24 +66,31 @@ class SqliteStore:
         """Revision that the transaction gave out."""
         self.cluster_id = row.cluster_id
         self.epoch = row.epoch
+        self.contact: float | None = None
         self._seen_version = -1
         self._writing = threading.Lock()
         """Held by a transaction: `close` on the loop must not pull the file away from under the writer's thread."""
 
+    def tell(self, arrived: Callable[[], object]) -> None:
+        del arrived  # Every node looks before it serves.
+
     def changed(self) -> bool:
         self._check_file()
+        begun = clock.monotonic()
         try:
             version = self._reader.execute("PRAGMA data_version").fetchone()[0]
         except sqlite3.Error as error:
             self._seen_version = -1
             raise StoreError(str(error)) from None
         if version == self._seen_version:
+            self.contact = begun
             return False
         self._seen_version = version
         return True
 
     def rows_after(self, revision: int) -> list[Row]:
         seen_version, self._seen_version = self._seen_version, -1  # What was not read must be read next time.
+        begun = clock.monotonic()
         known = max(revision, self._highest)  # Before the look: the writer's thread may go on meanwhile.
         try:
             found = self._reader.execute(
@@ -95,6 +106,7 @@ class SqliteStore:
                 "put the newer one back, or start the node again to use this one"
             )
         self._seen_version = seen_version
+        self.contact = begun
         self._highest = max(self._highest, counter)
         return _in_order(found, revision, counter)
 

@@ -15,20 +15,23 @@ from typing import Final, TypeVar
 import msgspec
 
 from hsm_daemon.errors import StartError
-from hsm_node.core.keyring import MASTER_KEY_VERSION, Keyring, KeyringError
+from hsm_node.core.keyring import Keyring
 from hsm_node.store.check_record import (
     CLUSTER_ID_BYTES,
+    FIRST_EPOCH,
     CheckRecord,
     ClusterRow,
+    accept,
+    check_cluster,
     make_check_record,
-    open_check_record,
+    other_key,
 )
 
 SCHEMA_VERSION: Final = 2
 FIRST_SCHEMA_VERSION: Final = 1
 """The oldest that is upgraded when it is opened."""
 APPLICATION_ID: Final = 0x52444254
-FIRST_EPOCH: Final = 1
+SETTING: Final = "[store] path"
 BUSY_TIMEOUT_MS: Final = 5_000
 """How long a writer waits for the writers of other nodes."""
 _MAGIC: Final = b"SQLite format 3\x00"
@@ -166,13 +169,8 @@ def check_content(path: Path, connection: sqlite3.Connection, cluster: str, keyr
         raise damaged from None
     except (sqlite3.DatabaseError, msgspec.ValidationError):
         raise damaged from None
-    _check_cluster(path, record, cluster)
-    try:
-        authentic = open_check_record(record, mac, keyring)
-    except KeyringError as error:
-        raise StartError(f"{path}: {error}; correct [keystore] master_key") from None
-    if not authentic:
-        raise _newer_master_key(path, record) if record.master_key_version > MASTER_KEY_VERSION else _other(path)
+    check_cluster(str(path), record, cluster, SETTING)
+    accept(str(path), record, mac, keyring)
     return record
 
 
@@ -184,9 +182,9 @@ def _upgrade(path: Path, connection: sqlite3.Connection, cluster: str, keyring: 
     try:
         if int(connection.execute("PRAGMA user_version").fetchone()[0]) == FIRST_SCHEMA_VERSION:
             row, mac = _check_record(connection, _GET_CLUSTER_ROW, ClusterRow)
-            _check_cluster(path, row, cluster)
+            check_cluster(str(path), row, cluster, SETTING)
             if not isinstance(mac, bytes) or not keyring.mac_matches(row.authenticated, mac):
-                raise _other(path)
+                raise other_key(str(path))
             for column in ("master_key_version INTEGER", "naming_key BLOB", "digest_key BLOB"):
                 connection.execute(f"ALTER TABLE cluster ADD COLUMN {column}")
             write_check_record(connection, make_check_record(row, keyring), keyring)
@@ -204,22 +202,3 @@ def _check_record(connection: sqlite3.Connection, query: str, form: type[T]) -> 
     if found is None:
         raise sqlite3.DatabaseError("there is no check record")
     return msgspec.convert(dict(zip(form.__struct_fields__, found[:-1], strict=True)), form), found[-1]
-
-
-def _check_cluster(path: Path, row: ClusterRow, cluster: str) -> None:
-    if row.name != cluster:
-        raise StartError(f"{path}: the store belongs to cluster {row.name!r}, not {cluster!r}; correct [store] path")
-
-
-def _other(path: Path) -> StartError:
-    return StartError(
-        f"{path}: the master key is not the one that this store was made with; correct [keystore] master_key"
-    )
-
-
-def _newer_master_key(path: Path, record: CheckRecord) -> StartError:
-    """What the record says is not authentic here: it only makes the line clearer."""
-    return StartError(
-        f"{path}: the store is under a newer master key, version {record.master_key_version}, than this one (or under "
-        "another store's); set [keystore] master_key to the one that it was rotated to"
-    )

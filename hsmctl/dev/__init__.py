@@ -4,4 +4,5 @@ plan        which daemons there are and on which ports    configuration  the TOM
 folder      where everything lies; keys and CA kept       daemon         one process and its end
 readiness   asking the daemons whether they serve         manifest       dev.json
 supervisor  starts all, waits, stops all                restart        asks the supervisor to start one again
+etcd_program  where etcd is, or how it is fetched
 """

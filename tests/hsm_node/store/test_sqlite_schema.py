@@ -159,30 +159,6 @@ def test_a_store_of_schema_1_that_is_not_ours_stays_as_it_is(
     assert user_version(path) == 1
 
 
-def test_the_master_key_can_be_replaced_and_the_store_says_which_version_it_has(path: Path, keyring: Keyring) -> None:
-    SqliteStore(path, "dev", keyring).close()
-    name = keyring.name(1, b"k")
-    keyring.hold(b"2" * 32, 2)
-    store = SqliteStore(path, "dev", keyring)
-    row = store.rows_after(0)[-1]
-    for seen in ({row.name: row.revision - 1}, {b"n": 1}):
-        assert not store.reseal(keyring, 2, seen)
-    assert store.master_key_version(keyring) == 1
-    for _ in ("once", "and again"):
-        assert store.reseal(keyring, 2, {row.name: row.revision})
-    assert (store.master_key_version(keyring), store.master_key_version(Keyring(MASTER_KEY))) == (2, 0)
-    store.close()
-    with pytest.raises(StartError, match="under a newer master key, version 2"):
-        SqliteStore(path, "dev", Keyring(MASTER_KEY))
-    both = Keyring(MASTER_KEY)
-    both.hold(b"2" * 32, 2)
-    SqliteStore(path, "dev", both).close()
-    assert both.version == 2
-    successor = Keyring(b"2" * 32)
-    SqliteStore(path, "dev", successor).close()
-    assert (successor.version, successor.name(1, b"k")) == (2, name)
-
-
 @pytest.mark.parametrize("damage", ["mac = x'00'", "naming_key = 'text'"])
 def test_no_check_record_is_put_over_one_that_does_not_open(path: Path, keyring: Keyring, damage: str) -> None:
     keyring.hold(b"2" * 32, 2)

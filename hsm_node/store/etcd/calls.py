@@ -1,0 +1,181 @@
+"""One call over several members: short tries, the preferred member first, until one answers or the time is up.
+
+A member is looked at before its first call, and again after each failure: whose it is, and whether its version is one
+that this driver can trust.
+"""
+
+import threading
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple, cast
+
+import grpc
+
+from hsm_daemon import clock, logs
+from hsm_daemon.log_limit import LimitedLog
+from hsm_node.store.base import ReplacedStoreError, StoreError, UnreachableStoreError
+from hsm_node.store.etcd.channels import METADATA, Link
+from hsm_node.store.etcd.faults import Fault, Meaning, fault_of
+from hsm_node.store.etcd.identity import Identity
+from hsm_node.store.etcd.members import Members
+from hsm_node.store.etcd.messages_pb2 import Header, RangeRequest, RangeResponse, StatusRequest, TxnRequest, TxnResponse
+
+TRY_S: Final = 0.5
+"""For one member: a healthy one answers in milliseconds, with a slow disk in tens of them."""
+CALL_S: Final = 0.9
+"""For all tries of a change: whoever waits for it is told within a second that there is no quorum."""
+PAUSE_S: Final = 0.05
+"""Between two rounds over all members."""
+LEAST_VERSION: Final = (3, 5, 30)
+"""Before it: a watch's progress ahead of its events, a delete at the compacted revision that no watch sees."""
+
+_log = LimitedLog(logs.logger("hsm_node.store"), 1 / 10)
+"""A member that must not be used is looked at again and again."""
+
+
+class Answered(NamedTuple):
+    """An answer, and when it was asked for."""
+
+    answer: Any
+    begun: float
+
+
+class CompactedError(Exception):
+    """That revision is no more."""
+
+
+class Calls:
+    """Linearizable calls. From any thread."""
+
+    def __init__(self, links: list[Link]) -> None:
+        """Connect to nobody yet.
+
+        Args:
+            links: to the members, the preferred first.
+        """
+        self.links = links
+        self.members = Members([link.address for link in links])
+        self.identity = Identity()
+        self.closing = threading.Event()
+        self._looked_at = [False] * len(links)
+
+    def range(self, request: RangeRequest, within_s: float = CALL_S) -> RangeResponse:
+        """Read.
+
+        Raises:
+            CompactedError: the revision is no more.
+            StoreError: nobody answered in time.
+        """
+        answer: RangeResponse = self.call(lambda link: link.range, request, within_s).answer
+        return answer
+
+    def txn(self, request: TxnRequest, within_s: float = CALL_S) -> TxnResponse:
+        """Change.
+
+        Raises:
+            UnreachableStoreError: certainly nothing was done.
+            StoreError: whether it was done is open.
+        """
+        answer: TxnResponse = self.call(lambda link: link.txn, request, within_s).answer
+        return answer
+
+    def call(self, of: Callable[[Link], Callable[..., Any]], request: object, within_s: float) -> Answered:
+        """Ask one member after the other."""
+        deadline = clock.monotonic() + within_s
+        fault = Fault(Meaning.NOT_DONE, "no member was asked")
+        doubt = False
+        while not self.closing.is_set():
+            for number in self.members.order(clock.monotonic()):
+                left = deadline - clock.monotonic()
+                if left <= 0:
+                    raise _given_up(fault, doubt=doubt)
+                answered, fault = self._try(number, of, request, min(TRY_S, left))
+                if answered is not None:
+                    return answered
+                doubt |= fault.meaning is Meaning.IN_DOUBT
+            self.closing.wait(min(PAUSE_S, max(deadline - clock.monotonic(), 0.0)))
+        raise StoreError("this node has closed the store")
+
+    def look_at(self, number: int, within_s: float) -> None:
+        """Look whether a member may be used.
+
+        Raises:
+            grpc.RpcError: it does not answer.
+            ReplacedStoreError: it may not.
+        """
+        link = self.links[number]
+        status = link.status(StatusRequest(), timeout=within_s)
+        self.identity.check_cluster(status.header)
+        if _version(status.version) < LEAST_VERSION:
+            least = ".".join(map(str, LEAST_VERSION))
+            raise ReplacedStoreError(
+                f"the member {link.address} runs etcd {status.version}; upgrade it to {least} or newer"
+            )
+        self._looked_at[number] = True
+
+    def failed(self, number: int) -> None:
+        """Note that a member did not answer: others are asked first for a while."""
+        self._looked_at[number] = False
+        self.members.failed(number, clock.monotonic())
+
+    def close(self) -> None:
+        """End all calls."""
+        self.closing.set()
+        for link in self.links:
+            link.close()
+
+    def _try(
+        self, number: int, of: Callable[[Link], Callable[..., Any]], request: object, within_s: float
+    ) -> tuple[Answered | None, Fault]:
+        asked = False
+        begun = clock.monotonic()
+        try:
+            if not self._looked_at[number]:
+                self.look_at(number, within_s)
+            floor, asked = self.identity.highest, True
+            sent = clock.monotonic()
+            left = max(within_s - (sent - begun), 0.001)
+            answer = of(self.links[number])(request, timeout=left, metadata=METADATA)
+            header: Header = answer.header
+            self.identity.check(header, floor)
+        except ReplacedStoreError as error:
+            _log.event("error", "a member of the store cannot be used", reason=str(error))
+            if asked:
+                raise
+            fault = Fault(Meaning.NOT_DONE, str(error))
+        except grpc.RpcError as error:
+            fault = self._fault(error, asked=asked)
+        except ValueError:  # gRPC's way to say that the channel is closed
+            raise StoreError("this node has closed the store") from None
+        else:
+            self.members.worked(number)
+            return Answered(answer, sent), Fault(Meaning.NOT_DONE, "")
+        self.failed(number)
+        return None, fault
+
+    def _fault(self, error: grpc.RpcError, *, asked: bool) -> Fault:
+        fault = fault_of_call(error)
+        if not asked:  # Only its state was asked for.
+            return Fault(Meaning.NOT_DONE, fault.text)
+        if fault.meaning is Meaning.COMPACTED:
+            raise CompactedError(fault.text)
+        if fault.meaning is Meaning.FINAL:
+            raise UnreachableStoreError(fault.text)
+        return fault
+
+
+def fault_of_call(error: grpc.RpcError) -> Fault:
+    """Return what an error of gRPC means."""
+    call = cast(grpc.Call, error)  # What gRPC raises is both; its types cannot say so.
+    return fault_of(call.code().name, call.details() or "")
+
+
+def _given_up(fault: Fault, *, doubt: bool) -> StoreError:
+    if doubt:
+        return StoreError(f"no member answered in time, so whether it was done is open (the last: {fault.text})")
+    return UnreachableStoreError(f"no member takes it, nothing was done (the last: {fault.text})")
+
+
+def _version(text: str) -> tuple[int, ...]:
+    """Return the numbers of a version; what is none counts as the oldest."""
+    numbers = text.split("-")[0].split("+")[0].split(".")
+    return tuple(int(number) for number in numbers) if all(number.isdecimal() for number in numbers) else (0,)

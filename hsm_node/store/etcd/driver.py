@@ -1,0 +1,173 @@
+"""The distributed store: records in etcd, followed by a watch, changed by transactions that compare a revision.
+
+`changed` and `rows_after` are called on the node's loop and only look at what two threads have brought; `create`,
+`change` and `read` speak with the members and wait, at most `CALL_S`. Each of them may be sent to several members: a
+create finds itself, and a change finds its own bytes (design.md, section 6, rule 1).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from hsm_cluster.address import Address
+from hsm_daemon.errors import StartError
+from hsm_daemon.tls import TlsFiles
+from hsm_node.core.keyring import Keyring
+from hsm_node.store.base import ReplacedStoreError, Row, StoreError
+from hsm_node.store.check_record import make_check_record
+from hsm_node.store.etcd.calls import CALL_S, Calls
+from hsm_node.store.etcd.channels import Link, credentials_of
+from hsm_node.store.etcd.following import Following
+from hsm_node.store.etcd.opening import Checked, encoded, open_store, read_check
+from hsm_node.store.etcd.probing import Probing
+from hsm_node.store.etcd.transactions import (
+    CHECK_KEY,
+    MAX_COMPARES,
+    found_in,
+    get,
+    key_of,
+    only,
+    put,
+    row_of,
+    written,
+)
+from hsm_node.store.etcd.watching import Watching
+
+CATCH_UP_S: Final = 1.0
+"""For the watch to bring what a refused change has run into."""
+MAX_RESEAL_TRIES: Final = 4
+"""Of a check record that other nodes write as well: each of them writes it once in a rotation."""
+WRITERS: Final = 16
+"""Changes under way at once: one waits for a majority of sites, not for this host's disk."""
+
+
+class EtcdStore:
+    """Implements `Store`."""
+
+    writers = WRITERS
+    serves_stale = True
+
+    def __init__(
+        self, addresses: Sequence[Address], tls: TlsFiles | None, cluster: str, keyring: Keyring, *, make: bool = True
+    ) -> None:
+        """Open the store, make it where there is none, and follow it.
+
+        Args:
+            addresses: of the members' ports for clients, the preferred first.
+            tls: files for mutual TLS with the store's own CA; None: without.
+            cluster: name of this node's.
+            keyring: of this node.
+            make: whether an empty etcd may become a new store.
+
+        Raises:
+            StartError: it cannot be reached, is damaged, newer, another cluster's, or of another master key.
+        """
+        place = f"etcd at {', '.join(map(str, addresses))}"
+        credentials = credentials_of(tls)
+        self._calls = Calls([Link(address, credentials) for address in addresses])
+        self._following = Following()
+        self._watching = Watching(self._calls, self._following)
+        self._probing = Probing(self._calls, self._following, self._watching)
+        try:
+            self._record = open_store(self._calls, place, cluster, keyring, make=make)
+            self._watching.load()
+        except StoreError as error:
+            self.close()
+            raise StartError(f"{place}: the store cannot be loaded ({error}); look at its members") from None
+        except BaseException:
+            self.close()
+            raise
+        self.cluster_id = self._record.cluster_id
+        self.epoch = self._record.epoch
+        self._watching.start()
+        self._probing.start()
+
+    @property
+    def contact(self) -> float | None:
+        return self._following.contact
+
+    @property
+    def revision(self) -> int:
+        """Up to which everything has come from the store, other keys than rows included."""
+        return self._following.revision
+
+    @property
+    def lists(self) -> int:
+        """Times that everything was listed: once at the start, and whenever the engine had compacted too far."""
+        return self._watching.listed
+
+    def tell(self, arrived: Callable[[], object]) -> None:
+        self._following.tell(arrived)
+
+    def changed(self) -> bool:
+        return self._following.look()
+
+    def rows_after(self, revision: int) -> list[Row]:
+        if revision > self._following.revision:
+            raise ReplacedStoreError(f"its revision is {self._following.revision}, below {revision}")
+        return self._following.take()
+
+    def read(self, name: bytes) -> Row | None:
+        found = only(self._calls.range(get(key_of(name))))
+        return None if found is None else row_of(found)
+
+    def create(self, name: bytes, data: bytes) -> Row:
+        key = key_of(name)
+        answer = self._calls.txn(put(key, data, {key: 0}))
+        if answer.succeeded:
+            return Row(name, answer.header.revision, data)
+        found = found_in(answer)
+        if found is None:
+            raise StoreError("a record that is there could not be read: somebody deletes records of the store")
+        return row_of(found)
+
+    def change(self, name: bytes, revision: int, data: bytes) -> Row | None:
+        key = key_of(name)
+        answer = self._calls.txn(put(key, data, {key: revision}))
+        row = written(answer, name, data)
+        if row is None:
+            self._catch_up(answer.header.revision)
+        return row
+
+    def master_key_version(self, keyring: Keyring) -> int:
+        checked = self._checked()
+        return keyring.mac_version(checked.record.authenticated, checked.mac)
+
+    def reseal(self, keyring: Keyring, version: int, unchanged: Mapping[bytes, int]) -> bool:
+        if len(unchanged) > MAX_COMPARES:
+            raise StoreError(f"etcd compares at most {MAX_COMPARES} rows at once, not {len(unchanged)}")
+        rows = {key_of(name): revision for name, revision in unchanged.items()}
+        record = make_check_record(self._record, keyring, version)
+        for _ in range(MAX_RESEAL_TRIES):
+            checked = self._checked()
+            used = keyring.mac_version(checked.record.authenticated, checked.mac)
+            if not used:  # Nothing is put over what cannot be opened: it may be newer, or a sign of an attack.
+                raise StoreError("its check record is damaged, or under a master key that this node does not hold")
+            value = encoded(record, keyring) if used < version else None
+            answer = self._calls.txn(put(CHECK_KEY, value, {**rows, CHECK_KEY: checked.revision}))
+            if answer.succeeded:
+                return True
+            if self._checked().revision == checked.revision:
+                self._catch_up(answer.header.revision)
+                return False
+        raise StoreError("its check record is written by others all the time")
+
+    def unconfirmed(self, revision: int) -> list[str]:
+        del revision  # The leases of rule 3 are not built yet: a change may be served late by a node that is cut off.
+        return []
+
+    def close(self) -> None:
+        self._following.close()
+        self._calls.close()
+        self._watching.join()
+        self._probing.join()
+
+    def _checked(self) -> Checked:
+        checked = read_check(self._calls, CALL_S)
+        if checked is None:
+            raise StoreError("its check record is gone; restore the store from a backup")
+        return checked
+
+    def _catch_up(self, revision: int) -> None:
+        """Wait until `rows_after` gives what a refused change has run into: it is tried again on top of that."""
+        if not self._following.wait_for(revision, CATCH_UP_S):
+            raise StoreError(f"another node has changed it, and revision {revision} has not come here yet")

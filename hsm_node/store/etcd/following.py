@@ -1,0 +1,134 @@
+"""What the threads that follow the store hand to the node: rows, contact, and what is wrong."""
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from hsm_daemon import clock
+from hsm_node.store.base import ReplacedStoreError, Row, StoreError
+from hsm_node.store.etcd.contact import Contact
+from hsm_node.store.etcd.follow_state import Change, FollowState
+
+STALE_AFTER_S: Final = 1.0
+"""Without contact: design.md, section 6, rule 3."""
+
+
+class Following:
+    """The state that the threads and the node share; every method takes its lock and none waits for the store."""
+
+    def __init__(self) -> None:
+        """Begin with nothing seen."""
+        self._moved = threading.Condition()
+        self._state = FollowState()
+        self._contact = Contact()
+        self._replaced: ReplacedStoreError | None = None
+        self._text = "it was never reached"
+        self._looked = False
+        self._closed = False
+        self._tell: Callable[[], object] = _nobody
+        self.contact: float | None = None
+        """Monotonic begin of a read at or below whose revision the node has everything; None: there was none."""
+
+    # The node
+
+    def tell(self, arrived: Callable[[], object]) -> None:
+        """Call that whenever rows have come that `look` will show; from any thread."""
+        self._tell = arrived
+
+    def look(self) -> bool:
+        """Whether there are rows to take.
+
+        Raises:
+            ReplacedStoreError: what is there is not what was followed.
+            StoreError: there is no contact.
+        """
+        with self._moved:
+            if self._closed:
+                raise StoreError("this node has closed the store")
+            if self._replaced is not None:
+                raise ReplacedStoreError(str(self._replaced))
+            since, now = self._contact.since, clock.monotonic()
+            if since is None or now - since > STALE_AFTER_S:
+                late = "" if since is None else f" for {now - since:.1f} s"
+                raise StoreError(f"no contact with the store{late}: {self._text}")
+            if self._state.waiting or not self._looked:
+                return True
+            self.contact = since
+            return False
+
+    def take(self) -> list[Row]:
+        """Return the rows that were not taken yet, in the order of revisions."""
+        with self._moved:
+            if self._closed:
+                raise StoreError("this node has closed the store")
+            rows = self._state.take()
+            self._looked = True
+            self.contact = self._contact.since
+            self._moved.notify_all()
+        return rows
+
+    @property
+    def revision(self) -> int:
+        """Up to which everything has come."""
+        return self._state.arrived
+
+    def wait_for(self, revision: int, within_s: float) -> bool:
+        """Wait until everything up to that revision has come; False: it did not in time."""
+        with self._moved:
+            return self._moved.wait_for(lambda: self._closed or self._state.arrived >= revision, within_s)
+
+    # The threads
+
+    def listed(self, changes: Iterable[Change], revision: int, begun: float) -> None:
+        """Take a list of all rows at that revision."""
+        with self._moved:
+            came = self._state.listed(changes, revision)
+            self._contact.arrived(revision)
+            self._contact.read(begun, revision)
+            self._moved.notify_all()
+        if came:
+            self._told()
+
+    def watched(self, changes: Iterable[Change]) -> None:
+        """Take events; wait while the node does not take its rows."""
+        with self._moved:
+            came = self._state.watched(changes)
+            self._contact.arrived(self._state.arrived)
+            self._moved.notify_all()
+        if came:
+            self._told()
+        with self._moved:
+            self._moved.wait_for(lambda: self._closed or not self._state.full)
+
+    def read(self, begun: float, revision: int) -> None:
+        """Take a linearizable read: when it was sent, and its revision."""
+        with self._moved:
+            self._contact.read(begun, revision)
+            self._replaced = None
+
+    def wrong(self, error: StoreError) -> None:
+        """Note why there is no contact."""
+        with self._moved:
+            self._text = str(error)
+            if isinstance(error, ReplacedStoreError):
+                self._replaced = error
+
+    def behind(self) -> float:
+        """Return for how many seconds the watch has owed what a read has shown."""
+        with self._moved:
+            return 0.0 if self._state.full else self._contact.behind(clock.monotonic())
+
+    def close(self) -> None:
+        """Let go of whoever waits."""
+        with self._moved:
+            self._closed = True
+            self._moved.notify_all()
+
+    def _told(self) -> None:
+        with contextlib.suppress(RuntimeError):  # The node's loop has ended.
+            self._tell()
+
+
+def _nobody() -> None:
+    """Nobody is told."""

@@ -1,0 +1,120 @@
+"""Whose store it is: the check record in etcd, made with the first node and authenticated by each at its start."""
+
+import os
+from typing import Annotated, Final
+
+import msgspec
+
+from hsm_daemon.errors import StartError
+from hsm_node.core.keyring import Keyring
+from hsm_node.store.base import StoreError
+from hsm_node.store.check_record import (
+    CLUSTER_ID_BYTES,
+    FIRST_EPOCH,
+    CheckRecord,
+    ClusterRow,
+    accept,
+    check_cluster,
+    make_check_record,
+)
+from hsm_node.store.etcd.calls import Calls
+from hsm_node.store.etcd.messages_pb2 import KeyValue
+from hsm_node.store.etcd.transactions import CHECK_KEY, found_in, get, only, page, put
+
+SCHEMA_VERSION: Final = 2
+"""As of the check record in SQLite; an earlier one never was in etcd."""
+OPEN_S: Final = 10.0
+"""For the first answer: an election takes two to three seconds, and members may start with the nodes."""
+SETTING: Final = "[store] endpoints"
+
+
+class _Schema(msgspec.Struct, frozen=True):
+    """What every version writes."""
+
+    schema: Annotated[int, msgspec.Meta(ge=1)]
+
+
+class _Kept(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The value under the check record's key."""
+
+    schema: int
+    record: CheckRecord
+    mac: bytes
+
+
+class Checked(msgspec.Struct, frozen=True):
+    """A check record as it was read. Nobody has authenticated it."""
+
+    record: CheckRecord
+    mac: bytes
+    revision: int
+
+
+def encoded(record: CheckRecord, keyring: Keyring) -> bytes:
+    """Return what is stored of a check record, under the master key that it names."""
+    mac = keyring.mac(record.authenticated, record.master_key_version)
+    return msgspec.msgpack.encode(_Kept(SCHEMA_VERSION, record, mac))
+
+
+def read_check(calls: Calls, within_s: float) -> Checked | None:
+    """Return the check record; None: there is none.
+
+    Raises:
+        StoreError: it cannot be read, or has not the form of one.
+    """
+    found = only(calls.range(get(CHECK_KEY), within_s))
+    return None if found is None else _decoded(found)
+
+
+def open_store(calls: Calls, place: str, cluster: str, keyring: Keyring, *, make: bool) -> CheckRecord:
+    """Return what is said of a store that belongs to this cluster and master key; the keyring uses its keys.
+
+    Args:
+        calls: to the store.
+        place: how it is called in a line for people.
+        cluster: name of this node's.
+        keyring: of this node.
+        make: whether a new store may be made where there is none.
+
+    Raises:
+        StartError: it cannot be reached, is damaged, newer, another cluster's, or of another master key.
+    """
+    try:
+        checked = read_check(calls, OPEN_S)
+        if checked is None:
+            if only(calls.range(page(b"", 0, 1), OPEN_S)) is not None:
+                raise StartError(f"{place}: the store has records but no check record; restore it from a backup")
+            if not make:
+                raise StartError(
+                    f"{place}: the store that this node used is empty; restore it from a backup, correct {SETTING}, "
+                    "or remove store.json from state_dir to begin with an empty store"
+                )
+            checked = _made(calls, cluster, keyring)
+    except StoreError as error:
+        raise StartError(
+            f"{place}: the store cannot be used ({error}); look whether its members run, and at {SETTING} and tls"
+        ) from None
+    check_cluster(place, checked.record, cluster, SETTING)
+    accept(place, checked.record, checked.mac, keyring)
+    return checked.record
+
+
+def _made(calls: Calls, cluster: str, keyring: Keyring) -> Checked:
+    """Make the check record, unless another node is faster: then return what that made."""
+    keyring.make_store_keys()
+    record = make_check_record(ClusterRow(os.urandom(CLUSTER_ID_BYTES), cluster, FIRST_EPOCH), keyring)
+    value = encoded(record, keyring)
+    answer = calls.txn(put(CHECK_KEY, value, {CHECK_KEY: 0}), OPEN_S)
+    found = None if answer.succeeded else found_in(answer)
+    return _decoded(found or KeyValue(key=CHECK_KEY, value=value, mod_revision=answer.header.revision))
+
+
+def _decoded(pair: KeyValue) -> Checked:
+    try:
+        schema = msgspec.msgpack.decode(pair.value, type=_Schema).schema
+        if schema > SCHEMA_VERSION:
+            raise StoreError(f"it has schema version {schema}, this program knows {SCHEMA_VERSION}; upgrade hsm-node")
+        kept = msgspec.msgpack.decode(pair.value, type=_Kept)
+    except msgspec.DecodeError:
+        raise StoreError("its check record is damaged; restore it from a backup") from None
+    return Checked(kept.record, kept.mac, pair.mod_revision)

@@ -1,0 +1,169 @@
+"""The thread that follows: everything is listed, then watched; listed again where the place to go on was compacted."""
+
+import threading
+from collections.abc import Iterator
+from typing import Final
+
+import grpc
+
+from hsm_daemon import clock, logs
+from hsm_daemon.log_limit import LimitedLog
+from hsm_node.store.base import ReplacedStoreError, StoreError
+from hsm_node.store.etcd.calls import TRY_S, Calls, CompactedError, fault_of_call
+from hsm_node.store.etcd.channels import METADATA
+from hsm_node.store.etcd.faults import Meaning
+from hsm_node.store.etcd.follow_state import Change
+from hsm_node.store.etcd.following import Following
+from hsm_node.store.etcd.messages_pb2 import Event, WatchRequest, WatchResponse
+from hsm_node.store.etcd.transactions import page, watch
+
+PAGE_ROWS: Final = 1_000
+"""Of a list: half a megabyte as a rule."""
+PAGE_S: Final = 5.0
+"""For one page, tries over all members included."""
+PAUSE_S: Final = 0.1
+"""Before a watch that ended is opened again: by then another member is asked first."""
+CREATED_S: Final = 1.0
+"""For a member to say that it watches."""
+LATE_S: Final = 0.5
+"""A watch that owes a revision for longer is opened again, with another member."""
+END_S: Final = 5.0
+"""For the thread to end."""
+
+_log = logs.logger("hsm_node.store")
+_again = LimitedLog(_log, 1 / 10)
+"""While members are away, the watch is tried again all the time."""
+
+
+class Watching:
+    """One watch at a time, with one member."""
+
+    def __init__(self, calls: Calls, following: Following) -> None:
+        """Begin nothing yet.
+
+        Args:
+            calls: to the members.
+            following: takes what comes.
+        """
+        self._calls = calls
+        self._following = following
+        self._list = False
+        self._number = -1
+        self._opened: float | None = None
+        """When the watch was asked for; None: the member has said that it watches, or there is no watch."""
+        self._call: grpc.Call | None = None
+        self._thread = threading.Thread(target=self._run, name="etcd-watch", daemon=True)
+        self.listed = 0
+        """Times that everything was listed."""
+
+    def start(self) -> None:
+        """Watch from where `load` came to."""
+        self._thread.start()
+
+    def join(self) -> None:
+        """Wait for the thread's end, after all was closed."""
+        self.end_watch()
+        if self._thread.is_alive():
+            self._thread.join(END_S)
+
+    def load(self) -> None:
+        """List everything.
+
+        Raises:
+            StoreError: the store did not answer, or is another one.
+        """
+        begun = clock.monotonic()
+        found = self._calls.range(page(b"", 0, PAGE_ROWS), PAGE_S)
+        revision = found.header.revision
+        changes = [Change(pair.key, pair.mod_revision, pair.value) for pair in found.kvs]
+        while found.more and found.kvs:
+            found = self._calls.range(page(found.kvs[-1].key, revision, PAGE_ROWS), PAGE_S)
+            changes += [Change(pair.key, pair.mod_revision, pair.value) for pair in found.kvs]
+        self._following.listed(changes, revision, begun)
+        self.listed += 1
+
+    def check(self) -> None:
+        """End a watch that hangs; called now and then by the thread that proves contact."""
+        now, opened = clock.monotonic(), self._opened
+        if (
+            (opened is not None and now - opened > CREATED_S)
+            or self._number in self._calls.members.waiting(now)
+            or self._following.behind() > LATE_S
+        ):
+            self._calls.failed(max(self._number, 0))
+            self.end_watch()
+
+    def end_watch(self) -> None:
+        """End the watch; the thread opens another one."""
+        call = self._call
+        if call is not None:
+            call.cancel()
+
+    def _run(self) -> None:
+        while not self._calls.closing.is_set():
+            try:
+                if self._list:
+                    self.load()
+                    self._list = False
+                    logs.event(_log, "warning", "the store was listed anew", revision=self._following.revision)
+                self._watch(self._calls.members.order(clock.monotonic())[0])
+            except CompactedError:
+                self._list = True  # What was followed is no more: what there is now is compared with it.
+            except ReplacedStoreError as error:
+                self._following.wrong(error)
+                self._list = True
+            except (StoreError, grpc.RpcError, ValueError) as error:
+                self._ended(error)
+            self._calls.closing.wait(PAUSE_S)
+
+    def _ended(self, error: Exception) -> None:
+        if self._calls.closing.is_set():
+            return
+        if isinstance(error, grpc.RpcError):
+            fault = fault_of_call(error)
+            self._list |= fault.meaning is Meaning.COMPACTED
+            reason = fault.text
+            self._calls.failed(max(self._number, 0))
+        else:
+            reason = str(error)
+        _again.event("warning", "the store's watch ended; it is opened again", reason=reason)
+
+    def _watch(self, number: int) -> None:
+        self._number = number
+        self._opened = clock.monotonic()
+        ended = threading.Event()
+        try:
+            self._calls.look_at(number, TRY_S)
+            request = watch(self._following.revision + 1)
+            call = self._calls.links[number].watch(_kept_open(request, ended), metadata=METADATA)
+            self._call = call
+            self._opened = clock.monotonic()
+            for answer in call:
+                self._take(answer)
+        finally:
+            ended.set()
+            self._call = self._opened = None
+            self._number = -1
+
+    def _take(self, answer: WatchResponse) -> None:
+        self._calls.identity.check_cluster(answer.header)
+        if answer.canceled:
+            if answer.compact_revision:
+                raise CompactedError(answer.cancel_reason)
+            raise StoreError(f"the member ended it ({answer.cancel_reason})")
+        if answer.created:
+            self._opened = None
+            self._calls.members.worked(self._number)
+        if answer.events:
+            self._following.watched(_change(event) for event in answer.events)
+
+
+def _kept_open(request: WatchRequest, ended: threading.Event) -> Iterator[WatchRequest]:
+    """Say the request, and keep our side open: a member ends the watch with it."""
+    yield request
+    ended.wait()
+
+
+def _change(event: Event) -> Change:
+    pair = event.kv
+    return Change(pair.key, pair.mod_revision, None if event.type == Event.DELETE else pair.value)

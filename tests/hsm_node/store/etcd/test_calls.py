@@ -1,0 +1,122 @@
+"""One call over several members."""
+
+import grpc
+import pytest
+from fake_links import NO_LEADER, TOO_LATE, FakeLink, FakeRpcError
+
+from hsm_node.store.base import ReplacedStoreError, StoreError, UnreachableStoreError
+from hsm_node.store.etcd.calls import TRY_S, Calls, CompactedError
+from hsm_node.store.etcd.messages_pb2 import Header, RangeRequest, TxnRequest
+
+SHORT_S = 0.2
+
+
+@pytest.fixture
+def links() -> list[FakeLink]:
+    return [FakeLink(1), FakeLink(2), FakeLink(3)]
+
+
+@pytest.fixture
+def calls(links: list[FakeLink]) -> Calls:
+    return Calls(links)  # type: ignore[arg-type]  # fakes
+
+
+def test_the_preferred_member_is_asked_and_looked_at_once(calls: Calls, links: list[FakeLink]) -> None:
+    for _ in range(3):
+        assert calls.range(RangeRequest()).header.revision == 10
+    assert links[0].asked == ["status", "range", "range", "range"]
+    assert links[1].asked == links[2].asked == []
+    assert max(links[0].timeouts) <= TRY_S
+
+
+def test_the_next_member_answers_where_one_does_not_and_is_asked_first_from_then_on(
+    calls: Calls, links: list[FakeLink]
+) -> None:
+    links[0].failing = TOO_LATE
+    assert calls.txn(TxnRequest()).succeeded
+    assert links[1].asked == ["status", "txn"]
+    calls.txn(TxnRequest())
+    assert links[0].asked == ["status", "txn"]
+
+
+def test_where_no_member_has_a_leader_nothing_was_done(calls: Calls, links: list[FakeLink]) -> None:
+    for link in links:
+        link.failing = NO_LEADER
+    with pytest.raises(UnreachableStoreError, match="nothing was done .*no leader"):
+        calls.txn(TxnRequest(), SHORT_S)
+    assert all(link.asked.count("txn") > 1 for link in links), "each is tried again while there is time"
+
+
+def test_one_try_that_was_not_answered_leaves_a_doubt(calls: Calls, links: list[FakeLink]) -> None:
+    links[0].failing = TOO_LATE
+    links[1].failing = links[2].failing = NO_LEADER
+    with pytest.raises(StoreError, match="whether it was done is open") as caught:
+        calls.txn(TxnRequest(), SHORT_S)
+    assert not isinstance(caught.value, UnreachableStoreError)
+
+
+def test_a_member_that_does_not_say_who_it_is_has_done_nothing(calls: Calls, links: list[FakeLink]) -> None:
+    for link in links:
+        link.failing_status = TOO_LATE
+    with pytest.raises(UnreachableStoreError):
+        calls.txn(TxnRequest(), SHORT_S)
+    assert all("txn" not in link.asked for link in links)
+
+
+@pytest.mark.parametrize("version", ["3.4.23", "3.5.29", "3.5.9", "3.5", "odd", ""])
+def test_an_older_member_is_not_used(calls: Calls, links: list[FakeLink], version: str) -> None:
+    links[0].version = version
+    calls.range(RangeRequest())
+    assert (links[0].asked, links[1].asked) == (["status"], ["status", "range"])
+    for link in links:
+        link.version = version
+        calls.failed(links.index(link))
+    with pytest.raises(UnreachableStoreError, match=r"runs etcd .*; upgrade it to 3\.5\.30 or newer"):
+        calls.range(RangeRequest(), SHORT_S)
+
+
+@pytest.mark.parametrize("version", ["3.5.30", "3.5.31+git", "3.6.0-rc.1", "4.0.0"])
+def test_a_newer_member_is_used(calls: Calls, links: list[FakeLink], version: str) -> None:
+    links[0].version = version
+    calls.range(RangeRequest())
+    assert links[0].asked == ["status", "range"]
+
+
+def test_a_member_of_another_cluster_is_not_asked_to_change_anything(calls: Calls, links: list[FakeLink]) -> None:
+    calls.txn(TxnRequest())
+    links[0].failing = NO_LEADER
+    links[1].header.cluster_id = 8
+    calls.txn(TxnRequest())
+    assert (links[1].asked, links[2].asked) == (["status"], ["status", "txn"])
+
+
+def test_an_older_state_in_the_stores_place_is_an_error_of_its_own(calls: Calls, links: list[FakeLink]) -> None:
+    calls.range(RangeRequest())
+    links[0].header = Header(cluster_id=7, revision=9)
+    with pytest.raises(ReplacedStoreError, match="older state"):
+        calls.range(RangeRequest())
+
+
+def test_what_every_member_would_say_is_said_at_once(calls: Calls, links: list[FakeLink]) -> None:
+    links[0].failing = FakeRpcError(grpc.StatusCode.RESOURCE_EXHAUSTED, "etcdserver: mvcc: database space exceeded")
+    with pytest.raises(UnreachableStoreError, match="alarm disarm"):
+        calls.txn(TxnRequest())
+    assert links[1].asked == []
+
+
+def test_a_compacted_revision_is_told_apart(calls: Calls, links: list[FakeLink]) -> None:
+    text = "etcdserver: mvcc: required revision has been compacted"
+    links[0].failing = FakeRpcError(grpc.StatusCode.OUT_OF_RANGE, text)
+    with pytest.raises(CompactedError):
+        calls.range(RangeRequest())
+
+
+def test_a_closed_store_asks_nobody(calls: Calls, links: list[FakeLink]) -> None:
+    calls.range(RangeRequest())
+    links[0].close()
+    with pytest.raises(StoreError, match="closed"):
+        calls.range(RangeRequest())
+    calls.close()
+    assert all(link.closed for link in links)
+    with pytest.raises(StoreError, match="closed"):
+        calls.range(RangeRequest())

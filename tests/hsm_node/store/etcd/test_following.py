@@ -1,0 +1,132 @@
+"""What the threads hand to the node."""
+
+from threading import Thread
+
+import pytest
+
+from hsm_daemon import clock
+from hsm_node.store.base import ReplacedStoreError, Row, StoreError
+from hsm_node.store.etcd.follow_state import MAX_GIVEN_ROWS, Change
+from hsm_node.store.etcd.following import STALE_AFTER_S, Following
+from hsm_node.store.etcd.transactions import key_of
+
+NOW_S = 1000.0
+
+
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The clock: its only entry is what it says."""
+    moment = [NOW_S]
+    monkeypatch.setattr(clock, "monotonic", lambda: moment[0])
+    return moment
+
+
+@pytest.fixture
+def following(now: list[float]) -> Following:
+    """A store without rows was listed at revision 10 and taken."""
+    following = Following()
+    following.listed([], 10, NOW_S)
+    assert following.look()
+    assert following.take() == []
+    return following
+
+
+def change(name: bytes, revision: int) -> Change:
+    return Change(key_of(name), revision, b"d")
+
+
+def test_before_anything_was_heard_there_is_no_contact(now: list[float]) -> None:
+    following = Following()
+    with pytest.raises(StoreError, match="no contact with the store: "):
+        following.look()
+    assert following.contact is None
+
+
+def test_rows_are_shown_and_told_of_once(following: Following) -> None:
+    told: list[bool] = []
+    following.tell(lambda: told.append(True))
+    following.watched([change(b"a", 11)])
+    following.watched([Change(b"foreign", 12, b"x")])
+    assert told == [True]
+    assert following.look()
+    assert following.take() == [Row(b"a", 11, b"d")]
+    assert not following.look()
+    assert following.revision == 12
+
+
+def test_contact_is_the_begin_of_a_read_whose_revision_the_node_has_taken(
+    following: Following, now: list[float]
+) -> None:
+    now[0] += 0.5
+    following.read(now[0], 11)
+    assert not following.look()
+    assert following.contact == NOW_S
+    following.watched([change(b"a", 11)])
+    assert following.look()
+    assert following.contact == NOW_S, "the node has not taken it yet"
+    following.take()
+    assert following.contact == NOW_S + 0.5
+
+
+def test_without_contact_for_a_second_nothing_is_shown_and_the_reason_is_said(
+    following: Following, now: list[float]
+) -> None:
+    now[0] += STALE_AFTER_S
+    assert not following.look()
+    now[0] += 0.1
+    following.wrong(StoreError("no leader"))
+    following.watched([change(b"a", 11)])
+    with pytest.raises(StoreError, match=r"no contact with the store for 1\.1 s: no leader"):
+        following.look()
+    following.read(now[0], 11)
+    assert following.look()
+
+
+def test_another_store_in_its_place_is_shown_at_once_until_a_read_is_good_again(following: Following) -> None:
+    following.wrong(ReplacedStoreError("an older state"))
+    with pytest.raises(ReplacedStoreError, match="an older state"):
+        following.look()
+    following.read(NOW_S, 10)
+    assert not following.look()
+
+
+def test_a_watch_that_owes_a_revision_is_behind_but_not_while_the_node_takes_nothing(
+    following: Following, now: list[float]
+) -> None:
+    following.read(NOW_S, MAX_GIVEN_ROWS + 100)
+    now[0] += 0.7
+    assert following.behind() == pytest.approx(0.7)
+    thread = Thread(
+        target=lambda: following.watched([change(b"n%d" % n, 11 + n) for n in range(MAX_GIVEN_ROWS)]), daemon=True
+    )
+    thread.start()
+    assert following.wait_for(10 + MAX_GIVEN_ROWS, 10)
+    assert following.behind() == 0.0
+    assert thread.is_alive(), "the watch is not read while so many rows wait"
+    now[0] = NOW_S
+    assert len(following.take()) == MAX_GIVEN_ROWS
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def test_whoever_waits_for_a_revision_hears_of_it_or_of_the_end(following: Following) -> None:
+    assert following.wait_for(10, 0)
+    assert not following.wait_for(11, 0.01)
+    thread = Thread(target=lambda: following.watched([change(b"a", 11)]))
+    thread.start()
+    assert following.wait_for(11, 10)
+    thread.join()
+    following.close()
+    assert following.wait_for(99, 10)
+    for use in (following.look, following.take):
+        with pytest.raises(StoreError, match="closed"):
+            use()
+
+
+def test_a_node_whose_loop_has_ended_does_not_end_the_watch(following: Following) -> None:
+    def ended() -> None:
+        raise RuntimeError("Event loop is closed")
+
+    following.tell(ended)
+    following.watched([change(b"a", 11)])
+    assert following.look()
