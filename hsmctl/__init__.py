@@ -9,7 +9,10 @@ moments, octets  times and bytes on a command line      public_keys  PEM and DER
 mechanism_names  what each command offers by name       key_material  private keys in files
 certificates  the CA and short-lived certificates of `hsmctl dev`
 distinguished_names  subjects and alternative names as X.509 objects
-known_answers vectors for `selftest`                    commands/ one module a group of commands
+known_answers vectors for `selftest`                    issuing  certificates and requests, signed in the cluster
+proxies       every proxy asked the same                terminal  pages with colours; printable: text from elsewhere
+commands/     one module a group of commands            overview/ the cluster as `status`, `top` and `events` show it
+top/          its live screen                           doctor/   what is wrong, and what to do about it
 dev/          a whole cluster on loopback               bench/    load, histogram, report
 
 What this package does not do: it never imports a daemon; `dev` starts them as processes.
