@@ -78,6 +78,8 @@ class Follower:
         """Whether the last look into the store succeeded, and nothing has cast doubt on it since."""
         self._readable = True
         """Whether that look itself succeeded: each change of it has its line."""
+        self._is_replaced = False
+        """Whether the last look found another store, or an older state of it, in the store's place."""
         self.replaced = 0
         """Times that another store, or an older state of it, was found in the store's place."""
 
@@ -87,6 +89,12 @@ class Follower:
         counts = Counter(row.reason for row in self.refused.values())
         return {str(reason): counts[reason] for reason in Reason}
 
+    @property
+    def usable(self) -> bool:
+        """Whether keys may be used with what is here: it is current, or only the contact with a distributed store is
+        lost. Then the answers say that they are stale."""
+        return self.current or (self._store.serves_stale and not self._is_replaced)
+
     def follow(self) -> None:
         """Bring the table to the store's state; without a store, note that the node is not current."""
         try:
@@ -94,12 +102,14 @@ class Follower:
                 with contextlib.nullcontext() if self._loaded else _no_collection():
                     self._apply_all(self._store.rows_after(self.applied_revision))
         except StoreError as error:
+            self._is_replaced = isinstance(error, ReplacedStoreError)
             if self._readable:
-                self.replaced += isinstance(error, ReplacedStoreError)
+                self.replaced += self._is_replaced
                 logs.event(_log, "error", "the store cannot be read", reason=str(error))
             self.current = self._readable = False
             return
         self.current = True
+        self._is_replaced = False
         if not self._readable:
             self._readable = True
             logs.event(_log, "info", "the store can be read again", revision=self.applied_revision)

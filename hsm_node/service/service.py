@@ -136,9 +136,11 @@ class Service:
     def _check_place(self, request: Request, operation: Operation) -> None:
         if not request.principal.partition and operation.work is not Work.ADMINISTER:
             raise Refusal(Status.DENIED, "an operator has no partition, and so no keys")
-        if not self._follower.current:
-            if operation.work in (Work.CHANGE, Work.GENERATE, Work.ADMINISTER):
-                raise Refusal(Status.STORE_UNAVAILABLE, "this node cannot reach its store", not_executed=True)
+        if self._follower.current:
+            return
+        if operation.work in (Work.CHANGE, Work.GENERATE, Work.ADMINISTER):
+            raise Refusal(Status.STORE_UNAVAILABLE, "this node cannot reach its store", not_executed=True)
+        if not self._follower.usable:
             raise Refusal(Status.NOT_CURRENT, "this node cannot read its store", not_executed=True)
 
 

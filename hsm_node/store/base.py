@@ -81,6 +81,13 @@ class Store(Protocol):
             ReplacedStoreError: the store has not come as far as that revision.
         """
 
+    def catch_up(self) -> None:
+        """Have `rows_after` bring whatever was committed before this call: what is not there then, is nowhere.
+
+        Raises:
+            StoreError: the store did not answer; nothing is known.
+        """
+
     def read(self, name: bytes) -> Row | None:
         """Return the newest committed row of that name, whichever node wrote it."""
 

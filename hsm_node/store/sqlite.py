@@ -110,6 +110,9 @@ class SqliteStore:
         self._highest = max(self._highest, counter)
         return _in_order(found, revision, counter)
 
+    def catch_up(self) -> None:
+        self._check_file()  # A commit shows at the next look.
+
     def read(self, name: bytes) -> Row | None:
         with self._writing:
             self._check_file()

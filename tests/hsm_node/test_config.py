@@ -58,3 +58,54 @@ def test_a_mistake_is_one_line_that_names_it(node_folder: Path, old: str, new: s
     file.write_text(file.read_text().replace(old, new))
     with pytest.raises(ConfigurationError, match=said):
         load_node_config(file)
+
+
+ETCD = 'driver = "etcd"\nendpoints = ["127.0.0.1:2379", "127.0.0.1:2378"]\ntls = "off"\n'
+TLS = 'tls = { ca = "c.pem", certificate = "n.pem", key = "k.pem" }'
+
+
+def with_store(folder: Path, store: str, package: str = "sandbox") -> Path:
+    """Return the node's file with another `[store]`."""
+    file = folder / "node.toml"
+    file.write_text(file.read_text().replace('path = "store.db"\n', store))
+    cluster = folder / "cluster.toml"
+    cluster.write_text(cluster.read_text().replace("sandbox", package))
+    return file
+
+
+def test_a_node_may_have_its_records_in_etcd(node_folder: Path) -> None:
+    config, _ = load_node_config(with_store(node_folder, ETCD))
+    assert [str(address) for address in config.store.endpoints] == ["127.0.0.1:2379", "127.0.0.1:2378"]
+    assert (config.store.path, config.store.tls_files, config.store.is_open) == (None, None, False)
+    shown = json.loads(json.dumps(config.effective()))["store"]
+    assert shown == {"driver": "etcd", "path": None, "endpoints": ["127.0.0.1:2379", "127.0.0.1:2378"], "tls": "off"}
+
+
+def test_certificates_of_the_store_are_files_beside_the_node_s(node_folder: Path) -> None:
+    store = ETCD.replace('tls = "off"', TLS).replace("127.0.0.1", "192.0.2.1")
+    config, _ = load_node_config(with_store(node_folder, store))
+    assert config.store.tls_files is not None
+    assert config.store.tls_files.ca == node_folder / "c.pem"
+    assert not config.store.is_open
+
+
+@pytest.mark.parametrize(
+    ("store", "said"),
+    [
+        ("", 'driver "sqlite" needs path'),
+        ('path = "s"\nendpoints = ["127.0.0.1:2379"]\n', 'endpoints and tls are for driver "etcd"'),
+        ('path = "s"\ntls = "off"\n', 'endpoints and tls are for driver "etcd"'),
+        (ETCD + 'path = "s"\n', 'path is for driver "sqlite"'),
+        ('driver = "etcd"\ntls = "off"\n', 'driver "etcd" needs endpoints and tls'),
+        ('driver = "etcd"\nendpoints = ["127.0.0.1:2379"]\n', 'driver "etcd" needs endpoints and tls'),
+        (ETCD.replace("2378", "2379"), "names a member twice"),
+        (ETCD.replace(":2378", ""), r"store\.endpoints"),
+        (ETCD.replace("127.0.0.1:2378", "192.0.2.1:2378"), r'store\.tls = "off" is only for loopback'),
+        (ETCD.replace('"off"', '"on"'), r"store\.tls"),
+        ('driver = "nats"\n', r"store\.driver"),
+    ],
+)
+def test_a_store_that_cannot_be_is_one_line_that_says_why(node_folder: Path, store: str, said: str) -> None:
+    with pytest.raises(ConfigurationError, match=said) as caught:
+        load_node_config(with_store(node_folder, store))
+    assert "\n" not in str(caught.value)

@@ -106,6 +106,9 @@ class EtcdStore:
             raise ReplacedStoreError(f"its revision is {self._following.revision}, below {revision}")
         return self._following.take()
 
+    def catch_up(self) -> None:
+        self._catch_up(self._calls.range(get(CHECK_KEY)).header.revision)
+
     def read(self, name: bytes) -> Row | None:
         found = only(self._calls.range(get(key_of(name))))
         return None if found is None else row_of(found)
@@ -168,6 +171,9 @@ class EtcdStore:
         return checked
 
     def _catch_up(self, revision: int) -> None:
-        """Wait until `rows_after` gives what a refused change has run into: it is tried again on top of that."""
+        """Wait until `rows_after` gives what is up to that revision.
+
+        After a refused change, it is tried again on top of what it ran into.
+        """
         if not self._following.wait_for(revision, CATCH_UP_S):
-            raise StoreError(f"another node has changed it, and revision {revision} has not come here yet")
+            raise StoreError(f"the store has revision {revision}, and the watch has brought {self.revision}")

@@ -189,6 +189,7 @@ class FailingStore:
     """Raises what it is told to."""
 
     cluster_id = b"c" * 16
+    serves_stale = False
 
     def __init__(self) -> None:
         self.error: StoreError | None = None
@@ -212,6 +213,21 @@ async def test_another_store_in_its_place_is_counted_once_until_it_is_back(start
         follower.follow()
         assert follower.current is (error is None)
     assert follower.replaced == 1
+
+
+async def test_keys_are_used_without_contact_where_the_store_is_of_that_kind_but_never_another_stores(
+    start_node: Start,
+) -> None:
+    node = start_node()
+    await node.client()
+    follower, store = node.keystore.follower, FailingStore()
+    follower._store = store
+    for serves_stale in (False, True):
+        store.serves_stale = serves_stale
+        for error, usable in ((StoreError("away"), serves_stale), (ReplacedStoreError("another"), False), (None, True)):
+            store.error = error
+            follower.follow()
+            assert follower.usable is usable, (serves_stale, error)
 
 
 async def test_the_collector_runs_again_after_loading(start_node: Start) -> None:

@@ -101,6 +101,17 @@ def test_a_change_at_an_old_revision_changes_nothing_and_the_node_has_what_is_th
     assert one.read(name(2)) is None
 
 
+def test_what_was_committed_before_a_node_catches_up_is_there_without_waiting(open_store: OpenStore) -> None:
+    one, two = open_store(), open_store()
+    node = Node(two)
+    node.look()
+    for number in range(20):
+        row = one.create(name(number), b"1")
+        two.catch_up()
+        node.look()
+        assert node.rows[-1] == row
+
+
 def test_many_creates_at_once_make_one_row(open_store: OpenStore) -> None:
     stores = [open_store(), open_store()]
     answers: list[Row] = []
