@@ -13,6 +13,7 @@ from hsmctl.printable import printable
 
 MAX_PROBLEMS: Final = 6
 """Problems on one screen: who has more begins with these."""
+ADVICE: Final = "what to do: hsmctl doctor"
 _WORDS: Final = {"serving": "SERVING", "degraded": "DEGRADED: it serves, but not all is well", "down": "DOWN"}
 _PROXIES: Final = (
     Column("PROXY"),
@@ -51,7 +52,7 @@ def _problems(view: View) -> list[Text]:
     lines = [Text.assemble((f"  {sign} ", style), printable(problem)) for problem in problems[:MAX_PROBLEMS]]
     if len(problems) > MAX_PROBLEMS:
         lines.append(Text(f"  and {len(problems) - MAX_PROBLEMS} more", "dim"))
-    return lines
+    return [*lines, Text(f"  {ADVICE}", "dim")] if view.health != "serving" else lines
 
 
 def _figures(view: View) -> Text:

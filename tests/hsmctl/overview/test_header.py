@@ -20,9 +20,10 @@ def test_one_proxy_that_serves_takes_three_lines() -> None:
 
 def test_what_is_wrong_stands_below_the_health() -> None:
     lines = shown(view(look(report(node(), down("b"), health="degraded", problems=["b does not serve: refused"]))))
-    assert lines[:2] == [
+    assert lines[:3] == [
         "▲ DEGRADED: it serves, but not all is well   cluster payments, 1 of 2 nodes in rotation",
         "  ▲ b does not serve: refused",
+        "  what to do: hsmctl doctor",
     ]
 
 
@@ -44,7 +45,7 @@ def test_more_problems_than_fit_are_counted() -> None:
 def test_several_proxies_have_a_line_each_and_a_silent_one_says_why() -> None:
     lines = shown(view(look(), silent()))
     assert lines[1] == "  ▲ proxy 10.0.0.1:2411 does not answer"
-    head, first, second, reason = lines[4:]
+    head, first, second, reason = lines[5:]
     assert head.split()[:4] == ["PROXY", "SITE", "ADDRESS", "HEALTH"]
     assert first.startswith("proxy-1  zurich  10.0.0.1:2410  ● serving")
     assert second.startswith("?        -       10.0.0.1:2411  ✗ silent")
