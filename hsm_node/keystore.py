@@ -8,6 +8,7 @@ from hsm_daemon import clock
 from hsm_node.backends.base import Backend
 from hsm_node.backends.software import SoftwareBackend
 from hsm_node.config import NodeConfig
+from hsm_node.core.key_shares import KeyShares
 from hsm_node.core.key_table import KeyTable
 from hsm_node.core.keyring import Keyring
 from hsm_node.core.object_records import ObjectRecord
@@ -34,9 +35,11 @@ from hsm_node.service.request import STORE
 from hsm_node.service.rewrapping import Rewrapping
 from hsm_node.service.row_writer import RowWriter
 from hsm_node.service.service import Service
+from hsm_node.service.tally import Tally
 from hsm_node.service.turns import Turns
 from hsm_node.service.use_meter import UseMeter
 from hsm_node.state.recorder import Recorder
+from hsm_node.state.usage_recorder import UsageRecorder
 from hsm_node.store.base import Store
 from hsm_node.work.pool import Pool
 
@@ -64,13 +67,18 @@ class Keystore:
         self.store = store
         self.keyring = keyring
         self.recorder = recorder
-        self.nodes = [node.name for node in cluster.nodes]
+        self.usage_recorder: UsageRecorder | None = None
+        """Keeps what was used beyond this process."""
+        self.nodes: list[str] = []
         """Names of the cluster's nodes."""
         self.table = KeyTable()
+        self.shares = KeyShares(self.table)
+        self.configure(cluster)
         self.objects = ObjectTable()
         limits = config.limits
         self.window = Window(config.sessions, limits)
         self.failures = Failures()
+        self.tally = Tally(config.name, lambda: self.table.counts, self.failures)
         self.sessions = Pool("session", config.sessions, limits.waiting_sessions, self.window.served)
         self.generation = Pool("generation", GENERATION_THREADS, limits.waiting_generations, nice=GENERATION_NICE)
         self.writer = Pool(STORE, store.writers, limits.waiting_changes)
@@ -84,7 +92,7 @@ class Keystore:
         self.checks = Checks(backend, self.sessions, self.failures)
         self.administration = self._administration(cluster.name)
         turns = Turns()
-        writer = KeyWriter(self.follower, keys, keyring, store, self.writer, turns)
+        writer = KeyWriter(self.follower, keys, keyring, store, self.writer, turns, self.shares)
         self.rewriter = KeyRewriter(self.follower, keyring, store, self.writer, turns, self.failures)
         self.meter = UseMeter(self.table, keyring, self.rewriter, self.sessions, limits)
         self.destructions = Destructions(self.table, self.follower, keyring, store, self.writer)
@@ -102,6 +110,7 @@ class Keystore:
             self.checks,
             self.administration,
             self.master_keys,
+            self.tally,
             self.failures,
         )
         self.follower.follow()
@@ -117,6 +126,14 @@ class Keystore:
         self.meter.sweep()
         if self.recorder is not None:
             self.recorder.sweep(clock.monotonic())
+        if self.usage_recorder is not None:
+            self.usage_recorder.sweep(clock.monotonic())
+
+    def configure(self, cluster: Cluster) -> None:
+        """Take up what a reload changed in the cluster."""
+        self.nodes = [node.name for node in cluster.nodes]
+        stored = {partition.id: cluster.quota_of(partition).stored_keys for partition in cluster.partitions}
+        self.shares.limits = {partition: limit for partition, limit in stored.items() if limit is not None}
 
     @property
     def expired(self) -> int:

@@ -12,6 +12,8 @@ from hsm_wire.statuses import StatusClass
 
 PREFIX: Final = "hsm_node"
 _KNOWN: Final = frozenset(map(int, Opcode))
+_USAGE: Final = int(Opcode.USAGE)
+"""No work: proxies ask for it every second, and it must not hide that nothing else is done."""
 _CLASS_NAMES = {int(row): row.name.lower() for row in StatusClass}
 
 
@@ -33,7 +35,7 @@ class RequestCounts:
         `done`: work was done for it. Only that is progress: who refuses, fails, or cancels what waits stands still.
         """
         self.total += 1
-        self.completed += done
+        self.completed += done and opcode != _USAGE
         place = (opcode if opcode in _KNOWN else 0, status >> 8)
         self.answers[place] = self.answers.get(place, 0) + 1
 

@@ -84,7 +84,7 @@ class OpenPhase:
         return Succession(keystore.keyring, config, settled=keystore.master_keys.settled)
 
     def reconfigured(self) -> None:
-        self.keystore.nodes = [node.name for node in self._facts.cluster.nodes]
+        self.keystore.configure(self._facts.cluster)
 
     def served(self, requests: int, seconds: float) -> None:
         self.keystore.window.served(seconds / requests)

@@ -11,6 +11,7 @@ from hsm_node.keystore import Keystore
 from hsm_node.next_master_key import hold_next
 from hsm_node.state.recorder import open_recorder
 from hsm_node.state.state_dir import StateDir
+from hsm_node.state.usage_recorder import open_usage
 from hsm_node.store.base import Store
 from hsm_node.store.sqlite import SqliteStore
 
@@ -36,6 +37,7 @@ def open_keystore(
         )
         keystore = Keystore(config, cluster, keyring, store, recorder)
         opened.callback(keystore.close)
+        keystore.usage_recorder = opened.enter_context(contextlib.closing(open_usage(config.state_dir, keystore.tally)))
         keystore.master_keys.start()
         gc.freeze()  # The records stay: to look at 100,000 of them again takes 0.2 s, and the loop stands still.
         held.push(opened.pop_all())

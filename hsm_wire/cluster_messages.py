@@ -224,9 +224,9 @@ class UsageReport(Body, frozen=True):
     """USAGE: what a proxy has heard from other nodes, and a question for what this node knows."""
 
     boot_id: Annotated[bytes, msgspec.Meta(max_length=16)] = b""
-    """Of the node that `after` is about."""
+    """Of the process that `after` is about."""
     after: U63 = 0
-    """Number of the last change that the proxy has from that process; another one tells everything."""
+    """Number of the last change that the proxy has from it; another process tells everything."""
     rows: Annotated[list[UsageRow], msgspec.Meta(max_length=limits.MAX_USAGE_ROWS)] = msgspec.field(
         default_factory=list
     )
@@ -237,7 +237,7 @@ class UsageNews(Body, frozen=True):
     """Answer to USAGE."""
 
     boot_id: Annotated[bytes, msgspec.Meta(max_length=16)]
-    """As in PONG."""
+    """Of the process that answers: random, new at every start."""
     newest: U63
     """To be named as `after` next time."""
     more: bool

@@ -114,6 +114,15 @@ class RecordTable(Generic[R]):
         self._by_label.setdefault((partition, record.label), set()).add(record_id)
         return True
 
+    def count(self, partition: int) -> int:
+        """Return how many records of a partition are not destroyed."""
+        return len(self._ids.get(partition, ()))
+
+    @property
+    def counts(self) -> dict[int, int]:
+        """The same of every partition that has some."""
+        return {partition: len(ids) for partition, ids in self._ids.items() if ids}
+
     def remove(self, partition: int, record_id: bytes) -> None:
         """Forget a record whose row in the store is not authentic any more."""
         place = (partition, record_id)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from hsm_node.core.key_shares import KeyShares
 from hsm_node.core.key_table import Entry
 from hsm_node.core.keyring import Keyring
 from hsm_node.core.lifecycle import NewKey, WrappedKey, new_record
@@ -36,9 +37,11 @@ class KeyWriter(RowWriter[Record]):
         store: Store,
         writer: Pool,
         turns: Turns,
+        shares: KeyShares,
     ) -> None:
         super().__init__(follower, rows, keyring, store, writer)
         self._turns = turns
+        self._shares = shares
 
     async def change(
         self, request: Request, record_id: bytes, body: msgspec.Struct, change: Callable[[Record, bytes], Record]
@@ -71,8 +74,10 @@ class KeyWriter(RowWriter[Record]):
         digest = self.digest(request, body)
 
         async def make() -> Record:
+            take_place()
             made = await pool.run(request.deadline, prepare(), measured=False, asker=request)
             origin = self.origin(request)
             return new_record(wanted, made.key, origin, digest, replaces=replaces, answer=made.answer)
 
-        return await self.made(request, wanted.key_id, digest, make)
+        with self._shares.place(request.principal.partition) as take_place:
+            return await self.made(request, wanted.key_id, digest, make)

@@ -1,5 +1,6 @@
 """One request between its arrival and its answer."""
 
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from hsm_node.core.principals import Principal
@@ -44,6 +45,8 @@ class Request:
         "arrived",
         "body",
         "deadline",
+        "executed",
+        "looked_again",
         "opcode",
         "operation_id",
         "principal",
@@ -67,6 +70,10 @@ class Request:
         self.spent: Spent | None = None
         """None while no thread has worked for it."""
         self.sink = sink
+        self.executed: Callable[[int], None] | None = None
+        """Told the partition when it has succeeded: what is counted for quotas."""
+        self.looked_again = False
+        """Whether the store was asked for what this node does not know (`SecondLooks`)."""
         self.answered = False
         self.withdraw: Withdraw | None = None
         """Takes its work out of a queue, while it waits in one."""
@@ -75,6 +82,8 @@ class Request:
         """Answer with a result."""
         if not self.answered:
             self.answered = True
+            if self.executed is not None:
+                self.executed(self.principal.partition)
             self.sink.answer(self, status, body)
 
     def refuse(self, refusal: Refusal) -> None:

@@ -20,6 +20,7 @@ from hsm_node.service.master_keys import MasterKeys
 from hsm_node.service.object_operations import ObjectOperations
 from hsm_node.service.request import Request
 from hsm_node.service.sealed_service import share_over_the_network
+from hsm_node.service.tally import Tally
 from hsm_wire.messages import decode_body
 from hsm_wire.opcodes import Opcode
 from hsm_wire.operations import OPERATIONS, Operation, Work
@@ -28,7 +29,7 @@ from hsm_wire.statuses import Status
 Handler = Callable[[Request, Any], bytes | None]
 """Returns the body of the answer, or None where it answers later."""
 
-_KEYLESS: Final = frozenset({Opcode.INFO, Opcode.RANDOM, Opcode.CHECK})
+_KEYLESS: Final = frozenset({Opcode.INFO, Opcode.RANDOM, Opcode.CHECK, Opcode.USAGE})
 _NAMED_BY_OPERATION_ID: Final = frozenset(
     {
         Opcode.UPDATE_KEY,
@@ -47,6 +48,8 @@ class _Row(msgspec.Struct, frozen=True):
     handler: Handler
     needs_store: bool
     needs_operation_id: bool
+    executed: Callable[[int], None] | None
+    """Counts it for the partition's quota."""
 
 
 class Service:
@@ -63,6 +66,7 @@ class Service:
         checks: Checks,
         administration: Administration,
         master_keys: MasterKeys,
+        tally: Tally,
         failures: Failures,
     ) -> None:
         self._follower = follower
@@ -71,6 +75,7 @@ class Service:
             Opcode.INFO: general.info,
             Opcode.RANDOM: general.random,
             Opcode.CHECK: checks.check,
+            Opcode.USAGE: tally.told,
             Opcode.CLUSTER_STATE: administration.cluster_state,
             Opcode.SET_NODE_STATE: administration.set_node_state,
             Opcode.MASTER_KEY_STATUS: master_keys.status,
@@ -97,8 +102,19 @@ class Service:
             Opcode.ENCRYPT: uses.encrypt,
             Opcode.DECRYPT: uses.decrypt,
         }
+        counts = {
+            Opcode.SIGN: tally.signed,
+            Opcode.GENERATE_KEY: tally.generated,
+            Opcode.ROTATE_KEY: tally.generated,
+        }
         self._rows = {
-            int(opcode): _Row(OPERATIONS[opcode], handler, opcode not in _KEYLESS, opcode in _NAMED_BY_OPERATION_ID)
+            int(opcode): _Row(
+                OPERATIONS[opcode],
+                handler,
+                opcode not in _KEYLESS,
+                opcode in _NAMED_BY_OPERATION_ID,
+                counts.get(opcode),
+            )
             for opcode, handler in handlers.items()
         }
 
@@ -126,6 +142,7 @@ class Service:
                 self._check_place(request, row.operation)
             if row.needs_operation_id and not request.operation_id:
                 raise Refusal(Status.BAD_REQUEST, "an operation id is needed so that it is safe to send twice")
+            request.executed = row.executed
             body = row.handler(request, decode_body(row.operation.request, request.body))
         except Exception as error:  # noqa: BLE001 - each request has one answer, whatever happens
             self._failures.answer(request, error)

@@ -29,6 +29,12 @@ def test_find_pages_in_the_order_of_ids(make_record: Make) -> None:
     assert table.find(1, None, "rsa-2048", b"", 10) == []
 
 
+def test_keys_that_are_not_destroyed_are_counted_by_partition(make_record: Make) -> None:
+    table = filled(make_record)
+    table.apply(make_record(key_id=A, label="x", version=2, destroyed=True), 4)
+    assert (table.count(1), table.count(2), table.counts) == (2, 0, {1: 2})
+
+
 def test_a_destroyed_key_is_kept_but_not_found(make_record: Make) -> None:
     table = filled(make_record)
     table.apply(make_record(key_id=A, label="x", version=2, destroyed=True), 4)
