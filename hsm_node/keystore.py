@@ -34,6 +34,7 @@ from hsm_node.service.record_rows import RecordRows, key_rows, object_rows
 from hsm_node.service.request import STORE
 from hsm_node.service.rewrapping import Rewrapping
 from hsm_node.service.row_writer import RowWriter
+from hsm_node.service.second_looks import SecondLooks
 from hsm_node.service.service import Service
 from hsm_node.service.tally import Tally
 from hsm_node.service.turns import Turns
@@ -113,6 +114,9 @@ class Keystore:
             self.tally,
             self.failures,
         )
+        self.second_looks = SecondLooks(store, self.follower, self.writer)
+        self.second_looks.serve = self.service.serve
+        self.failures.second_look = self.second_looks.refusal
         self.follower.follow()
         loop = asyncio.get_running_loop()
         store.tell(lambda: loop.call_soon_threadsafe(self.follower.follow))

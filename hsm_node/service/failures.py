@@ -1,5 +1,7 @@
 """What failed -> what the caller is told. Nothing about the inside crosses the wire."""
 
+from collections.abc import Callable
+
 from hsm_daemon import logs
 from hsm_daemon.log_limit import LimitedLog
 from hsm_node.core.refusal import Refusal
@@ -21,11 +23,15 @@ class Failures:
         """Errors of this program or its device."""
         self.store = 0
         """Changes that the store did not take."""
+        self.second_look: Callable[[Request, Refusal], Refusal | None] = lambda _request, refusal: refusal
+        """Returns what a refused request is answered; None: it is answered later."""
 
     def answer(self, request: Request, error: Exception) -> None:
         """Answer a request whose handling raised."""
         if isinstance(error, Refusal):
-            request.refuse(error)
+            refusal = self.second_look(request, error)
+            if refusal is not None:
+                request.refuse(refusal)
         elif isinstance(error, BodyError):
             request.refuse(Refusal(Status.BAD_REQUEST, str(error)))
         elif isinstance(error, StoreError):

@@ -8,6 +8,7 @@ import pytest
 
 # The harness is plain modules beside the tests; pytest's import mode leaves the path alone.
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.append(str(Path(__file__).parent.parent / "live"))
 
 from cluster import Cluster
 
