@@ -1,10 +1,10 @@
 """Clocks that differ: certificates and time-outs are judged by them."""
 
-import datetime
 from typing import Final
 
 from hsm_wire.messages import StatusResult
 from hsmctl.doctor.finding import Finding
+from hsmctl.overview.events import maybe_moment
 from hsmctl.proxies import Answer
 
 CHECK: Final = "clocks"
@@ -34,8 +34,5 @@ def clock_findings(answers: list[Answer[StatusResult]]) -> list[Finding]:
 
 def maybe_skew_s(answer: Answer[StatusResult]) -> float | None:
     """Return by how much the proxy's clock is ahead; None where the proxy does not say its time."""
-    said = answer.result.now if answer.result is not None else ""
-    try:
-        return datetime.datetime.fromisoformat(said).timestamp() - answer.asked_at
-    except ValueError:
-        return None
+    moment = maybe_moment(answer.result.now) if answer.result is not None else None
+    return None if moment is None else moment.timestamp() - answer.asked_at

@@ -71,9 +71,9 @@ def maybe_moment(text: str) -> datetime.datetime | None:
     """Return the moment that an RFC 3339 text names, in UTC."""
     try:
         moment = datetime.datetime.fromisoformat(text)
-    except ValueError:
+        return moment.astimezone(datetime.UTC) if moment.tzinfo is not None else moment.replace(tzinfo=datetime.UTC)
+    except (ValueError, OverflowError):  # the latter: a zone takes it beyond the calendar
         return None
-    return moment.astimezone(datetime.UTC) if moment.tzinfo is not None else moment.replace(tzinfo=datetime.UTC)
 
 
 def _in_order(told: Iterable[tuple[Look, tuple[EventReport, ...]]]) -> list[Event]:

@@ -26,5 +26,6 @@ def test_what_a_slow_way_there_explains_is_nothing() -> None:
 
 def test_a_proxy_that_does_not_say_its_time_has_no_skew() -> None:
     assert maybe_skew_s(answer(report(now=""))) is None
+    assert maybe_skew_s(answer(report(now="0001-01-01T00:00:00+14:00"))) is None, "beyond the calendar"
     assert maybe_skew_s(answer(result=None)) is None
     assert clock_findings([answer(report(now="soon"))]) == []

@@ -63,6 +63,7 @@ def test_a_time_that_cannot_be_read_is_shown_as_it_is_and_steers_no_terminal() -
         ("2026-11-30T05:12:01+01:00", datetime.datetime(2026, 11, 30, 4, 12, 1, tzinfo=datetime.UTC)),
         ("2026-11-30T04:12:01", datetime.datetime(2026, 11, 30, 4, 12, 1, tzinfo=datetime.UTC)),
         ("", None),
+        ("9999-12-31T23:59:59-14:00", None),
     ],
 )
 def test_moments_are_in_utc(said: str, moment: datetime.datetime | None) -> None:
