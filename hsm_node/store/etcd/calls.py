@@ -56,6 +56,8 @@ class Calls:
         self.members = Members([link.address for link in links])
         self.identity = Identity()
         self.closing = threading.Event()
+        self.on_replaced: Callable[[ReplacedStoreError], None] = _nobody
+        """Told, in the caller's thread, that what answers is not what was followed."""
         self._looked_at = [False] * len(links)
 
     def range(self, request: RangeRequest, within_s: float = CALL_S) -> RangeResponse:
@@ -140,6 +142,7 @@ class Calls:
         except ReplacedStoreError as error:
             _log.event("error", "a member of the store cannot be used", reason=str(error))
             if asked:
+                self.on_replaced(error)
                 raise
             fault = Fault(Meaning.NOT_DONE, str(error))
         except grpc.RpcError as error:
@@ -161,6 +164,10 @@ class Calls:
         if fault.meaning is Meaning.FINAL:
             raise UnreachableStoreError(fault.text)
         return fault
+
+
+def _nobody(_error: ReplacedStoreError) -> None:
+    """Nobody is told."""
 
 
 def fault_of_call(error: grpc.RpcError) -> Fault:

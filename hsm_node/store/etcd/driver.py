@@ -17,11 +17,13 @@ from hsm_node.store.check_record import make_check_record
 from hsm_node.store.etcd.calls import CALL_S, Calls
 from hsm_node.store.etcd.channels import Link, credentials_of
 from hsm_node.store.etcd.following import Following
-from hsm_node.store.etcd.opening import Checked, encoded, open_store, read_check
+from hsm_node.store.etcd.messages_pb2 import TxnResponse
+from hsm_node.store.etcd.opening import Checked, decoded, encoded, open_store, read_check
 from hsm_node.store.etcd.probing import Probing
 from hsm_node.store.etcd.transactions import (
     CHECK_KEY,
     MAX_COMPARES,
+    check_in,
     found_in,
     get,
     key_of,
@@ -64,11 +66,12 @@ class EtcdStore:
         place = f"etcd at {', '.join(map(str, addresses))}"
         credentials = credentials_of(tls)
         self._calls = Calls([Link(address, credentials) for address in addresses])
+        self._calls.on_replaced = self._found_another
         self._following = Following()
         self._watching = Watching(self._calls, self._following)
         self._probing = Probing(self._calls, self._following, self._watching)
         try:
-            self._record = open_store(self._calls, place, cluster, keyring, make=make)
+            self._check = open_store(self._calls, place, cluster, keyring, make=make)
             self._watching.load()
         except StoreError as error:
             self.close()
@@ -76,8 +79,8 @@ class EtcdStore:
         except BaseException:
             self.close()
             raise
-        self.cluster_id = self._record.cluster_id
-        self.epoch = self._record.epoch
+        self.cluster_id = self._check.record.cluster_id
+        self.epoch = self._check.record.epoch
         self._watching.start()
         self._probing.start()
 
@@ -114,8 +117,7 @@ class EtcdStore:
         return None if found is None else row_of(found)
 
     def create(self, name: bytes, data: bytes) -> Row:
-        key = key_of(name)
-        answer = self._calls.txn(put(key, data, {key: 0}))
+        answer = self._put(key_of(name), data, 0)
         if answer.succeeded:
             return Row(name, answer.header.revision, data)
         found = found_in(answer)
@@ -124,8 +126,7 @@ class EtcdStore:
         return row_of(found)
 
     def change(self, name: bytes, revision: int, data: bytes) -> Row | None:
-        key = key_of(name)
-        answer = self._calls.txn(put(key, data, {key: revision}))
+        answer = self._put(key_of(name), data, revision)
         row = written(answer, name, data)
         if row is None:
             self._catch_up(answer.header.revision)
@@ -139,7 +140,8 @@ class EtcdStore:
         if len(unchanged) > MAX_COMPARES:
             raise StoreError(f"etcd compares at most {MAX_COMPARES} rows at once, not {len(unchanged)}")
         rows = {key_of(name): revision for name, revision in unchanged.items()}
-        record = make_check_record(self._record, keyring, version)
+        self._following.check()
+        record = make_check_record(self._check.record, keyring, version)
         for _ in range(MAX_RESEAL_TRIES):
             checked = self._checked()
             used = keyring.mac_version(checked.record.authenticated, checked.mac)
@@ -163,6 +165,28 @@ class EtcdStore:
         self._calls.close()
         self._watching.join()
         self._probing.join()
+
+    def _put(self, key: bytes, data: bytes, revision: int) -> TxnResponse:
+        """Put a pair where the key is at that revision and the check record is that of this store."""
+        for _ in range(MAX_RESEAL_TRIES):
+            self._following.check()
+            check = self._check
+            answer = self._calls.txn(put(key, data, {key: revision}, check.value))
+            found = None if answer.succeeded else check_in(answer)
+            if answer.succeeded or (found is not None and found.value == check.value):
+                return answer
+            if found is None:
+                raise StoreError("its check record is gone, and nothing is written to it; restore it from a backup")
+            # Under another master key by now; that is for others to find out. Another store is not written to.
+            self._check = decoded(found)
+            if self._check.record.cluster_id != self.cluster_id:
+                self._check = check
+                raise ReplacedStoreError("its check record is another store's; bring this one's back")
+        raise StoreError("its check record is written by others all the time")
+
+    def _found_another(self, error: ReplacedStoreError) -> None:
+        self._following.wrong(error)
+        self._watching.list_again()
 
     def _checked(self) -> Checked:
         checked = read_check(self._calls, CALL_S)

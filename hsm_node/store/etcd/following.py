@@ -23,7 +23,7 @@ class Following:
         self._state = FollowState()
         self._contact = Contact()
         self._replaced: ReplacedStoreError | None = None
-        self._text = "it was never reached"
+        self._text = "no member answers"
         self._looked = False
         self._closed = False
         self._tell: Callable[[], object] = _nobody
@@ -68,6 +68,16 @@ class Following:
             self._moved.notify_all()
         return rows
 
+    def check(self) -> None:
+        """Refuse to write to what is not the store that was followed.
+
+        Raises:
+            ReplacedStoreError: it was found in the store's place.
+        """
+        with self._moved:
+            if self._replaced is not None:
+                raise ReplacedStoreError(str(self._replaced))
+
     @property
     def revision(self) -> int:
         """Up to which everything has come."""
@@ -84,6 +94,7 @@ class Following:
         """Take a list of all rows at that revision."""
         with self._moved:
             came = self._state.listed(changes, revision)
+            self._replaced = None
             self._contact.arrived(revision)
             self._contact.read(begun, revision)
             self._moved.notify_all()
@@ -105,10 +116,9 @@ class Following:
         """Take a linearizable read: when it was sent, and its revision."""
         with self._moved:
             self._contact.read(begun, revision)
-            self._replaced = None
 
     def wrong(self, error: StoreError) -> None:
-        """Note why there is no contact."""
+        """Note why there is no contact. That another store was found holds until a list was like what was known."""
         with self._moved:
             self._text = str(error)
             if isinstance(error, ReplacedStoreError):

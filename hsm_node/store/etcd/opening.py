@@ -48,6 +48,8 @@ class Checked(msgspec.Struct, frozen=True):
     record: CheckRecord
     mac: bytes
     revision: int
+    value: bytes
+    """As it is stored."""
 
 
 def encoded(record: CheckRecord, keyring: Keyring) -> bytes:
@@ -63,11 +65,11 @@ def read_check(calls: Calls, within_s: float) -> Checked | None:
         StoreError: it cannot be read, or has not the form of one.
     """
     found = only(calls.range(get(CHECK_KEY), within_s))
-    return None if found is None else _decoded(found)
+    return None if found is None else decoded(found)
 
 
-def open_store(calls: Calls, place: str, cluster: str, keyring: Keyring, *, make: bool) -> CheckRecord:
-    """Return what is said of a store that belongs to this cluster and master key; the keyring uses its keys.
+def open_store(calls: Calls, place: str, cluster: str, keyring: Keyring, *, make: bool) -> Checked:
+    """Return the check record of a store that belongs to this cluster and master key; the keyring uses its keys.
 
     Args:
         calls: to the store.
@@ -96,7 +98,7 @@ def open_store(calls: Calls, place: str, cluster: str, keyring: Keyring, *, make
         ) from None
     check_cluster(place, checked.record, cluster, SETTING)
     accept(place, checked.record, checked.mac, keyring)
-    return checked.record
+    return checked
 
 
 def _made(calls: Calls, cluster: str, keyring: Keyring) -> Checked:
@@ -106,10 +108,15 @@ def _made(calls: Calls, cluster: str, keyring: Keyring) -> Checked:
     value = encoded(record, keyring)
     answer = calls.txn(put(CHECK_KEY, value, {CHECK_KEY: 0}), OPEN_S)
     found = None if answer.succeeded else found_in(answer)
-    return _decoded(found or KeyValue(key=CHECK_KEY, value=value, mod_revision=answer.header.revision))
+    return decoded(found or KeyValue(key=CHECK_KEY, value=value, mod_revision=answer.header.revision))
 
 
-def _decoded(pair: KeyValue) -> Checked:
+def decoded(pair: KeyValue) -> Checked:
+    """Return a check record that was read.
+
+    Raises:
+        StoreError: it has not the form of one.
+    """
     try:
         schema = msgspec.msgpack.decode(pair.value, type=_Schema).schema
         if schema > SCHEMA_VERSION:
@@ -117,4 +124,4 @@ def _decoded(pair: KeyValue) -> Checked:
         kept = msgspec.msgpack.decode(pair.value, type=_Kept)
     except msgspec.DecodeError:
         raise StoreError("its check record is damaged; restore it from a backup") from None
-    return Checked(kept.record, kept.mac, pair.mod_revision)
+    return Checked(kept.record, kept.mac, pair.mod_revision, pair.value)

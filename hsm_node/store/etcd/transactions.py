@@ -58,20 +58,24 @@ def watch(revision: int) -> WatchRequest:
     return WatchRequest(create=WatchCreateRequest(key=EVERYTHING, range_end=EVERYTHING, start_revision=revision))
 
 
-def put(key: bytes, value: bytes | None, unchanged: Mapping[bytes, int]) -> TxnRequest:
-    """Return the request of a put where all those keys are at those revisions (0: absent); else the key is read.
+def put(key: bytes, value: bytes | None, unchanged: Mapping[bytes, int], check: bytes | None = None) -> TxnRequest:
+    """Return the request of a put where what it stands on is as expected; else the key and the check record are read.
 
-    Without a value nothing is put: the answer says whether they are.
+    Args:
+        key: of the pair.
+        value: of the pair; None: nothing is put, and the answer says whether all is as expected.
+        unchanged: keys and the revisions at which they must be (0: absent).
+        check: what the check record must be, so that nothing is put into another store; None: any.
     """
+    compares = [
+        Compare(result=Compare.EQUAL, target=Compare.MOD, key=compared, mod_revision=revision)
+        for compared, revision in unchanged.items()
+    ]
+    if check is not None:
+        compares.append(Compare(result=Compare.EQUAL, target=Compare.VALUE, key=CHECK_KEY, value=check))
     done = RequestOp(range=get(key)) if value is None else RequestOp(put=PutRequest(key=key, value=value))
-    return TxnRequest(
-        compare=[
-            Compare(result=Compare.EQUAL, target=Compare.MOD, key=compared, mod_revision=revision)
-            for compared, revision in unchanged.items()
-        ],
-        success=[done],
-        failure=[RequestOp(range=get(key))],
-    )
+    read = [RequestOp(range=get(key)), RequestOp(range=get(CHECK_KEY))]
+    return TxnRequest(compare=compares, success=[done], failure=read)
 
 
 def written(answer: TxnResponse, name: bytes, data: bytes) -> Row | None:
@@ -89,6 +93,11 @@ def written(answer: TxnResponse, name: bytes, data: bytes) -> Row | None:
 def found_in(answer: TxnResponse) -> KeyValue | None:
     """Return what was there instead when a `put` was refused; None: nothing."""
     return only(answer.responses[0].range) if answer.responses else None
+
+
+def check_in(answer: TxnResponse) -> KeyValue | None:
+    """Return the check record that was there when a `put` was refused; None: there was none."""
+    return only(answer.responses[1].range) if len(answer.responses) > 1 else None
 
 
 def only(answer: RangeResponse) -> KeyValue | None:

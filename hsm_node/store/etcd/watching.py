@@ -93,6 +93,11 @@ class Watching:
             self._calls.failed(max(self._number, 0))
             self.end_watch()
 
+    def list_again(self) -> None:
+        """Compare everything with what is known, before anything else is watched."""
+        self._list = True
+        self.end_watch()
+
     def end_watch(self) -> None:
         """End the watch; the thread opens another one."""
         call = self._call

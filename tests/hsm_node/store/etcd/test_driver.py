@@ -10,7 +10,7 @@ from etcd import EtcdCluster
 from hsm_cluster.address import Address
 from hsm_daemon.errors import StartError
 from hsm_node.core.keyring import Keyring
-from hsm_node.store.base import StoreError, UnreachableStoreError
+from hsm_node.store.base import ReplacedStoreError, StoreError, UnreachableStoreError
 from hsm_node.store.etcd import opening
 from hsm_node.store.etcd.driver import EtcdStore
 from hsm_node.store.etcd.transactions import MAX_COMPARES
@@ -60,6 +60,30 @@ def test_a_check_record_that_is_gone_is_an_error(etcd: EtcdCluster, open_etcd: O
     etcd.empty()
     with pytest.raises(StoreError, match="check record is gone"):
         store.master_key_version(keyring)
+    with pytest.raises(StoreError, match="check record is gone, and nothing is written"):
+        store.create(NAME, b"1")
+    assert store.read(NAME) is None
+
+
+def test_nothing_is_written_to_another_store_in_its_place(
+    etcd: EtcdCluster, open_etcd: OpenStore, other_keyring: Keyring
+) -> None:
+    store = open_etcd()
+    row = store.create(NAME, b"1")
+    etcd.empty()
+    open_etcd(other_keyring)
+    for write in (lambda: store.create(NAME, b"1"), lambda: store.change(NAME, row.revision, b"2")):
+        with pytest.raises(ReplacedStoreError, match="check record is another store's"):
+            write()
+    assert store.read(NAME) is None
+
+
+def test_writes_go_on_while_others_rotate_the_master_key(open_etcd: OpenStore, keyring: Keyring) -> None:
+    one, two = open_etcd(), open_etcd()
+    keyring.hold(b"2" * 32, 2)
+    assert one.reseal(keyring, 2, {})
+    row = two.create(NAME, b"1")
+    assert two.change(NAME, row.revision, b"2") is not None
 
 
 def test_a_store_that_cannot_be_reached_is_one_line_with_what_to_do(

@@ -82,11 +82,14 @@ def test_without_contact_for_a_second_nothing_is_shown_and_the_reason_is_said(
     assert following.look()
 
 
-def test_another_store_in_its_place_is_shown_at_once_until_a_read_is_good_again(following: Following) -> None:
+def test_another_store_in_its_place_is_shown_at_once_until_a_list_is_like_what_was_known(following: Following) -> None:
     following.wrong(ReplacedStoreError("an older state"))
-    with pytest.raises(ReplacedStoreError, match="an older state"):
-        following.look()
-    following.read(NOW_S, 10)
+    following.read(NOW_S, 10)  # It has grown past what was seen: that proves nothing.
+    for use in (following.look, following.check):
+        with pytest.raises(ReplacedStoreError, match="an older state"):
+            use()
+    following.listed([], 11, NOW_S)
+    following.check()
     assert not following.look()
 
 

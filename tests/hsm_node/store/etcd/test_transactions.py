@@ -4,6 +4,7 @@ from hsm_node.store.etcd.transactions import (
     CHECK_KEY,
     ROW_PREFIX,
     ROWS_END,
+    check_in,
     found_in,
     get,
     key_of,
@@ -54,8 +55,19 @@ def test_a_put_compares_revisions_and_reads_when_it_is_refused() -> None:
         (b"other", "mod_revision", 5),
     ]
     assert [(op.put.key, op.put.value) for op in request.success] == [(NAME, b"v")]
-    assert [op.range.key for op in request.failure] == [NAME]
+    assert [op.range.key for op in request.failure] == [NAME, CHECK_KEY]
     assert put(NAME, None, {}).success[0].WhichOneof("request") == "range"
+
+
+def test_a_put_may_ask_for_the_check_record_so_that_no_other_store_gets_it() -> None:
+    compare = put(NAME, b"v", {NAME: 5}, b"check").compare[-1]
+    assert (compare.key, compare.WhichOneof("target_union"), compare.value) == (CHECK_KEY, "value", b"check")
+    answer = refused()
+    assert check_in(answer) is None
+    answer.responses.append(ResponseOp(range=RangeResponse(kvs=[KeyValue(key=CHECK_KEY, value=b"other")])))
+    found = check_in(answer)
+    assert found is not None
+    assert found.value == b"other"
 
 
 def test_an_answer_says_which_row_is_there_now() -> None:
