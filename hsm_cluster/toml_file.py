@@ -1,6 +1,8 @@
 """A TOML file -> a checked form. Every mistake is one line that names the file, the key and what to do."""
 
+import os
 import re
+import stat
 import tomllib
 from pathlib import Path
 from typing import Any, TypeVar
@@ -38,9 +40,16 @@ def load_toml(path: Path, form: type[_T]) -> _T:
         raise ConfigurationError(f"{path}: {_explain(str(error))}") from None
 
 
+def _without_waiting(path: str, flags: int) -> int:
+    # A pipe without a writer would hold a daemon that reads its files anew, and with it all requests.
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
 def _parse(path: Path) -> dict[str, Any]:
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=_without_waiting) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise ConfigurationError(f"{path}: not an ordinary file; name one")
             content = file.read(MAX_FILE_BYTES + 1)
     except FileNotFoundError:
         raise ConfigurationError(f"{path}: no such file; create it or name another one") from None

@@ -1,5 +1,6 @@
 """TLS 1.3 on both hops: contexts from files, and who is at the other end."""
 
+import os
 import ssl
 import stat
 from functools import lru_cache
@@ -181,9 +182,16 @@ def _warn_of_open_key(path: Path) -> None:
         logs.event(_log, "warning", "others can use the key's file: chmod 0400 it", key=path, mode=f"{mode:04o}")
 
 
+def _without_waiting(path: str, flags: int) -> int:
+    # A pipe without a writer would hold a daemon that reads its files anew, and with it all requests.
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
 def _read(path: Path, what: str) -> bytes:
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=_without_waiting) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise StartError(f"{what} {path} is not an ordinary file; name one")
             content = file.read(MAX_PEM_BYTES + 1)
     except FileNotFoundError:
         raise StartError(f"{what} {path} is missing; create it or correct `tls` in the configuration") from None

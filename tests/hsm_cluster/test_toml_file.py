@@ -1,5 +1,6 @@
 """Files and their mistakes."""
 
+import os
 from pathlib import Path
 
 import msgspec
@@ -57,6 +58,13 @@ def test_unreadable_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "latin").write_bytes(b"\xff")
     with pytest.raises(ConfigurationError, match="not UTF-8"):
         load_toml(tmp_path / "latin", Form)
+
+
+def test_a_pipe_in_the_place_of_a_file_holds_nobody(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.toml")
+    for path in (tmp_path / "pipe.toml", Path("/dev/zero")):
+        with pytest.raises(ConfigurationError, match="not an ordinary file; name one"):
+            load_toml(path, Form)
 
 
 def test_a_number_of_too_many_digits_is_one_line(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import ssl
 import time
 from collections.abc import Callable
@@ -96,6 +97,8 @@ def test_bad_files_are_named(authority: Callable[[str], Any]) -> None:
     form, lock = serialization.PrivateFormat.PKCS8, serialization.BestAvailableEncryption(b"word")
     locked.write_bytes(secret.private_bytes(serialization.Encoding.PEM, form, lock))
     large.write_bytes(b"x" * (MAX_PEM_BYTES + 1))
+    pipe = good.key.with_name("pipe.pem")
+    os.mkfifo(pipe)
     for files, words in (
         (TlsFiles(missing, good.certificate, good.key), "CA file .*none.pem is missing"),
         (TlsFiles(good.ca, missing, good.key), "certificate .*none.pem is missing"),
@@ -108,6 +111,7 @@ def test_bad_files_are_named(authority: Callable[[str], Any]) -> None:
         (TlsFiles(good.ca, good.certificate, locked), "locked.pem is encrypted; daemons start without a password"),
         (TlsFiles(good.ca, good.certificate, large), "larger than"),
         (TlsFiles(good.ca, good.certificate, good.key.parent), "cannot be read"),
+        (TlsFiles(good.ca, pipe, good.key), "certificate .*pipe.pem is not an ordinary file"),
     ):
         with pytest.raises(StartError, match=words):
             server_context(files)
