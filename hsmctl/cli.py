@@ -53,7 +53,8 @@ def run(command: Callable[[], object]) -> int:
         return USAGE
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx is not None else "hsmctl"
-        return _say(f"{one_line(error.format_message())} See `{path} --help`.", USAGE)
+        line = one_line(error.format_message())
+        return _say(f"{line}{'' if line.endswith(('.', '?')) else '.'} See `{path} --help`.", USAGE)
     except click.ClickException as error:
         return _say(one_line(error.format_message()), USAGE)
     except (click.Abort, KeyboardInterrupt):

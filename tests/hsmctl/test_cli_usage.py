@@ -83,3 +83,9 @@ def test_completion_prints_a_script(shell: str) -> None:
     done = CliRunner().invoke(main, ["completion", shell])
     assert done.exit_code == 0
     assert "_HSMCTL_COMPLETE" in done.output
+
+
+def test_a_line_about_usage_is_two_sentences() -> None:
+    said = CliRunner().invoke(main, ["status", "now"]).stderr
+    assert said == "hsmctl: Got unexpected extra argument (now). See `hsmctl status --help`.\n"
+    assert "Did you mean 'status'? See" in CliRunner().invoke(main, ["statsu"]).stderr
