@@ -57,7 +57,7 @@ def test_a_cluster_that_cannot_be_reached_is_3(tmp_path: Path) -> None:
         (tmp_path / "client.toml").write_text(f'proxies = ["127.0.0.1:{free.getsockname()[1]}"]\ntls = "off"\n')
         done = CliRunner().invoke(main, ["status", "--timeout", "0.3", "--config", str(tmp_path / "client.toml")])
     assert done.exit_code == 3
-    assert "hsmctl dev" in done.stderr
+    assert "hsmctl doctor" in done.stderr
     assert done.stderr.count("\n") == 1
 
 
@@ -86,6 +86,6 @@ def test_completion_prints_a_script(shell: str) -> None:
 
 
 def test_a_line_about_usage_is_two_sentences() -> None:
-    said = CliRunner().invoke(main, ["status", "now"]).stderr
+    said = CliRunner().invoke(main, ["status", "now"], prog_name="hsmctl").stderr
     assert said == "hsmctl: Got unexpected extra argument (now). See `hsmctl status --help`.\n"
     assert "Did you mean 'status'? See" in CliRunner().invoke(main, ["statsu"]).stderr
