@@ -95,6 +95,35 @@ def _meter_gauges(meter: UseMeter) -> list[Gauge]:
     ]
 
 
+def _store_gauges(k: Keystore) -> list[Gauge]:
+    """Return what is told of the store and of what its records are sealed under."""
+    return [
+        Gauge("store_revision", "Revision of the store that is applied.", lambda: k.follower.applied_revision),
+        Gauge("store_current", "1 while the store can be read.", lambda: int(k.follower.current)),
+        Gauge("ledger_rows", "Rows of the store that this node remembers.", lambda: len(k.follower.ledger)),
+        Gauge(
+            "ledger_write_failures",
+            "Times that what was seen could not be written.",
+            lambda: 0 if k.recorder is None else k.recorder.failures,
+            counts=True,
+        ),
+        Gauge(
+            "store_replaced",
+            "Times that another or an older store was found in its place.",
+            lambda: k.follower.replaced,
+            counts=True,
+        ),
+        Gauge("master_key_version", "Of the master key that records are sealed under.", lambda: k.keyring.version),
+        Gauge("records_old_master_key", "Records under another master key.", lambda: k.rewrapping.left),
+        Gauge(
+            "records_rewrapped",
+            "Records that this node put under a new master key.",
+            lambda: k.rewrapping.done,
+            counts=True,
+        ),
+    ]
+
+
 def keystore_gauges(k: Keystore, sessions: int, proxies: Callable[[], int]) -> list[Gauge]:
     """Return what keys, store and pools tell.
 
@@ -124,29 +153,7 @@ def keystore_gauges(k: Keystore, sessions: int, proxies: Callable[[], int]) -> l
             "Key generations at work or waiting.",
             lambda: k.generation.running + k.generation.waiting,
         ),
-        Gauge("store_revision", "Revision of the store that is applied.", lambda: k.follower.applied_revision),
-        Gauge("store_current", "1 while the store can be read.", lambda: int(k.follower.current)),
-        Gauge("ledger_rows", "Rows of the store that this node remembers.", lambda: len(k.follower.ledger)),
-        Gauge(
-            "ledger_write_failures",
-            "Times that what was seen could not be written.",
-            lambda: 0 if k.recorder is None else k.recorder.failures,
-            counts=True,
-        ),
-        Gauge(
-            "store_replaced",
-            "Times that another or an older store was found in its place.",
-            lambda: k.follower.replaced,
-            counts=True,
-        ),
-        Gauge("master_key_version", "Of the master key that records are sealed under.", lambda: k.keyring.version),
-        Gauge("records_old_master_key", "Records under another master key.", lambda: k.rewrapping.left),
-        Gauge(
-            "records_rewrapped",
-            "Records that this node put under a new master key.",
-            lambda: k.rewrapping.done,
-            counts=True,
-        ),
+        *_store_gauges(k),
         Gauge("checks", "Deep checks answered.", lambda: k.checks.served, counts=True),
         Gauge("expired", "Requests whose time ran out in a queue.", lambda: k.expired, counts=True),
         Gauge("internal_errors", "Requests that failed inside.", lambda: k.failures.internal, counts=True),

@@ -173,6 +173,11 @@ def _request_families(counters: Counters) -> Iterator[Metric]:
         overloaded.add_metric([reason], count)
     yield overloaded
     yield _histogram(counters)
+    yield from _event_families(counters)
+
+
+def _event_families(counters: Counters) -> Iterator[Metric]:
+    """What happened to requests and connections, without a label."""
     for name, text, value in (
         ("failovers", "Requests sent to another node.", counters.failovers),
         ("late_responses", "Answers of nodes that came after the client had its own.", counters.late_answers),
