@@ -210,4 +210,6 @@ def _failure(frame: Frame) -> tuple[HsmError, int]:
         failure = m.decode_body(m.Failure, frame.body)
     except BodyError:
         failure = m.Failure("")
-    return make_error(frame.status, failure.detail, frame.operation_id), failure.retry_after_ms
+    error = make_error(frame.status, failure.detail, frame.operation_id)
+    error.retry_after_s = failure.retry_after_ms / 1000
+    return error, failure.retry_after_ms

@@ -19,6 +19,8 @@ class HsmError(Exception):
         self.status = status
         self.detail = detail
         self.operation_id = operation_id
+        self.retry_after_s = 0.0
+        """How long the cluster asks to wait before the same is sent again; 0: it does not say."""
 
     @property
     def status_name(self) -> str:

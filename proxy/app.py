@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from hsm_cluster.cluster import Cluster
 from hsm_cluster.errors import ConfigurationError
+from hsm_cluster.packages import Quota
 from hsm_daemon import clock, listening, logs
 from hsm_daemon.admin import AdminServer
 from hsm_daemon.errors import StartError
@@ -23,9 +25,11 @@ from proxy.core.counters import Counters
 from proxy.core.dispatcher import Dispatcher
 from proxy.core.node_table import Node, NodeTable
 from proxy.core.principals import Principals
+from proxy.core.quotas import Quotas
 from proxy.core.sentences import RELOAD_FAILED
 from proxy.core.silence import links_of
 from proxy.core.supervisor import Supervisor
+from proxy.core.usage_exchange import UsageExchange
 from proxy.metrics import Figures, ProxyCollector, metrics_page
 from proxy.net.link_keeper import LinkKeeper
 from proxy.net.listener import BACKLOG, Listener
@@ -39,6 +43,9 @@ from proxy.stall_log import StallLog
 from proxy.status import Shell, StatusReporter
 
 ROTATION_LOOK_S: Final = 0.02
+QUOTAS_WAIT_S: Final = 2.0
+"""How long a proxy whose partitions have quotas takes no clients, so that nodes can tell what was used: they do so as
+soon as they are connected. Without them it serves nobody anyway."""
 NOTHING: Final[Mapping[str, socket.socket]] = MappingProxyType({})
 
 _log = logs.logger("proxy")
@@ -60,7 +67,11 @@ class ProxyApp:
         self.table = NodeTable(map(node_of, cluster.nodes), self.settings, now)
         software = f"hsm-proxy {release()}"
         balancer = Balancer(self.table, chance)
-        self.dispatcher = Dispatcher(self.table, balancer, self.settings, Counters(), now, self._status_answer)
+        self.quotas = Quotas(clock.now)
+        self.quotas.configure(_quotas_of(cluster), now)
+        self.dispatcher = Dispatcher(
+            self.table, balancer, self.settings, Counters(), now, self._status_answer, self.quotas
+        )
         self._metrics_page = metrics_page(ProxyCollector(self.dispatcher, self._figures))
         loop = asyncio.get_running_loop()
         turn = FlushTurn(loop)
@@ -77,9 +88,11 @@ class ProxyApp:
         own = principals.join(identity or f"spiffe://{cluster.name}/proxy/{file.name}", 0, [Role.CHECK])
         self.supervisor = Supervisor(self.dispatcher, self.settings, chance, self.keeper, EcdsaNotary(), own, now)
         self.keeper.supervisor = self.supervisor
+        self._usage = UsageExchange(self.table, self.quotas, own)
+        self.dispatcher.on_stray = self._usage.answered
         self._requests = RequestLog(self.dispatcher.request_notes, file.log)
         stalls = StallLog(self.supervisor, self.journal, now)
-        steps = [self.keeper.tick, self.dispatcher.tick, self.listener.tick, self._requests.tick]
+        steps = [self.keeper.tick, self._usage.tick, self.dispatcher.tick, self.listener.tick, self._requests.tick]
         self._ticker = Ticker(loop, *steps, self._observation.tick, stalls.tick)
         self._admin = self._make_admin()
         self.address = str(file.listen)
@@ -142,9 +155,10 @@ class ProxyApp:
         sock = listening.take(self._inherited, "client", listen.host, listen.port, BACKLOG)
         self._ticker.start()
         stopping = stopping or asyncio.Event()
-        until = clock.monotonic() + rotation_s
+        until = clock.monotonic() + max(rotation_s, QUOTAS_WAIT_S if self.quotas.gates else 0.0)
+        # Nor is a client heard before this proxy knows what its partition has used.
         # ASYNC110: the core, which knows, has no events.
-        while not (self.table.rotation or clock.monotonic() >= until or stopping.is_set()):  # noqa: ASYNC110
+        while not (self._usage.complete or clock.monotonic() >= until or stopping.is_set()):  # noqa: ASYNC110
             await asyncio.sleep(ROTATION_LOOK_S)
         try:
             self.admin_address = listening.joined(*await self._admin.start())
@@ -236,6 +250,8 @@ class ProxyApp:
             for link in links_of(node):
                 link.leaving = True  # its end is our wish: no request in flight there is to blame for it
         self.supervisor.reconfigured(gone, now)
+        self._usage.reconfigured()
+        self.quotas.configure(_quotas_of(self.config.cluster), now)
         for node in self.table.nodes:
             self.table.judge(node, now, reason=node.reason)  # the order of its paths may be another one
         self.keeper.log_changes()
@@ -274,6 +290,10 @@ class ProxyApp:
             address=self.address,
             pid=os.getpid(),
         )
+
+
+def _quotas_of(cluster: Cluster) -> dict[int, Quota]:
+    return {partition.id: cluster.quota_of(partition) for partition in cluster.partitions}
 
 
 def _validity(certificates: Certificates | None) -> tuple[int, int] | None:

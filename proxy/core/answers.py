@@ -25,7 +25,7 @@ def timeout_s(frame: Frame) -> float:
     return _DEFAULT_TIMEOUTS_S.get(frame.opcode, _DEFAULT_TIMEOUT_S)
 
 
-def refusal(frame: Frame, status: Status, detail: str, *, not_executed: bool = True) -> bytes:
+def refusal(frame: Frame, status: Status, detail: str, *, not_executed: bool = True, retry_after_ms: int = 0) -> bytes:
     """Return the answer to a client's request that the proxy gives in a node's place."""
     return encode_failure(
         frame.request_id,
@@ -34,5 +34,5 @@ def refusal(frame: Frame, status: Status, detail: str, *, not_executed: bool = T
         opcode=frame.opcode,
         operation_id=frame.operation_id,
         not_executed=not_executed,
-        retry_after_ms=RETRY_AFTER_MS if status is Status.OVERLOADED else 0,
+        retry_after_ms=retry_after_ms or (RETRY_AFTER_MS if status is Status.OVERLOADED else 0),
     )

@@ -23,6 +23,7 @@ from proxy.core.node_table import NodeTable
 from proxy.core.notices import Notices
 from proxy.core.own_answers import OwnAnswers, Report
 from proxy.core.parties import Client, Link, Owed, Probe, Request
+from proxy.core.quotas import COUNTED, Quotas
 from proxy.core.settings import Settings
 from proxy.core.switch import Switch
 
@@ -46,6 +47,7 @@ class Dispatcher:
         counters: Counters,
         now: float,
         report: Report,
+        quotas: Quotas | None = None,
     ) -> None:
         self.table = table
         self.counters = counters
@@ -56,8 +58,12 @@ class Dispatcher:
         are served until then."""
         self.on_probe: Callable[[Probe, Link, Frame, float], None] | None = None
         """Takes the answers to deep checks."""
+        self.on_stray: Callable[[Link, Frame, float], bool] | None = None
+        """Asked whether it waits for an answer that nothing in flight waits for."""
+        self.quotas = quotas or Quotas(lambda: now)
+        self._gates = self.quotas.gates
         self._balancer = balancer
-        self._switch = Switch(settings, counters, now)
+        self._switch = Switch(settings, counters, self.quotas, now)
         self._send = self._switch.send
         self._finish = self._switch.finish
         self._budget = RetryBudget(settings, now)
@@ -97,6 +103,8 @@ class Dispatcher:
             self.counters.overloaded["failover_full"] += 1
             self._refuse(client, frame, Status.OVERLOADED, "too many requests wait for another HSM node", now)
             return
+        if self._gates and frame.opcode in COUNTED and not self._within_quota(client, frame, now):
+            return
         if frame.opcode in LONG and not self._may_generate(client, frame, now):
             return
         request = Request(client, frame, now, now + timeout_s(frame))
@@ -124,7 +132,7 @@ class Dispatcher:
     def client_lost(self, client: Client, now: float) -> None:
         """Forget a client; nodes are told not to work for it any more."""
         for request in client.in_flight.values():
-            self._switch.abandon(request)
+            self._switch.abandon(request, now)
             if request.link is None:
                 self._unqueue(request)
             else:
@@ -220,7 +228,7 @@ class Dispatcher:
             link.node.in_flight -= 1
             if self.on_probe is not None:
                 self.on_probe(entry, link, frame, now)
-        else:
+        elif self.on_stray is None or not self.on_stray(link, frame, now):
             self.counters.late_answers += 1  # owed for so long that it was forgotten
 
     def _mistrust(self, link: Link, frame: Frame, entry: Request | Owed) -> None:
@@ -228,6 +236,13 @@ class Dispatcher:
         link.in_flight[frame.request_id] = entry
         self.counters.wrong_answers += 1
         link.close("the node broke the protocol: it answered a request with the answer to another one")
+
+    def _within_quota(self, client: Client, frame: Frame, now: float) -> bool:
+        """Let a request through that its partition's quota has room for; answer any other."""
+        over = self.quotas.admit(client.principal.partition, frame.opcode, now)
+        if over is not None:
+            self._refuse(client, frame, Status.OVER_QUOTA, over.detail, now, over.retry_after_ms)
+        return over is None
 
     def _may_generate(self, client: Client, frame: Frame, now: float) -> bool:
         """Count a request that runs long, unless its partition has as many as it may."""
@@ -237,6 +252,7 @@ class Dispatcher:
             self.counters.overloaded["partition_generations"] += 1
             detail = f"{limit} key generations of this partition are in flight"
             self._refuse(client, frame, Status.OVERLOADED, detail, now)
+            self.quotas.settle(partition, now, made=False)
             return False
         self._switch.generations[partition] += 1
         return True
@@ -288,12 +304,14 @@ class Dispatcher:
         else:
             self._overload(request, "windows_full", "no HSM node had room in the time of the request", now)
 
-    def _refuse(self, client: Client, frame: Frame, status: Status, detail: str, now: float) -> None:
+    def _refuse(
+        self, client: Client, frame: Frame, status: Status, detail: str, now: float, retry_after_ms: int = 0
+    ) -> None:
         """Answer a request that is not taken at all."""
         client.wire_ids.discard(frame.request_id)
         self.counters.answered(frame.opcode, int(status), None)
         self.request_notes.failed(frame, int(status), now)
-        client.sink(refusal(frame, status, detail))
+        client.sink(refusal(frame, status, detail, retry_after_ms=retry_after_ms))
 
     def _measure(self, now: float) -> None:
         """Keep the mean of answers a second while requests wait: from it a queue's waiting time is told.

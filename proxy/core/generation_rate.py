@@ -59,6 +59,8 @@ class GenerationRate:
     def settle(self, now_ms: int, *, made: bool) -> None:
         """Note the end of one that was let through; `made`: a key may have been made for it."""
         self._sink(now_ms)
+        if not self._under_way:  # It was let through before a reload gave the partition another rate.
+            return
         self._under_way -= 1
         if not made:
             self._level = max(0, self._level - ONE)

@@ -17,6 +17,7 @@ from proxy.core.counters import Counters
 from proxy.core.deadlines import DeadlineWheel
 from proxy.core.node_table import Node
 from proxy.core.parties import Owed, Request
+from proxy.core.quotas import GENERATIONS, Quotas
 from proxy.core.request_notes import LAST_OK, RequestNotes
 from proxy.core.settings import Settings
 
@@ -30,10 +31,11 @@ CHANGES: Final = frozenset(number for number, row in OPERATIONS.items() if row.w
 class Switch:
     """Connects requests to links and takes them off again."""
 
-    __slots__ = ("counters", "forgiven_at", "generations", "notes", "settings", "wheel")
+    __slots__ = ("counters", "forgiven_at", "generations", "notes", "quotas", "settings", "wheel")
 
-    def __init__(self, settings: Settings, counters: Counters, now: float) -> None:
+    def __init__(self, settings: Settings, counters: Counters, quotas: Quotas, now: float) -> None:
         self.settings = settings
+        self.quotas = quotas
         self.counters = counters
         self.notes = RequestNotes()
         self.wheel = DeadlineWheel(now)
@@ -125,12 +127,18 @@ class Switch:
             owed.link.node.in_flight -= 1
         self.wheel.drop(owed)
 
-    def abandon(self, request: Request) -> None:
+    def abandon(self, request: Request, now: float) -> None:
         """Note that nobody waits for the request any more; its link or its queue is the caller's affair."""
+        self._end(request, now, made=True)  # A node may make its key all the same, and would count it.
+
+    def _end(self, request: Request, now: float, *, made: bool) -> None:
+        """Take a request out of what is waited for; `made`: a key may have been made for it."""
         request.done = True
         self.wheel.drop(request)
         if request.frame.opcode in LONG:
             self.generations[request.client.principal.partition] -= 1
+        if request.frame.opcode in GENERATIONS:
+            self.quotas.settle(request.client.principal.partition, now, made=made)
 
     def fail(self, request: Request, status: Status, detail: str, now: float, node: Node | None = None) -> None:
         """Answer the request with a failure of the proxy's own; `node` has it still."""
@@ -139,7 +147,7 @@ class Switch:
 
     def finish(self, request: Request, raw: bytes, status: int, now: float, node: Node | None = None) -> None:
         """Give the client its one answer; `node` gave it, or has the request still."""
-        self.abandon(request)
+        self._end(request, now, made=not status >> 8 or request.may_have_run)
         if request.may_have_run and raw[_FLAGS_LOW] & NOT_EXECUTED:
             # The last node tells of itself only; another one had this request before.
             raw = raw[:_FLAGS_LOW] + bytes((raw[_FLAGS_LOW] & ~NOT_EXECUTED,)) + raw[_FLAGS_LOW + 1 :]

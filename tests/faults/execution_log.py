@@ -84,8 +84,8 @@ class Record:
 
     @property
     def requests(self) -> list[Execution]:
-        """Executions of requests alone, deep checks left out."""
-        return [each for each in self.executions if each.kind == "REQUEST" and each.opcode != "CHECK"]
+        """Executions of requests alone, what proxies themselves ask left out."""
+        return [each for each in self.executions if each.kind == "REQUEST" and each.opcode not in ("CHECK", "USAGE")]
 
     def apply(self, event: dict[str, Any]) -> None:
         """Take one event."""

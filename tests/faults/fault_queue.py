@@ -23,7 +23,7 @@ class FaultError(ValueError):
 class Match(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which frames a fault is for.
 
-    `on` is `any` (any frame), `work` (any request but CHECK), `connect` (a connection, before anything was read),
+    `on` is `any` (any frame), `work` (any request but CHECK and USAGE), `connect` (a connection, before it was read),
     `partial` (an incomplete frame was read), a kind (`HELLO`, `PING`, `REQUEST`...) or an operation (`SIGN`...).
     """
 

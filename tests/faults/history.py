@@ -305,9 +305,9 @@ def _steps(execution: Execution) -> Iterator[tuple[float, int]]:
 
 
 def _work(executions: Iterable[Execution]) -> Iterator[Execution]:
-    """Yield what applications asked for: no PINGs, no deep checks."""
+    """Yield what applications asked for: no PINGs, nothing that proxies themselves ask."""
     for each in executions:
-        if each.kind == "REQUEST" and each.opcode != "CHECK" and each.operation_id != NOBODY:
+        if each.kind == "REQUEST" and each.opcode not in ("CHECK", "USAGE") and each.operation_id != NOBODY:
             yield each
 
 

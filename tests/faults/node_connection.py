@@ -301,7 +301,7 @@ def _words(frame: Frame, opcode: str) -> frozenset[str]:
     words = {"any", Kind(frame.kind).name}
     if frame.kind == kinds.REQUEST:
         words.add(opcode)
-        if frame.opcode != Opcode.CHECK:
+        if frame.opcode not in (Opcode.CHECK, Opcode.USAGE):
             words.add("work")
     return frozenset(words)
 

@@ -13,6 +13,7 @@ from hsm_wire.frames import encode_frame
 from hsm_wire.messages import Bind, Check, CheckResult, Hello, Pong, decode_body, encode_body
 from hsm_wire.opcodes import Opcode
 from hsm_wire.states import End
+from hsm_wire.statuses import Status
 
 
 class FakeNode:
@@ -58,6 +59,9 @@ class FakeNode:
     def take(self, link, frame):
         if frame.opcode == Opcode.CHECK:
             link.check(frame)
+            return
+        if frame.opcode == Opcode.USAGE:  # an older node: it counts nothing
+            link.answer(frame, int(Status.UNKNOWN_OPERATION))
             return
         self.requests.append(frame)
         if self.holding:
@@ -112,7 +116,7 @@ class _Link(asyncio.Protocol):
             encode_frame(kinds.RESPONSE, encode_body(result), request_id=frame.request_id, opcode=frame.opcode)
         )
 
-    def answer(self, frame):
+    def answer(self, frame, status=None):
         self.connection.answered(frame.request_id)
         if not self.transport.is_closing():
             self.transport.write(
@@ -121,7 +125,7 @@ class _Link(asyncio.Protocol):
                     b"\x91\xc4" + bytes([len(frame.body)]) + frame.body,
                     request_id=frame.request_id,
                     opcode=frame.opcode,
-                    status=self.node.status,
+                    status=self.node.status if status is None else status,
                     operation_id=frame.operation_id,
                 )
             )

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hsm_cluster.packages import Quota
 from hsm_wire import kinds
 from hsm_wire.frames import FrameSplitter, encode_frame
 from hsm_wire.messages import Failure, decode_body
@@ -409,6 +410,42 @@ def test_a_partition_has_a_bound_of_key_generations_of_its_own(make_world):
     world.dispatcher.client_lost(another, world.now)
     world.ask(one, 4, opcode=GENERATE)
     assert 4 in one.in_flight
+
+
+def test_what_is_above_its_partition_s_quota_is_answered_with_the_time_to_wait(make_world):
+    world = make_world()
+    client, peer = world.client()
+    quotas = world.dispatcher.quotas
+    quotas.configure({1: Quota(1, 1)}, world.now)
+    quotas.gates[1].left = 1
+    world.ask(client, 1)
+    world.ask(client, 2)
+    world.ask(client, 3, opcode=GENERATE)
+    over, generation = peer.frames
+    assert (over.request_id, over.status, over.flags) == (2, Status.OVER_QUOTA, kinds.Flag.NOT_EXECUTED)
+    assert decode_body(Failure, over.body).retry_after_ms == 1000
+    assert decode_body(Failure, generation.body).retry_after_ms == 1000
+    assert (world.holders() != [], list(client.in_flight)) == (True, [1])
+    assert world.dispatcher.quotas.refused == {(1, "signatures"): 1, (1, "generations"): 1}
+    world.ask(client, 4, opcode=0x0202)
+    assert 4 in client.in_flight, "verifying is free"
+
+
+def test_a_key_generation_that_made_no_key_costs_nothing(make_world):
+    world = make_world(partition_generations=1)
+    client, peer = world.client()
+    world.dispatcher.quotas.configure({1: Quota(None, 1)}, world.now - 4)
+    rate = world.dispatcher.quotas.gates[1].rate
+    world.ask(client, 1, opcode=GENERATE)
+    world.ask(client, 2, opcode=GENERATE)
+    assert peer.frames[-1].status == Status.OVERLOADED, "one at a time"
+    (node,) = world.holders()
+    world.answer(node, status=Status.KEY_EXISTS)
+    world.ask(client, 3, opcode=GENERATE)
+    world.answer(world.holders()[0])
+    world.ask(client, 4, opcode=GENERATE)
+    world.dispatcher.client_lost(client, world.now)  # a node may make that key all the same
+    assert [rate.take(int(world.now * 1000)) for _ in range(3)] == [0, 0, 1000]
 
 
 def test_key_generations_take_no_room_from_ordinary_work(make_world):

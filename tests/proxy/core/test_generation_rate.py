@@ -44,6 +44,14 @@ def test_what_made_no_key_is_given_back():
     assert taken(rate, 0) == 5
 
 
+def test_what_was_let_through_before_a_reload_changes_nothing():
+    rate = rested()
+    rate.settle(0, made=True)
+    rate.settle(0, made=False)
+    rate.told(1, 0)
+    assert taken(rate, 0) == 4
+
+
 def test_what_this_proxy_let_through_is_not_counted_again_when_nodes_tell_of_it():
     rate = rested()
     assert taken(rate, 0) == 5
