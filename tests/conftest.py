@@ -11,6 +11,10 @@ import pytest
 from hypothesis import settings
 
 from hsm_daemon import log_limit
+from proxy.core.health import problems, problems_of_proxy
+from proxy.core.node_table import Node, NodeTable
+from proxy.core.parties import Link
+from proxy.core.settings import Settings
 
 # The machine may be slow or busy: how long one example takes says nothing about the code.
 settings.register_profile("redoubt", deadline=None, print_blob=True)
@@ -44,6 +48,31 @@ def load_tool() -> Callable[[str], ModuleType]:
         return module
 
     return load
+
+
+@pytest.fixture(scope="session")
+def wrong_in_every_way() -> list[str]:
+    """Every sentence about what is wrong that a proxy has: who tells more by them must know each."""
+    table = NodeTable([Node(name, "zurich", 1, [("a", "h:1"), ("b", "h:2")]) for name in ("n1", "n2")], Settings(), 0.0)
+    said = [*problems(table)]
+    for node in table.nodes:
+        link = Link(node.paths[0], lambda raw: None)
+        node.paths[0].link = link
+        table.path_up(link, 1.0)
+    table.nodes[0].store_faults["behind"] = "it lacks what n2 has seen"
+    table.nodes[0].slowness = 0.5
+    said += problems(table)
+    for node in table.nodes:
+        node.outdated = "it lacks what n3 has seen"
+        table.judge(node, 2.0)
+    said += problems(table)
+    for node in table.nodes:
+        node.outdated = ""
+        table.judge(node, 3.0, "drain")
+    said += problems(table)
+    for urgent_s in (0.0, 5.0):
+        said += problems_of_proxy(overload="queue_full", urgent_s=urgent_s, reload_failed=True)
+    return sorted({*said})
 
 
 @pytest.fixture(autouse=True)

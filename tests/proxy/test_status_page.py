@@ -13,10 +13,7 @@ from pathlib import Path
 import pytest
 
 from proxy import status_page
-from proxy.core.health import problems, problems_of_proxy
-from proxy.core.node_table import ADMINISTRATIVE_STATES, OPERATIONAL_STATES, READY, STANDBY, UP, Node, NodeTable
-from proxy.core.parties import Link
-from proxy.core.settings import Settings
+from proxy.core.node_table import ADMINISTRATIVE_STATES, OPERATIONAL_STATES, READY, STANDBY, UP
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = status_page.FOLDER
@@ -215,34 +212,9 @@ def test_the_page_has_words_for_each_state_and_knows_what_to_do_about_each_that_
     assert sorted(kinds) == sorted({*words, *wishes} - {UP, STANDBY})
 
 
-def wrong_in_every_way():
-    """Return every sentence about what is wrong that the proxy has."""
-    table = NodeTable([Node(name, "zurich", 1, [("a", "h:1"), ("b", "h:2")]) for name in ("n1", "n2")], Settings(), 0.0)
-    said = [*problems(table)]
-    for node in table.nodes:
-        link = Link(node.paths[0], lambda raw: None)
-        node.paths[0].link = link
-        table.path_up(link, 1.0)
-    table.nodes[0].store_faults["behind"] = "it lacks what n2 has seen"
-    table.nodes[0].slowness = 0.5
-    said += problems(table)
-    for node in table.nodes:
-        node.outdated = "it lacks what n3 has seen"
-        table.judge(node, 2.0)
-    said += problems(table)
-    for node in table.nodes:
-        node.outdated = ""
-        table.judge(node, 3.0, "drain")
-    said += problems(table)
-    for urgent_s in (0.0, 5.0):
-        said += problems_of_proxy(overload="queue_full", urgent_s=urgent_s, reload_failed=True)
-    return sorted({*said})
-
-
-def test_the_page_knows_each_sentence_of_the_proxy_and_says_none_twice():
+def test_the_page_knows_each_sentence_of_the_proxy_and_says_none_twice(wrong_in_every_way):
     told, said = forms_of("TOLD"), forms_of("SAID")
-    sentences = wrong_in_every_way()
-    known = {text: [form.pattern for form in told + said if form.search(text)] for text in sentences}
+    known = {text: [form.pattern for form in told + said if form.search(text)] for text in wrong_in_every_way}
     assert {text: forms for text, forms in known.items() if len(forms) != 1} == {}
     used = {form for forms in known.values() for form in forms}
     assert {form.pattern for form in told + said} == used, "a form that no sentence has"

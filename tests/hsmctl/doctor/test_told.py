@@ -4,7 +4,7 @@ import pytest
 from reports import report
 
 from hsmctl.doctor.finding import Finding
-from hsmctl.doctor.told import OTHERWISE, told_findings
+from hsmctl.doctor.told import ADVICE, OTHERWISE, told_findings
 from proxy.core.expiry import EXPIRED
 from proxy.core.health import problems_of_proxy
 from proxy.core.sentences import RELOAD_FAILED
@@ -42,6 +42,12 @@ def test_a_slow_node_and_what_this_version_does_not_know_are_found() -> None:
 )
 def test_what_another_check_finds_is_not_said_twice(problem: str) -> None:
     assert told(problem) == []
+
+
+def test_each_sentence_of_a_proxy_has_its_advice_here_or_in_another_check(wrong_in_every_way: list[str]) -> None:
+    found = told(*wrong_in_every_way)
+    assert [each.wrong for each in found if each.advice == OTHERWISE] == []
+    assert len({each.advice for each in found}) == len(ADVICE)
 
 
 def test_an_overload_is_said_here_only_when_it_was_a_moment_ago() -> None:
