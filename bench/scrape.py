@@ -48,7 +48,9 @@ def full_page(nodes: int = NODES) -> ProxyCollector:
     for opcode in OPERATIONS:
         for row in StatusClass:
             counters.answered(opcode, row << 8, 0.001)
-    dispatcher = Dispatcher(table, Balancer(table, random.Random(1)), settings, counters, 0.0, lambda _f, _now: b"")
+    dispatcher = Dispatcher(
+        table, Balancer(table, random.Random(1)), settings, counters, 0.0, lambda _f, _now, _who: b""
+    )
     return ProxyCollector(dispatcher, lambda: Figures("hash", validity=(0, 1)))
 
 

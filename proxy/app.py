@@ -21,10 +21,11 @@ from hsm_wire.operations import Role
 from proxy.admin_pages import admin_routes, why_unready
 from proxy.config import ProxyConfig
 from proxy.core.balancer import Balancer
+from proxy.core.compliance import shortfalls
 from proxy.core.counters import Counters
 from proxy.core.dispatcher import Dispatcher
 from proxy.core.node_table import Node, NodeTable
-from proxy.core.principals import Principals
+from proxy.core.principals import Bound, Principals
 from proxy.core.quotas import Quotas
 from proxy.core.sentences import RELOAD_FAILED
 from proxy.core.silence import links_of
@@ -37,6 +38,7 @@ from proxy.net.notary import EcdsaNotary
 from proxy.net.ticker import Ticker
 from proxy.net.write_gate import FlushTurn
 from proxy.observation import Observation
+from proxy.partition_usage import partition_reports
 from proxy.reconfiguration import Reconfiguration, load, merged, node_of, what_to_do
 from proxy.request_log import RequestLog
 from proxy.stall_log import StallLog
@@ -274,10 +276,19 @@ class ProxyApp:
 
     def _shell(self) -> Shell:
         clients, waiting = len(self.listener.clients), self.dispatcher.waiting
-        return Shell(clients, waiting, self._observation.problems, self.config.cluster.sites)
+        cluster = self.config.cluster
+        return Shell(
+            clients,
+            waiting,
+            self._observation.problems,
+            cluster.sites,
+            cluster.package.name,
+            tuple(shortfalls(cluster.package, cluster.sites, self.table)),
+            tuple(partition_reports(cluster, self.quotas)),
+        )
 
-    def _status_answer(self, frame: Frame, now: float) -> bytes:
-        return self._reporter.answer(frame, now)
+    def _status_answer(self, frame: Frame, now: float, who: Bound) -> bytes:
+        return self._reporter.answer(frame, now, who)
 
     def _status(self) -> bytes:
         counters = self.dispatcher.counters

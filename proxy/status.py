@@ -15,6 +15,7 @@ from hsm_wire.messages import (
     Events,
     EventsResult,
     NodeReport,
+    PartitionReport,
     PathReport,
     SiteReport,
     StatusResult,
@@ -23,9 +24,11 @@ from hsm_wire.messages import (
     encode_body,
 )
 from hsm_wire.opcodes import Opcode
+from hsm_wire.operations import Role
 from proxy.core.events import RecentEvents, time_words
 from proxy.core.health import health, problems
 from proxy.core.node_table import UP, Node, NodeTable
+from proxy.core.principals import Bound
 from proxy.core.rates import Flow, Rates, Traffic
 
 PAGE_EVENTS: Final = 50
@@ -42,6 +45,11 @@ class Shell(msgspec.Struct, frozen=True):
     problems: tuple[str, ...] = ()
     """What is wrong with this proxy itself."""
     sites: tuple[Site, ...] = ()
+    package: str = ""
+    shortfalls: tuple[str, ...] = ()
+    """What the package promises and the cluster does not have now."""
+    partitions: tuple[tuple[int, PartitionReport], ...] = ()
+    """By their numbers."""
 
 
 class StatusReporter:
@@ -73,8 +81,8 @@ class StatusReporter:
         """Returns seconds since 1970."""
         self._shell = shell
 
-    def result(self, now: float) -> StatusResult:
-        """Return the report."""
+    def result(self, now: float, partition: int | None = None) -> StatusResult:
+        """Return the report; `partition`: of whom it is for, None for operators, who see all of them."""
         shell, table = self._shell(), self._table
         traffic = self._rates.traffic(now)
         wrong = [problem[:MAX_NAME_CHARACTERS] for problem in (*problems(table), *shell.problems)]
@@ -97,14 +105,17 @@ class StatusReporter:
             in_flight=sum(node.in_flight for node in table.nodes),
             waiting=shell.waiting,
             sites=[_site_report(site, table.nodes) for site in shell.sites],
+            package=shell.package,
+            shortfalls=[shortfall[:MAX_NAME_CHARACTERS] for shortfall in shell.shortfalls],
+            partitions=[report for number, report in shell.partitions if partition in (None, number)],
         )
 
     def events(self, after: int, limit: int) -> EventsResult:
         """Return what happened after that event; of 0, the newest."""
         return EventsResult(self._proxy, self._events.newest, self._events.after(after, limit))
 
-    def answer(self, frame: Frame, now: float) -> bytes:
-        """Return the RESPONSE to a STATUS or EVENTS request.
+    def answer(self, frame: Frame, now: float, who: Bound) -> bytes:
+        """Return the RESPONSE to a STATUS or EVENTS request of somebody.
 
         Raises:
             BodyError: the request is malformed.
@@ -113,7 +124,7 @@ class StatusReporter:
             asked = decode_body(Events, frame.body)
             body = encode_body(self.events(asked.after, asked.limit))
         else:
-            body = encode_body(self.result(now))
+            body = encode_body(self.result(now, None if Role.OPERATE in who.roles else who.partition))
         return encode_frame(
             kinds.RESPONSE,
             body,

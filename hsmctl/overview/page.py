@@ -10,6 +10,7 @@ from hsmctl.overview.header import header
 from hsmctl.overview.merging import View, health_of
 from hsmctl.overview.nodes import nodes
 from hsmctl.overview.observer import Look
+from hsmctl.overview.package import package_lines, partition_lines
 
 STATUS_EVENTS: Final = 5
 """The newest ones on the screen of `status`; `hsmctl events` has all."""
@@ -17,9 +18,10 @@ STATUS_EVENTS: Final = 5
 
 def status_page(view: View, width: int) -> list[Text]:
     """Return the lines of the page."""
-    lines = header(view, width)
+    lines = [*header(view, width), *package_lines(view)]
     if view.nodes:
         lines += [Text(), *nodes(view, width)]
+    lines += partition_lines(view, width)
     events = event_lines(known_events(view.looks), moment_of(view), len(view.looks))
     return [*lines, Text(), Text("LATEST EVENTS (UTC)", "dim"), *events[-STATUS_EVENTS:]] if events else lines
 

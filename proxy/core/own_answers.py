@@ -9,9 +9,10 @@ from hsm_wire.statuses import Status
 from proxy.core.answers import refusal
 from proxy.core.counters import Counters
 from proxy.core.parties import Client
+from proxy.core.principals import Bound
 
-Report = Callable[[Frame, float], bytes]
-"""Makes the RESPONSE to such a request. Raises BodyError."""
+Report = Callable[[Frame, float, Bound], bytes]
+"""Makes the RESPONSE to such a request, for whom it is from. Raises BodyError."""
 
 
 class OwnAnswers:
@@ -27,7 +28,7 @@ class OwnAnswers:
         """Answer at once."""
         status = Status.OK
         try:
-            raw = self._report(frame, now)
+            raw = self._report(frame, now, client.principal)
         except BodyError as error:
             status = Status.BAD_REQUEST
             raw = refusal(frame, status, str(error))

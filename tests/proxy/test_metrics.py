@@ -19,7 +19,9 @@ FIGURES = Figures(
 def samples(figures=FIGURES):
     table = NodeTable([Node("n", "s", 1, [("a", "h:1")])], Settings(), 0.0)
     counters = Counters()
-    dispatcher = Dispatcher(table, Balancer(table, random.Random(1)), Settings(), counters, 0.0, lambda f, now: b"")
+    dispatcher = Dispatcher(
+        table, Balancer(table, random.Random(1)), Settings(), counters, 0.0, lambda f, now, who: b""
+    )
     table.nodes[0].requests = 7
     counters.failovers = 3
     counters.answered(0x0201, 0, 0.0007)
@@ -45,7 +47,9 @@ def test_figures_are_there_under_the_names_of_the_contract():
 
 def test_a_node_has_a_place_and_counts_in_the_rotation_or_not():
     table = NodeTable([Node(name, site, 1, [("a", "h:1")]) for name, site in ("ns", "mt")], Settings(), 0.0)
-    dispatcher = Dispatcher(table, Balancer(table, random.Random(1)), Settings(), Counters(), 0.0, lambda f, now: b"")
+    dispatcher = Dispatcher(
+        table, Balancer(table, random.Random(1)), Settings(), Counters(), 0.0, lambda f, now, who: b""
+    )
     table.rotation.append(table.nodes[0])
     figures = FIGURES._replace(roles={"s": "active", "t": "disaster-recovery"})
     text = metrics_page(ProxyCollector(dispatcher, lambda: figures)).text().decode()
@@ -57,7 +61,9 @@ def test_a_node_has_a_place_and_counts_in_the_rotation_or_not():
 
 def test_how_long_a_node_takes_is_a_histogram_of_its_own():
     table = NodeTable([Node("n", "s", 1, [("a", "h:1")])], Settings(), 0.0)
-    dispatcher = Dispatcher(table, Balancer(table, random.Random(1)), Settings(), Counters(), 0.0, lambda f, now: b"")
+    dispatcher = Dispatcher(
+        table, Balancer(table, random.Random(1)), Settings(), Counters(), 0.0, lambda f, now, who: b""
+    )
     node = table.nodes[0]
     node.answer_time_s, node.slowness = 0.5, 0.125
     node.duration_buckets[0] += 1
@@ -105,7 +111,9 @@ def test_without_tls_no_certificate_expires():
 
 def test_what_comparing_the_nodes_stores_found_is_there():
     table = NodeTable([Node(name, "s", 1, [("a", "h:1")]) for name in "abc"], Settings(), 0.0)
-    dispatcher = Dispatcher(table, Balancer(table, random.Random(1)), Settings(), Counters(), 0.0, lambda f, now: b"")
+    dispatcher = Dispatcher(
+        table, Balancer(table, random.Random(1)), Settings(), Counters(), 0.0, lambda f, now, who: b""
+    )
     page = metrics_page(ProxyCollector(dispatcher, lambda: FIGURES))
     assert "hsm_proxy_store_disagreements 0.0" in page.text().decode()
     one, two, _ = table.nodes

@@ -14,7 +14,9 @@ from proxy.observation import Observation
 
 def made():
     table = NodeTable([], Settings(), 0.0)
-    dispatcher = Dispatcher(table, Balancer(table, random.Random(1)), Settings(), Counters(), 0.0, lambda f, now: b"")
+    dispatcher = Dispatcher(
+        table, Balancer(table, random.Random(1)), Settings(), Counters(), 0.0, lambda f, now, who: b""
+    )
     return Observation(dispatcher, 0.0), dispatcher
 
 

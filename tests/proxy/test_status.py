@@ -8,15 +8,19 @@ from hsm_cluster.topology import Site
 from hsm_wire import kinds
 from hsm_wire.errors import BodyError
 from hsm_wire.frames import Frame, FrameSplitter, encode_frame
+from hsm_wire.messages import Bind, EventsResult, PartitionReport, StatusResult, decode_body, encode_body
 from hsm_wire.messages import Events as AskEvents
-from hsm_wire.messages import EventsResult, StatusResult, decode_body, encode_body
 from hsm_wire.opcodes import Opcode
 from proxy.core.counters import Counters
 from proxy.core.events import RecentEvents
 from proxy.core.node_table import Node, NodeTable
+from proxy.core.principals import Bound
 from proxy.core.rates import Rates
 from proxy.core.settings import Settings
 from proxy.status import Shell, StatusReporter
+
+WHO = Bound(Bind(1, "spiffe://t/client/a", 1, ["use"], b"", 0))
+OPERATOR = Bound(Bind(2, "spiffe://t/operator/o", 0, ["operate"], b"", 0))
 
 
 def reporter(events=None, **more):
@@ -29,7 +33,7 @@ def reporter(events=None, **more):
 
 
 def test_a_report_names_every_node_and_path():
-    (frame,) = FrameSplitter(4096).split(reporter().answer(Frame(3, 0, 5, 0, 0, 3, 0, 6, b""), 3.5))
+    (frame,) = FrameSplitter(4096).split(reporter().answer(Frame(3, 0, 5, 0, 0, 3, 0, 6, b""), 3.5, WHO))
     result = decode_body(StatusResult, frame.body)
     assert (frame.request_id, frame.operation_id, result.uptime_ms) == (5, 6, 2500)
     (node,) = result.nodes
@@ -55,6 +59,20 @@ def test_what_comparing_the_nodes_stores_found_is_in_the_report():
     assert report.outdated
     node.reported = "stale"
     assert not made.result(2.0).nodes[0].outdated, "it says itself that it is stale"
+
+
+def test_a_client_sees_the_usage_of_its_own_partition_and_an_operator_that_of_all():
+    partitions = tuple((number, PartitionReport(f"p{number}", number, 0, 0, 0)) for number in (1, 2))
+    made = reporter(shell=lambda: Shell(package="economy", shortfalls=("x" * 300,), partitions=partitions))
+
+    def seen(who):
+        raw = made.answer(Frame(3, 0, 5, 0, 0, 3, 0, 6, b""), 3.5, who)
+        result = decode_body(StatusResult, FrameSplitter(8192).split(raw)[0].body)
+        assert (result.package, len(result.shortfalls[0])) == ("economy", 256)
+        return [partition.name for partition in result.partitions]
+
+    assert (seen(WHO), seen(OPERATOR)) == (["p1"], ["p1", "p2"])
+    assert [partition["name"] for partition in json.loads(made.page(2.0))["partitions"]] == ["p1", "p2"]
 
 
 def test_times_health_and_sites_are_in_the_report():
@@ -107,8 +125,8 @@ def test_events_are_those_of_the_page_and_of_the_wire():
             "what": "event 69",
         },
     )  # fmt: skip
-    (frame,) = FrameSplitter(4096).split(made.answer(asking(encode_body(AskEvents(66, 2))), 2.0))
+    (frame,) = FrameSplitter(4096).split(made.answer(asking(encode_body(AskEvents(66, 2))), 2.0, WHO))
     told = decode_body(EventsResult, frame.body)
     assert (told.newest, [event.number for event in told.events], frame.opcode) == (70, [67, 68], Opcode.EVENTS)
     with pytest.raises(BodyError):
-        made.answer(asking(b"\x91\xc0"), 2.0)
+        made.answer(asking(b"\x91\xc0"), 2.0, WHO)

@@ -131,7 +131,7 @@ class SimProxy:
         """Say whether that is what the node would sign."""
         return sign(public_key, challenge) == signature
 
-    def _status(self, frame: Frame, now: float) -> bytes:
+    def _status(self, frame: Frame, now: float, _who: Bound) -> bytes:
         return encode_frame(
             kinds.RESPONSE, b"\x90", request_id=frame.request_id, opcode=frame.opcode, operation_id=frame.operation_id
         )

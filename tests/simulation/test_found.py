@@ -36,7 +36,7 @@ class Bench:
         settings = settings or Settings()
         self.table = NodeTable(self.nodes, settings, self.now)
         balancer = Balancer(self.table, random.Random(1))
-        self.core = Dispatcher(self.table, balancer, settings, Counters(), self.now, lambda frame, now: b"")
+        self.core = Dispatcher(self.table, balancer, settings, Counters(), self.now, lambda frame, now, who: b"")
         self.answers: dict[int, Frame] = {}
         principal = Principals().join("spiffe://t/client/c", 1, ["use"])
         self.client = Client(self._take, principal)

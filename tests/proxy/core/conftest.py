@@ -71,7 +71,9 @@ class World:
             self.settings,
             self.counters,
             self.now,
-            lambda frame, now: encode_frame(kinds.RESPONSE, b"\x90", request_id=frame.request_id, opcode=frame.opcode),
+            lambda frame, now, who: encode_frame(
+                kinds.RESPONSE, b"\x90", request_id=frame.request_id, opcode=frame.opcode
+            ),
         )
         self.principals = Principals()
         self.peers: dict[Node, Peer] = {}

@@ -30,7 +30,7 @@ def test_status_and_events_reach_no_node(world):
 
 
 def test_a_malformed_one_is_refused_and_counted_as_that(world):
-    def report(frame, now):
+    def report(frame, now, who):
         raise BodyError("the body is not an Events: it is another thing")
 
     reports(world, report)
@@ -39,5 +39,5 @@ def test_a_malformed_one_is_refused_and_counted_as_that(world):
 
 
 def test_an_answer_above_what_the_client_takes_is_too_large(world):
-    reports(world, lambda frame, now: encode_frame(kinds.RESPONSE, bytes(5000), request_id=frame.request_id))
+    reports(world, lambda frame, now, who: encode_frame(kinds.RESPONSE, bytes(5000), request_id=frame.request_id))
     assert asked(world, int(Opcode.STATUS), max_frame_bytes=4096).status == Status.TOO_LARGE
