@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from hsmctl.dev.data_centres import make_data_centres
 from hsmctl.dev.folder import Folder
 from hsmctl.dev.manifest import Manifest
 from hsmctl.dev.plan import make_plan
@@ -36,7 +37,7 @@ _folder_option = click.option(
     type=click.Choice(["sqlite", "etcd"]),
     default="sqlite",
     show_default=True,
-    help="Key store; etcd is not offered yet.",
+    help="One host; or etcd, with two active sites (two nodes, a proxy and a member each) and a DR site.",
 )
 @click.option("--tls", type=click.Choice(["on", "off"]), default="on", show_default=True, help="TLS on all hops.")
 @click.option("--event-loop", type=click.Choice(["uvloop", "asyncio"]), help="Event loop of the daemons.")
@@ -60,10 +61,12 @@ def dev(
     """
     if context.invoked_subcommand is not None:
         return
-    if store == "etcd":
-        raise CommandError("--store etcd is not offered yet; use --store sqlite", USAGE)
     as_json = as_json or bool(context.find_root().params.get("as_json"))
-    plan = make_plan(nodes, proxies, tls=tls == "on", event_loop=event_loop)
+    if store == "etcd":
+        _check_fixed(context)
+        plan = make_data_centres(Path(folder), event_loop)
+    else:
+        plan = make_plan(nodes, proxies, tls=tls == "on", event_loop=event_loop)
     with Supervisor(plan, Folder(Path(folder)), _program()) as supervisor:
         manifest = supervisor.start()
         if manifest is None:
@@ -71,6 +74,13 @@ def dev(
         output = Output(as_json)
         output.result(msgspec.to_builtins(manifest), _welcome(manifest, _program()))
         supervisor.run(output.note)
+
+
+def _check_fixed(context: click.Context) -> None:
+    """Refuse options that a cluster of several sites does not have."""
+    for name in ("nodes", "proxies", "tls"):
+        if context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT:
+            raise CommandError(f"--{name} is for --store sqlite; leave it out with --store etcd", USAGE)
 
 
 @dev.command("start")
@@ -112,6 +122,7 @@ def _welcome(manifest: Manifest, program: str) -> str:
     lines = ["The cluster is ready."]
     lines += [f"  proxy {e.name:<8} {e.address:<16} status page http://{e.admin}/" for e in manifest.proxies]
     lines += [f"  node  {e.name:<8} {e.address:<16} metrics http://{e.admin}/metrics" for e in manifest.nodes]
+    lines += [f"  store {e.name:<11} {e.address}" for e in manifest.store]
     lines += [
         "Try, in another terminal:",
         f"  export HSM_CLIENT_CONFIG={shlex.quote(manifest.client_config)}",

@@ -4,5 +4,6 @@ plan        which daemons there are and on which ports    configuration  the TOM
 folder      where everything lies; keys and CA kept       daemon         one process and its end
 readiness   asking the daemons whether they serve         manifest       dev.json
 supervisor  starts all, waits, stops all                restart        asks the supervisor to start one again
+data_centres  the plan with several sites and etcd
 etcd_program  where etcd is, or how it is fetched
 """

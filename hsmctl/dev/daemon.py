@@ -30,11 +30,17 @@ os.execv(sys.argv[2], sys.argv[2:])
 
 
 class Daemon:
-    """A process of `python -m MODULE --config FILE`, its output in a log file."""
+    """A process, its output in a log file."""
 
-    def __init__(self, module: str, config: Path, log: Path, event_loop: str | None) -> None:
-        # -P: a file of the folder that the user is in must not be taken for a module of ours.
-        self._command = [sys.executable, "-P", "-m", module, "--config", str(config)]
+    def __init__(self, command: list[str], log: Path, event_loop: str | None = None) -> None:
+        """Start nothing yet.
+
+        Args:
+            command: the program's path and its arguments.
+            log: where its output goes.
+            event_loop: of a daemon of ours.
+        """
+        self._command = command
         self._log = log
         self._environment = {**os.environ, **({"HSM_EVENT_LOOP": event_loop} if event_loop else {})}
         self._process: subprocess.Popen[bytes] | None = None
@@ -125,6 +131,12 @@ class Daemon:
             return
         # The group is the daemon's own session: nothing else of the user's is in it.
         os.killpg(self._process.pid, number)
+
+
+def own_command(module: str, config: Path) -> list[str]:
+    """Return the command of one of our daemons: `python -m MODULE --config FILE`."""
+    # -P: a file of the folder that the user is in must not be taken for a module of ours.
+    return [sys.executable, "-P", "-m", module, "--config", str(config)]
 
 
 def keep_orphans() -> None:

@@ -2,6 +2,7 @@
 
 import datetime
 import fcntl
+import json
 import os
 import secrets
 import time
@@ -10,7 +11,8 @@ from typing import IO, Final
 
 from hsmctl.certificates import Authority
 from hsmctl.dev import configuration
-from hsmctl.dev.plan import CLIENT_IDENTITY, OPERATOR_IDENTITY, Plan
+from hsmctl.dev.data_centres import keep_ports
+from hsmctl.dev.plan import CLIENT_IDENTITY, CLUSTER, OPERATOR_IDENTITY, Plan
 from hsmctl.failures import USAGE, CommandError
 from hsmctl.files import replace_file
 
@@ -23,7 +25,7 @@ MAX_PID_CHARACTERS: Final = 20
 
 
 class Folder:
-    """Paths in the folder. `master.key`, `store.db` and the CA are kept; everything else is made anew."""
+    """Paths in the folder. `master.key`, the store and the CAs are kept; everything else is made anew."""
 
     def __init__(self, path: Path) -> None:
         # `..` behind a link does not lead where it seems to; other links stay as the user wrote them.
@@ -38,6 +40,10 @@ class Folder:
     def config_of(self, name: str) -> Path:
         """Return the path of a daemon's configuration."""
         return self.path / f"{name}.toml"
+
+    def store_config_of(self, name: str) -> Path:
+        """Return the path of the configuration of a store's member."""
+        return self.path / f"{name}.json"
 
     def log_of(self, name: str) -> Path:
         """Return the path of a daemon's log."""
@@ -139,9 +145,10 @@ class Folder:
         """Write configurations, certificates and, in a new folder, the master key."""
         master_key = self.path / "master.key"
         if not master_key.exists():
-            if (self.path / "store.db").exists():
+            kept = next((name for name in ("store.db", "etcd") if (self.path / name).exists()), None)
+            if kept is not None:
                 raise CommandError(
-                    f"{master_key} is missing, so the keys in store.db beside it cannot be opened; "
+                    f"{master_key} is missing, so the keys in {kept} beside it cannot be opened; "
                     "bring it back, or remove the folder to start anew", USAGE,
                 )  # fmt: skip
             replace_file(master_key, (secrets.token_hex(MASTER_KEY_BYTES) + "\n").encode(), 0o600)
@@ -157,18 +164,34 @@ class Folder:
         if plan.tls:
             self._write("operator.toml", configuration.client_toml(plan, "operator"))
             self._certify(plan, now)
+        if plan.stores:
+            self._fill_stores(plan, now)
+
+    def _fill_stores(self, plan: Plan, now: datetime.datetime) -> None:
+        """Write what the store's members need. Their CA is their own: with a certificate of it one may do anything."""
+        keep_ports(self.path, plan)
+        authority = self._authority(now, "store-ca")
+        (self.path / "etcd").mkdir(mode=0o700, exist_ok=True)
+        for store in plan.stores:
+            self._write(f"{store.name}.json", json.dumps(configuration.store_json(plan, store, self.path), indent=2))
+            self._issue(authority, store.name, f"spiffe://{CLUSTER}/store/{store.name}", now)
+        for node in plan.nodes:
+            self._issue(authority, f"{node.name}-store", node.identity, now)
+
+    def _issue(self, authority: Authority, name: str, identity: str, now: datetime.datetime) -> None:
+        certificate, key = authority.issue(identity, now)
+        replace_file(self.path / f"{name}-key.pem", key, 0o600)
+        replace_file(self.path / f"{name}.pem", certificate)
 
     def _certify(self, plan: Plan, now: datetime.datetime) -> None:
-        authority = self._authority(now)
+        authority = self._authority(now, "ca")
         identities = {"client": CLIENT_IDENTITY, "operator": OPERATOR_IDENTITY}
         identities |= {member.name: member.identity for member in plan.members}
         for name, identity in identities.items():
-            certificate, key = authority.issue(identity, now)
-            replace_file(self.path / f"{name}-key.pem", key, 0o600)
-            replace_file(self.path / f"{name}.pem", certificate)
+            self._issue(authority, name, identity, now)
 
-    def _authority(self, now: datetime.datetime) -> Authority:
-        certificate, key = self.path / "ca.pem", self.path / "ca-key.pem"
+    def _authority(self, now: datetime.datetime, name: str) -> Authority:
+        certificate, key = self.path / f"{name}.pem", self.path / f"{name}-key.pem"
         if certificate.exists() and key.exists():
             kept = Authority.maybe_load(certificate.read_bytes(), key.read_bytes(), now)
             if kept is not None:

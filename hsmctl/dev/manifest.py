@@ -26,6 +26,9 @@ class StoreEntry(msgspec.Struct, frozen=True):
     address: str
 
 
+AnyEntry = Entry | StoreEntry
+
+
 class Manifest(msgspec.Struct, frozen=True):
     """The whole file. `store` is empty with SQLite."""
 
@@ -38,9 +41,10 @@ class Manifest(msgspec.Struct, frozen=True):
         """Write the file by rename."""
         replace_file(path, msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n")
 
-    def maybe_member(self, name: str) -> Entry | None:
-        """Return the daemon of that name."""
-        return next((entry for entry in (*self.nodes, *self.proxies) if entry.name == name), None)
+    def maybe_member(self, name: str) -> AnyEntry | None:
+        """Return the daemon, or the store's member, of that name."""
+        entries: list[AnyEntry] = [*self.nodes, *self.proxies, *self.store]
+        return next((entry for entry in entries if entry.name == name), None)
 
 
 def maybe_read(path: Path) -> Manifest | None:

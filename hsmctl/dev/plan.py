@@ -20,6 +20,51 @@ and use."""
 MAX_PORT_TRIES: Final = 1000
 
 
+class Site(msgspec.Struct, frozen=True):
+    """Where daemons are said to be."""
+
+    name: str
+    risk_zone: str
+    latitude: float
+    longitude: float
+    uplinks: tuple[str, ...]
+    role: str = "active"
+
+    @property
+    def is_standby(self) -> bool:
+        """Whether its nodes take no requests."""
+        return self.role == "disaster-recovery"
+
+
+HERE: Final = Site(SITE, "this-machine", 47.3769, 8.5417, ("loopback",))
+"""The only site of a cluster on SQLite."""
+
+
+class StoreMember(msgspec.Struct, frozen=True):
+    """A member of etcd."""
+
+    name: str
+    site: str
+    port: int
+    peer_port: int
+    admin_port: int
+
+    @property
+    def address(self) -> str:
+        """Where it serves nodes."""
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def peer(self) -> str:
+        """Where it serves the other members."""
+        return f"127.0.0.1:{self.peer_port}"
+
+    @property
+    def admin(self) -> str:
+        """Where it says how it is."""
+        return f"127.0.0.1:{self.admin_port}"
+
+
 class Member(msgspec.Struct, frozen=True):
     """One daemon. `module` is what Python runs."""
 
@@ -29,6 +74,7 @@ class Member(msgspec.Struct, frozen=True):
     module: str
     port: int
     admin_port: int
+    site: str = SITE
 
     @property
     def address(self) -> str:
@@ -53,6 +99,19 @@ class Plan(msgspec.Struct, frozen=True):
     proxies: tuple[Member, ...]
     tls: bool
     event_loop: str | None
+    sites: tuple[Site, ...] = (HERE,)
+    package: str = "sandbox"
+    stores: tuple[StoreMember, ...] = ()
+    """Empty with SQLite."""
+
+    @property
+    def active_nodes(self) -> int:
+        """How many nodes take requests."""
+        return sum(not self.is_standby(node) for node in self.nodes)
+
+    def is_standby(self, member: Member) -> bool:
+        """Whether it is at the DR site."""
+        return any(site.name == member.site and site.is_standby for site in self.sites)
 
     @property
     def members(self) -> tuple[Member, ...]:

@@ -36,8 +36,13 @@ def status(admin: str) -> dict[str, Any]:
 
 
 def node_ready(admin: str) -> bool:
-    """Whether a node is up."""
-    return status(admin).get("state") == "up"
+    """Whether a node is up, or stands by at the DR site."""
+    return status(admin).get("state") in ("up", "standby")
+
+
+def store_ready(admin: str) -> bool:
+    """Whether a member of etcd has a leader and can be written to."""
+    return get(admin, "/health")[0] == OK
 
 
 def proxy_ready(admin: str, nodes: int) -> bool:

@@ -3,8 +3,10 @@
 The daemon must become its child again, so that Ctrl-C there stops it too; so this leaves a file with the name.
 """
 
+import contextlib
 import http.client
 import os
+import socket
 import time
 from pathlib import Path
 from typing import Final
@@ -12,16 +14,17 @@ from typing import Final
 from hsmctl.dev import readiness
 from hsmctl.dev.daemon import last_line
 from hsmctl.dev.folder import Folder
-from hsmctl.dev.manifest import Entry, Manifest, maybe_read
+from hsmctl.dev.manifest import AnyEntry, Entry, Manifest, StoreEntry, maybe_read
 from hsmctl.failures import USAGE, CommandError
 
 RESTART_DEADLINE_S: Final = 20.0
 ROTATION_DEADLINE_S: Final = 10.0
 """How long a node's return into the rotation of every proxy is waited for."""
 POLL_INTERVAL_S: Final = 0.05
+CONNECT_S: Final = 1.0
 
 
-def restart(folder: Folder, name: str, deadline_s: float = RESTART_DEADLINE_S) -> Entry:
+def restart(folder: Folder, name: str, deadline_s: float = RESTART_DEADLINE_S) -> AnyEntry:
     """Start the daemon of that name and return it when it serves."""
     manifest = _running(folder)
     before = _member(manifest, name)
@@ -38,7 +41,7 @@ def restart(folder: Folder, name: str, deadline_s: float = RESTART_DEADLINE_S) -
             if not _alive(now, manifest):
                 reason = last_line(log, log_start) or "it said nothing"
                 raise CommandError(f"{name} ended at its start: {reason} (log: {log})")
-            if readiness.get(now.admin, "/readyz")[0] == http.client.OK:
+            if _serves(now):
                 return now
         time.sleep(POLL_INTERVAL_S)
     raise CommandError(f"{name} was not ready after {deadline_s:.0f} s; see its log: {log}")
@@ -61,8 +64,17 @@ def _lacks(proxy: Entry, name: str) -> bool:
     nodes = readiness.status(proxy.admin).get("nodes")
     for node in nodes if isinstance(nodes, list) else []:
         if isinstance(node, dict) and node.get("name") == name:
-            return node.get("state") != "up" and node.get("administrative_state") == "ready"
+            return node.get("state") not in ("up", "standby") and node.get("administrative_state") == "ready"
     return False
+
+
+def _serves(entry: AnyEntry) -> bool:
+    if isinstance(entry, StoreEntry):  # Where it says how it is, only its configuration knows; it takes connections.
+        host, _, port = entry.address.rpartition(":")
+        with contextlib.suppress(OSError), socket.create_connection((host, int(port)), CONNECT_S):
+            return True
+        return False
+    return readiness.get(entry.admin, "/readyz")[0] == http.client.OK
 
 
 def _running(folder: Folder) -> Manifest:
@@ -74,15 +86,16 @@ def _running(folder: Folder) -> Manifest:
     return manifest
 
 
-def _member(manifest: Manifest, name: str) -> Entry:
+def _member(manifest: Manifest, name: str) -> AnyEntry:
     member = manifest.maybe_member(name)
     if member is None:
-        known = ", ".join(entry.name for entry in (*manifest.nodes, *manifest.proxies))
+        entries: list[AnyEntry] = [*manifest.nodes, *manifest.proxies, *manifest.store]
+        known = ", ".join(entry.name for entry in entries)
         raise CommandError(f"there is no daemon {name!r}; there are {known}", USAGE)
     return member
 
 
-def _alive(member: Entry, manifest: Manifest) -> bool:
+def _alive(member: AnyEntry, manifest: Manifest) -> bool:
     """Whether the process is the daemon: neither a dead one nor a stranger that got its number since."""
     process = Path(f"/proc/{member.pid}")
     try:
@@ -93,5 +106,6 @@ def _alive(member: Entry, manifest: Manifest) -> bool:
     except (OSError, IndexError):
         return False
     # As `hsmctl dev` spelled it; empty for an instant while the process becomes the daemon.
-    config = Path(manifest.client_config).with_name(f"{member.name}.toml")
+    suffix = "json" if isinstance(member, StoreEntry) else "toml"
+    config = Path(manifest.client_config).with_name(f"{member.name}.{suffix}")
     return not command or os.fsencode(config) in command.split(b"\0")

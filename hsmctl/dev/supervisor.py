@@ -11,10 +11,11 @@ from types import FrameType
 from typing import Final
 
 from hsmctl.dev import readiness
-from hsmctl.dev.daemon import Daemon, keep_orphans
+from hsmctl.dev.daemon import Daemon, keep_orphans, own_command
+from hsmctl.dev.etcd_program import get_etcd
 from hsmctl.dev.folder import Folder
-from hsmctl.dev.manifest import Entry, Manifest
-from hsmctl.dev.plan import SITE, Member, Plan
+from hsmctl.dev.manifest import Entry, Manifest, StoreEntry
+from hsmctl.dev.plan import Member, Plan, StoreMember
 from hsmctl.failures import CommandError
 
 READY_DEADLINE_S: Final = 30.0
@@ -33,8 +34,14 @@ class Supervisor:
         self._program = program
         """What the user types for `hsmctl`."""
         self._daemons = {
+            store.name: Daemon(
+                [str(get_etcd()), "--config-file", str(folder.store_config_of(store.name))], folder.log_of(store.name)
+            )
+            for store in plan.stores
+        }
+        self._daemons |= {
             member.name: Daemon(
-                member.module, folder.config_of(member.name), folder.log_of(member.name), plan.event_loop
+                own_command(member.module, folder.config_of(member.name)), folder.log_of(member.name), plan.event_loop
             )
             for member in plan.members
         }
@@ -82,8 +89,9 @@ class Supervisor:
                 _tell(note, f"{gone}; stop with Ctrl-C and start again for a new cluster")
 
     def stop(self) -> None:
-        """Stop proxies first, so that no request meets a node that is leaving; then kill what does not end."""
-        for members in (self._plan.proxies, self._plan.nodes):
+        """Stop proxies first, so that no request meets a node that is leaving, and the store last; then kill what does
+        not end."""
+        for members in (self._plan.proxies, self._plan.nodes, self._plan.stores):
             deadline = time.monotonic() + STOP_DEADLINE_S
             for member in members:
                 self._daemons[member.name].ask_to_stop()
@@ -94,7 +102,7 @@ class Supervisor:
         self._stop.set()
 
     def _wait_ready(self, deadline: float) -> bool:
-        waiting = list(self._plan.members)
+        waiting: list[Member | StoreMember] = [*self._plan.stores, *self._plan.members]
         while not self._stop.is_set():
             # Before each question: a stranger may answer on the port that a daemon ended for.
             self._check_that_all_run()
@@ -132,7 +140,9 @@ class Supervisor:
         """Whether the daemon handed over to a successor (a proxy's hot restart), which is ours from now on."""
         if not daemon.handed_over():
             return False
-        [member] = [member for member in self._plan.members if member.name == name]
+        member = next((member for member in self._plan.members if member.name == name), None)
+        if member is None:
+            return False  # The store's members hand over to nobody.
         pid = readiness.status(member.admin).get("pid")
         return isinstance(pid, int) and pid > 0 and pid != daemon.pid and daemon.adopt(pid)
 
@@ -148,22 +158,28 @@ class Supervisor:
             except OSError as error:
                 _tell(note, f"{name} could not be started: {error}")
 
-    def _question(self, member: Member) -> Callable[[], bool]:
+    def _question(self, member: Member | StoreMember) -> Callable[[], bool]:
+        if isinstance(member, StoreMember):
+            return lambda: readiness.store_ready(member.admin)
         if member.kind == "node":
             return lambda: readiness.node_ready(member.admin)
-        return lambda: readiness.proxy_ready(member.admin, len(self._plan.nodes))
+        return lambda: readiness.proxy_ready(member.admin, self._plan.active_nodes)
 
     def _publish(self) -> Manifest:
         manifest = Manifest(
             str(self._folder.client_config),
             [self._entry(member) for member in self._plan.proxies],
             [self._entry(member) for member in self._plan.nodes],
+            [
+                StoreEntry(store.name, store.site, self._daemons[store.name].pid, store.address)
+                for store in self._plan.stores
+            ],
         )
         manifest.write(self._folder.manifest)
         return manifest
 
     def _entry(self, member: Member) -> Entry:
-        return Entry(member.name, SITE, self._daemons[member.name].pid, member.address, member.admin)
+        return Entry(member.name, member.site, self._daemons[member.name].pid, member.address, member.admin)
 
 
 def _tell(note: Callable[[str], None], text: str) -> None:

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from dev_processes import alive, end, wait_until
 
-from hsmctl.dev.daemon import LOG_TAIL_BYTES, Daemon, keep_orphans, last_line
+from hsmctl.dev.daemon import LOG_TAIL_BYTES, Daemon, keep_orphans, last_line, own_command
 
 PARENT = """
 import sys, time
 from pathlib import Path
-from hsmctl.dev.daemon import Daemon
-daemon = Daemon("program", Path("c"), Path(sys.argv[1]), None)
+from hsmctl.dev.daemon import Daemon, own_command
+daemon = Daemon(own_command("program", Path("c")), Path(sys.argv[1]))
 daemon.start()
 print(daemon.pid, flush=True)
 time.sleep(60)
@@ -37,7 +37,7 @@ def make_daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mak
 
     def make(code: str, event_loop: str | None = None) -> Daemon:
         (modules / "program.py").write_text(code)
-        made.append(Daemon("program", tmp_path / "node-1.toml", tmp_path / "log", event_loop))
+        made.append(Daemon(own_command("program", tmp_path / "node-1.toml"), tmp_path / "log", event_loop))
         return made[-1]
 
     yield make

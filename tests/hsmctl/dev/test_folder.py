@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from hsmctl.dev.data_centres import make_data_centres
 from hsmctl.dev.folder import Folder
 from hsmctl.dev.plan import make_plan
 from hsmctl.failures import CommandError
@@ -32,6 +33,24 @@ def test_keys_and_ca_are_kept_and_secret_files_are_private(tmp_path: Path) -> No
     for name in ("master.key", "ca-key.pem", "client-key.pem", "node-1-key.pem"):
         assert stat.S_IMODE((folder.path / name).stat().st_mode) == 0o600
     folder.release()
+
+
+def test_the_store_s_members_have_a_ca_of_their_own_which_is_kept_with_their_ports(tmp_path: Path) -> None:
+    names = ("store-ca.pem", "store-ca-key.pem", "etcd-ports.json", "etcd-alps.json")
+    kept = []
+    for _ in range(2):
+        folder = Folder(tmp_path)
+        folder.take()
+        folder.fill(make_data_centres(tmp_path, None), NOW)
+        kept.append({name: (tmp_path / name).read_bytes() for name in names})
+        folder.release()
+    assert kept[0] == kept[1]
+    assert (tmp_path / "store-ca.pem").read_bytes() != (tmp_path / "ca.pem").read_bytes()
+    for name in ("store-ca-key.pem", "etcd-zurich-key.pem", "node-1-store-key.pem"):
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
+    (tmp_path / "master.key").unlink()
+    with pytest.raises(CommandError, match=r"keys in etcd beside it"):
+        folder.fill(make_data_centres(tmp_path, None), NOW)
 
 
 def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:

@@ -117,3 +117,13 @@ DRAINED = b'[{"state": "up", "administrative_state": "drain"}, {"state": "up", "
 def test_a_proxy_is_ready_when_it_has_all_nodes(serve: Serve, readyz: int, nodes: bytes, ready: bool) -> None:
     admin = serve({"/readyz": (readyz, b""), "/status": (200, b'{"nodes": %s}' % nodes)})
     assert readiness.proxy_ready(admin, 2) is ready
+
+
+def test_a_node_that_stands_by_is_as_ready_as_it_will_be(serve: Serve) -> None:
+    assert readiness.node_ready(serve({"/status": (200, b'{"state": "standby"}')}))
+    assert not readiness.node_ready(serve({"/status": (200, b'{"state": "stale"}')}))
+
+
+def test_a_member_of_the_store_is_ready_when_it_says_that_it_is_healthy(serve: Serve) -> None:
+    assert readiness.store_ready(serve({"/health": (200, b'{"health":"true"}')}))
+    assert not readiness.store_ready(serve({"/health": (503, b'{"health":"false"}')}))

@@ -2,6 +2,7 @@
 
 import http.server
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -13,7 +14,7 @@ from dev_processes import DEADLINE_S, POLL_INTERVAL_S, wait_until
 
 from hsmctl.dev import readiness
 from hsmctl.dev.folder import Folder
-from hsmctl.dev.manifest import Entry, Manifest
+from hsmctl.dev.manifest import Entry, Manifest, StoreEntry
 from hsmctl.dev.restart import missing_in, restart
 from hsmctl.failures import CommandError
 
@@ -140,6 +141,23 @@ def test_a_dead_one_is_asked_for_and_returned_when_it_serves(running: Running) -
     entry = restart(running.folder, "node-1")
     assert asked == ["node-1"]
     assert entry.pid not in (0, dead.pid)
+
+
+def test_a_member_of_the_store_is_back_when_it_takes_connections(running: Running) -> None:
+    dead = running.process("pass")
+    dead.wait()
+    with socket.create_server(("127.0.0.1", 0)) as member:
+        address = f"127.0.0.1:{member.getsockname()[1]}"
+
+        def publish(pid: int) -> None:
+            entry = StoreEntry("etcd-alps", "alps", pid, address)
+            Manifest(str(running.folder.client_config), [], [], [entry]).write(running.folder.manifest)
+
+        publish(dead.pid)
+        running.on_request(lambda name: publish(running.process(config=f"{name}.json").pid))
+        back = restart(running.folder, "etcd-alps", DEADLINE_S)
+    assert back.name == "etcd-alps"
+    assert back.pid != dead.pid
 
 
 def test_a_stranger_with_the_dead_ones_number_is_not_the_daemon(running: Running) -> None:
