@@ -272,6 +272,7 @@ class ProxyApp:
             reloaded_at=self._reloaded_at,
             validity=_validity(self._certificates),
             roles={site.name: site.role for site in self.config.cluster.sites},
+            partitions=[report for _, report in partition_reports(self.config.cluster, self.quotas)],
         )
 
     def _shell(self) -> Shell:

@@ -15,6 +15,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from hsm_daemon.metrics import MetricsPage
+from hsm_wire.messages import PartitionReport
 from hsm_wire.opcodes import operation_name
 from hsm_wire.statuses import StatusClass
 from proxy.core.agreement import DISAGREEMENTS, FAULTS
@@ -42,6 +43,7 @@ class Figures(NamedTuple):
     validity: tuple[int, int] | None = None
     roles: Mapping[str, str] = MappingProxyType({})
     """Site -> active or disaster-recovery."""
+    partitions: Sequence[PartitionReport] = ()
 
 
 class ProxyCollector(Collector):
@@ -64,6 +66,7 @@ class ProxyCollector(Collector):
         yield _gauge("hsm_proxy_queue_requests", "Requests that wait for a node.", dispatcher.waiting)
         waiting_bytes = dispatcher.queue.bytes + dispatcher.failover.waiting.bytes
         yield _gauge("hsm_proxy_queue_bytes", "Their bytes.", waiting_bytes)
+        yield from _partition_families(figures.partitions)
         yield from _shell_families(figures)
 
 
@@ -196,6 +199,29 @@ def _event_families(counters: Counters) -> Iterator[Metric]:
         ("clients_closed_unread", "Connections of clients that did not read.", counters.clients_closed_unread),
     ):
         yield CounterMetricFamily(f"hsm_proxy_{name}", text, value=value)
+
+
+def _partition_families(partitions: Sequence[PartitionReport]) -> Iterator[Metric]:
+    """What partitions have used, as all nodes counted it; limits only where there are some."""
+    for name, text, field in (
+        ("signatures", "Signatures of a partition in the last 24 hours.", "signatures"),
+        ("signatures_limit", "Its quota of them.", "signatures_limit"),
+        ("generations", "Keys that it generated in the last 24 hours.", "generations"),
+        ("stored_keys", "Keys of a partition that are not destroyed.", "stored_keys"),
+        ("stored_keys_limit", "Its quota of them.", "stored_limit"),
+    ):
+        family = GaugeMetricFamily(f"hsm_proxy_partition_{name}", text, labels=["partition"])
+        for partition in partitions:
+            value: int | None = getattr(partition, field)
+            if value is not None:
+                family.add_metric([partition.name], value)
+        yield family
+    refused = CounterMetricFamily(
+        "hsm_proxy_partition_refused", "Requests that this proxy answered OVER_QUOTA.", labels=["partition"]
+    )
+    for partition in partitions:
+        refused.add_metric([partition.name], partition.refused)
+    yield refused
 
 
 def _shell_families(figures: Figures) -> Iterator[Metric]:

@@ -83,4 +83,4 @@ def test_a_page_says_what_it_means_what_clients_notice_where_to_look_and_what_to
 
 def test_no_rule_tells_of_a_client_a_key_or_a_request() -> None:
     text = ALERTS + (DEPLOYED / "rules" / "recording.yml").read_text(encoding="utf-8")
-    assert not re.search(r"\b(client|key|request_id|partition|identity)\s*[=,)]", text)
+    assert not re.search(r"\b(client|key|request_id|identity)\s*[=,)]", text)

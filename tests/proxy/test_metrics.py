@@ -4,6 +4,7 @@ import random
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from hsm_wire.messages import PartitionReport
 from proxy.core.balancer import Balancer
 from proxy.core.counters import Counters
 from proxy.core.dispatcher import Dispatcher
@@ -125,3 +126,19 @@ def test_what_comparing_the_nodes_stores_found_is_there():
     assert 'hsm_proxy_node_store_fault{fault="behind",node="b"} 0.0' in text
     assert 'hsm_proxy_node_store_fault{fault="digest",node="b"} 1.0' in text
     assert 'hsm_proxy_node_store_fault{fault="epoch",node="c"} 0.0' in text
+
+
+def test_what_partitions_have_used_is_there_and_limits_where_there_are_some():
+    partitions = [PartitionReport("cards", 81, 2, 12, 3, 864_000, 1, 1_000), PartitionReport("free", 5, 0, 7, 0)]
+    found = samples(FIGURES._replace(partitions=partitions))
+    for name, value in {
+        "signatures": 81,
+        "signatures_limit": 864_000,
+        "generations": 2,
+        "stored_keys": 12,
+        "stored_keys_limit": 1_000,
+        "refused_total": 3,
+    }.items():
+        assert found[f"hsm_proxy_partition_{name}", ("partition", "cards")] == value
+    assert found["hsm_proxy_partition_signatures", ("partition", "free")] == 5
+    assert ("hsm_proxy_partition_signatures_limit", ("partition", "free")) not in found
