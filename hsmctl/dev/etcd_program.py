@@ -25,8 +25,7 @@ DOWNLOAD_S: Final = 180.0
 """For Debian's list of packages (11 MB) and the two packages (18 MB)."""
 _SOURCES: Final = ("etc/apt/sources.list", "etc/apt/sources.list.d")
 _HOW: Final = (
-    "install etcd 3.5.30 or newer and put it on PATH (Debian 13 or newer: apt install etcd-server etcd-client; "
-    "else a release of etcd-io/etcd)"
+    "install etcd 3.5.30 or newer and put it on PATH (a newer Debian has it, or take a release of etcd-io/etcd)"
 )
 
 

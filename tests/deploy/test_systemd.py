@@ -3,15 +3,18 @@
 import json
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from certificates import Authority
+from programs import bound_to_parent, free_port, get, wait_until
 
 from hsm_client.config import load_config
 from hsm_node.app import OPENING_LIMIT_S
+from hsmctl.dev.etcd_program import get_etcd
 
 ROOT = Path(__file__).resolve().parents[2]
 UNITS = ROOT / "deploy" / "systemd"
@@ -20,7 +23,7 @@ SERVICES = sorted(path.name for path in UNITS.glob("*.service"))
 DAEMONS = ["hsm-node@.service", "hsm-proxy.service"]
 EXPOSURE_LIMIT = 20
 """Of `systemd-analyze security`, in tenths."""
-PROGRAMS = ("opt/redoubt/bin/hsm-proxy", "opt/redoubt/bin/hsm-node", "opt/redoubt/bin/hsmctl", "bin/sh")
+PROGRAMS = ("opt/redoubt/bin/hsm-proxy", "opt/redoubt/bin/hsm-node", "opt/redoubt/bin/hsmctl", "bin/sh", "usr/bin/etcd")
 
 
 def analyze(*arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -77,6 +80,34 @@ def test_no_setting_of_a_daemon_contradicts_its_limits(unit: str) -> None:
     assert float(held["WatchdogSec"]) <= 5
     assert int(held["TimeoutStopSec"]) > 30  # `shutdown_s` of both
     assert (held["Restart"], held["StartLimitIntervalSec"]) == ("always", "0")
+
+
+def test_a_store_member_waits_for_its_quorum_as_long_as_it_takes() -> None:
+    held = dict(settings("redoubt-etcd.service"))
+    assert (held["Restart"], held["StartLimitIntervalSec"]) == ("always", "0")
+    assert (held["Type"], held["TimeoutStartSec"]) == ("notify", "infinity")
+
+
+def test_etcd_takes_the_example_of_a_member(tmp_path: Path) -> None:
+    text = (ROOT / "deploy" / "examples" / "three-sites" / "etcd.yaml").read_text()
+    authority = Authority(tmp_path / "tls")
+    authority.issue("spiffe://example/store/etcd-zurich", "etcd-zurich", ["127.0.0.1"])
+    ports = {number: free_port() for number in (2379, 2380, 2381)}
+    text = re.sub(r"(127\.0\.0\.1|192\.0\.2\.10):(\d+)", lambda found: f"127.0.0.1:{ports[int(found[2])]}", text)
+    text = re.sub(r"^(initial-cluster: [^,]*),.*$", r"\1", text, flags=re.MULTILINE)  # the only member
+    text = text.replace("/var/lib/redoubt-etcd", str(tmp_path)).replace(
+        "/etc/redoubt/tls/store-ca.pem", str(authority.path)
+    )
+    (tmp_path / "etcd.yaml").write_text(text.replace("/etc/redoubt/tls", str(tmp_path / "tls")))
+    command = [str(get_etcd()), "--config-file", str(tmp_path / "etcd.yaml")]
+    with (tmp_path / "log").open("wb") as log:
+        member = subprocess.Popen(bound_to_parent(command, signal.SIGKILL), stdout=log, stderr=log)
+    try:
+        wait_until(lambda: get(ports[2381], "/health")[0] == 200, (tmp_path / "log").read_text)
+        assert "unrecognized" not in (tmp_path / "log").read_text()
+    finally:
+        member.kill()
+        member.wait()
 
 
 def test_unsealing_may_take_as_long_as_a_start() -> None:
