@@ -24,6 +24,7 @@ from proxy.core.balancer import Balancer
 from proxy.core.compliance import shortfalls
 from proxy.core.counters import Counters
 from proxy.core.dispatcher import Dispatcher
+from proxy.core.nearness import distances
 from proxy.core.node_table import Node, NodeTable
 from proxy.core.principals import Bound, Principals
 from proxy.core.quotas import Quotas
@@ -69,6 +70,7 @@ class ProxyApp:
         self.table = NodeTable(map(node_of, cluster.nodes), self.settings, now)
         software = f"hsm-proxy {release()}"
         balancer = Balancer(self.table, chance)
+        self._place_nodes()
         self.quotas = Quotas(clock.now)
         self.quotas.configure(_quotas_of(cluster), now)
         self.dispatcher = Dispatcher(
@@ -225,8 +227,8 @@ class ProxyApp:
         config = new.config
         file = config.file
         shared = self.settings
-        shared.limits, shared.retry, shared.health, shared.ejection = (
-            file.limits, file.retry, file.health, file.ejection
+        shared.limits, shared.retry, shared.health, shared.ejection, shared.balancing = (
+            file.limits, file.retry, file.health, file.ejection, file.balancing
         )  # fmt: skip
         if new.certificates is not None:
             self._certificates = new.certificates
@@ -246,6 +248,12 @@ class ProxyApp:
             nodes_removed=len(gone), clients_sent_away=sent_away,
         )  # fmt: skip
 
+    def _place_nodes(self) -> None:
+        """Note how far each node is."""
+        far = distances(self.config.cluster.sites, self.config.file.site)
+        for node in self.table.nodes:
+            node.distance = far[node.site]
+
     def _replace_nodes(self, now: float) -> list[Node]:
         gone = self.table.replace(merged(self.table.nodes, self.config.cluster.nodes), now)
         for node in gone:
@@ -253,6 +261,7 @@ class ProxyApp:
                 link.leaving = True  # its end is our wish: no request in flight there is to blame for it
         self.supervisor.reconfigured(gone, now)
         self._usage.reconfigured()
+        self._place_nodes()
         self.quotas.configure(_quotas_of(self.config.cluster), now)
         for node in self.table.nodes:
             self.table.judge(node, now, reason=node.reason)  # the order of its paths may be another one

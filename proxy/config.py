@@ -12,7 +12,7 @@ from hsm_cluster.toml_file import load_toml
 from hsm_daemon.lifecycle import EventLoop
 from hsm_daemon.log_settings import LogSettings
 from hsm_daemon.tls import TlsFiles
-from proxy.core.settings import EjectionSettings, HealthSettings, Limits, RetrySettings, Settings
+from proxy.core.settings import BalancingSettings, EjectionSettings, HealthSettings, Limits, RetrySettings, Settings
 
 
 class TlsTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -55,10 +55,12 @@ class ProxyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[health]`."""
     ejection: EjectionSettings = EjectionSettings()
     """`[ejection]`."""
+    balancing: BalancingSettings = BalancingSettings()
+    """`[balancing]`."""
 
     def settings(self) -> Settings:
         """Return the tables as the core shares them."""
-        return Settings(self.limits, self.retry, self.health, self.ejection)
+        return Settings(self.limits, self.retry, self.health, self.ejection, self.balancing)
 
 
 class ProxyConfig(msgspec.Struct, frozen=True):

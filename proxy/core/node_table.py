@@ -14,6 +14,7 @@ from typing import Final
 from hsm_wire.messages import Pong
 from proxy.core.changes import StateChange, short_reason
 from proxy.core.counters import DURATION_BOUNDS_S
+from proxy.core.nearness import prefer_near
 from proxy.core.parties import Link
 from proxy.core.settings import Settings
 
@@ -57,6 +58,7 @@ class Node:
         "answers",
         "boot_id",
         "bulk",
+        "distance",
         "duration_buckets",
         "errors",
         "errors_in_a_row",
@@ -126,6 +128,8 @@ class Node:
         """The same for large requests."""
         self.share = 0.0
         """Its part of the draw: its weight, less while it starts slowly or is slow."""
+        self.distance = 0.0
+        """Of its site from the proxy's own, in km."""
         self.slowness = 1.0
         """Factor of the share, below 1 for a node that is slower than the others."""
         self.warm_since = 0.0
@@ -291,6 +295,8 @@ class NodeTable:
                 passed = min(1.0, (now - node.warm_since) / health.slow_start_s)
                 grown = health.slow_start_from + (1.0 - health.slow_start_from) * passed
             node.share = node.weight * grown * node.slowness
+        if self._settings.balancing.prefer == "near":
+            prefer_near(self.rotation)
         self.total = sum(node.share for node in self.rotation)
 
     def _rotate(self, now: float) -> None:

@@ -1,6 +1,6 @@
 """Every limit and interval of the proxy, with its unit, default and reason (design.md section 5)."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -170,6 +170,14 @@ class EjectionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Below this mean time a node is not slow, whatever the others do."""
 
 
+class BalancingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which nodes are drawn."""
+
+    prefer: Literal["nothing", "near"] = "nothing"
+    """`nothing`: all nodes, by their weights. `near`: those of the nearest site that serves, this proxy's own first;
+    farther ones get what these have no room for, and what a node of theirs lacks that starts slowly or is slow."""
+
+
 class Settings(msgspec.Struct):
     """All of them, as they hold now. SIGHUP puts new tables into the same object, which everybody shares."""
 
@@ -177,3 +185,4 @@ class Settings(msgspec.Struct):
     retry: RetrySettings = RetrySettings()
     health: HealthSettings = HealthSettings()
     ejection: EjectionSettings = EjectionSettings()
+    balancing: BalancingSettings = BalancingSettings()

@@ -15,7 +15,7 @@ from proxy.core.dispatcher import Dispatcher
 from proxy.core.node_table import Node, NodeTable
 from proxy.core.parties import Client, Link, Owed, Request
 from proxy.core.principals import Principals
-from proxy.core.settings import EjectionSettings, HealthSettings, Limits, RetrySettings, Settings
+from proxy.core.settings import BalancingSettings, EjectionSettings, HealthSettings, Limits, RetrySettings, Settings
 from proxy.core.supervisor import Supervisor
 
 SIGN = 0x0201
@@ -54,7 +54,7 @@ class World:
     ):
         self.now = 100.0
         self.window = window
-        forms = (Limits, RetrySettings, HealthSettings, EjectionSettings)
+        forms = (Limits, RetrySettings, HealthSettings, EjectionSettings, BalancingSettings)
         self.settings = Settings(
             *[form(**{k: v for k, v in more.items() if k in form.__struct_fields__}) for form in forms]
         )
