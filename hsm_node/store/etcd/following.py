@@ -49,10 +49,14 @@ class Following:
             if self._replaced is not None:
                 raise ReplacedStoreError(str(self._replaced))
             since, now = self._contact.since, clock.monotonic()
+            if since is not None and not self._looked:
+                return (
+                    True  # However long the list took: a node begins with what is there, and serves after a next look.
+                )
             if since is None or now - since > STALE_AFTER_S:
                 late = "" if since is None else f" for {now - since:.1f} s"
                 raise StoreError(f"no contact with the store{late}: {self._text}")
-            if self._state.waiting or not self._looked:
+            if self._state.waiting:
                 return True
             self.contact = since
             return False

@@ -42,6 +42,17 @@ def test_before_anything_was_heard_there_is_no_contact(now: list[float]) -> None
     assert following.contact is None
 
 
+def test_a_node_begins_with_the_list_however_long_that_took_and_is_stale_at_the_next_look(now: list[float]) -> None:
+    following = Following()
+    following.listed([change(b"a", 4)], 10, NOW_S)
+    now[0] += 5 * STALE_AFTER_S
+    assert following.look()
+    assert following.take() == [Row(b"a", 4, b"d")]
+    assert following.contact == NOW_S
+    with pytest.raises(StoreError, match="no contact"):
+        following.look()
+
+
 def test_rows_are_shown_and_told_of_once(following: Following) -> None:
     told: list[bool] = []
     following.tell(lambda: told.append(True))
