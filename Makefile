@@ -72,7 +72,7 @@ lint: setup-dev
 	@$(BIN)/ruff check --no-cache --quiet .
 	@$(BIN)/ruff format --no-cache --quiet --check . || { echo "redoubt: run make format" >&2; exit 1; }
 	@$(BIN)/mypy --no-error-summary
-	@$(BIN)/mypy --no-error-summary tools/*.py
+	@$(BIN)/mypy --no-error-summary tools/*.py model/*.py
 	@$(BIN)/mypy --no-error-summary -p bench
 	@$(BIN)/lint-imports --no-cache >.venv/lint-imports.txt || { cat .venv/lint-imports.txt; exit 1; }
 

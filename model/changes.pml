@@ -17,19 +17,19 @@ bool usable = 1;
 bool label;
 byte marks[REMEMBERED];
 
-/* nodes: a state of the record that each holds. `behind` is an earlier one. */
-typedef State {
+/* nodes: what each knows of the record, an earlier state perhaps */
+typedef Known {
     byte revision;
     bool usable;
     bool label;
     byte marks[REMEMBERED]
 }
-State held[3];
+Known held[3];
 
 /* a copy at each proxy: 0 none, else 1 + operation; and the node where it is being changed (3: not yet) */
 byte copy[2];
 byte at[2] = 3;
-State base[2]; /* what the node had when it began to change it */
+Known base[2]; /* what the node had when it began to change it */
 
 byte effects[OPERATIONS];
 byte answered; /* bits */

@@ -1,9 +1,10 @@
 /* Rules 1 and 2: a key that was made is found everywhere, is made once, and does not come back.
  *
  * One id. Request A makes a key with it, request B is another request with the same id, request D destroys what is
- * there. Two proxies: one has two copies of requests on the way, one has one, and they send again and again, to any of three
- * nodes; copies overtake each other, arrive late, or never. The store is linearizable; a node that cannot read it does not take
- * the step that needs it. A node's memory is behind the store for as long as it likes, and empty after a restart.
+ * there. Of two proxies one has two copies of requests on the way, the other one; they send again and again, to any of
+ * three nodes, and copies overtake each other, arrive late, or never. The store is linearizable; a node that cannot read
+ * it does not take the step that needs it. A node's memory is behind the store for as long as it likes, and empty after
+ * a restart.
  *
  * Property 1: after A was answered, nobody says KEY_NOT_FOUND before a destroy is asked for.
  * Property 4: what was destroyed is never there again, and nobody is told so.
@@ -19,7 +20,7 @@
 #define ASKS_A OF_A
 #define ASKS_B OF_B
 #define ASKS_D 3
-#define MAKING 4 /* + 3 * (ASKS_A or ASKS_B) + node: that node had no such key, and is making it */
+#define MAKING 4 /* + ASKS_A or ASKS_B: a node that had no such key is making it; which one, does not matter */
 
 byte store = ABSENT;
 bit edition; /* which making of the key the store has: a second one has other key material */
@@ -92,7 +93,7 @@ active proctype whole() {
         :: copy[c] == ASKS_A || copy[c] == ASKS_B ->
             choose(n, 2); who = copy[c];
             if
-            :: memory[n] == ABSENT -> copy[c] = MAKING + 3 * who + n
+            :: memory[n] == ABSENT -> copy[c] = MAKING + who
 #ifdef MUTANT_EXISTING_IDS_ARE_REFUSED
             :: memory[n] != ABSENT ->
                 assert(memory[n] != who); /* property 6: the same request was refused */
@@ -102,7 +103,7 @@ active proctype whole() {
 #endif
             fi
         :: copy[c] >= MAKING ->
-            who = (copy[c] - MAKING) / 3; n = (copy[c] - MAKING) % 3;
+            choose(n, 2); who = copy[c] - MAKING;
 #ifdef MUTANT_MADE_WITHOUT_ABSENT
             edition = (store == ABSENT -> 0 : 1 - edition);
             store = who;

@@ -13,8 +13,10 @@
  * more than the rules do; and only node 0 can be marked as out.
  *
  * Without a switch: properties 2 and 3a, nodes are killed, stopped and started.
- * -DMARKS:   the same without restarts; nodes known to be out are not waited for.
+ * -DMARKS: the same without restarts; nodes known to be out are not waited for.
+ *   Without one of its rules: MARK_IS_IGNORED, MARK_COUNTS_AT_ONCE.
  * -DPROXIES: properties 3b and 3c, without restarts: what two proxies do with the answers of a node that is cut off.
+ *   Without one of its rules: STRICT_IS_SERVED, FLAG_OF_THE_SENDING, ANSWER_SETTLES_THE_BELIEF, STALE_ANSWERS_PASS.
  * Each MUTANT_... takes one rule away.
  */
 #define WAIT 3
