@@ -236,7 +236,7 @@ active proctype whole() {
     :: d_step { waiting && (ticks == WAIT || (need & ~known_out) == 0) -> answer(need) }
 #endif
 #endif
-    :: d_step { waiting -> waiting = 0; ticks = 0; need = 0; known_out = 0 } /* that node is killed; it is sent again */
+    :: d_step { waiting -> waiting = 0; ticks = 0; need = 0; known_out = 0 } /* that node dies; it is sent again */
 
     /* ---- a use that begins after the answer, at node 0, with the old record */
 #ifndef PROXIES
