@@ -231,7 +231,7 @@ def test_a_malformed_body_is_refused_and_the_connection_lives(peer: RawConnectio
     assert len(peer.request(RANDOM, [8]).body[0]) == 8
 
 
-@pytest.mark.parametrize("opcode", [0x0000, 0x0006, 0x01FF, 0x02FF, 0xFFFF])
+@pytest.mark.parametrize("opcode", [0x0000, 0x0007, 0x01FF, 0x02FF, 0xFFFF])
 def test_an_unknown_opcode_is_refused(peer: RawConnection, opcode: int) -> None:
     is_refused(peer.request(opcode, []), UNKNOWN_OPERATION)
     assert peer.request(INFO, []).status == 0

@@ -36,7 +36,7 @@ class Somebody(NamedTuple):
 def entitled(opcode: Opcode) -> frozenset[str]:
     """Return the roles of which one is enough."""
     area, name = opcode >> 8, opcode.name
-    if opcode is Opcode.CHECK:
+    if name in ("CHECK", "USAGE"):
         return frozenset({"check"})  # a proxy, and nobody else
     if name in ("INFO", "STATUS", "EVENTS"):
         return PEOPLE  # whoever has a role

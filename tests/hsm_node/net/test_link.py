@@ -3,6 +3,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from hsm_wire import kinds
@@ -183,7 +184,7 @@ async def test_what_fails_inside_the_node_does_not_count_as_completed(
         raise RuntimeError
 
     row = node.keystore.service._rows[int(Opcode.RANDOM)]
-    broken = type(row)(row.operation, fail, row.needs_store, row.needs_operation_id)
+    broken = msgspec.structs.replace(row, handler=fail)
     monkeypatch.setitem(node.keystore.service._rows, int(Opcode.RANDOM), broken)
     assert (await client.call(Opcode.RANDOM, Random(5))).status == Status.DEVICE_ERROR
     assert await completed(client) == 0
