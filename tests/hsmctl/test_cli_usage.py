@@ -34,7 +34,7 @@ def test_every_command_has_help_with_an_example(path: tuple[str, ...]) -> None:
         ["sign"],
         ["random", "0"],
         ["dev", "--nodes", "9"],
-        ["dev", "--store", "etcd"],
+        ["dev", "--store", "oracle"],
         ["key", "generate", "--type", "aes-256", "--destruction-wait", "7"],
         ["key", "encapsulate", "kem"],
         ["object", "create", "--kind", "secret", "--in", "-"],
