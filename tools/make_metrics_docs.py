@@ -93,7 +93,7 @@ def proxy_families() -> Iterator[Metric]:
     counters.answered(int(Opcode.SIGN), 0, 0.001)
     counters.sanctions["node", "errors"] = 1
     balancer = Balancer(table, random.Random(1))
-    dispatcher = Dispatcher(table, balancer, Settings(), counters, 0.0, lambda _frame, _now: b"")
+    dispatcher = Dispatcher(table, balancer, Settings(), counters, 0.0, lambda _frame, _now, _bound: b"")
     figures = Figures("hash", validity=(0, 1))
     yield from ProxyCollector(dispatcher, lambda: figures).collect()
     yield from ProcessCollector(PROXY_PREFIX).collect()
