@@ -28,6 +28,7 @@ PANELS = {
     "slow-node": ("Mean time of each node", "Given less because slow"),
     "overloaded": ("Load", "Overloaded"),
     "retries-above-budget": ("Further attempts",),
+    "partition-near-quota": ("Used by partitions",),
 }
 """Runbook -> titles of the panels that show what it is about, and so lead to it."""
 

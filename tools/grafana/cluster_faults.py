@@ -43,6 +43,14 @@ REFUSALS = Row(
             stacked=True,
         ),
         lines(
+            "Used by partitions",
+            "Signatures of each partition in the last 24 hours and its keys, as all nodes counted them. Where it has a "
+            "quota, hsmctl status has it beside them.",
+            "none",
+            Query("max by (partition) (hsm_proxy_partition_signatures)", "{{partition}}: signatures"),
+            Query("max by (partition) (hsm_proxy_partition_stored_keys)", "{{partition}}: keys"),
+        ),
+        lines(
             "Further attempts",
             "Requests that went to another node or over another path, and those that the retry budget held back: these "
             "mean that more fails than may be tried again.",

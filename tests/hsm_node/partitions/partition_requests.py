@@ -311,6 +311,7 @@ def _raw(parameters: Any, last: Mapping[str, bytes]) -> msgspec.Raw:
     return msgspec.Raw(encode_body(parameters))
 
 
+_DRAWN: Final = "mechanism of the last chance"
 _RANDOM_SIGNATURES: Final = (Family.EC, Family.ML_DSA)
 _RANDOM_PADDINGS: Final = frozenset(
     row.number for row in MECHANISMS.values() if row.parameters in (p.PssParameters, p.OaepParameters)
@@ -319,15 +320,27 @@ _RANDOM_PADDINGS: Final = frozenset(
 
 def learnt(asked: Asked, answer: Answer, last: dict[str, bytes]) -> Answer:
     """Remember what an answer holds; return it with what the library drew by chance of its own as a length."""
+    if _opens_chance(asked, last):
+        return Answer(0, b"whatever comes of chance")
     if answer.status >> 8:
         return answer
     result = decode_body(OPERATIONS[asked.opcode].result, answer.body)
     fields = msgspec.structs.asdict(result)
     last.update({name: value for name, value in fields.items() if name in ("signature", "wrapped", "ciphertext", "iv")})
+    if {"ciphertext", "wrapped"} & fields.keys():
+        last[_DRAWN] = str(asked.fields.get("mechanism")).encode() if _has_chance(asked) else b""
     if _has_chance(asked):
         shown = {name: len(value) if isinstance(value, bytes) else value for name, value in fields.items()}
         return answer._replace(body=repr(shown).encode())
     return answer
+
+
+def _opens_chance(asked: Asked, last: Mapping[str, bytes]) -> bool:
+    """Say whether it opens what was drawn by chance with another mechanism than made it."""
+    opens = asked.opcode in (Opcode.DECRYPT, Opcode.UNWRAP_KEY) and isinstance(
+        asked.fields.get("data", asked.fields.get("wrapped")), Last
+    )
+    return opens and last.get(_DRAWN, b"") not in (b"", str(asked.fields["mechanism"]).encode())
 
 
 def _has_chance(asked: Asked) -> bool:

@@ -13,7 +13,11 @@ from reports import answer
 from hsm_client.config import TlsFiles
 from hsmctl.doctor.certificates import certificate_findings, open_file, proxy_findings
 
-NOW = datetime.datetime.now(datetime.UTC)
+
+def now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
+
+
 IDENTITY = "spiffe://payments/client/app"
 ROLES = ("client", "operator")
 
@@ -30,8 +34,8 @@ def issued(authority: Authority, identity: str) -> TlsFiles:
     return TlsFiles(made.ca, made.certificate, made.key)
 
 
-def wrongs(files: TlsFiles, at: datetime.datetime = NOW) -> list[str]:
-    return [found.wrong for found in certificate_findings(files, at, ROLES)]
+def wrongs(files: TlsFiles, at: datetime.datetime | None = None) -> list[str]:
+    return [found.wrong for found in certificate_findings(files, at or now(), ROLES)]
 
 
 def test_a_whole_set_that_is_valid_has_nothing_wrong(files: TlsFiles) -> None:
@@ -39,17 +43,17 @@ def test_a_whole_set_that_is_valid_has_nothing_wrong(files: TlsFiles) -> None:
 
 
 def test_what_expires_soon_or_has_expired_is_said_of_certificate_and_ca(files: TlsFiles) -> None:
-    soon = certificate_findings(files, NOW + timedelta(minutes=50), ROLES)
+    soon = certificate_findings(files, now() + timedelta(minutes=50), ROLES)
     assert {found.severity for found in soon} == {"warning"}
     assert [found.wrong.split(" expires in")[0] for found in soon] == ["the CA certificate", "the certificate"]
-    assert all("expired on" in wrong for wrong in wrongs(files, NOW + timedelta(hours=2)))
-    assert all("not valid before" in wrong for wrong in wrongs(files, NOW - timedelta(days=2)))
+    assert all("expired on" in wrong for wrong in wrongs(files, now() + timedelta(hours=2)))
+    assert all("not valid before" in wrong for wrong in wrongs(files, now() - timedelta(days=2)))
 
 
 def test_two_weeks_are_soon_for_one_that_lives_long(tmp_path: Path) -> None:
     files = issued(Authority(tmp_path / "ca", timedelta(days=365)), IDENTITY)
-    assert wrongs(files, NOW + timedelta(days=350)) == []
-    assert "expires in 13 days" in wrongs(files, NOW + timedelta(days=351, hours=12))[0]
+    assert wrongs(files, now() + timedelta(days=350)) == []
+    assert "expires in 13 days" in wrongs(files, now() + timedelta(days=351, hours=12))[0]
 
 
 def test_another_authority_is_found_and_so_is_the_key_of_another_certificate(files: TlsFiles, tmp_path: Path) -> None:
@@ -82,7 +86,7 @@ def test_a_file_that_is_missing_or_no_pem_is_said_each_once(files: TlsFiles, tmp
 
 def test_a_key_that_others_can_use_is_said_with_the_command_that_mends_it(files: TlsFiles) -> None:
     files.key.chmod(0o644)
-    [found] = certificate_findings(files, NOW, ROLES)
+    [found] = certificate_findings(files, now(), ROLES)
     assert (found.severity, found.wrong) == ("warning", "others can use the key (mode 0644)")
     assert found.advice == f"chmod 0400 {files.key}"
 
@@ -90,8 +94,8 @@ def test_a_key_that_others_can_use_is_said_with_the_command_that_mends_it(files:
 def test_a_proxys_certificate_that_is_about_to_expire_is_said(files: TlsFiles) -> None:
     certificate = x509.load_pem_x509_certificate(files.certificate.read_bytes())
     seen = [answer(certificate=certificate.public_bytes(Encoding.DER)), answer()]
-    assert proxy_findings(seen, NOW) == []
-    [found] = proxy_findings(seen, NOW + timedelta(minutes=50))
+    assert proxy_findings(seen, now()) == []
+    [found] = proxy_findings(seen, now() + timedelta(minutes=50))
     assert (found.severity, found.subject) == ("warning", "proxy 10.0.0.1:2410")
 
 
