@@ -15,6 +15,9 @@ from hsm_wire.opcodes import Opcode
 from hsm_wire.states import End
 from hsm_wire.statuses import Status
 
+ACCEPT_ROUNDS = 5
+"""Rounds of the loop from `accept` to `connection_made`, and some more."""
+
 
 class FakeNode:
     """Answers every request with `status`, at once or when `release` is called."""
@@ -45,10 +48,12 @@ class FakeNode:
         if self._server is not None:
             self._server.close()
             self._server = None
-        while self.links:  # one whose handshake goes on may still come
+        rounds = ACCEPT_ROUNDS
+        while self.links or rounds:  # one that was accepted, or whose handshake goes on, may still come
             for link in list(self.links):
                 link.transport.abort()
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0.002)
+            rounds = max(0, rounds - 1)
 
     def release(self):
         """Answer what was held."""
