@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
+MINUTES_OF_A_DAY: Final = 24 * 60
 GENERATION_BURST: Final = 5
 """Key generations at once after a quiet time: a certificate authority's set of keys is made in one go."""
 
@@ -13,11 +14,16 @@ class Quota:
     """What one partition may use. None: not limited."""
 
     signatures_per_minute: int | None = None
-    """As a mean over 24 hours (`usage`, `admission`)."""
+    """As a mean over 24 hours (`usage`)."""
     key_generations_per_second: int | None = None
     """With a burst of GENERATION_BURST."""
     stored_keys: int | None = None
     """That are not destroyed."""
+
+    @property
+    def signatures_per_day(self) -> int | None:
+        """In any 24 hours."""
+        return None if self.signatures_per_minute is None else self.signatures_per_minute * MINUTES_OF_A_DAY
 
     @property
     def counted(self) -> bool:

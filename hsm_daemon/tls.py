@@ -159,14 +159,14 @@ def _context(protocol: int, files: TlsFiles) -> ssl.SSLContext:
 
 def _certificates(path: Path, what: str) -> list[x509.Certificate]:
     try:
-        return x509.load_pem_x509_certificates(_read(path, what))
+        return x509.load_pem_x509_certificates(read_pem(path, what))
     except ValueError:
         raise StartError(f"{what} {path} is not a PEM certificate; name the right file or issue a new one") from None
 
 
 def _key(path: Path) -> PrivateKeyTypes:
     try:
-        return serialization.load_pem_private_key(_read(path, "key"), password=None)
+        return serialization.load_pem_private_key(read_pem(path, "key"), password=None)
     except TypeError:
         raise StartError(f"key {path} is encrypted; daemons start without a password: use an unencrypted one") from None
     except ValueError:
@@ -187,7 +187,16 @@ def _without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)
 
 
-def _read(path: Path, what: str) -> bytes:
+def read_pem(path: Path, what: str) -> bytes:
+    """Return what is in a file of certificates or a key.
+
+    Args:
+        path: of the file.
+        what: it is called in the error.
+
+    Raises:
+        StartError: it is missing, too large, not an ordinary file, or cannot be read.
+    """
     try:
         with open(path, "rb", opener=_without_waiting) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):

@@ -108,6 +108,18 @@ def _store_gauges(k: Keystore) -> list[Gauge]:
             counts=True,
         ),
         Gauge(
+            "usage_write_failures",
+            "Times that what partitions have used could not be written.",
+            lambda: 0 if k.usage_recorder is None else k.usage_recorder.failures,
+            counts=True,
+        ),
+        Gauge(
+            "store_second_looks",
+            "Times that the store was asked for what this node did not know.",
+            lambda: k.second_looks.looks,
+            counts=True,
+        ),
+        Gauge(
             "store_replaced",
             "Times that another or an older store was found in its place.",
             lambda: k.follower.replaced,

@@ -114,7 +114,7 @@ class Keystore:
             self.tally,
             self.failures,
         )
-        self.second_looks = SecondLooks(store, self.follower, self.writer)
+        self.second_looks = SecondLooks(store, self.follower, self.writer, self.failures)
         self.second_looks.serve = self.service.serve
         self.failures.second_look = self.second_looks.refusal
         self.follower.follow()

@@ -104,3 +104,7 @@ ANSWERED_BY_PROXY: frozenset[int] = frozenset({int(_C.STATUS), int(_C.EVENTS)})
 """Operations about the cluster as the proxy sees it: no node is asked."""
 LONG: frozenset[int] = frozenset(number for number, row in OPERATIONS.items() if row.work is Work.GENERATE)
 """Operations that take seconds by nature, in a pool of their own on a node: how long says nothing of its health."""
+SIGNATURES: frozenset[int] = frozenset({int(_C.SIGN)})
+"""Operations that count for a partition's quota of signatures."""
+GENERATIONS: frozenset[int] = frozenset({int(_C.GENERATE_KEY), int(_C.ROTATE_KEY)})
+"""Operations that count for its quota of key generations: they make a new key out of chance."""

@@ -150,7 +150,9 @@ class ProxyApp:
         return AdminServer(address.host, address.port, routes, tls=tls, sock=self._inherited.get("admin"))
 
     async def start(self, *, rotation_s: float = 0.0, stopping: asyncio.Event | None = None) -> None:
-        """Begin to look for nodes, wait so long for the first one (or until `stopping`), and take clients.
+        """Begin to look for nodes, wait so long for one in rotation (or until `stopping`), and take clients.
+
+        Who is in rotation is also asked what partitions have used; where they have quotas, for QUOTAS_WAIT_S at least.
 
         Raises:
             StartError: an address is in use or cannot be bound.
@@ -160,7 +162,7 @@ class ProxyApp:
         self._ticker.start()
         stopping = stopping or asyncio.Event()
         until = clock.monotonic() + max(rotation_s, QUOTAS_WAIT_S if self.quotas.gates else 0.0)
-        # Nor is a client heard before this proxy knows what its partition has used.
+        # No client is heard before those in rotation have told what its partition has used.
         # ASYNC110: the core, which knows, has no events.
         while not (self._usage.complete or clock.monotonic() >= until or stopping.is_set()):  # noqa: ASYNC110
             await asyncio.sleep(ROTATION_LOOK_S)

@@ -4,14 +4,13 @@ from collections.abc import Iterator
 
 from hsm_cluster.cluster import Cluster
 from hsm_wire.messages import PartitionReport
-from proxy.core.quotas import MINUTES, Quotas
+from proxy.core.quotas import Quotas
 
 
 def partition_reports(cluster: Cluster, quotas: Quotas) -> Iterator[tuple[int, PartitionReport]]:
     """Return each partition of the configuration, by its number."""
     for partition in cluster.partitions:
         quota, number = cluster.quota_of(partition), partition.id
-        per_minute = quota.signatures_per_minute
         yield (
             number,
             PartitionReport(
@@ -20,7 +19,7 @@ def partition_reports(cluster: Cluster, quotas: Quotas) -> Iterator[tuple[int, P
                 quotas.usage.generations(number),
                 quotas.stored(number),
                 sum(count for (of, _), count in quotas.refused.items() if of == number),
-                None if per_minute is None else per_minute * MINUTES,
+                quota.signatures_per_day,
                 quota.key_generations_per_second,
                 quota.stored_keys,
             ),

@@ -15,7 +15,7 @@ from unittest.mock import MagicMock
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # So that it also runs where the packages are not installed.
 
-from made_pages import write_or_check  # noqa: E402
+from made_pages import write_or_check  # noqa: E402 - found through the line above
 from prometheus_client.metrics_core import Metric  # noqa: E402 - after the path, as said above
 
 from hsm_daemon.metrics import ProcessCollector  # noqa: E402

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tools")]  # So that it also runs where the packages are not installed.
 
 from made_pages import write_or_check  # noqa: E402 - after the path, as said above
-from reference_cli import cli_page  # noqa: E402
+from reference_cli import cli_page  # noqa: E402 - as the line above
 from reference_configuration import configuration_page  # noqa: E402
 
 REFERENCE = ROOT / "docs" / "reference"

@@ -13,6 +13,7 @@ from typing import Final
 from hsm_daemon import clock
 from hsm_daemon.tasks import spawn
 from hsm_node.core.refusal import Refusal
+from hsm_node.service.failures import Failures
 from hsm_node.service.follower import Follower
 from hsm_node.service.request import Request
 from hsm_node.store.base import Store, StoreError
@@ -28,17 +29,19 @@ LOOK_S: Final = 1.0
 class SecondLooks:
     """Takes requests that found nothing, and serves each once more."""
 
-    def __init__(self, store: Store, follower: Follower, writer: Pool) -> None:
+    def __init__(self, store: Store, follower: Follower, writer: Pool, failures: Failures) -> None:
         """Wait for requests.
 
         Args:
             store: that is asked.
             follower: takes what comes.
             writer: the store's threads.
+            failures: answers what fails inside.
         """
         self._store = store
         self._follower = follower
         self._writer = writer
+        self._failures = failures
         self._waiting: list[Request] = []
         self._by_partition: Counter[int] = Counter()
         self._busy = False
@@ -69,7 +72,12 @@ class SecondLooks:
             while self._waiting:
                 group, self._waiting = self._waiting, []
                 self._by_partition.clear()
-                refusal = await self._catch_up()
+                try:
+                    refusal = await self._catch_up()
+                except Exception as error:  # noqa: BLE001 - each request has one answer, whatever happens
+                    for request in group:
+                        self._failures.answer(request, error)
+                    continue
                 for request in group:
                     if refusal is None:
                         self.serve(request)

@@ -23,7 +23,7 @@ from hsm_node.service.sealed_service import share_over_the_network
 from hsm_node.service.tally import Tally
 from hsm_wire.messages import decode_body
 from hsm_wire.opcodes import Opcode
-from hsm_wire.operations import OPERATIONS, Operation, Work
+from hsm_wire.operations import GENERATIONS, OPERATIONS, SIGNATURES, Operation, Work
 from hsm_wire.statuses import Status
 
 Handler = Callable[[Request, Any], bytes | None]
@@ -102,18 +102,14 @@ class Service:
             Opcode.ENCRYPT: uses.encrypt,
             Opcode.DECRYPT: uses.decrypt,
         }
-        counts = {
-            Opcode.SIGN: tally.signed,
-            Opcode.GENERATE_KEY: tally.generated,
-            Opcode.ROTATE_KEY: tally.generated,
-        }
+        counts = dict.fromkeys(SIGNATURES, tally.signed) | dict.fromkeys(GENERATIONS, tally.generated)
         self._rows = {
             int(opcode): _Row(
                 OPERATIONS[opcode],
                 handler,
                 opcode not in _KEYLESS,
                 opcode in _NAMED_BY_OPERATION_ID,
-                counts.get(opcode),
+                counts.get(int(opcode)),
             )
             for opcode, handler in handlers.items()
         }

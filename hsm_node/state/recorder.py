@@ -5,12 +5,12 @@ written in a thread, at most every FLUSH_INTERVAL_S and at the end. Whoever kill
 within that time is not found by this node alone: it forgot the last half second. The others have seen it.
 """
 
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
 from hsm_daemon import logs
 from hsm_node.core.ledger import Ledger
+from hsm_node.state.background_write import BackgroundWrite
 from hsm_node.state.seen_file import FILE_NAME, DisplacedError, SeenFile, SeenFileError
 
 FLUSH_INTERVAL_S: Final = 0.5
@@ -29,18 +29,16 @@ class Recorder:
         self.failures = 0
         """Times that it could not be written."""
         self._file = file
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="seen")
-        self._writing: Future[None] | None = None
+        self._write = BackgroundWrite("seen")
         self._next_s = 0.0
         self._failing = False
         self._displaced = False
 
     def sweep(self, now_s: float) -> None:
         """Begin to write if it is time; look at how the last one ended."""
-        if self._writing is not None:
-            if not self._writing.done():
-                return
-            self._end(now_s)
+        if self._write.busy:
+            return
+        self._end(now_s)
         if now_s >= self._next_s and self._begin():
             self._next_s = now_s + FLUSH_INTERVAL_S
 
@@ -50,38 +48,35 @@ class Recorder:
         for _ in range(2):  # What could not be written in part is written whole.
             self._begin()
             self._end(0.0)
-        self._executor.shutdown()
+        self._write.close()
         self._file.close()
 
     def _begin(self) -> bool:
         if self._displaced or not self.ledger.changed:
             return False
-        self._writing = self._executor.submit(self._file.write, self.ledger.snapshot())
+        self._write.begin(self._file.write, self.ledger.snapshot())
         return True
 
     def _end(self, now_s: float) -> None:
         """Wait for the thread, and take up what it says."""
-        if self._writing is None:
+        if not self._write.begun:
             return
-        error = self._writing.exception()
-        self._writing = None
-        if error is None:
+        try:
+            self._write.end()
+        except DisplacedError as error:
+            self._displaced = True
+            logs.event(_log, "warning", "what was seen of the store is kept by another process", reason=str(error))
+        except SeenFileError as error:
+            self.failures += 1
+            self.ledger.write_all()
+            self._next_s = now_s + RETRY_INTERVAL_S
+            if not self._failing:
+                logs.event(_log, "error", "what was seen of the store cannot be written", reason=str(error))
+            self._failing = True
+        else:
             if self._failing:
                 logs.event(_log, "warning", "what was seen of the store is written again")
             self._failing = False
-            return
-        if not isinstance(error, SeenFileError):
-            raise error
-        if isinstance(error, DisplacedError):
-            self._displaced = True
-            logs.event(_log, "warning", "what was seen of the store is kept by another process", reason=str(error))
-            return
-        self.failures += 1
-        self.ledger.write_all()
-        self._next_s = now_s + RETRY_INTERVAL_S
-        if not self._failing:
-            logs.event(_log, "error", "what was seen of the store cannot be written", reason=str(error))
-        self._failing = True
 
 
 def open_recorder(folder: Path, ledger: Ledger, *, first_start: bool) -> Recorder:

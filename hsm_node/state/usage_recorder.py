@@ -1,12 +1,12 @@
 """Writes what partitions have used to its file, beside the event loop and at most once a second: what a node that is
 killed has counted since is what it forgets, unless a proxy has heard of it."""
 
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, Protocol
 
 from hsm_cluster.usage import PERIODS, Usage
 from hsm_daemon import logs
+from hsm_node.state.background_write import BackgroundWrite
 from hsm_node.state.usage_file import UsageFile, UsageFileError
 
 FLUSH_INTERVAL_S: Final = 1.0
@@ -37,17 +37,15 @@ class UsageRecorder:
         self._file = file
         self._counts = counts
         self._written = self._before = counts.usage.number
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="usage")
-        self._writing: Future[None] | None = None
+        self._write = BackgroundWrite("usage")
         self._next_s = 0.0
         self._failing = False
 
     def sweep(self, now_s: float) -> None:
         """Begin to write if it is time; look at how the last one ended."""
-        if self._writing is not None:
-            if not self._writing.done():
-                return
-            self._end()
+        if self._write.busy:
+            return
+        self._end()
         if now_s >= self._next_s:
             self._next_s = now_s + FLUSH_INTERVAL_S
             self._begin()
@@ -57,7 +55,7 @@ class UsageRecorder:
         self._end()
         self._begin()
         self._end()
-        self._executor.shutdown()
+        self._write.close()
         self._file.close()
 
     def _begin(self) -> None:
@@ -66,26 +64,24 @@ class UsageRecorder:
         news = usage.news(self._written, EVERYTHING)
         if news.rows:
             self._before, self._written = self._written, news.newest
-            self._writing = self._executor.submit(self._file.write, news.rows, usage.period - PERIODS)
+            self._write.begin(self._file.write, news.rows, usage.period - PERIODS)
 
     def _end(self) -> None:
         """Wait for the thread, and take up what it says."""
-        if self._writing is None:
+        if not self._write.begun:
             return
-        error = self._writing.exception()
-        self._writing = None
-        if error is None:
+        try:
+            self._write.end()
+        except UsageFileError as error:
+            self.failures += 1
+            self._written = self._before
+            if not self._failing:
+                logs.event(_log, "error", "what partitions have used cannot be written", reason=str(error))
+            self._failing = True
+        else:
             if self._failing:
                 logs.event(_log, "info", "what partitions have used is written again")
             self._failing = False
-            return
-        if not isinstance(error, UsageFileError):
-            raise error
-        self.failures += 1
-        self._written = self._before
-        if not self._failing:
-            logs.event(_log, "error", "what partitions have used cannot be written", reason=str(error))
-        self._failing = True
 
 
 def open_usage(folder: Path, counts: Counts) -> UsageRecorder:

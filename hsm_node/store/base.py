@@ -2,8 +2,8 @@
 
 The rules of design.md section 6 that a driver keeps: a create happens only where the name is absent, a change
 only at the revision that it names, nothing is ever deleted, and revisions only grow. `changed` and `rows_after`
-are called on the event loop before requests are served; `create`, `change` and `read` may wait for the disk and are
-called in a thread of their own.
+are called on the event loop before requests are served; `create`, `change`, `read` and `catch_up` may wait for a disk
+or for other hosts, and are called in `writers` threads.
 """
 
 from collections.abc import Callable, Mapping

@@ -6,9 +6,7 @@ from collections.abc import Iterator, Sequence
 from hsm_cluster.packages import Package
 from hsm_cluster.rules import MIN_ACTIVE_SITES
 from hsm_cluster.topology import Site
-from proxy.core.node_table import NodeTable
-
-STANDBY = "standby"
+from proxy.core.node_table import STANDBY, NodeTable
 
 
 def shortfalls(package: Package, sites: Sequence[Site], table: NodeTable) -> list[str]:

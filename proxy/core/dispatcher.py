@@ -11,7 +11,7 @@ from typing import Final
 
 from hsm_wire import kinds
 from hsm_wire.frames import Frame, encode_frame, readdress_response
-from hsm_wire.operations import ANSWERED_BY_PROXY, LONG, OPERATIONS, Work
+from hsm_wire.operations import ANSWERED_BY_PROXY, LONG, OPERATIONS, SIGNATURES, Work
 from hsm_wire.statuses import Status
 from proxy.core.answers import ELSEWHERE, refusal, timeout_s
 from proxy.core.balancer import Balancer
@@ -23,7 +23,7 @@ from proxy.core.node_table import NodeTable
 from proxy.core.notices import Notices
 from proxy.core.own_answers import OwnAnswers, Report
 from proxy.core.parties import Client, Link, Owed, Probe, Request
-from proxy.core.quotas import COUNTED, SIGN, Quotas
+from proxy.core.quotas import COUNTED, Quotas
 from proxy.core.settings import Settings
 from proxy.core.switch import Switch
 
@@ -243,7 +243,7 @@ class Dispatcher:
         gate = self._gates.get(partition)
         if gate is None:
             return True
-        if frame.opcode == SIGN and gate.left > 0:  # the way of nearly all of them: no call more than this one
+        if frame.opcode in SIGNATURES and gate.left > 0:  # the way of nearly all of them: no call more than this one
             gate.left -= 1
             return True
         over = self.quotas.admit(partition, frame.opcode, now)

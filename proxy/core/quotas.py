@@ -15,15 +15,10 @@ from typing import Final, NamedTuple
 
 from hsm_cluster.packages import GENERATION_BURST, Quota
 from hsm_cluster.usage import Row, Usage
-from hsm_wire.opcodes import Opcode
+from hsm_wire.operations import GENERATIONS, SIGNATURES
 from proxy.core.generation_rate import GenerationRate
 
-SIGN: Final = int(Opcode.SIGN)
-GENERATIONS: Final = frozenset({int(Opcode.GENERATE_KEY), int(Opcode.ROTATE_KEY)})
-"""Operations that make a new key out of chance."""
-COUNTED: Final = GENERATIONS | {SIGN}
-MINUTES: Final = 24 * 60
-"""Over which the signatures a minute are a mean."""
+COUNTED: Final = GENERATIONS | SIGNATURES
 UNTIL_TOLD_MS: Final = 1_000
 """When what was left is used up, and nodes have not told yet by what: they do within this time."""
 _ENDLESS: Final = 1 << 62
@@ -44,9 +39,9 @@ class Gate:
     __slots__ = ("_free_at", "left", "limit", "quota", "rate")
 
     def __init__(self, quota: Quota, now: float) -> None:
-        per_minute, per_second = quota.signatures_per_minute, quota.key_generations_per_second
+        per_second = quota.key_generations_per_second
         self.quota = quota
-        self.limit = None if per_minute is None else per_minute * MINUTES
+        self.limit = quota.signatures_per_day
         """Signatures in 24 hours."""
         self.left = _ENDLESS if self.limit is None else self.limit
         """That may be let through until nodes tell more."""
@@ -55,7 +50,7 @@ class Gate:
 
     def admit(self, opcode: int, now: float) -> Over | None:
         """Let a request of a counted operation through, or return why not."""
-        if opcode == SIGN:
+        if opcode in SIGNATURES:
             if self.left > 0:
                 self.left -= 1
                 return None

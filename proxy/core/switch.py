@@ -10,14 +10,14 @@ from typing import Final
 from hsm_wire import kinds
 from hsm_wire.frames import encode_frame, readdress_request
 from hsm_wire.limits import LENGTH_FIELD_BYTES
-from hsm_wire.operations import LONG, OPERATIONS, Work
+from hsm_wire.operations import GENERATIONS, LONG, OPERATIONS, Work
 from hsm_wire.statuses import Status
 from proxy.core.answers import NOT_EXECUTED, refusal
 from proxy.core.counters import Counters
 from proxy.core.deadlines import DeadlineWheel
 from proxy.core.node_table import Node
 from proxy.core.parties import Owed, Request
-from proxy.core.quotas import GENERATIONS, Quotas
+from proxy.core.quotas import Quotas
 from proxy.core.request_notes import LAST_OK, RequestNotes
 from proxy.core.settings import Settings
 

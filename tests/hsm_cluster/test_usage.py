@@ -37,6 +37,20 @@ def test_relief_comes_when_enough_has_left_the_window():
     assert usage.relief_s(7, 1, NOW) == 0
 
 
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 400), st.integers(0, 5)), max_size=25), st.data())
+def test_the_sums_are_those_of_the_window_however_time_goes_on(steps, data):
+    usage, now = Usage("n", NOW), NOW
+    for partition, periods, count in steps:
+        now += periods * PERIOD_S * data.draw(st.sampled_from([1, 1, 1, -1]))
+        usage.advance(now)
+        usage.count(partition, count, count)
+        usage.merge([Row("other", partition, usage.period - data.draw(st.integers(-1, PERIODS)), count, 0)])
+        for of in range(4):
+            fresh = Usage("", usage.period * PERIOD_S)
+            fresh.merge(usage.news(0, ALL).rows)
+            assert (usage.signatures(of), usage.generations(of)) == (fresh.signatures(of), fresh.generations(of))
+
+
 def test_a_row_is_heard_once_however_often_it_is_told():
     told, heard = Usage("n", NOW), Usage("", NOW)
     told.count(1, 3, 2)

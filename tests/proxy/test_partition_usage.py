@@ -3,7 +3,8 @@
 from hsm_cluster.cluster import load_cluster
 from hsm_cluster.usage import Row
 from hsm_wire.messages import PartitionReport
-from proxy.core.quotas import SIGN, Quotas
+from hsm_wire.opcodes import Opcode
+from proxy.core.quotas import Quotas
 from proxy.partition_usage import partition_reports
 
 TEXT = """
@@ -35,7 +36,7 @@ def test_each_partition_is_told_with_its_limits(tmp_path):
     quotas.configure({partition.id: cluster.quota_of(partition) for partition in cluster.partitions}, 0.0)
     quotas.hear([Row("n", 3, 10, 2880, 5)], 0.0)
     quotas.hear_stored("n", {3: 7})
-    assert quotas.admit(3, SIGN, 0.0) is not None
+    assert quotas.admit(3, Opcode.SIGN, 0.0) is not None
     assert dict(partition_reports(cluster, quotas)) == {
         3: PartitionReport("cards", 2880, 5, 7, 1, 2880, 4, 50),
         4: PartitionReport("free", 0, 0, 0, 0),

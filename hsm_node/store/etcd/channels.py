@@ -12,8 +12,7 @@ from typing import Final
 import grpc
 
 from hsm_cluster.address import Address
-from hsm_daemon.errors import StartError
-from hsm_daemon.tls import TlsFiles
+from hsm_daemon.tls import TlsFiles, read_pem
 from hsm_node.store.etcd.messages_pb2 import (
     RangeRequest,
     RangeResponse,
@@ -86,8 +85,8 @@ def credentials_of(files: TlsFiles | None) -> grpc.ChannelCredentials | None:
     """
     if files is None:
         return None
-    try:
-        ca, key, certificate = (path.read_bytes() for path in (files.ca, files.key, files.certificate))
-    except OSError as error:
-        raise StartError(f"{error.filename}: it cannot be read ({error.strerror}); correct [store] tls") from None
-    return grpc.ssl_channel_credentials(ca, key, certificate)
+    return grpc.ssl_channel_credentials(
+        read_pem(files.ca, "the store's CA file"),
+        read_pem(files.key, "the store's key"),
+        read_pem(files.certificate, "the store's certificate"),
+    )

@@ -8,6 +8,8 @@ looks at a request, and a connection that never came about, are certain: nothing
 import enum
 from typing import Final, NamedTuple
 
+from hsm_node.store.base import ReplacedStoreError
+
 
 class Meaning(enum.Enum):
     """Of a fault."""
@@ -63,3 +65,11 @@ def fault_of(code: str, details: str) -> Fault:
     if code == "DEADLINE_EXCEEDED":
         return Fault(Meaning.IN_DOUBT, "no answer in time")
     return Fault(Meaning.IN_DOUBT, f"{code}: {text}")
+
+
+def older_state(revision: int, seen: int) -> ReplacedStoreError:
+    """Return what is wrong with a store that has not come as far as it had."""
+    return ReplacedStoreError(
+        f"its revision is {revision}, this node has seen {seen}: an older state stands in its place; bring the newer "
+        "one back, or start the node again to use this one"
+    )

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from hsm_node.store.base import ReplacedStoreError, Row
+from hsm_node.store.etcd.faults import older_state
 from hsm_node.store.etcd.transactions import name_of
 
 MAX_GIVEN_ROWS: Final = 20_000
@@ -47,11 +48,6 @@ class FollowState:
         """Whether the node should take rows before more are read."""
         return len(self._waiting) >= MAX_GIVEN_ROWS
 
-    @property
-    def next_revision(self) -> int:
-        """Where a watch goes on."""
-        return self.arrived + 1
-
     def take(self) -> list[Row]:
         """Return the rows that were not taken yet, in the order of revisions."""
         taken, self._waiting = self._waiting, []
@@ -64,10 +60,7 @@ class FollowState:
             ReplacedStoreError: a row there is another one than was known, or of a revision that is still to come.
         """
         if revision < self.arrived:
-            raise ReplacedStoreError(
-                f"its revision is {revision}, this node has seen {self.arrived}: an older state stands in its place; "
-                "bring the newer one back, or start the node again to use this one"
-            )
+            raise older_state(revision, self.arrived)
         present: dict[bytes, int] = {}
         fresh: list[Row] = []
         for change in changes:

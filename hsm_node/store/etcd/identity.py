@@ -8,6 +8,7 @@ was sent. Only linearizable answers count: a member's own view may lag.
 import threading
 
 from hsm_node.store.base import ReplacedStoreError
+from hsm_node.store.etcd.faults import older_state
 from hsm_node.store.etcd.messages_pb2 import Header
 
 
@@ -44,9 +45,6 @@ class Identity:
         """
         self.check_cluster(header)
         if header.revision < floor:
-            raise ReplacedStoreError(
-                f"its revision is {header.revision}, this node has seen {floor}: an older state stands in its place; "
-                "bring the newer one back, or start the node again to use this one"
-            )
+            raise older_state(header.revision, floor)
         with self._lock:
             self.highest = max(self.highest, header.revision)

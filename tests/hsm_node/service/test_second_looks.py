@@ -80,6 +80,19 @@ async def test_without_the_store_nobody_knows(late: Any, monkeypatch: pytest.Mon
     assert late.keystore.second_looks.looks == 1
 
 
+async def test_a_look_that_fails_inside_answers_who_waits_and_the_next_one_is_made(
+    late: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> None:
+        raise RuntimeError
+
+    client = await late.client()
+    with monkeypatch.context() as patched:
+        patched.setattr(late.store, "catch_up", broken)
+        assert (await client.call(Opcode.DESCRIBE_KEY, DescribeKey(KEY))).status == Status.DEVICE_ERROR
+    assert (await client.call(Opcode.DESCRIBE_KEY, DescribeKey(KEY))).status == Status.KEY_NOT_FOUND
+
+
 async def test_where_every_look_is_the_newest_state_there_is_no_second(start_node: Start) -> None:
     node = start_node()
     client = await node.client()

@@ -1,6 +1,7 @@
 """The ledger is written beside the event loop."""
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event
@@ -50,8 +51,8 @@ def recorder(file: FakeFile, keyring: Keyring) -> Iterator[Recorder]:
 
 def ended(recorder: Recorder) -> None:
     """Wait for the thread."""
-    if recorder._writing is not None:
-        recorder._writing.exception(10)
+    while recorder._write.busy:
+        time.sleep(0.001)
 
 
 def test_it_writes_once_in_half_a_second_what_was_seen_until_then(recorder: Recorder, file: FakeFile) -> None:
@@ -91,7 +92,7 @@ def test_a_failure_is_counted_said_once_and_made_up_for(
         recorder.sweep(now)
         ended(recorder)
         recorder.sweep(now)
-        assert recorder._writing is None
+        assert not recorder._write.begun
         now += RETRY_INTERVAL_S
     assert recorder.failures == 3
     file.error = None
@@ -112,7 +113,7 @@ def test_who_was_succeeded_stops(recorder: Recorder, file: FakeFile, caplog: pyt
     ended(recorder)
     recorder.ledger.see(NAME, 2, b"")
     recorder.sweep(200.0)
-    assert (recorder._writing, recorder.failures) == (None, 0)
+    assert (recorder._write.begun, recorder.failures) == (False, 0)
     assert "kept by another process" in caplog.text
 
 

@@ -1,6 +1,7 @@
 """Usage is written beside the event loop, once a second at most."""
 
 import logging
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -46,8 +47,8 @@ class FakeFile(UsageFile):
 
 def ended(recorder: UsageRecorder) -> None:
     """Wait for the thread."""
-    if recorder._writing is not None:
-        recorder._writing.exception()
+    while recorder._write.busy:
+        time.sleep(0.001)
 
 
 def test_what_is_new_is_written_once_a_second_and_at_the_end() -> None:

@@ -7,10 +7,12 @@ import pytest
 from hsm_cluster.packages import PACKAGES, Quota
 from hsm_cluster.usage import DAY_S, Row, Usage
 from hsm_wire.opcodes import Opcode
-from proxy.core.quotas import GENERATIONS, SIGN, UNTIL_TOLD_MS, Quotas
+from hsm_wire.operations import GENERATIONS
+from proxy.core.quotas import UNTIL_TOLD_MS, Quotas
 
 NOW = 1_800_000_000.0
 ALL = 1 << 30
+SIGN = int(Opcode.SIGN)
 GENERATE = int(Opcode.GENERATE_KEY)
 
 

@@ -26,5 +26,5 @@ def test_a_link_connects_to_nobody_before_its_first_call() -> None:
 def test_files_that_cannot_be_read_are_one_line(tmp_path: Path) -> None:
     assert credentials_of(None) is None
     missing = TlsFiles(tmp_path / "ca.pem", tmp_path / "c.pem", tmp_path / "k.pem")
-    with pytest.raises(StartError, match=r"ca\.pem: it cannot be read .*correct \[store\] tls"):
+    with pytest.raises(StartError, match=r"the store's CA file .*ca\.pem is missing; .*correct `tls`"):
         credentials_of(missing)

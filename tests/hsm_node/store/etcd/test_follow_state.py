@@ -15,22 +15,22 @@ def state() -> FollowState:
     state = FollowState()
     assert state.listed([change(b"b", 9), change(b"a", 4)], 10) == 2
     assert state.take() == [Row(b"a", 4, b"d"), Row(b"b", 9, b"d")]
-    assert (state.next_revision, state.take(), state.waiting) == (11, [], 0)
+    assert (state.arrived, state.take(), state.waiting) == (10, [], 0)
     return state
 
 
 def test_events_are_given_once_and_only_they_move_the_place(state: FollowState) -> None:
     assert state.watched([change(b"c", 12), change(b"a", 13, b"2")]) == 2
-    assert state.next_revision == 14
+    assert state.arrived == 13
     assert state.watched([change(b"c", 12), change(b"a", 13, b"2"), change(b"b", 14)]) == 1
     assert state.take() == [Row(b"c", 12, b"d"), Row(b"a", 13, b"2"), Row(b"b", 14, b"d")]
     assert state.watched([]) == 0
-    assert state.next_revision == 15
+    assert state.arrived == 14
 
 
 def test_other_keys_move_the_place_and_give_no_row(state: FollowState) -> None:
     assert state.watched([Change(CHECK_KEY, 11, b"x"), Change(b"foreign", 12, None)]) == 0
-    assert state.next_revision == 13
+    assert state.arrived == 12
 
 
 def test_all_keys_of_one_transaction_are_taken(state: FollowState) -> None:
@@ -51,7 +51,7 @@ def test_a_row_that_was_deleted_is_damage(state: FollowState) -> None:
 def test_a_list_after_a_compaction_gives_what_is_newer_and_what_is_gone(state: FollowState) -> None:
     assert state.listed([change(b"b", 9), change(b"d", 15), change(b"c", 12)], 20) == 3
     assert state.take() == [Row(b"c", 12, b"d"), Row(b"d", 15, b"d"), Row(b"a", 20, b"")]
-    assert state.next_revision == 21
+    assert state.arrived == 20
     assert state.listed([change(b"b", 9), change(b"d", 15), change(b"c", 12)], 20) == 0
     # Brought back by somebody: given as what it is.
     assert state.watched([change(b"a", 21)]) == 1
@@ -77,7 +77,7 @@ def test_another_state_in_its_place_is_refused(
 ) -> None:
     with pytest.raises(ReplacedStoreError, match="in its place"):
         state.listed([change(name, at) for name, at in rows], revision)
-    assert state.next_revision == 11
+    assert state.arrived == 10
     assert state.take() == []
 
 
