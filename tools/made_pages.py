@@ -1,7 +1,7 @@
 """Pages that a program makes from the code: written, or with --check compared with what is kept."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 
@@ -21,3 +21,10 @@ def write_or_check(pages: Mapping[Path, str], arguments: Sequence[str], command:
     for path in stale:
         print(f"{path.name} is out of date: run {command}", file=sys.stderr)
     return 1 if stale else 0
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    """Return a Markdown table."""
+    columns = list(head)
+    lines = [columns, ["---"] * len(columns), *([str(cell).replace("|", "\\|") for cell in row] for row in rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"

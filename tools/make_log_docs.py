@@ -15,8 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
 
 from log_events import Event, Line, events  # noqa: E402 - after the path, as said above
-from made_pages import write_or_check  # noqa: E402 - found through the line above
-from make_wire_docs import table  # noqa: E402
+from made_pages import table, write_or_check  # noqa: E402
 
 PAGE = ROOT / "docs" / "logs.md"
 BEGIN, END = "<!-- events: made by tools/make_log_docs.py but for the last column -->", "<!-- end of events -->"

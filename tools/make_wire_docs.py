@@ -8,16 +8,16 @@ python tools/make_wire_docs.py --check    change nothing; exit 1 if a file is no
 import ast
 import inspect
 import json
-import re
 import sys
 import textwrap
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from made_pages import write_or_check
+from made_pages import table, write_or_check
+from wire_vectors import faults_block, frames_shown, parameter_vectors_block
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # So that it also runs where the packages are not installed.
@@ -32,8 +32,6 @@ from hsm_wire.statuses import STATUS_TABLE, StatusClass, status_class  # noqa: E
 from hsm_wire.usages import PolicyFlag, Usage  # noqa: E402
 
 DOCS = ROOT / "docs"
-VECTORS = ROOT / "tests" / "vectors"
-HEX_COLUMNS = 64
 NOTICE = "<!-- Made by tools/make_wire_docs.py. Do not edit. -->\n\n"
 MECHANISM_NOTES = """
 What the table cannot say:
@@ -68,13 +66,6 @@ PUBLIC_LIMITS = (
     "MAX_DETAIL_CHARACTERS",
     "MAX_ALLOWED_MECHANISMS",
 )
-
-
-def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
-    """Return a Markdown table."""
-    columns = list(head)
-    lines = [columns, ["---"] * len(columns), *([str(cell).replace("|", "\\|") for cell in row] for row in rows)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
 def following_texts(source: str) -> dict[str, str]:
@@ -324,52 +315,6 @@ def operation_bodies_block() -> str:
 
 def parameters_block() -> str:
     return "\n".join(form_section(form) for form in parameters.Parameters.__subclasses__())
-
-
-def hex_block(data: str) -> str:
-    """Return hex in lines of 32 bytes: so the first line is the header."""
-    return "```\n" + "\n".join(textwrap.wrap(data, HEX_COLUMNS)) + "\n```\n"
-
-
-def vector_rows(name: str) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = json.loads((VECTORS / f"{name}.json").read_text(encoding="utf-8"))
-    return rows
-
-
-def body_line(row: dict[str, Any]) -> str:
-    if row["form"] is None:
-        return "no body"
-    text = re.sub(r'\{"bin": "([0-9a-f]*)"\}', r"h'\1'", json.dumps(row["body"]))
-    return f"{row['form']} `{text}`"
-
-
-def frames_shown(name: str) -> str:
-    sections = []
-    for row in vector_rows(name):
-        sender = f"{row['from']}: " if "from" in row else ""
-        sections.append(f"**{sender}{row['name']}** — {body_line(row)}\n\n{hex_block(row['hex'])}")
-    return "\n".join(sections)
-
-
-def parameter_vectors_block() -> str:
-    return table(("form", "bytes in hex"), ((row["form"], f"`{row['hex']}`") for row in vector_rows("parameters")))
-
-
-def faults_block() -> str:
-    names = {int(status): status.name for status in STATUS_TABLE}
-    return table(
-        ("what the client sends", "after HELLO and WELCOME", "bytes in hex", "status of the answer", "its request id"),
-        (
-            (
-                row["name"],
-                "yes" if row["greeted"] else "no",
-                f"`{row['stream']}`",
-                names[row["status"]],
-                row["request_id"],
-            )
-            for row in vector_rows("faults")
-        ),
-    )
 
 
 BLOCKS: dict[str, Callable[[], str]] = {

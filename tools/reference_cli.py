@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import click
-from make_wire_docs import table
+from made_pages import table
 from reference_configuration import NOTICE, figure
 
 from hsm_node.cli import main as node_command

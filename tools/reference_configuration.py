@@ -6,7 +6,8 @@ from dataclasses import astuple
 from typing import Final, NamedTuple
 
 import msgspec
-from make_wire_docs import following_texts, table
+from made_pages import table
+from make_wire_docs import following_texts
 
 import hsm_node.reconfiguration
 import proxy.reconfiguration
