@@ -1,7 +1,7 @@
 """Make Grafana's dashboards in deploy/grafana/dashboards.
 
 python tools/make_dashboards.py            write them
-python tools/make_dashboards.py --check    change nothing; exit 1 if a file is not as it would be written, or is made by nobody
+python tools/make_dashboards.py --check    change nothing; exit 1 if a file is not as it would be, or nobody makes it
 """
 
 import json
