@@ -1,6 +1,6 @@
 # make run    the demonstration: a cluster on this machine, keys, certificates, signatures
 # make test   lint and all tests              make lint   the checks without the tests
-# make test-system  the table of faults at full length, with real nodes (half an hour)
+# make test-system  the table of faults at full length, with real nodes; what make test leaves out (half an hour)
 # make soak   200 clients under mixed faults for SECONDS=3600 (SIMULATION=1: simulation and fuzzers as well)
 # make bench  the proxy's cost beside other balancers (QUICK=1: under a minute)
 # make draw   the pictures of docs/architecture.md, from the code's imports
@@ -62,7 +62,7 @@ test: lint
 # One at a time: each has the machine for itself. REDOUBT_SCALE=0.1 shortens all, REDOUBT_SLACK=2 widens the bounds.
 test-system: setup-dev setup-docs
 	@sh tools/system_components.sh test-system
-	@PYTHONPATH="$(CURDIR)/tools" $(BIN)/pytest -p no_skips -q -m system tests/system $(ARGS)
+	@PYTHONPATH="$(CURDIR)/tools" $(BIN)/pytest -p no_skips -q -m system tests $(ARGS)
 
 soak: setup-dev
 	@sh tools/system_components.sh soak

@@ -23,6 +23,9 @@ settings.load_profile("redoubt")
 # The published vectors are a plain package beside the tests; pytest's import mode leaves the path alone.
 sys.path.append(str(Path(__file__).parent / "vectors"))
 
+OTHER_LOOP = "asyncio"
+"""The event loop that is not the daemons' own choice."""
+
 COUNTED = "counted: "
 """Before the name of what a test has counted, among the properties that its report brings to the controller."""
 
@@ -86,6 +89,14 @@ def fresh_log_limits() -> None:
 def count(record_property: Callable[[str, object], None]) -> Callable[[str, int], None]:
     """Add to a number that is printed at the end of the run, under its name."""
     return lambda name, number: record_property(COUNTED + name, number)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is marked `other_loop_in_system` runs on uvloop in `make test`, and on asyncio in `make test-system`."""
+    for item in items:
+        parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+        if item.get_closest_marker("other_loop_in_system") and parameters.get("event_loop_name") == OTHER_LOOP:
+            item.add_marker(pytest.mark.system)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

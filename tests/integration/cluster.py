@@ -101,6 +101,14 @@ class Cluster:
         with asyncio.Runner(loop_factory=_LOOPS[self.event_loop]) as runner:
             return runner.run(main())
 
+    def address_of(self, program: Program) -> str:
+        """Return where a daemon serves."""
+        return f"127.0.0.1:{program.port}"
+
+    def site_of(self, program: Program) -> str:
+        """Return the site that a daemon is at."""
+        return "local"
+
     def config_of(self, client: str) -> Path:
         """Return that client's client.toml."""
         return self.folder / f"client-{client}.toml"
@@ -110,7 +118,7 @@ class Cluster:
         values = {
             "cluster": f'"{self.folder / "cluster.toml"}"',
             "name": f'"{node.name}"',
-            "listen": f'"127.0.0.1:{node.port}"',
+            "listen": f'"{self.address_of(node)}"',
             "admin": f'"127.0.0.1:{node.admin_port}"',
             "tls": self._identity("node", node.name).as_toml(),
             "state_dir": f'"{self.folder / "state" / node.name}"',
@@ -132,7 +140,7 @@ class Cluster:
 
     def _client(self, name: str, kind: str = "client") -> Identity:
         identity = self._identity(kind, name)
-        addresses = ", ".join(f'"127.0.0.1:{proxy.port}"' for proxy in self.proxies)
+        addresses = ", ".join(f'"{self.address_of(proxy)}"' for proxy in self.proxies)
         self.config_of(name).write_text(
             f'proxies = [{addresses}]\nca = "{identity.ca}"\n'
             f'certificate = "{identity.certificate}"\nkey = "{identity.key}"\n'
@@ -142,14 +150,14 @@ class Cluster:
     def _write_proxy(self, proxy: Program) -> None:
         identity = self.proxy_identity if proxy is self.proxy else self._identity("proxy", proxy.name)
         proxy.config.write_text(
-            f'cluster = "{self.folder / "cluster.toml"}"\nname = "{proxy.name}"\nsite = "local"\n'
-            f'listen = "127.0.0.1:{proxy.port}"\nadmin = "127.0.0.1:{proxy.admin_port}"\n'
+            f'cluster = "{self.folder / "cluster.toml"}"\nname = "{proxy.name}"\nsite = "{self.site_of(proxy)}"\n'
+            f'listen = "{self.address_of(proxy)}"\nadmin = "127.0.0.1:{proxy.admin_port}"\n'
             f"tls = {identity.as_toml()}\n{self.settings}"
         )
 
     def write_topology(self, addresses: Mapping[str, Sequence[str]] | None = None) -> None:
         """Write cluster.toml; `addresses` are those of a node that is reached otherwise than on its own port."""
-        reached = {node.name: [f"127.0.0.1:{node.port}"] for node in self.nodes} | dict(addresses or {})
+        reached = {node.name: [self.address_of(node)] for node in self.nodes} | dict(addresses or {})
         uplinks = ["loopback", *(f"uplink-{number}" for number in range(2, 1 + max(map(len, reached.values()))))]
         names = ", ".join(f'"{uplink}"' for uplink in uplinks)
         nodes = ""

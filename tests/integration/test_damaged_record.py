@@ -7,10 +7,13 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
+import pytest
 from cluster import Cluster
 
 from hsm_client import connect
 from hsm_client.errors import HsmError
+
+pytestmark = pytest.mark.other_loop_in_system
 
 RUN_S = 6.0
 PAUSE_S = 0.05

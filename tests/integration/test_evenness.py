@@ -8,6 +8,8 @@ from cluster import Cluster
 
 from hsm_client import connect
 
+pytestmark = pytest.mark.other_loop_in_system
+
 REQUESTS = 3_000
 LEAST_P = 0.001
 

@@ -20,6 +20,8 @@ from hsm_wire.mechanisms import CKM_SHA256
 from hsm_wire.statuses import Status
 from hsm_wire.usages import Usage
 
+pytestmark = pytest.mark.other_loop_in_system
+
 WRAPPING = Usage.WRAP | Usage.UNWRAP
 EXPORTABLE = policy(exportable=True)
 OAEP = p.OaepParameters(CKM_SHA256, p.CKG_MGF1_SHA256)

@@ -12,6 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from hsm_client import connect
 from hsm_wire import messages as m
 
+pytestmark = pytest.mark.other_loop_in_system
+
 REQUESTS = 300
 WINDOW_S = 10.6
 """Longest time that a rate is over."""

@@ -3,8 +3,11 @@
 import re
 from pathlib import Path
 
+import pytest
 from cluster import Cluster
 from programs import get
+
+pytestmark = pytest.mark.other_loop_in_system
 
 
 def test_no_daemon_dumps_core_and_nodes_say_whether_their_memory_is_locked(shared: Cluster) -> None:

@@ -23,6 +23,8 @@ from hsm_wire.messages import EMPTY_BODY
 from hsm_wire.opcodes import Opcode
 from hsm_wire.statuses import Status
 
+pytestmark = pytest.mark.other_loop_in_system
+
 OF_EACH_USE: Final = 8
 """Requests: more than 500 in all, in a few seconds."""
 LEAST_REFUSED: Final = 300

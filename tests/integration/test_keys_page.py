@@ -5,7 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from cluster import Cluster
+
+pytestmark = pytest.mark.other_loop_in_system
 
 PAGE = Path(__file__).parents[2] / "docs" / "keys.md"
 LIMIT_S = 60.0

@@ -18,6 +18,8 @@ from programs import Program, wait_until
 
 from hsm_client import connect
 
+pytestmark = pytest.mark.other_loop_in_system
+
 HELD_S = 1.3
 """Above `slow_request_s` and below what the proxy calls blocked."""
 SLOW = "a request was slow"

@@ -27,6 +27,8 @@ from hsm_wire.administration import MasterKeyStatus, Report
 from hsm_wire.messages import Empty
 from hsm_wire.opcodes import Opcode
 
+pytestmark = pytest.mark.other_loop_in_system
+
 KEYS = 50
 PACE = 20
 """Records a second, so that a rotation of KEYS and what the load makes takes long enough to be killed in the middle."""

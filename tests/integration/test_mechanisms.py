@@ -28,6 +28,8 @@ from hsm_wire import parameters as p
 from hsm_wire.mechanisms import CKM_SHA256, CKM_SHA384, CKM_SHA512
 from hsm_wire.usages import Usage
 
+pytestmark = pytest.mark.other_loop_in_system
+
 DATA = b"what stands in the file\n" * 1000
 LARGE_DATA = bytes(range(256)) * 256
 """Above the 16 KiB up to which data is sent whole: the library sends its digest."""

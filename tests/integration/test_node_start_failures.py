@@ -1,6 +1,7 @@
 """A node that cannot start says why in one line, ends with 2 and has written nothing."""
 
 import secrets
+import shutil
 import socket
 import sqlite3
 from collections.abc import Callable
@@ -10,23 +11,42 @@ import pytest
 from cluster import Cluster
 from programs import Program
 
+from hsm_client import connect
+
 CONFIGURATION = 2
 
 
-@pytest.fixture
-def cluster(make_cluster: Callable[..., Cluster]) -> Cluster:
-    """A stopped cluster of one node whose store holds a key."""
-    made = make_cluster(1)
+on_one_loop = pytest.mark.other_loop_in_system
+"""Of all but those that open sockets."""
+
+
+@pytest.fixture(scope="module")
+def filled(event_loop_name: str, tmp_path_factory: pytest.TempPathFactory) -> Cluster:
+    """A stopped cluster of one node whose store holds a key; the tests work on copies of what it wrote."""
+    made = Cluster(tmp_path_factory.mktemp(f"filled-{event_loop_name}"), event_loop_name, 1)
 
     async def fill() -> None:
-        from hsm_client import connect
-
         async with connect(made.client_config) as hsm:
             await hsm.generate_key("ec-p256", label="kept")
 
-    made.run(fill)
-    assert made.nodes[0].terminate() == 0
-    assert made.proxy.terminate() == 0
+    try:
+        made.start()
+        made.run(fill)
+        assert made.nodes[0].terminate() == 0
+        assert made.proxy.terminate() == 0
+    finally:
+        made.stop()
+    return made
+
+
+@pytest.fixture
+def cluster(make_cluster: Callable[..., Cluster], filled: Cluster) -> Cluster:
+    """A stopped cluster of one node with that master key and store, and with what the node remembers."""
+    made = make_cluster(1, started=False)
+    shutil.copy2(filled.master_key, made.master_key)
+    for path in filled.folder.glob(f"{filled.store.name}*"):
+        shutil.copy2(path, made.folder)
+    shutil.copytree(filled.folder / "state", made.folder / "state")
     return made
 
 
@@ -54,6 +74,7 @@ def starts(program: Program) -> None:
     program.wait_ready()
 
 
+@on_one_loop
 def test_a_wrong_master_key(cluster: Cluster) -> None:
     right = cluster.master_key.read_text()
     cluster.master_key.write_text(secrets.token_hex(32) + "\n")
@@ -62,6 +83,7 @@ def test_a_wrong_master_key(cluster: Cluster) -> None:
     starts(cluster.nodes[0])
 
 
+@on_one_loop
 @pytest.mark.parametrize("content", ["", "abc\n", "zz" * 32 + "\n", "00" * 31 + "\n"])
 def test_a_master_key_that_is_none(make_cluster: Callable[..., Cluster], content: str) -> None:
     cluster = make_cluster(1, started=False)
@@ -69,12 +91,14 @@ def test_a_master_key_that_is_none(make_cluster: Callable[..., Cluster], content
     refused(cluster, str(cluster.master_key))
 
 
+@on_one_loop
 def test_a_master_key_that_others_can_read(make_cluster: Callable[..., Cluster]) -> None:
     cluster = make_cluster(1, started=False)
     cluster.master_key.chmod(0o644)
     refused(cluster, str(cluster.master_key), "600")
 
 
+@on_one_loop
 @pytest.mark.parametrize("damage", ["header", "page", "cut"])
 def test_a_damaged_store(cluster: Cluster, damage: str) -> None:
     whole = cluster.store.read_bytes()
@@ -89,6 +113,7 @@ def test_a_damaged_store(cluster: Cluster, damage: str) -> None:
     starts(cluster.nodes[0])
 
 
+@on_one_loop
 def test_a_store_of_a_newer_version(cluster: Cluster) -> None:
     connection = sqlite3.connect(cluster.store)
     version = connection.execute("PRAGMA user_version").fetchone()[0]
@@ -106,6 +131,7 @@ def test_an_address_in_use(cluster: Cluster, which: str) -> None:
     starts(node)
 
 
+@on_one_loop
 @pytest.mark.parametrize("which", ["ca.pem", "node-1.pem", "node-1-key.pem"])
 def test_a_missing_certificate(cluster: Cluster, which: str) -> None:
     path = cluster.folder / "tls" / which
@@ -118,6 +144,7 @@ def test_a_missing_certificate(cluster: Cluster, which: str) -> None:
     starts(cluster.nodes[0])
 
 
+@on_one_loop
 @pytest.mark.parametrize(
     "change", [{"colour": '"red"'}, {"sessions": "0"}, {"name": '"node-9"'}, {"listen": '"nowhere"'}]
 )
@@ -127,6 +154,7 @@ def test_a_configuration_that_cannot_be_meant(make_cluster: Callable[..., Cluste
     refused(cluster, "colour" if "colour" in change else next(iter(change.values())).strip('"'))
 
 
+@on_one_loop
 def test_a_fault_is_found_before_a_store_is_made(make_cluster: Callable[..., Cluster]) -> None:
     cluster = make_cluster(1, started=False)
     (cluster.folder / "tls" / "node-1.pem").unlink()

@@ -20,6 +20,8 @@ from hsm_client import errors, sync
 from hsm_client.client import connect
 from hsm_wire.limits import MAX_FIND_LIMIT, MAX_OBJECT_BYTES
 
+pytestmark = pytest.mark.other_loop_in_system
+
 
 def certificate_for(key: sync.Key, hsm: sync.Hsm) -> bytes:
     """Return a certificate of a key in the cluster, signed by it, in DER."""

@@ -17,6 +17,8 @@ from published.forms import kept, seed_material, unhex
 
 from hsm_client import connect
 
+pytestmark = pytest.mark.other_loop_in_system
+
 DATA = b"what is signed\n" * 100
 ML_DSA = {"ml-dsa-44": MLDSA44PublicKey, "ml-dsa-65": MLDSA65PublicKey, "ml-dsa-87": MLDSA87PublicKey}
 MlDsaPublicKey = MLDSA44PublicKey | MLDSA65PublicKey | MLDSA87PublicKey

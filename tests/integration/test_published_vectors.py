@@ -20,6 +20,8 @@ from hsm_wire.messages import InfoResult, Policy
 from hsm_wire.statuses import Status
 from hsm_wire.usages import PolicyFlag, Usage
 
+pytestmark = pytest.mark.other_loop_in_system
+
 OF_ONE_KIND = {"uvloop": 40, "asyncio": 3}
 """Cases of the same file, mechanism, use, type of key and outcome."""
 TIMEOUT_S = 120.0

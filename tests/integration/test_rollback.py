@@ -21,6 +21,8 @@ from programs import Program, get, wait_until
 from hsm_client import connect
 from hsm_client.errors import HsmError
 
+pytestmark = pytest.mark.other_loop_in_system
+
 SIGNATURES = 40
 TRIES = 5
 LACKS = "a node's store lacks what another node has seen"

@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 
+import pytest
 from cluster import Cluster
 from round_trips import RoundTrips
 from varieties import varieties
 
 from hsm_client import connect
+
+pytestmark = pytest.mark.other_loop_in_system
 
 EVERY = {"uvloop": 1, "asyncio": 4}
 """On asyncio, every fourth variety of mechanism, type of key and parameters makes its round trip."""

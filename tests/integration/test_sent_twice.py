@@ -11,6 +11,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from raw import BIND, REQUEST, Answer, RawConnection, frame
 from second_client import uuid7
 
+pytestmark = pytest.mark.other_loop_in_system
+
 GENERATE_KEY, IMPORT_KEY, DESCRIBE_KEY, UPDATE_KEY, DESTROY_KEY, SIGN = 0x0101, 0x0102, 0x0103, 0x0105, 0x0106, 0x0201
 KEY_NOT_FOUND, KEY_EXISTS, KEY_CHANGED = 0x0301, 0x0302, 0x0308
 ROUNDS = 15

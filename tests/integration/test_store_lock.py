@@ -5,9 +5,12 @@ import contextlib
 import sqlite3
 from collections.abc import Callable
 
+import pytest
 from cluster import Cluster
 
 from hsm_client import connect
+
+pytestmark = pytest.mark.other_loop_in_system
 
 IDLE_S = 2.0
 HELD_S = 2.5

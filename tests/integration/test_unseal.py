@@ -14,6 +14,8 @@ from raw import BIND, RawConnection, frame
 from hsm_client import connect
 from hsm_client.errors import HsmError
 
+pytestmark = pytest.mark.other_loop_in_system
+
 SHARES = '{ backend = "software", master_key = { shares = {} } }'
 UNSEAL = 0x040D
 DENIED = 0x0201

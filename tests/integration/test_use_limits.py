@@ -22,6 +22,8 @@ from hsm_client.errors import HsmError
 from hsm_client.keys import Key
 from hsm_client.policies import policy
 
+pytestmark = pytest.mark.other_loop_in_system
+
 GENERATE_KEY, SIGN = 0x0101, 0x0201
 KEY_USAGE = 0x0304
 TASKS = 12

@@ -18,6 +18,8 @@ from programs import START_DEADLINE_S, bound_to_parent, free_port, wait_until
 
 READY_DEADLINE_S = 20.0
 """The promise is 5 s on an idle machine; here other tests run beside it."""
+on_one_loop = pytest.mark.other_loop_in_system
+"""Of all but the test of signals."""
 
 
 def hsmctl(*arguments: str | Path, config: Path | None = None) -> "subprocess.CompletedProcess[str]":
@@ -122,6 +124,7 @@ def dev(event_loop_name: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
         stop_dev(running)
 
 
+@on_one_loop
 def test_the_manifest_says_what_runs_where(dev: Dev) -> None:
     assert [len(dev.manifest[kind]) for kind in ("nodes", "proxies", "store")] == [3, 1, 0]
     assert dev.config.is_absolute()
@@ -130,6 +133,7 @@ def test_the_manifest_says_what_runs_where(dev: Dev) -> None:
         assert set(member) == {"name", "site", "pid", "address", "admin"}
 
 
+@on_one_loop
 @pytest.mark.parametrize(
     ("key_type", "mechanism"),
     [("rsa-3072", "rsa-pss-sha256"), ("ec-p256", "ecdsa-sha256"), ("ed25519", "eddsa"), ("hmac-256", "hmac-sha256")],
@@ -149,6 +153,7 @@ def test_a_file_is_signed_and_verified(dev: Dev, tmp_path: Path, key_type: str, 
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+@on_one_loop
 def test_openssl_verifies_a_file_signed_on_the_command_line(dev: Dev, tmp_path: Path) -> None:
     content, signature, public = tmp_path / "file", tmp_path / "signature", tmp_path / "public.pem"
     content.write_bytes(b"a real file\n")
@@ -164,6 +169,7 @@ def test_openssl_verifies_a_file_signed_on_the_command_line(dev: Dev, tmp_path: 
     assert said.stdout == b"Verified OK\n"
 
 
+@on_one_loop
 def test_a_file_is_encrypted_and_decrypted(dev: Dev, tmp_path: Path) -> None:
     plain, sealed, opened = tmp_path / "plain", tmp_path / "sealed", tmp_path / "opened"
     plain.write_bytes(os.urandom(100_000))
@@ -174,6 +180,7 @@ def test_a_file_is_encrypted_and_decrypted(dev: Dev, tmp_path: Path) -> None:
     assert sealed.stat().st_size == plain.stat().st_size + 12 + 16
 
 
+@on_one_loop
 def test_status_and_selftest_are_well(dev: Dev) -> None:
     status = dev.json("status")
     assert len(status["nodes"]) == 3
@@ -181,6 +188,7 @@ def test_status_and_selftest_are_well(dev: Dev) -> None:
     dev.run("selftest")
 
 
+@on_one_loop
 def test_bench_counts_in_json(dev: Dev) -> None:
     dev.run("key", "generate", "--type", "ed25519", "--label", "user-bench")
     answer = dev.json(
@@ -206,6 +214,7 @@ def test_bench_counts_in_json(dev: Dev) -> None:
     assert 0 < latency["p50"] <= latency["p99"] <= latency["max"]
 
 
+@on_one_loop
 def test_a_disabled_and_a_destroyed_key_sign_no_more(dev: Dev, tmp_path: Path) -> None:
     content = tmp_path / "file"
     content.write_bytes(b"x")
@@ -221,6 +230,7 @@ def test_a_disabled_and_a_destroyed_key_sign_no_more(dev: Dev, tmp_path: Path) -
         assert hsmctl(*sign, config=dev.config).returncode == 1
 
 
+@on_one_loop
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
@@ -240,6 +250,7 @@ def test_what_is_wrong_is_said_in_a_line(dev: Dev, arguments: list[str], code: i
     assert done.stderr.strip()
 
 
+@on_one_loop
 @pytest.mark.parametrize(
     "arguments", [["status"], ["key", "list"], ["random", "8"], ["selftest"], ["status", "--json"]]
 )
@@ -267,6 +278,7 @@ def test_ctrl_c_leaves_nothing_running_and_keys_are_kept(event_loop_name: str, t
     assert [pid for pid in again.pids if alive(pid)] == []
 
 
+@on_one_loop
 def test_bench_sees_no_error_when_a_node_is_killed_and_started_again(event_loop_name: str, tmp_path: Path) -> None:
     dev = start_dev(tmp_path / "cluster", event_loop_name)
     try:

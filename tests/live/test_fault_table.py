@@ -27,6 +27,9 @@ WATCH_S = 2.5
 
 MakeStand = Callable[..., Stand]
 
+on_one_loop = pytest.mark.other_loop_in_system
+"""Of what the proxy's core decides by answers; faults of connections are tried on both loops."""
+
 
 def assert_sound(stand: Stand, load: Load, **bounds: object) -> None:
     """Assert that no call failed, and that the history is one that may be."""
@@ -148,6 +151,7 @@ def test_a_node_that_answers_ping_and_never_works_is_out(make_stand: MakeStand) 
     assert load.slowest_s < 1.5 + SLACK_S
 
 
+@on_one_loop
 def test_a_node_with_a_device_error_in_every_tenth_answer_is_out(make_stand: MakeStand) -> None:
     stand = make_stand()
     load = strike(stand, lambda: stand.nodes[0].arm(fault("device_error", "SIGN", times=0, every=10)))
@@ -157,6 +161,7 @@ def test_a_node_with_a_device_error_in_every_tenth_answer_is_out(make_stand: Mak
     assert load.slowest_s < 1.5 + SLACK_S
 
 
+@on_one_loop
 def test_a_node_that_signs_the_deep_check_wrongly_is_out(make_stand: MakeStand) -> None:
     stand = make_stand(settings="[health]\ndeep_interval_s = 1.0\n")
     load = strike(stand, lambda: stand.nodes[0].arm(fault("wrong_signature", "CHECK", times=0)), seconds=3.0)
@@ -165,6 +170,7 @@ def test_a_node_that_signs_the_deep_check_wrongly_is_out(make_stand: MakeStand) 
     assert_sound(stand, load, eject_s=3.0 * LOADED)
 
 
+@on_one_loop
 def test_a_slow_node_gets_little_and_the_others_are_as_fast_as_before(make_stand: MakeStand) -> None:
     stand = make_stand()
     for node in stand.nodes:
@@ -192,6 +198,7 @@ def test_a_node_that_breaks_its_connection_or_the_protocol_costs_nothing(make_st
     assert_sound(stand, load)
 
 
+@on_one_loop
 @pytest.mark.parametrize("action", ["swap", "wrong_operation_id", "wrong_opcode"])
 def test_the_answer_to_another_request_reaches_nobody_and_ends_the_link(make_stand: MakeStand, action: str) -> None:
     stand = make_stand()
@@ -201,6 +208,7 @@ def test_the_answer_to_another_request_reaches_nobody_and_ends_the_link(make_sta
     assert "the answer to another one" in stand.proxy.log()
 
 
+@on_one_loop
 @pytest.mark.parametrize("action", ["duplicate", "unknown_id"])
 def test_an_answer_that_nobody_asked_for_reaches_nobody(make_stand: MakeStand, action: str) -> None:
     stand = make_stand()
@@ -209,6 +217,7 @@ def test_an_answer_that_nobody_asked_for_reaches_nobody(make_stand: MakeStand, a
     assert stand.metric("hsm_proxy_late_responses_total") >= 1
 
 
+@on_one_loop
 @pytest.mark.parametrize("action", ["not_current", "going_away"])
 def test_a_node_that_sends_requests_away_costs_nothing(make_stand: MakeStand, action: str) -> None:
     stand = make_stand()
@@ -216,6 +225,7 @@ def test_a_node_that_sends_requests_away_costs_nothing(make_stand: MakeStand, ac
     assert_sound(stand, load)
 
 
+@on_one_loop
 def test_a_node_in_maintain_gets_nothing(make_stand: MakeStand) -> None:
     stand = make_stand()
     load = strike(stand, lambda: stand.nodes[0].set(administrative_state="maintain"))
@@ -252,6 +262,7 @@ def test_with_all_nodes_dead_a_request_is_answered_at_once_and_served_after_the_
     assert max(after, default=0.0) < 1.0 + SLACK_S
 
 
+@on_one_loop
 def test_a_request_that_crashes_nodes_takes_two_and_no_other_request(make_stand: MakeStand) -> None:
     stand = make_stand(nodes=4)
     poisonous = bytes(15) + b"\x01"
