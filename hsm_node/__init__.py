@@ -8,6 +8,7 @@ core       what is decided: records, rights, the key table, queues; no I/O, cloc
 metrics    plain integers -> Prometheus
 reconfiguration  what SIGHUP changes              state      what this host has seen of the store
 master_key where the master key comes from       opening  master key -> store -> keystore
+migration  the program that moves a store from SQLite to etcd
 sealed_phase, open_phase  what a node is before and after that, and what it says of itself
 
 A request: net reads it, service checks who asks, follows the store, and runs it on the loop (cheap) or in a pool

@@ -24,6 +24,7 @@ from hsmctl.commands.random import random
 from hsmctl.commands.selftest import selftest
 from hsmctl.commands.signing import sign, verify
 from hsmctl.commands.status import status
+from hsmctl.commands.store import store
 from hsmctl.commands.top import top
 from hsmctl.commands.unseal import unseal
 from hsmctl.failures import FAILED, OK, USAGE, CommandError, exit_code_of, line_of, one_line
@@ -108,6 +109,7 @@ for _command in (
     selftest,
     sign,
     status,
+    store,
     top,
     unseal,
     verify,

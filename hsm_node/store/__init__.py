@@ -1,1 +1,1 @@
-"""Sealed records on disk, behind one small interface."""
+"""Sealed records on disk or in etcd, behind one small interface; `migration` moves them from one to the other."""

@@ -26,6 +26,7 @@ from hsm_node.store.check_record import (
     make_check_record,
     other_key,
 )
+from hsm_node.store.sqlite_moved import MOVED_VERSION, maybe_moved, refusal
 
 SCHEMA_VERSION: Final = 2
 FIRST_SCHEMA_VERSION: Final = 1
@@ -57,13 +58,16 @@ _SET_CHECK_RECORD: Final = "UPDATE cluster SET master_key_version = ?, naming_ke
 T = TypeVar("T", bound=ClusterRow)
 
 
-def connect(path: Path, busy_timeout_ms: int) -> sqlite3.Connection:
-    """Open the file with the settings that both connections share."""
+def connect(path: Path, busy_timeout_ms: int, *, alone: bool = False) -> sqlite3.Connection:
+    """Open the file with the settings that all connections share; `alone`: it is locked while a node has it open, and
+    no node opens it until this is closed."""
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, check_same_thread=False
     )
     try:
         connection.execute(f"PRAGMA busy_timeout = {busy_timeout_ms:d}")
+        if alone:
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")  # Of no use after the first look into the file.
         connection.execute("PRAGMA synchronous = FULL")
     except sqlite3.Error:
         connection.close()
@@ -79,7 +83,9 @@ def connect_checked(path: Path) -> sqlite3.Connection:
     """
     try:
         return connect(path, BUSY_TIMEOUT_MS)
-    except sqlite3.Error:
+    except sqlite3.Error as error:
+        if _is_locked(error):
+            raise _locked(path) from None
         raise StartError(f"{path}: the store is damaged or cannot be opened; restore it from a backup") from None
 
 
@@ -121,7 +127,7 @@ def write_check_record(connection: sqlite3.Connection, record: CheckRecord, keyr
 
 def version_in_use(connection: sqlite3.Connection, keyring: Keyring) -> int:
     """Return the version of the master key that the store is under; 0 where the keyring does not hold it."""
-    record, mac = _check_record(connection, _GET_CHECK_RECORD, CheckRecord)
+    record, mac = read_check_record(connection)
     return keyring.mac_version(record.authenticated, mac) if isinstance(mac, bytes) else 0
 
 
@@ -141,6 +147,8 @@ def check_header(path: Path) -> None:
 
 
 def _check_version(path: Path, version: int) -> None:
+    if version == MOVED_VERSION:  # Where to, only the content says.
+        return
     if version > SCHEMA_VERSION:
         raise StartError(
             f"{path}: the store has schema version {version}, this program knows {SCHEMA_VERSION}; upgrade hsm-node"
@@ -160,18 +168,29 @@ def check_content(path: Path, connection: sqlite3.Connection, cluster: str, keyr
         _check_version(path, version)
         if verdict != ("ok",):
             raise damaged
+        moved = maybe_moved(connection)
+        if moved is not None:
+            raise refusal(path, moved)
         if version == FIRST_SCHEMA_VERSION:
             _upgrade(path, connection, cluster, keyring)
-        record, mac = _check_record(connection, _GET_CHECK_RECORD, CheckRecord)
+        record, mac = read_check_record(connection)
     except sqlite3.OperationalError as error:
-        if "locked" in str(error) or "busy" in str(error):
-            raise StartError(f"{path}: the store is locked by another program; stop it and start again") from None
+        if _is_locked(error):
+            raise _locked(path) from None
         raise damaged from None
     except (sqlite3.DatabaseError, msgspec.ValidationError):
         raise damaged from None
     check_cluster(str(path), record, cluster, SETTING)
     accept(str(path), record, mac, keyring)
     return record
+
+
+def _is_locked(error: sqlite3.Error) -> bool:
+    return "locked" in str(error) or "busy" in str(error)
+
+
+def _locked(path: Path) -> StartError:
+    return StartError(f"{path}: the store is locked by another program; stop it, or wait for its end, and start again")
 
 
 def _upgrade(path: Path, connection: sqlite3.Connection, cluster: str, keyring: Keyring) -> None:
@@ -194,6 +213,16 @@ def _upgrade(path: Path, connection: sqlite3.Connection, cluster: str, keyring: 
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def read_check_record(connection: sqlite3.Connection) -> tuple[CheckRecord, object]:
+    """Return the check record and its MAC; nobody has authenticated them.
+
+    Raises:
+        sqlite3.DatabaseError: there is none.
+        msgspec.ValidationError: it has not the form of one.
+    """
+    return _check_record(connection, _GET_CHECK_RECORD, CheckRecord)
 
 
 def _check_record(connection: sqlite3.Connection, query: str, form: type[T]) -> tuple[T, object]:

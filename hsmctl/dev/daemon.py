@@ -60,7 +60,7 @@ class Daemon:
         with self._log.open("ab") as log:
             self._log_start = log.tell()
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid()), *self._command],
+                bound_command(self._command),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -133,8 +133,13 @@ class Daemon:
         os.killpg(self._process.pid, number)
 
 
+def bound_command(command: list[str]) -> list[str]:
+    """Return the command of a process that the kernel kills when this one dies."""
+    return [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid()), *command]
+
+
 def own_command(module: str, config: Path) -> list[str]:
-    """Return the command of one of our daemons: `python -m MODULE --config FILE`."""
+    """Return the command of one of our programs: `python -m MODULE --config FILE`."""
     # -P: a file of the folder that the user is in must not be taken for a module of ours.
     return [sys.executable, "-P", "-m", module, "--config", str(config)]
 

@@ -52,6 +52,7 @@ SHOW_BYTES = {
     "hsm_node.store.etcd.follow_state.Change": "a row of the store",
     "hsm_node.store.etcd.opening.Checked": "a MAC",
     "hsm_node.store.etcd.opening._Kept": "a MAC",
+    "hsm_node.store.migration.mark.Mark": "the cluster's id",
     "hsmctl.bench.requests.Prepared": "a request of bench, whose data is not anybody's",
     "hsmctl.known_answers.Vector": "published",
     "hsmctl.proxies.Answer": "a certificate",
