@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Coroutine, Iterator
@@ -12,6 +11,7 @@ from typing import Any
 from cluster import Cluster
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from hsmctl_forks import run_hsmctl
 from programs import Program, get
 from secret_search import Secrets
 
@@ -68,10 +68,8 @@ class Run:
 
     def ctl(self, *arguments: object, client: str = "app", data: bytes = b"", code: int | None = 0) -> str:
         """Run hsmctl, keep all it says; return its standard output. `code` None: it may fail."""
-        done = subprocess.run(
-            [sys.executable, "-m", "hsmctl.cli", *map(str, arguments)], input=data, capture_output=True, check=False,
-            timeout=DEADLINE_S, env={**os.environ, "HSM_CLIENT_CONFIG": str(self.cluster.config_of(client))},
-        )  # fmt: skip
+        environment = {**os.environ, "HSM_CLIENT_CONFIG": str(self.cluster.config_of(client))}
+        done = run_hsmctl(arguments, environment=environment, timeout_s=DEADLINE_S, data=data)
         self.say(f"hsmctl-{arguments[0]}", done.stdout + done.stderr)
         assert code is None or done.returncode == code, done.stderr
         return done.stdout.decode().strip()

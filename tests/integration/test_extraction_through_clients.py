@@ -1,8 +1,6 @@
 """Attacks of tests/hsm_node/test_extraction_attacks.py as somebody has them at hand: the library and hsmctl."""
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -11,6 +9,7 @@ import pytest
 from cluster import Cluster
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from hsmctl_forks import run_hsmctl_text
 
 from hsm_client import Hsm, connect
 from hsm_client.errors import BadData, BadRequest, HsmError
@@ -93,10 +92,7 @@ def test_hsmctl_has_no_key_in_the_clear_by_a_trojan_and_signs_with_no_key_by_ano
     environment = {**os.environ, "HSM_CLIENT_CONFIG": str(shared.client_config)}
 
     def hsmctl(*arguments: object, code: int = 0) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "hsmctl.cli", *map(str, arguments)],
-            capture_output=True, text=True, timeout=60, env=environment, check=False,
-        )  # fmt: skip
+        done = run_hsmctl_text(*arguments, environment=environment)
         assert done.returncode == code, done.stderr
         return done.stderr if code else done.stdout.strip()
 

@@ -10,14 +10,13 @@ import random
 import re
 import secrets
 import signal
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
 from cluster import Cluster
+from hsmctl_forks import run_hsmctl_text
 from programs import Program, get, wait_until
 
 from hsm_client import Hsm, connect
@@ -122,9 +121,8 @@ class Rotation:
 
     def ctl(self, *arguments: str, code: int = 0) -> str:
         """Run `hsmctl master-key` as the operator."""
-        config = str(self.cluster.config_of("operator"))
-        command = [sys.executable, "-m", "hsmctl.cli", "--config", config, "master-key", *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
+        config = self.cluster.config_of("operator")
+        done = run_hsmctl_text("--config", config, "master-key", *arguments, environment=os.environ)
         assert done.returncode == code, done.stderr
         return done.stdout if code == 0 else done.stderr
 

@@ -3,8 +3,6 @@
 import asyncio
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
+from hsmctl_forks import run_hsmctl_text
 
 from hsm_client import errors, sync
 from hsm_client.client import connect
@@ -34,8 +33,7 @@ def certificate_for(key: sync.Key, hsm: sync.Hsm) -> bytes:
 
 def hsmctl(cluster: Cluster, *arguments: str | Path, code: int = 0) -> str:
     """Run a command as the client `app`; return what it printed, or its error."""
-    command = [sys.executable, "-m", "hsmctl.cli", *map(str, arguments), "--config", str(cluster.client_config)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = run_hsmctl_text(*arguments, "--config", cluster.client_config, environment=os.environ)
     assert done.returncode == code, done.stderr
     return done.stdout if code == 0 else done.stderr
 

@@ -9,13 +9,13 @@ import os
 import re
 import sqlite3
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from cluster import Cluster
+from hsmctl_forks import run_hsmctl_text
 from programs import Program, get, wait_until
 
 from hsm_client import connect
@@ -102,9 +102,8 @@ class Scene:
         return float(value)
 
     def hsmctl_status(self) -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, "-m", "hsmctl.cli", "status"]
         environment = {**os.environ, "HSM_CLIENT_CONFIG": str(self.cluster.client_config)}
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
+        return run_hsmctl_text("status", environment=environment)
 
     def use_both(self, better: Program) -> tuple[Statuses, Statuses]:
         """Sign often with each key while a node is up that knows better than node-3; return the statuses: those of the

@@ -1,13 +1,13 @@
 """Nodes that wait for shares of their master key: there, in no rotation, and in it soon after enough people came."""
 
 import json
-import subprocess
-import sys
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from cluster import Cluster
+from hsmctl_forks import run_hsmctl_text
 from programs import Program, get, wait_until
 from raw import BIND, RawConnection, frame
 
@@ -24,10 +24,7 @@ NOT_CURRENT = 0x0605
 
 def hsmctl(*arguments: object, data: str = "", code: int = 0) -> str:
     """Run `hsmctl unseal ...`; return what it printed, or what it said where it is to fail."""
-    done = subprocess.run(
-        [sys.executable, "-m", "hsmctl.cli", "unseal", *map(str, arguments)],
-        input=data, capture_output=True, text=True, timeout=30, check=False,
-    )  # fmt: skip
+    done = run_hsmctl_text("unseal", *arguments, environment=os.environ, data=data)
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
     return done.stderr if code else done.stdout

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hsmctl_forks import run_hsmctl_text
 from programs import START_DEADLINE_S, bound_to_parent, free_port, wait_until
 
 READY_DEADLINE_S = 20.0
@@ -27,14 +28,7 @@ def hsmctl(*arguments: str | Path, config: Path | None = None) -> "subprocess.Co
     environment = {key: value for key, value in os.environ.items() if not key.startswith("HSM_")}
     if config is not None:
         environment["HSM_CLIENT_CONFIG"] = str(config)
-    return subprocess.run(
-        [sys.executable, "-m", "hsmctl.cli", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env=environment,
-        check=False,
-    )
+    return run_hsmctl_text(*arguments, environment=environment)
 
 
 def alive(pid: int) -> bool:
