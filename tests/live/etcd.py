@@ -31,11 +31,11 @@ CALL_S = 20.0
 class Member:
     """One member."""
 
-    def __init__(self, cluster: "EtcdCluster", number: int) -> None:
+    def __init__(self, cluster: "EtcdCluster", number: int, host: str = HOST) -> None:
         self.cluster = cluster
         self.name = f"etcd-{number}"
-        self.address = Address(HOST, free_port())
-        self.peer = Address(HOST, free_port())
+        self.address = Address(host, free_port())
+        self.peer = Address(host, free_port())
         self.metrics = free_port()
         self.data = cluster.folder / self.name
         self.log = cluster.folder / f"{self.name}.log"
@@ -57,7 +57,7 @@ class Member:
         assert self._process is None
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                bound_to_parent(self._command(), signal.SIGKILL),
+                bound_to_parent(self.command(), signal.SIGKILL),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -67,9 +67,11 @@ class Member:
 
     def wait_ready(self) -> None:
         """Wait until it says that it is healthy: there is a leader, and it can be written to."""
-        wait_until(
-            lambda: get(self.metrics, "/health")[0] == 200, lambda: f"{self.name}: {self.log.read_text()[-2000:]}"
-        )
+        wait_until(lambda: self.page("/health")[0] == 200, lambda: f"{self.name}: {self.log.read_text()[-2000:]}")
+
+    def page(self, path: str) -> tuple[int, bytes]:
+        """GET what it says of itself; status 0 when it says nothing."""
+        return get(self.metrics, path)
 
     def signal(self, number: signal.Signals) -> None:
         """Send SIGSTOP or SIGCONT."""
@@ -83,7 +85,8 @@ class Member:
             self._process.wait(STOP_DEADLINE_S)
             self._process = None
 
-    def _command(self) -> list[str]:
+    def command(self) -> list[str]:
+        """Return the command line."""
         cluster = self.cluster
         members = ",".join(f"{member.name}={member.peer_url}" for member in cluster.members)
         command = [
@@ -106,7 +109,15 @@ class Member:
 class EtcdCluster:
     """Members on free ports of loopback, their data in a folder."""
 
-    def __init__(self, folder: Path, members: int = 1, *, tls: bool = False, flags: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        members: int = 1,
+        *,
+        tls: bool = False,
+        flags: tuple[str, ...] = (),
+        lifetime: timedelta = timedelta(hours=1),
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         try:
@@ -116,13 +127,18 @@ class EtcdCluster:
         self.scheme = "https" if tls else "http"
         self.flags = flags
         self.token = f"test-{folder.name}"
-        self.members = [Member(self, number) for number in range(1, members + 1)]
+        self.members = [self.make_member(number) for number in range(1, members + 1)]
         self.client: Identity | None = None
         if tls:
-            authority = Authority(folder / "store-ca", timedelta(hours=1))
+            authority = Authority(folder / "store-ca", lifetime)
             for member in self.members:
-                member.identity = authority.issue(f"spiffe://store/member/{member.name}", member.name, [HOST])
+                identity, hosts = f"spiffe://store/member/{member.name}", [member.address.host]
+                member.identity = authority.issue(identity, member.name, hosts)
             self.client = authority.issue("spiffe://store/client/node", "client")
+
+    def make_member(self, number: int) -> Member:
+        """Return a member, the first one being number 1."""
+        return Member(self, number)
 
     @property
     def addresses(self) -> list[Address]:
@@ -180,7 +196,7 @@ class EtcdCluster:
         deadline = time.monotonic() + CALL_S
         while time.monotonic() < deadline:
             for member in self.members:
-                if b"etcd_server_is_leader 1" in get(member.metrics, "/metrics")[1]:
+                if b"etcd_server_is_leader 1" in member.page("/metrics")[1]:
                     return member
         raise AssertionError("no leader")
 

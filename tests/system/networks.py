@@ -4,6 +4,7 @@ As root, where `ip` and `iptables` are there: a network namespace with one veth 
 Elsewhere: relays that swallow everything. Both drop in both directions, and both leave the machine as it was.
 """
 
+import json
 import os
 import secrets
 import shutil
@@ -100,10 +101,9 @@ class NamespaceLinks:
         self.name = f"redoubt-{secrets.token_hex(3)}"
         self.addresses: list[str] = []
         self._inside: list[str] = []
-        _run("ip", "netns", "add", self.name)
-        # However the tests end, a process that outlives them takes the namespace away.
-        self._keeper = subprocess.Popen([sys.executable, "-c", _KEEPER, str(os.getpid()), self.name])
-        _run("ip", "-n", self.name, "link", "set", "lo", "up")
+        run("ip", "netns", "add", self.name)
+        self._keeper = keeper(["ip", "netns", "del", self.name])
+        run("ip", "-n", self.name, "link", "set", "lo", "up")
         for path in range(paths):
             self._connect(path)
 
@@ -117,7 +117,7 @@ class NamespaceLinks:
 
     def close(self) -> None:
         """Remove the namespace and with it the links."""
-        _run("ip", "netns", "del", self.name)
+        run("ip", "netns", "del", self.name)
         self._keeper.send_signal(signal.SIGKILL)
         self._keeper.wait()
 
@@ -126,18 +126,18 @@ class NamespaceLinks:
         outside, inside = f"rd{suffix}o{path}", f"rd{suffix}i{path}"
         block, offset = int(suffix[:2], 16), (int(suffix[2:4], 16) & 0x3C) + 64 * path
         ours, theirs = f"10.{_NETWORK}.{block}.{offset + 1}", f"10.{_NETWORK}.{block}.{offset + 2}"
-        _run("ip", "link", "add", outside, "type", "veth", "peer", "name", inside, "netns", self.name)
-        _run("ip", "addr", "add", f"{ours}/30", "dev", outside)
-        _run("ip", "link", "set", outside, "up")
-        _run("ip", "-n", self.name, "addr", "add", f"{theirs}/30", "dev", inside)
-        _run("ip", "-n", self.name, "link", "set", inside, "up")
+        run("ip", "link", "add", outside, "type", "veth", "peer", "name", inside, "netns", self.name)
+        run("ip", "addr", "add", f"{ours}/30", "dev", outside)
+        run("ip", "link", "set", outside, "up")
+        run("ip", "-n", self.name, "addr", "add", f"{theirs}/30", "dev", inside)
+        run("ip", "-n", self.name, "link", "set", inside, "up")
         self.addresses.append(theirs)
         self._inside.append(inside)
 
     def _rules(self, change: str, path: int) -> None:
         prefix = ["ip", "netns", "exec", self.name, "iptables", "-w"]
-        _run(*prefix, change, "INPUT", "-i", self._inside[path], "-j", "DROP")
-        _run(*prefix, change, "OUTPUT", "-o", self._inside[path], "-j", "DROP")
+        run(*prefix, change, "INPUT", "-i", self._inside[path], "-j", "DROP")
+        run(*prefix, change, "OUTPUT", "-o", self._inside[path], "-j", "DROP")
 
 
 class RelayLinks:
@@ -162,13 +162,19 @@ class RelayLinks:
 
 
 _KEEPER = (
-    "import os, subprocess, sys, time\n"
+    "import json, os, subprocess, sys, time\n"
     "while os.path.exists('/proc/' + sys.argv[1]): time.sleep(1)\n"
-    "subprocess.run(['ip', 'netns', 'del', sys.argv[2]], capture_output=True, check=False)\n"
+    "for command in json.loads(sys.argv[2]): subprocess.run(command, capture_output=True, check=False)\n"
 )
 
 
-def _run(*command: str) -> None:
+def keeper(*commands: list[str]) -> "subprocess.Popen[bytes]":
+    """Return a process that outlives the tests, however they end, and then takes away what they made."""
+    return subprocess.Popen([sys.executable, "-c", _KEEPER, str(os.getpid()), json.dumps(commands)])
+
+
+def run(*command: str) -> None:
+    """Run a command of the system."""
     done = subprocess.run(bound_to_parent(_absolute(command), signal.SIGKILL), capture_output=True, timeout=COMMAND_S)
     assert done.returncode == 0, f"{' '.join(command)}: {done.stderr.decode()}"
 

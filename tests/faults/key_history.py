@@ -1,0 +1,223 @@
+"""The history checker of keys: what docs/consistency.md promises, checked in what clients saw of each key. Pure.
+
+A field of a key (whether it serves, its label) is a register. Clients note each change that they sent and what became
+of it, and each value that they saw in an answer. A value may be seen if some change to it may have been the last one:
+begun before the answer came, and not followed by another change that was answered before the request was sent. That is
+promises 1, 2 and 4. The only exception is promise 3, a change whose answer named nodes: an answer that is marked as
+stale may show what was before it, but not for a key of policy `strict`, and not while nothing was wrong (`Calm`).
+Times are seconds of one monotonic clock.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+STATE = "state"
+LABEL = "label"
+GONE = "gone"
+"""Not made, or destroyed: KEY_NOT_FOUND."""
+ENABLED = "enabled"
+DISABLED = "disabled"
+
+
+class Change(msgspec.Struct, frozen=True):
+    """A change of one field (a creation too), as one call of its application, however often it was sent."""
+
+    key: str
+    value: str
+    sent: float
+    answered: float | None = None
+    """When the answer came that it is done; None: nobody knows whether it was, or will be."""
+    field: str = STATE
+    unconfirmed: tuple[str, ...] = ()
+    """The nodes that the answer named."""
+    executed: bool = True
+    """False: every answer said that it was not."""
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """What a request found a field to be: a signature, a refusal, a description."""
+
+    key: str
+    value: str
+    sent: float
+    answered: float
+    field: str = STATE
+    stale: bool = False
+    """Whether the answer was marked so."""
+    proxy: str = ""
+    node: str = ""
+    """Where only one node could serve it: its name."""
+
+
+class Failed(msgspec.Struct, frozen=True):
+    """A use of a key that ended in neither a result nor a refusal because of what the key is."""
+
+    key: str
+    status: str
+    sent: float
+    answered: float
+
+
+class Calm(msgspec.Struct, frozen=True):
+    """A time in which nothing was broken and every node was current."""
+
+    began: float
+    ended: float
+
+
+class KeyHistory(msgspec.Struct):
+    """All that was recorded. `nodes` are the names that may be in an answer."""
+
+    nodes: frozenset[str] = frozenset()
+    active: frozenset[str] = frozenset()
+    """The nodes on which each key is tried at the end."""
+    strict: set[str] = set()
+    changes: list[Change] = []
+    seen: list[Seen] = []
+    failed: list[Failed] = []
+    calm: list[Calm] = []
+    wrong_signatures: list[Seen] = []
+
+
+class Violation(msgspec.Struct, frozen=True):
+    """One thing that must not happen, and did, with what is known of that key."""
+
+    rule: str
+    key: str
+    detail: str
+    excerpt: tuple[str, ...] = ()
+
+
+def check(history: KeyHistory) -> list[Violation]:
+    """Return every violation."""
+    return [violation for judge in _RULES for violation in judge(history)]
+
+
+def excused(history: KeyHistory) -> int:
+    """Return how often the exception was needed: an old value in a marked answer, after a change that named nodes."""
+    changes = _by_register(history)
+    found = 0
+    for each in history.seen:
+        known = changes[each.key, each.field]
+        if not _may_be(each, known, [one for one in known if _is_before(one, each)]):
+            found += _may_be(each, known, _binding(history, each, known))
+    return found
+
+
+def _values(history: KeyHistory) -> Iterator[Violation]:
+    changes = _by_register(history)
+    for each in history.seen:
+        known = changes[each.key, each.field]
+        binding = _binding(history, each, known)
+        if _may_be(each, known, binding):
+            continue
+        yield Violation(_rule(each, known, binding), each.key, _seen(each), _excerpt(history, each.key, each.answered))
+
+
+def _uses_do_not_fail(history: KeyHistory) -> Iterator[Violation]:
+    changes = _by_register(history)
+    for each in history.failed:
+        known = changes[each.key, STATE]
+        made = any(one.value == ENABLED and _is_done_by(one, each.sent) for one in known)
+        if made and not any(one.value == GONE and one.executed and one.sent < each.answered for one in known):
+            text = f"{each.status}, sent {each.sent:.3f}, answered {each.answered:.3f}"
+            yield Violation("uses do not fail", each.key, text, _excerpt(history, each.key, each.answered))
+
+
+def _signatures_verify(history: KeyHistory) -> Iterator[Violation]:
+    for each in history.wrong_signatures:
+        yield Violation("signatures verify", each.key, _seen(each))
+
+
+def _known_nodes_are_named(history: KeyHistory) -> Iterator[Violation]:
+    for change in history.changes:
+        if set(change.unconfirmed) - history.nodes:
+            yield Violation("nodes are named", change.key, f"{change.unconfirmed} are no nodes: {_changed(change)}")
+
+
+def _tried_everywhere(history: KeyHistory) -> Iterator[Violation]:
+    """Every acknowledged key has been tried on every node, so that the rule about values has judged it."""
+    tried: defaultdict[str, set[str]] = defaultdict(set)
+    for each in history.seen:
+        if each.node:
+            tried[each.key].add(each.node)
+    for key in {each.key for each in history.changes if each.value == ENABLED and each.answered is not None}:
+        if history.active - tried[key]:
+            missing = ", ".join(sorted(history.active - tried[key]))
+            yield Violation("every key is tried on every node", key, f"not on {missing}")
+
+
+def _by_register(history: KeyHistory) -> "defaultdict[tuple[str, str], list[Change]]":
+    found: defaultdict[tuple[str, str], list[Change]] = defaultdict(list)
+    for change in history.changes:
+        found[change.key, change.field].append(change)
+    return found
+
+
+def _may_be(seen: Seen, known: Sequence[Change], binding: Sequence[Change]) -> bool:
+    """Whether some change to that value may have been the last one before that answer."""
+    if any(one.value == GONE for one in binding):
+        return seen.value == GONE  # for ever
+    if seen.value == GONE and seen.field == STATE and not binding:
+        return True  # it may not have been made
+    candidates = [one for one in known if one.executed and one.value == seen.value and one.sent < seen.answered]
+    return any(not _followed(one, binding) for one in candidates)
+
+
+def _followed(change: Change, binding: Sequence[Change]) -> bool:
+    """Whether another change that counts came certainly after it."""
+    return change.answered is not None and any(one.sent > change.answered for one in binding)
+
+
+def _is_done_by(change: Change, moment: float) -> bool:
+    return change.executed and change.answered is not None and change.answered < moment
+
+
+def _is_before(change: Change, seen: Seen) -> bool:
+    return _is_done_by(change, seen.sent)
+
+
+def _binding(history: KeyHistory, seen: Seen, known: Sequence[Change]) -> list[Change]:
+    """Return the changes that the request had to see: answered before it was sent, and not under the exception."""
+    before = [change for change in known if _is_before(change, seen)]
+    if not seen.stale or seen.key in history.strict:
+        return before
+    if any(calm.began <= seen.sent and seen.answered <= calm.ended for calm in history.calm):
+        return before
+    return [change for change in before if not change.unconfirmed]
+
+
+def _rule(seen: Seen, known: Sequence[Change], binding: Sequence[Change]) -> str:
+    if any(not one.executed and one.value == seen.value and one.sent < seen.answered for one in known):
+        return "not executed means it"
+    if any(one.value == GONE for one in binding):
+        return "destroyed keys serve nothing"
+    if seen.value == GONE:
+        return "keys that were made are there"
+    if not any(one.value == seen.value for one in known):
+        return "values are not invented"
+    return "changes are seen"
+
+
+def _excerpt(history: KeyHistory, key: str, until: float) -> tuple[str, ...]:
+    """Return what is known of a key around a moment: all of its changes, and what was seen shortly before."""
+    lines = [(change.sent, _changed(change)) for change in history.changes if change.key == key]
+    lines += [(each.sent, _seen(each)) for each in history.seen if each.key == key and until - 5 < each.sent <= until]
+    return tuple(text for _, text in sorted(lines))
+
+
+def _changed(change: Change) -> str:
+    end = "in doubt" if change.answered is None else f"answered {change.answered:.3f}"
+    named = f", not confirmed by {', '.join(change.unconfirmed)}" if change.unconfirmed else ""
+    end = end if change.executed else "not executed"
+    return f"{change.field} to be {change.value}: sent {change.sent:.3f}, {end}{named}"
+
+
+def _seen(seen: Seen) -> str:
+    where = " ".join(text for text in (seen.proxy, seen.node, "stale" if seen.stale else "") if text)
+    return f"{seen.field} seen as {seen.value}: sent {seen.sent:.3f}, answered {seen.answered:.3f} ({where})"
+
+
+_RULES = (_values, _uses_do_not_fail, _signatures_verify, _known_nodes_are_named, _tried_everywhere)

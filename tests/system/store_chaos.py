@@ -1,0 +1,187 @@
+"""Keys made, used and changed while members of the store and nodes are killed, stopped and cut off: what clients saw
+must be what docs/consistency.md promises.
+
+`make soak STORE=etcd SECONDS=600`; a minute of it is in `make test-system`. Prints the seed and every fault with its
+moment; exit status 1 on any violation, with what is known of the key and the faults before.
+"""
+
+import argparse
+import asyncio
+import logging
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import timedelta
+from pathlib import Path
+
+if __name__ == "__main__":
+    _HERE = Path(__file__).resolve().parent
+    sys.path += [str(_HERE), *(str(_HERE.parent / name) for name in ("integration", "faults", "live"))]
+
+from bench_process import hsmctl
+from key_history import Violation, check, excused
+from programs import wait_until
+from site_networks import namespaces_lack
+from store_clients import StoreClients, hearing
+from store_cluster import ACTIVE_NODES, StoreCluster
+from store_faults import StoreFaults
+
+from hsm_client import connect
+
+RATE = 18.0
+"""Keys a second: more than 10,000 in ten minutes."""
+PROGRESS_S = 30.0
+END_S = 60.0
+"""For the last calls after the end was said."""
+AT_ONCE = 64
+"""Uses in flight while each key is tried on each node."""
+SHOWN = 10
+"""Violations in full."""
+
+
+class Chaos:
+    """One run. `violations` are lines for people."""
+
+    def __init__(self, cluster: StoreCluster, seed: int, *, rate: float = RATE) -> None:
+        self.cluster = cluster
+        self.seed = seed
+        self.broken: list[str] = []
+        self.clients = StoreClients(cluster.client_config, seed, rate)
+        self.faults = StoreFaults(cluster, seed, self.broken.append)
+        self.found: list[Violation] = []
+
+    def run(self, lasting_s: float) -> None:
+        """Run clients and faults for that long, try each key on each node, judge what was seen."""
+        print(f"chaos: {lasting_s:g} s, seed {self.seed}, in {self.cluster.folder}", flush=True)
+        # Who was named is in the history; a line for each would hide the faults.
+        logging.getLogger("hsm_client").setLevel(logging.ERROR)
+        with hearing():
+            self.faults.start()
+            try:
+                self.cluster.run(lambda: self._load(lasting_s))
+            finally:
+                self.faults.stop()
+            for node in ACTIVE_NODES:
+                self._only(node)
+                self.cluster.run(lambda node=node: self._try_all(node))  # type: ignore[misc]
+        self.faults.close()
+        history = self.clients.history
+        history.nodes = frozenset(node.name for node in self.cluster.nodes)
+        history.active = frozenset(ACTIVE_NODES)
+        history.calm = self.faults.calm
+        self.found = check(history)
+
+    async def _load(self, lasting_s: float) -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop.set)
+        loop.call_later(lasting_s, stop.set)
+        load = asyncio.ensure_future(self.clients.run(stop))
+        began = time.monotonic()
+        while not load.done() and time.monotonic() < began + lasting_s + END_S:
+            await asyncio.wait([load], timeout=PROGRESS_S)
+            print(f"{time.monotonic() - began:8.0f} s  {len(self.clients.keys)} keys", flush=True)
+        if not load.done():
+            self.broken.append(f"the clients did not end within {END_S:g} s")
+            load.cancel()
+        await load
+
+    def _only(self, name: str) -> None:
+        """Let one node alone serve, as an operator does."""
+        operator = self.cluster.config_of("operator")
+        for node in ACTIVE_NODES:
+            hsmctl(operator, "node", "enable" if node == name else "drain", node, timeout_s=60.0)
+
+        def alone() -> bool:
+            return all(
+                node["administrative_state"] == ("ready" if node["name"] == name else "drain")
+                for proxy in self.cluster.proxies
+                for node in proxy.status()["nodes"]
+                if node["name"] in ACTIVE_NODES
+            )
+
+        wait_until(alone, lambda: f"{name} serves alone")
+
+    async def _try_all(self, node: str) -> None:
+        before = self._served(node)
+        turn = asyncio.Semaphore(AT_ONCE)
+        async with connect(self.cluster.client_config, pool_size=2) as hsm:
+
+            async def one(number: int) -> None:
+                async with turn:
+                    await self.clients.use(self.clients.keys[number], node, hsm)
+
+            await asyncio.gather(*(one(number) for number in range(len(self.clients.keys))))
+        if self._served(node) - before < len(self.clients.keys):
+            self.broken.append(f"the keys were not tried on {node}")
+
+    def _served(self, name: str) -> int:
+        return sum(
+            node["requests"]
+            for proxy in self.cluster.proxies
+            for node in proxy.status()["nodes"]
+            if node["name"] == name
+        )
+
+    def violations(self) -> list[str]:
+        """Return everything that must not be, most telling first."""
+        return self.broken + [f"{found.rule}: key {found.key}: {found.detail}" for found in self.found]
+
+    def report(self) -> None:
+        """Print what was done and what was found."""
+        clients = self.clients
+        print(f"keys      {len(clients.keys)}; {len(clients.history.seen)} answers about keys")
+        for what, times in sorted(clients.times.items()):
+            print(
+                f"  {what:8} {times.buckets.total():8}  p50 {times.percentile_s(0.5) * 1000:8.1f} ms  "
+                f"p99 {times.percentile_s(0.99) * 1000:8.1f} ms  max {times.slowest_s * 1000:8.1f} ms"
+            )
+        for what, number in sorted(clients.counts.items()):
+            print(f"  {number:8} {what}")
+        print(f"  {excused(clients.history):8} old values after a change that named nodes, marked as stale")
+        print(f"faults    {', '.join(f'{number} {name}' for name, number in sorted(self.faults.done.items()))}")
+        print(f"violations {len(self.violations())}, seed {self.seed}")
+        for line in self.broken:
+            print(f"  {line}")
+        for found in self.found[:SHOWN]:
+            print(f"  {found.rule}: key {found.key}: {found.detail}")
+            for line in found.excerpt:
+                print(f"      {line}")
+            moment = float(found.detail.partition("sent ")[2].partition(",")[0] or "0")
+            for line in self.faults.around(moment):
+                print(f"      fault {line}")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Read the command line, run, report."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=600.0)
+    parser.add_argument("--seed", type=int, default=secrets.randbits(32))
+    parser.add_argument("--rate", type=float, default=RATE, help="keys a second at most")
+    parser.add_argument("--keep", action="store_true", help="leave the folder with configuration and logs")
+    chosen = parser.parse_args(arguments)
+    if lack := namespaces_lack():
+        print(f"soak: {lack}", file=sys.stderr)
+        return 1
+    folder = Path(tempfile.mkdtemp(prefix="redoubt-chaos-"))
+    cluster = StoreCluster(folder, lifetime=timedelta(seconds=chosen.seconds) + timedelta(hours=2))
+    try:
+        cluster.start()
+        chaos = Chaos(cluster, chosen.seed, rate=chosen.rate)
+        chaos.run(chosen.seconds)
+    finally:
+        cluster.stop()
+    chaos.report()
+    if chaos.violations():
+        print(f"the logs are in {folder}")
+    elif not chosen.keep:
+        subprocess.run(["rm", "-rf", str(folder)], check=True)
+    return 1 if chaos.violations() else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
