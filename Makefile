@@ -1,7 +1,7 @@
 # make run    the demonstration: a cluster on this machine, keys, certificates, signatures
 # make test   lint and all tests              make lint   the checks without the tests
 # make test-system  the table of faults at full length, with real nodes; what make test leaves out (half an hour)
-# make soak   200 clients under mixed faults for SECONDS=3600 (SIMULATION=1: simulation and fuzzers as well)
+# make soak   200 clients under mixed faults for SECONDS=3600 (SIMULATION=1, STORE=etcd: see CONTRIBUTING.md)
 # make bench  the proxy's cost beside other balancers (QUICK=1: under a minute)
 # make draw   the pictures of docs/architecture.md, from the code's imports
 # make reference  the pages of docs/reference that the code makes
@@ -17,6 +17,8 @@ SHELL := /bin/sh
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+SOAK = tests/system/soak.py $(if $(SIMULATION),--simulation)
+CHAOS = tests/system/store_chaos.py
 CODE := hsm_wire hsm_cluster hsm_daemon hsm_client proxy hsm_node hsmctl
 WORKERS ?= 2
 PREFIX ?= /usr/local
@@ -66,7 +68,7 @@ test-system: setup-dev setup-docs
 
 soak: setup-dev
 	@sh tools/system_components.sh soak
-	@$(BIN)/python tests/system/soak.py --seconds $(or $(SECONDS),3600) $(if $(SIMULATION),--simulation) $(ARGS)
+	@$(BIN)/python $(if $(filter etcd,$(STORE)),$(CHAOS),$(SOAK)) --seconds $(or $(SECONDS),3600) $(ARGS)
 
 lint: setup-dev
 	@$(BIN)/ruff check --no-cache --quiet .
