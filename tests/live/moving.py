@@ -15,6 +15,7 @@ from hsm_client.policies import policy
 from hsm_client.sync_keys import Key
 
 MESSAGE = b"signed before the move"
+LABELS = ("kept-0", "renamed", "kept-2", "counted")
 MAX_USES = 3
 LIMIT_S = 240.0
 """For one run of `hsmctl store migrate`."""
@@ -83,4 +84,5 @@ class Belongings:
 
     @staticmethod
     def _infos(hsm: sync.Hsm) -> dict[str, object]:
-        return {key.id: msgspec.to_builtins(key.describe()) for key in hsm.find_keys()}
+        keys = [key for label in LABELS for key in hsm.find_keys(label=label)]
+        return {key.id: msgspec.to_builtins(key.describe()) for key in keys}

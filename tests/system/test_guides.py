@@ -22,6 +22,8 @@ START = """<!-- first terminal -->
 Ctrl-C stops everything.
 ```
 """
+OFFLINE = frozenset({"move-to-etcd.md"})
+"""Its nodes are stopped, so requests do fail: `test_store_migration` follows it."""
 KEY = """```sh
 hsmctl key generate --type ec-p256 --label load --json > load.json
 ```
@@ -54,7 +56,8 @@ def page_of(name: str) -> str:
 
 def names_of_guides() -> list[str]:
     """Return the guides that have something to type."""
-    return sorted(p.name for p in GUIDES.glob("*.md") if p.name != "index.md" and "```sh" in p.read_text("utf-8"))
+    elsewhere = {"index.md", *OFFLINE}
+    return sorted(p.name for p in GUIDES.glob("*.md") if p.name not in elsewhere and "```sh" in p.read_text("utf-8"))
 
 
 @pytest.mark.parametrize("name", names_of_guides())

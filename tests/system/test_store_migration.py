@@ -1,0 +1,125 @@
+"""Large stores are moved to three members of etcd, killed in the middle again and again; and the page about it."""
+
+import asyncio
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from cluster import Cluster
+from etcd import EtcdCluster
+from moving import MESSAGE, Belongings, migrate, start_nodes, stop_nodes, to_etcd
+from scale import SCALE
+from terminals import Terminals
+from test_guides import GUIDES, KEY, ROOT, START, page_of
+
+from hsm_client import connect, sync
+from hsm_client.errors import KeyNotFound
+from hsm_client.sync_keys import Key
+
+KEYS = max(200, int(10_000 * SCALE))
+IN_FLIGHT = 32
+DESTROYED = 50
+SAMPLE = 100
+KILLS = 6
+PAGE = "move-to-etcd.md"
+
+
+@pytest.fixture
+def etcd(tmp_path: Path) -> Iterator[EtcdCluster]:
+    """Three members, with mutual TLS."""
+    made = EtcdCluster(tmp_path / "etcd", 3, tls=True)
+    try:
+        yield made.start()
+    finally:
+        made.stop()
+
+
+async def make_keys(cluster: Cluster, count: int) -> list[str]:
+    """Make keys, many at a time; return their ids."""
+    async with connect(cluster.client_config, timeout_s=60.0) as hsm:
+        todo = iter(range(count))
+
+        async def some() -> list[str]:
+            return [(await hsm.generate_key("ed25519", label=f"key-{number}")).id for number in todo]
+
+        made = await asyncio.gather(*(some() for _ in range(IN_FLIGHT)))
+    return [key_id for ids in made for key_id in ids]
+
+
+def killed_after(seconds: float, store: Path, config: Path) -> bool:
+    """Run the command and kill it after a while; False where it had ended by itself."""
+    command = [sys.executable, "-m", "hsmctl.cli", "store", "migrate", "--from", str(store), "--to", str(config)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        return True
+    return False
+
+
+def test_ten_thousand_keys_move_though_it_is_killed_again_and_again(
+    make_cluster: Callable[..., Cluster], etcd: EtcdCluster
+) -> None:
+    cluster = make_cluster()
+    ids = cluster.run(lambda: make_keys(cluster, KEYS))
+    with sync.connect(cluster.client_config) as hsm:
+        belongings = Belongings(hsm)
+        gone = [hsm.key(key_id).describe() for key_id in ids[:DESTROYED]]
+        for info in gone:
+            Key(hsm, info).destroy()
+        kept = random.Random(1).sample(ids[DESTROYED:], SAMPLE)
+        signatures = {key_id: hsm.key(key_id).sign(MESSAGE, "eddsa") for key_id in kept}
+    stop_nodes(cluster)
+    to_etcd(cluster, etcd)
+    config = cluster.nodes[0].config
+
+    begun = time.monotonic()
+    kills = 0
+    for number in range(KILLS):
+        kills += killed_after(1.0 + number, cluster.store, config)
+    done = migrate(cluster.store, config, "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["records"] >= KEYS
+    took_s = time.monotonic() - begun
+    print(f"\n{kills} times killed, {report['written']} of {report['records']} in the last run, {took_s:.1f} s in all")
+
+    start_nodes(cluster)
+    with sync.connect(cluster.client_config) as hsm:
+        belongings.check(hsm)
+        assert {key.id for key in hsm.find_keys()} >= {*ids[DESTROYED:]}
+        for key_id, signature in signatures.items():
+            key = hsm.key(key_id)
+            key.verify(MESSAGE, signature, "eddsa")
+            assert key.sign(MESSAGE, "eddsa") == signature
+        for info in gone:
+            with pytest.raises(KeyNotFound):
+                Key(hsm, info).sign(MESSAGE, "eddsa")
+    assert all("older than this node has seen" not in node.log() for node in cluster.nodes)
+
+
+def test_the_page_about_it_does_what_it_says_and_back(tmp_path: Path, etcd: EtcdCluster) -> None:
+    (tmp_path / ".venv").symlink_to(ROOT / ".venv")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("HSM_")}
+    environment["PATH"] = f"{etcd.program.parent}:{environment['PATH']}"
+    terminals = Terminals(tmp_path, tmp_path, environment)
+    try:
+        terminals.follow(START)
+        terminals.follow((GUIDES / "index.md").read_text(encoding="utf-8"))
+        terminals.follow(KEY)
+        terminals.follow("```sh\nhsmctl key list --json > before.json\n```\n")
+        terminals.follow(page_of(PAGE))
+        terminals.follow("```sh\nhsmctl key list --json > after.json\n```\n")
+    finally:
+        terminals.close()
+    lists = [(tmp_path / "redoubt-dev" / f"{name}.json").read_text() for name in ("before", "keys", "after")]
+    assert lists[0] == lists[1] == lists[2]
+    assert (tmp_path / "redoubt-dev" / "cluster.sig").stat().st_size > 0
