@@ -5,6 +5,7 @@ Each command has its own arguments, environment, files and exit code, as if it h
 
 import atexit
 import contextlib
+import gc
 import json
 import os
 import signal
@@ -124,4 +125,5 @@ if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).parents[2])
     import hsmctl.cli  # noqa: F401 - so that commands find it imported
 
+    gc.freeze()  # a command's end would go through all of it, and copy each page
     _serve(socket.socket(fileno=int(sys.argv[1])))
