@@ -22,6 +22,7 @@ import asyncio
 import contextlib
 import ctypes
 import errno
+import functools
 import resource
 import traceback
 from collections.abc import Iterator, Mapping
@@ -113,10 +114,15 @@ def _locked_without_limit() -> str:
 def _call(name: str, *arguments: int) -> int:
     """Call the C library; return the error's number, 0 for none, -1 where it has no such function."""
     try:
-        function = getattr(ctypes.CDLL(None, use_errno=True), name)
+        function = getattr(_c_library(), name)
     except (OSError, AttributeError):
         return _FAILED
     return ctypes.get_errno() if function(*arguments) else 0
+
+
+@functools.cache
+def _c_library() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
 
 
 def _unhandled(_loop: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:

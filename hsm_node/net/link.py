@@ -8,7 +8,7 @@ was sent meanwhile is served: the proxy has given it to another node long ago.
 
 import asyncio
 from collections.abc import Callable
-from typing import Final, cast
+from typing import ClassVar, Final, cast
 
 from hsm_daemon import clock
 from hsm_node.core.principals import Bindings, Principal
@@ -57,15 +57,6 @@ class Link(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._ending = False
         self._refusal: Refusal | None = None
-        self._on_frame: dict[int, Callable[[Frame], None]] = {
-            kinds.HELLO: self._hello,
-            kinds.BIND: self._bind,
-            kinds.UNBIND: self._unbind,
-            kinds.PING: self._ping,
-            kinds.PONG: self._ignore,
-            kinds.CANCEL: self._cancel,
-            kinds.GOAWAY: self._ignore,  # `_maybe_end` acts on the state.
-        }
 
     @property
     def greeted(self) -> bool:
@@ -112,7 +103,7 @@ class Link(asyncio.Protocol):
                 self._request(frame, begun)
                 answered += len(self._requests) == waiting
             else:
-                self._on_frame[frame.kind](frame)
+                self._ON_FRAME[frame.kind](self, frame)
         if requests:
             self._served(frames, requests, answered, clock.monotonic() - begun)
         if self._connection.fault is not None:
@@ -156,8 +147,7 @@ class Link(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
         for request in list(self._requests.values()):
-            if request.withdraw is not None:
-                request.withdraw()  # Nobody waits for it any more.
+            request.give_up()  # Nobody waits for it any more.
         self._requests.clear()
         self._host.closed(self)
 
@@ -238,8 +228,7 @@ class Link(asyncio.Protocol):
         """Send what is owed, then close. Requests that are still at work have lost their asker."""
         self._ending = True
         for request in list(self._requests.values()):
-            if request.withdraw is not None:
-                request.withdraw()
+            request.give_up()
         self._requests.clear()
         if self._timer is not None:
             self._timer.cancel()
@@ -319,6 +308,17 @@ class Link(asyncio.Protocol):
 
     def _ignore(self, frame: Frame) -> None:
         """Take a frame that asks for nothing."""
+
+    _ON_FRAME: ClassVar[dict[int, Callable[["Link", Frame], None]]] = {
+        kinds.HELLO: _hello,
+        kinds.BIND: _bind,
+        kinds.UNBIND: _unbind,
+        kinds.PING: _ping,
+        kinds.PONG: _ignore,
+        kinds.CANCEL: _cancel,
+        kinds.GOAWAY: _ignore,  # `_maybe_end` acts on the state.
+    }
+    """Of the class: in each link it would be a circle, and what the link holds would wait for the collector."""
 
     # ---- the write gate
 

@@ -76,12 +76,14 @@ class Request:
         """Whether the store was asked for what this node does not know (`SecondLooks`)."""
         self.answered = False
         self.withdraw: Withdraw | None = None
-        """Takes its work out of a queue, while it waits in one."""
+        """Takes its work out of a queue, while it waits in one. The work knows the request, so this is a circle: it is
+        cut at the end, or bodies would wait for the collector, and the heap's holes with them."""
 
     def succeed(self, body: bytes, status: int = 0) -> None:
         """Answer with a result."""
         if not self.answered:
             self.answered = True
+            self.withdraw = None
             if self.executed is not None:
                 self.executed(self.principal.partition)
             self.sink.answer(self, status, body)
@@ -90,6 +92,7 @@ class Request:
         """Answer with what is wrong."""
         if not self.answered:
             self.answered = True
+            self.withdraw = None
             self.sink.refuse(self, refusal)
 
     def worked(self, pool: str, waited_s: float, worked_s: float) -> None:
@@ -103,9 +106,14 @@ class Request:
         else:
             spent.device_s += worked_s
 
+    def give_up(self) -> bool:
+        """Take its work out of its queue; False where it has started, or there is none."""
+        withdraw, self.withdraw = self.withdraw, None
+        return withdraw is not None and withdraw()
+
     def cancel(self) -> None:
         """Answer CANCELLED if the work has not started; otherwise its result will be the answer."""
-        if self.withdraw is not None and self.withdraw():
+        if self.give_up():
             self.refuse(Refusal(Status.CANCELLED, "cancelled before it ran", not_executed=True))
 
 

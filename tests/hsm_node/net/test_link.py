@@ -1,4 +1,5 @@
 import asyncio
+import gc
 import os
 from collections.abc import Callable
 from typing import Any
@@ -6,10 +7,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from hsm_node.net.link import Link
+from hsm_node.service.request import Request
+from hsm_node.work.pool import Job
 from hsm_wire import kinds
 from hsm_wire.frames import encode_frame
 from hsm_wire.kinds import Flag
-from hsm_wire.mechanisms import CKM_ECDSA_SHA256
+from hsm_wire.mechanisms import CKM_ECDSA_SHA256, CKM_SHA256_RSA_PKCS
 from hsm_wire.messages import (
     NIL_PARAMETERS,
     DescribeKey,
@@ -203,3 +207,22 @@ async def test_a_connection_that_was_lost_holds_no_transport_so_its_tls_buffers_
         await asyncio.sleep(0.005)
     assert (link._transport, link._output) == (None, None)
     link._send(b"late")  # To nobody, and no fault.
+
+
+async def test_what_a_connection_held_does_not_wait_for_the_garbage_collector(start_node: Start) -> None:
+    client = await start_node().client()
+    key = os.urandom(16)
+    await client.call(Opcode.GENERATE_KEY, GenerateKey(key, "rsa-2048"))
+    gc.collect()
+    gc.disable()
+    try:
+        signed = await client.call(Opcode.SIGN, Sign(key, CKM_SHA256_RSA_PKCS, NIL_PARAMETERS, b"data"))
+        client.request(Opcode.SIGN, Sign(key, CKM_SHA256_RSA_PKCS, NIL_PARAMETERS, b"nobody waits for it"))
+        client.writer.close()
+        async with asyncio.timeout(10):
+            while left := [found for found in gc.get_objects() if isinstance(found, Link | Request | Job)]:
+                del left
+                await asyncio.sleep(0.02)
+    finally:
+        gc.enable()
+    assert signed.status == Status.OK

@@ -85,9 +85,11 @@ async def test_a_request_that_is_cancelled_while_it_waits_is_told_too(
     client.send(kinds.CANCEL, request_id=2)
     frame = await client.frame()
     gate.set()
-    (line,) = lines(requests)
+    (line,) = [
+        line for line in lines(requests) if line["operation_id"] == "0000000000000def"
+    ]  # making a key is slow, too
     assert frame.status == Status.CANCELLED
-    assert (line["operation_id"], line["status"]) == ("0000000000000def", "CANCELLED")
+    assert line["status"] == "CANCELLED"
     assert line["queued_s"] > 0
     assert (line["device_s"], line["store_s"]) == (0.0, 0.0)
 
