@@ -1,6 +1,7 @@
 """Large stores are moved to three members of etcd, killed in the middle again and again; and the page about it."""
 
 import asyncio
+import contextlib
 import json
 import os
 import random
@@ -13,7 +14,8 @@ from pathlib import Path
 import pytest
 from cluster import Cluster
 from etcd import EtcdCluster
-from moving import MESSAGE, Belongings, migrate, start_nodes, stop_nodes, to_etcd
+from moving import LIMIT_S, MESSAGE, Belongings, migrate, start_nodes, stop_nodes, to_etcd
+from programs import wait_until
 from scale import SCALE
 from terminals import Terminals
 from test_guides import GUIDES, KEY, ROOT, START, page_of
@@ -21,12 +23,14 @@ from test_guides import GUIDES, KEY, ROOT, START, page_of
 from hsm_client import connect, sync
 from hsm_client.errors import KeyNotFound
 from hsm_client.sync_keys import Key
+from hsm_node.store.etcd.channels import Link, credentials_of
+from hsm_node.store.etcd.transactions import page
 
 KEYS = max(200, int(10_000 * SCALE))
 IN_FLIGHT = 32
 DESTROYED = 50
 SAMPLE = 100
-KILLS = 6
+KILLS = 4
 PAGE = "move-to-etcd.md"
 
 
@@ -52,17 +56,34 @@ async def make_keys(cluster: Cluster, count: int) -> list[str]:
     return [key_id for ids in made for key_id in ids]
 
 
-def killed_after(seconds: float, store: Path, config: Path) -> bool:
-    """Run the command and kill it after a while; False where it had ended by itself."""
+def killed_when(enough: Callable[[], bool], store: Path, config: Path) -> None:
+    """Run the command and kill it in the middle."""
     command = [sys.executable, "-m", "hsmctl.cli", "store", "migrate", "--from", str(store), "--to", str(config)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-        return True
-    return False
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            wait_until(lambda: process.poll() is not None or enough(), lambda: "it is in the middle", LIMIT_S)
+            assert process.poll() is None, "it ended before it could be killed"
+        finally:
+            process.kill()
+
+
+class Seen:
+    """How far a migration is, as etcd shows it."""
+
+    def __init__(self, etcd: EtcdCluster) -> None:
+        self._link = Link(etcd.addresses[0], credentials_of(etcd.tls))
+
+    def revision(self) -> int:
+        """Return etcd's revision."""
+        return int(self._link.range(page(b"", 0, 1), timeout=LIMIT_S).header.revision)
+
+    def rows(self) -> bool:
+        """Whether there are rows."""
+        return len(self._link.range(page(b"", 0, 1), timeout=LIMIT_S).kvs) > 0
+
+    def close(self) -> None:
+        """End the connection."""
+        self._link.close()
 
 
 def test_ten_thousand_keys_move_though_it_is_killed_again_and_again(
@@ -82,15 +103,18 @@ def test_ten_thousand_keys_move_though_it_is_killed_again_and_again(
     config = cluster.nodes[0].config
 
     begun = time.monotonic()
-    kills = 0
-    for number in range(KILLS):
-        kills += killed_after(1.0 + number, cluster.store, config)
+    with contextlib.closing(Seen(etcd)) as seen:
+        for number in range(KILLS):
+            goal = seen.revision() + (number + 1) * KEYS // 100
+            killed_when(lambda goal=goal: seen.revision() > goal, cluster.store, config)  # type: ignore[misc]
+        killed_when(seen.rows, cluster.store, config)
     done = migrate(cluster.store, config, "--json")
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert report["records"] >= KEYS
+    assert 0 < report["written"] < report["records"], "the last kill was not in the middle"
     took_s = time.monotonic() - begun
-    print(f"\n{kills} times killed, {report['written']} of {report['records']} in the last run, {took_s:.1f} s in all")
+    print(f"\n{report['written']} of {report['records']} in the last run, {took_s:.1f} s in all")
 
     start_nodes(cluster)
     with sync.connect(cluster.client_config) as hsm:
