@@ -82,7 +82,8 @@ class NodeLink(asyncio.Protocol):
         self._keeper.ended(self, reason)
         if self._gate is not None:
             self._gate.lost()
-        self._transport = self._gate = None  # cuts the circle: TLS buffers do not wait for the garbage collector
+        # Cuts the circles with transport and core: what they hold does not wait for the garbage collector.
+        self._transport = self._gate = self.link = None
 
     def abort(self, reason: str) -> None:
         """Drop the connection for that reason."""

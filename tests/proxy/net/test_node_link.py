@@ -1,5 +1,8 @@
 """One connection to a node."""
 
+import gc
+import weakref
+
 from hsm_wire import kinds
 
 
@@ -39,13 +42,27 @@ async def test_bind_is_sent_again_on_a_new_connection(stage):
     assert node.binds
 
 
-async def test_a_connection_that_was_lost_holds_no_transport_so_its_tls_buffers_go_without_the_collector(stage):
+async def test_a_connection_that_was_lost_holds_nothing_so_its_buffers_go_without_the_collector(stage):
     await stage.start(nodes=1)
     [connection] = [each for each in stage.app.keeper._links if not each.bulk]
     gate = connection._gate
     await stage.nodes[0].stop()
     await stage.until(lambda: connection not in stage.app.keeper._links)
-    assert (connection._transport, connection._gate) == (None, None)
+    assert (connection._transport, connection._gate, connection.link) == (None, None, None)
     assert gate._transport.is_closing()
     assert connection.unsent() == 0
     connection.abort("again")  # nothing is left to drop, and that is no fault
+
+
+async def test_no_circle_keeps_a_connection_that_another_has_replaced(stage):
+    await stage.start(nodes=1)
+    connections = [weakref.ref(each) for each in stage.app.keeper._links]
+    gc.collect()
+    gc.disable()
+    try:
+        await stage.nodes[0].stop()
+        await stage.nodes[0].start()
+        await stage.until(lambda: not any(connection() for connection in connections))
+    finally:
+        gc.enable()
+    assert connections
