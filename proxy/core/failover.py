@@ -260,7 +260,8 @@ class Failover:
 
     def _untried(self, request: Request, suspects_at_once: int) -> Node | None:
         """Return a node with room: one that did not have the request yet, while there is one; for a suspect also one
-        that has few others, of another site by preference (a site's nodes often go down together)."""
+        that has few others, of another site while one serves: a site's nodes often go down together, and a suspect that
+        had two of them would be guilty."""
         balancer = self._balancer
         tried = request.tried if balancer.has_untried(request.tried) else ()
         if not request.losses:
@@ -269,7 +270,9 @@ class Failover:
         if _runs_long(request):
             suspects_at_once = 1  # it takes nobody's turn, so it may run beside its like: but not beside a suspect
         free = [node for node in self._table.rotation if node not in tried and node.suspects < suspects_at_once]
-        return balancer.maybe_among(node for node in free if node.site not in sites) or balancer.maybe_among(free)
+        if any(node.site not in sites for node in self._table.rotation):
+            free = [node for node in free if node.site not in sites]
+        return balancer.maybe_among(free)
 
 
 def _charge(node: Node) -> None:

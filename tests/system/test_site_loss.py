@@ -60,6 +60,17 @@ def whole(cluster: StoreCluster) -> None:
     cluster.wait_in_rotation()
 
 
+def warm(cluster: StoreCluster) -> None:
+    """Wait until the load has all its connections, and for a while."""
+    wait_until(lambda: connections(cluster) >= CLIENTS, lambda: f"{CLIENTS} clients, not {connections(cluster)}")
+    time.sleep(WARM_S)
+
+
+def connections(cluster: StoreCluster) -> int:
+    """Return how many clients the proxies have together."""
+    return sum(proxy.status()["clients"] for proxy in cluster.proxies)
+
+
 async def first_key_s(hsm: Hsm) -> float:
     """Return the seconds until a key is made, by whoever asks again and again."""
     begun = time.monotonic()
@@ -110,7 +121,7 @@ def test_one_of_two_active_sites_is_lost_and_no_request_fails(
             return taken_s
 
     with BenchProcess(cluster.client_config, KEY, WARM_S + LOST_S + BACK_S, rate=RATE) as bench:
-        time.sleep(WARM_S)
+        warm(cluster)
         taken_s = cluster.run(made_again_s)
     bench.assert_survived(SLOWEST_MS, f"{site} lost ({lose.__name__})")
     count(f"milliseconds until a key was made without {site} ({lose.__name__})", round(1000 * taken_s))
@@ -155,7 +166,7 @@ def test_without_a_majority_of_the_store_signatures_go_on_and_changes_are_refuse
             return back_s
 
     with BenchProcess(cluster.client_config, KEY, WARM_S + lasting_s + BACK_S, rate=RATE) as bench:
-        time.sleep(WARM_S)
+        warm(cluster)
         back_s = cluster.run(through_it)
         whole(cluster)
     bench.assert_survived(SLOWEST_MS, f"no quorum for {lasting_s:g} s")

@@ -391,6 +391,30 @@ def test_suspects_go_to_another_site_where_there_is_one(make_world):
         assert world.holders() == [world.nodes[3]]
 
 
+def test_a_site_that_goes_down_node_by_node_makes_nobody_guilty(make_world):
+    for seed in range(10):
+        world = make_world(sites="aab", seed=seed)
+        first, second, elsewhere = world.nodes
+        _, peer = fill(world, first, 5)
+        world.lose(first)
+        assert world.holders() == [elsewhere], "the others wait for their turn there"
+        world.lose(second)
+        for _ in range(5):
+            world.answer(elsewhere)
+        world.advance(0.5)
+        assert [frame.status for frame in peer.frames] == [Status.OK] * 5
+        assert world.counters.poisoned == 0
+
+
+def test_suspects_go_to_their_own_site_when_no_other_one_serves(make_world):
+    world = make_world(sites="aab")
+    first, second, elsewhere = world.nodes
+    world.lose(elsewhere)
+    fill(world, first, 1)
+    world.lose(first)
+    assert world.holders() == [second]
+
+
 def test_a_suspect_is_not_sent_to_a_third_node_while_it_is_slow(world):
     fill(world, world.nodes[0], 1)
     world.lose(world.nodes[0])
