@@ -5,8 +5,9 @@ from typing import Final
 
 SILENCE_S: Final = 0.5
 """With requests in flight and nothing heard for this long a PING goes out."""
-PONG_S: Final = 1.5
-"""Nothing heard for this long after the PING: the connection is lost."""
+PONG_S: Final = 0.6
+"""Nothing heard for this long after the PING: the connection is lost. With a new connection to another proxy, a request
+on a site that is cut off has its answer within 1.5 s; a proxy that stood still for so long costs a new connection."""
 STALL_S: Final = 0.5
 """A look that is late by more than this was held up by ourselves: that is no silence of the proxy."""
 

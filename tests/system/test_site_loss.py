@@ -19,7 +19,7 @@ from hsm_client import Hsm, connect
 from hsm_client.errors import HsmError
 
 KEY = "load"
-RATE = 300.0
+RATE = 300.0 / SLACK
 """Signatures a second: two cores are not to be what is measured."""
 WARM_S = 2.0
 LOST_S = 5.0
