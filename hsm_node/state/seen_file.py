@@ -19,6 +19,7 @@ from typing import Final
 
 from hsm_daemon.errors import StartError
 from hsm_node.core.ledger import NAME_BYTES, Ledger, LedgerError, Snapshot, split
+from hsm_node.store.sqlite_schema import CACHE
 
 FILE_NAME: Final = "seen.db"
 APPLICATION_ID: Final = 0x52445345
@@ -175,7 +176,12 @@ class SeenFile:
         connection = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, check_same_thread=False
         )
-        connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS:d}")
+        try:
+            connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS:d}")
+            connection.execute(CACHE)
+        except sqlite3.Error:
+            connection.close()
+            raise
         return connection
 
 

@@ -54,6 +54,10 @@ _GET_CHECK_RECORD: Final = (
 )
 _SET_CHECK_RECORD: Final = "UPDATE cluster SET master_key_version = ?, naming_key = ?, digest_key = ?, mac = ?"
 
+CACHE_KIB: Final = 256
+CACHE: Final = f"PRAGMA cache_size = -{CACHE_KIB:d}"
+"""Pages of a file that one connection keeps. SQLite's own 2 MB fill up while the store grows, in blocks that lie all
+over the heap; and what they are for is in memory already: the records. The system has the file's pages, too."""
 
 T = TypeVar("T", bound=ClusterRow)
 
@@ -69,6 +73,7 @@ def connect(path: Path, busy_timeout_ms: int, *, alone: bool = False) -> sqlite3
         if alone:
             connection.execute("PRAGMA locking_mode = EXCLUSIVE")  # Of no use after the first look into the file.
         connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(CACHE)
     except sqlite3.Error:
         connection.close()
         raise

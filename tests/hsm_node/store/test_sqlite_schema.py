@@ -10,6 +10,7 @@ from hsm_node.core.keyring import Keyring
 from hsm_node.store.base import Row, StoreError
 from hsm_node.store.check_record import ClusterRow
 from hsm_node.store.sqlite import SqliteStore
+from hsm_node.store.sqlite_schema import CACHE_KIB, connect
 
 
 @pytest.fixture
@@ -213,3 +214,8 @@ def test_the_store_has_no_key_of_its_own_in_clear(path: Path, keyring: Keyring) 
     content = b"".join(file.read_bytes() for file in path.parent.iterdir())
     for key in (keyring._naming_key, keyring._digest_key, MASTER_KEY):
         assert key not in content
+
+
+def test_a_connection_keeps_few_pages_however_large_the_store_gets(path: Path) -> None:
+    with contextlib.closing(connect(path, 100)) as connection:
+        assert connection.execute("PRAGMA cache_size").fetchone() == (-CACHE_KIB,)
