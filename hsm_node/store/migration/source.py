@@ -87,6 +87,7 @@ class Source:
                 f"{self._path}: the store has schema version {version}; start and stop a node of this version on it, "
                 "which brings it up to date"
             )
+        maybe_moved(connection)  # The mark is read here, where damage is said.
         record, mac = schema.read_check_record(connection)
         check_cluster(str(self._path), record, cluster, "the file or the node.toml that was named")
         revision = connection.execute("SELECT revision FROM cluster").fetchone()[0]

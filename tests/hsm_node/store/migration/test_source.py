@@ -10,7 +10,7 @@ from hsm_node.core.keyring import Keyring
 from hsm_node.store.migration.errors import MigrationError
 from hsm_node.store.migration.source import Source
 from hsm_node.store.sqlite import SqliteStore
-from hsm_node.store.sqlite_moved import Moved
+from hsm_node.store.sqlite_moved import MOVED_VERSION, Moved
 
 OpenSource = Callable[..., Source]
 MOVED = Moved("etcd at here:2379", 1_800_000_000)
@@ -67,6 +67,7 @@ def test_another_clusters_file_is_refused(open_source: OpenSource) -> None:
         ("UPDATE records SET data = zeroblob(2000000) WHERE revision = 2", "1 records have not the form"),
         ("UPDATE cluster SET mac = 'text'", "damaged"),
         ("DELETE FROM cluster", "damaged"),
+        (f"PRAGMA user_version = {MOVED_VERSION:d}", "cannot be used .*moved"),
         ("PRAGMA user_version = 1", "schema version 1; start and stop a node of this version"),
     ],
 )
