@@ -19,6 +19,7 @@ GONE = "gone"
 """Not made, or destroyed: KEY_NOT_FOUND."""
 ENABLED = "enabled"
 DISABLED = "disabled"
+SHORTLY_S = 5.0
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -82,12 +83,13 @@ class KeyHistory(msgspec.Struct):
 
 
 class Violation(msgspec.Struct, frozen=True):
-    """One thing that must not happen, and did, with what is known of that key."""
+    """One thing that must not happen, and did."""
 
     rule: str
     key: str
     detail: str
-    excerpt: tuple[str, ...] = ()
+    at: float = 0.0
+    """When the request was sent whose answer shows it."""
 
 
 def check(history: KeyHistory) -> list[Violation]:
@@ -106,6 +108,14 @@ def excused(history: KeyHistory) -> int:
     return found
 
 
+def excerpt(history: KeyHistory, found: Violation) -> list[str]:
+    """Return what is known of a violation's key: all changes until then, and what was seen shortly before."""
+    mine = [change for change in history.changes if change.key == found.key and change.sent <= found.at]
+    seen = [each for each in history.seen if each.key == found.key and found.at - SHORTLY_S < each.sent <= found.at]
+    lines = [(change.sent, _changed(change)) for change in mine] + [(each.sent, _seen(each)) for each in seen]
+    return [text for _, text in sorted(lines)]
+
+
 def _values(history: KeyHistory) -> Iterator[Violation]:
     changes = _by_register(history)
     for each in history.seen:
@@ -113,7 +123,7 @@ def _values(history: KeyHistory) -> Iterator[Violation]:
         binding = _binding(history, each, known)
         if _may_be(each, known, binding):
             continue
-        yield Violation(_rule(each, known, binding), each.key, _seen(each), _excerpt(history, each.key, each.answered))
+        yield Violation(_rule(each, known, binding), each.key, _seen(each), each.sent)
 
 
 def _uses_do_not_fail(history: KeyHistory) -> Iterator[Violation]:
@@ -123,7 +133,7 @@ def _uses_do_not_fail(history: KeyHistory) -> Iterator[Violation]:
         made = any(one.value == ENABLED and _is_done_by(one, each.sent) for one in known)
         if made and not any(one.value == GONE and one.executed and one.sent < each.answered for one in known):
             text = f"{each.status}, sent {each.sent:.3f}, answered {each.answered:.3f}"
-            yield Violation("uses do not fail", each.key, text, _excerpt(history, each.key, each.answered))
+            yield Violation("uses do not fail", each.key, text, each.sent)
 
 
 def _signatures_verify(history: KeyHistory) -> Iterator[Violation]:
@@ -199,13 +209,6 @@ def _rule(seen: Seen, known: Sequence[Change], binding: Sequence[Change]) -> str
     if not any(one.value == seen.value for one in known):
         return "values are not invented"
     return "changes are seen"
-
-
-def _excerpt(history: KeyHistory, key: str, until: float) -> tuple[str, ...]:
-    """Return what is known of a key around a moment: all of its changes, and what was seen shortly before."""
-    lines = [(change.sent, _changed(change)) for change in history.changes if change.key == key]
-    lines += [(each.sent, _seen(each)) for each in history.seen if each.key == key and until - 5 < each.sent <= until]
-    return tuple(text for _, text in sorted(lines))
 
 
 def _changed(change: Change) -> str:

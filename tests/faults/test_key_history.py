@@ -15,6 +15,7 @@ from key_history import (
     KeyHistory,
     Seen,
     check,
+    excerpt,
     excused,
 )
 
@@ -131,12 +132,14 @@ def test_an_acknowledged_key_that_nobody_tried_on_a_node_is_caught() -> None:
 
 def test_a_violation_shows_what_is_known_of_the_key() -> None:
     end = Change(KEY, GONE, 3.0, 4.0, unconfirmed=("node-1",))
-    [found] = check(KeyHistory(NODES, changes=[MADE, end], seen=list(saw(ENABLED, 4.1, 4.2))))
-    assert found.excerpt == (
+    later = Change(KEY, DISABLED, 5.0)
+    history = KeyHistory(NODES, changes=[MADE, end, later], seen=list(saw(ENABLED, 4.1, 4.2)))
+    [found] = check(history)
+    assert excerpt(history, found) == [
         "state to be enabled: sent 1.000, answered 2.000",
         "state to be gone: sent 3.000, answered 4.000, not confirmed by node-1",
         "state seen as enabled: sent 4.100, answered 4.200 (proxy-1)",
-    )
+    ]
 
 
 moments = st.integers(0, 40).map(float)

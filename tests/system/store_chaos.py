@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 
@@ -22,7 +23,7 @@ if __name__ == "__main__":
     sys.path += [str(_HERE), *(str(_HERE.parent / name) for name in ("integration", "faults", "live"))]
 
 from bench_process import hsmctl
-from key_history import Violation, check, excused
+from key_history import Violation, check, excerpt, excused
 from programs import wait_until
 from site_networks import namespaces_lack
 from store_clients import StoreClients, hearing
@@ -38,8 +39,8 @@ END_S = 60.0
 """For the last calls after the end was said."""
 AT_ONCE = 64
 """Uses in flight while each key is tried on each node."""
-SHOWN = 10
-"""Violations in full."""
+SHOWN = 4
+"""Violations of each rule in full."""
 
 
 class Chaos:
@@ -128,7 +129,7 @@ class Chaos:
         )
 
     def violations(self) -> list[str]:
-        """Return everything that must not be, most telling first."""
+        """Return everything that must not be, the broken run first."""
         return self.broken + [f"{found.rule}: key {found.key}: {found.detail}" for found in self.found]
 
     def report(self) -> None:
@@ -147,13 +148,12 @@ class Chaos:
         print(f"violations {len(self.violations())}, seed {self.seed}")
         for line in self.broken:
             print(f"  {line}")
-        for found in self.found[:SHOWN]:
-            print(f"  {found.rule}: key {found.key}: {found.detail}")
-            for line in found.excerpt:
-                print(f"      {line}")
-            moment = float(found.detail.partition("sent ")[2].partition(",")[0] or "0")
-            for line in self.faults.around(moment):
-                print(f"      fault {line}")
+        for rule, number in Counter(found.rule for found in self.found).items():
+            print(f"  {number} times: {rule}")
+            for found in [found for found in self.found if found.rule == rule][:SHOWN]:
+                print(f"    key {found.key}: {found.detail}")
+                for line in [*excerpt(clients.history, found), *self.faults.around(found.at)]:
+                    print(f"      {line}")
 
 
 def main(arguments: list[str] | None = None) -> int:

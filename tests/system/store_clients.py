@@ -40,11 +40,11 @@ NEW_KEYS = 200
 CHANGED_KEYS = 60
 """Of each, so many of the latest are used again and again."""
 FIXED_KEYS = 4
-CONNECTIONS = 8
+CLIENTS = 8
 MOVE_S = 1.0
-"""Between two connections that are replaced by new ones: so all proxies are used again after a loss."""
+"""Between two clients that are replaced by new ones: so all proxies are used again after a loss."""
 LAST_S = USE_S + 2.0
-"""How long a connection that was replaced stays, for the calls that have it."""
+"""How long a client that was replaced stays, for the calls that have it."""
 _WAIT_CLASSES = (4, 5, 6)
 """Device, overload, transport: nothing is wrong with the request."""
 _STATES = {int(Status.KEY_NOT_FOUND): GONE, int(Status.KEY_DISABLED): DISABLED}
@@ -162,7 +162,7 @@ class StoreClients:
     async def run(self, stop: asyncio.Event) -> None:
         """Take turns until told to stop, and end what is in flight."""
         self._stop = stop
-        while len(self._open) < CONNECTIONS:
+        while len(self._open) < CLIENTS:
             self._open += await self._connected()
         self._fixed += [await self.make() for _ in range(FIXED_KEYS)]
         self._due = time.monotonic()
@@ -178,12 +178,12 @@ class StoreClients:
             await turn()
 
     async def _connected(self) -> list[Hsm]:
-        """Return a new client with one connection, by chance to any proxy; nothing where that is not to be had."""
-        hsm = connect(self._config, pool_size=1)
+        """Return a new client, as the library makes it by default; nothing where none is to be had."""
+        hsm = connect(self._config)
         try:
             return [await hsm.open()]
         except HsmError:
-            self.counts["connections that were not to be had"] += 1
+            self.counts["clients that could not connect"] += 1
             return []
 
     async def _move(self) -> None:

@@ -28,9 +28,21 @@ APART_S = (0.0, 1.5)
 WHOLE_S = 40.0 * SLACK
 WITHOUT_MAJORITY = 0.1
 
+PAIRS = tuple(itertools.combinations(SITES, 2))
 Fault = tuple[str, str]
 """What is done, and to whom."""
-_KINDS = ("kill member", "stop member", "kill node", "stop node", "drop", "cut", "lose all members")
+_KINDS = (
+    "kill member",
+    "stop member",
+    "kill node",
+    "stop node",
+    "drop",
+    "cut",
+    "isolate",
+    "isolate",
+    "lose all members",
+)
+"""`drop`: clients do not reach that site either; `isolate`: they do, and its nodes reach no other site."""
 
 
 class StoreFaults:
@@ -100,7 +112,7 @@ class StoreFaults:
         if kind == "lose all members":
             return kind, "store"
         if kind == "cut":
-            return kind, " ".join(self._chance.choice(list(itertools.combinations(SITES, 2))))
+            return kind, " ".join(self._chance.choice(PAIRS))
         if kind.endswith("node"):
             return kind, self._chance.choice([node.name for node in self._cluster.nodes])
         return kind, self._chance.choice(SITES)
@@ -121,8 +133,9 @@ class StoreFaults:
         match kind:
             case "drop":
                 self._cluster.networks.drop(whom)
-            case "cut":
-                self._cluster.networks.cut(*whom.split())
+            case "cut" | "isolate":
+                for one, other in _cuts(kind, whom):
+                    self._cluster.networks.cut(one, other)
             case "lose all members":
                 for member in self._cluster.members.values():
                     member.kill()
@@ -135,8 +148,9 @@ class StoreFaults:
         match kind:
             case "drop":
                 self._cluster.networks.restore(whom)
-            case "cut":
-                self._cluster.networks.join(*whom.split())
+            case "cut" | "isolate":
+                for one, other in _cuts(kind, whom):
+                    self._cluster.networks.join(one, other)
             case "lose all members":
                 for member in self._cluster.members.values():
                     member.start()
@@ -172,23 +186,27 @@ class StoreFaults:
         print(f"{time.monotonic():.3f} {text}", flush=True)
 
 
+def _cuts(kind: str, whom: str) -> list[tuple[str, str]]:
+    """Return the pairs of sites that a fault parts."""
+    if kind == "cut":
+        return [pair for pair in PAIRS if " ".join(pair) == whom]
+    return [pair for pair in PAIRS if whom in pair] if kind == "isolate" else []
+
+
 def has_majority(faults: Iterable[Fault]) -> bool:
     """Return whether two members of the store can talk."""
     lost = {whom for kind, whom in faults if kind in ("kill member", "stop member", "drop")}
     if any(kind == "lose all members" for kind, _ in faults):
         return False
-    cut = {frozenset(whom.split()) for kind, whom in faults if kind == "cut"}
-    return any(
-        not {one, other} & lost and frozenset((one, other)) not in cut
-        for one, other in itertools.combinations(SITES, 2)
-    )
+    cut = {pair for kind, whom in faults for pair in _cuts(kind, whom)}
+    return any(not {*pair} & lost and pair not in cut for pair in PAIRS)
 
 
 def may_be(faults: Iterable[Fault], *, majority: bool) -> bool:
     """Return whether these may be there at one time: nothing is hurt twice, and somebody can serve."""
     faults = list(faults)
     hurt = Counter(whom for kind, whom in faults if kind.split()[-1] in ("member", "node"))
-    networks = sum(kind in ("drop", "cut") for kind, _ in faults)
+    networks = sum(kind in ("drop", "cut", "isolate") for kind, _ in faults)
     everything = [kind for kind, _ in faults if kind == "lose all members"]
     if max(hurt.values(), default=0) > 1 or networks > 1 or len(everything) > 1:
         return False
@@ -201,6 +219,6 @@ def _somebody_serves(faults: Iterable[Fault]) -> bool:
     """Whether each active site that clients reach has a living node in its reach."""
     dropped = {whom for kind, whom in faults if kind == "drop"}
     lost = {whom for kind, whom in faults if kind.endswith("node")}
-    apart = any(kind == "cut" and set(whom.split()) == set(ACTIVE) for kind, whom in faults) or bool(dropped)
+    apart = any(ACTIVE in _cuts(kind, whom) for kind, whom in faults) or bool(dropped)
     living = [site_of(node) for node in ACTIVE_NODES if node not in lost]
     return all(site in living if apart else living for site in ACTIVE if site not in dropped)
