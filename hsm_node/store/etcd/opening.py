@@ -20,6 +20,7 @@ from hsm_node.store.check_record import (
 from hsm_node.store.etcd.calls import Calls
 from hsm_node.store.etcd.messages_pb2 import KeyValue
 from hsm_node.store.etcd.transactions import CHECK_KEY, found_in, get, only, page, put
+from hsm_node.store.migration.mark import MARK_SCHEMA
 
 SCHEMA_VERSION: Final = 2
 """As of the check record in SQLite; an earlier one never was in etcd."""
@@ -54,7 +55,11 @@ class Checked(msgspec.Struct, frozen=True):
 
 def encoded(record: CheckRecord, keyring: Keyring) -> bytes:
     """Return what is stored of a check record, under the master key that it names."""
-    mac = keyring.mac(record.authenticated, record.master_key_version)
+    return authenticated(record, keyring.mac(record.authenticated, record.master_key_version))
+
+
+def authenticated(record: CheckRecord, mac: bytes) -> bytes:
+    """Return what is stored of a check record that has its MAC already."""
     return msgspec.msgpack.encode(_Kept(SCHEMA_VERSION, record, mac))
 
 
@@ -119,6 +124,8 @@ def decoded(pair: KeyValue) -> Checked:
     """
     try:
         schema = msgspec.msgpack.decode(pair.value, type=_Schema).schema
+        if schema == MARK_SCHEMA:
+            raise StoreError("a move of an SQLite store to it has not ended: run `hsmctl store migrate` again")
         if schema > SCHEMA_VERSION:
             raise StoreError(f"it has schema version {schema}, this program knows {SCHEMA_VERSION}; upgrade hsm-node")
         kept = msgspec.msgpack.decode(pair.value, type=_Kept)

@@ -9,7 +9,7 @@ import msgspec
 from hsm_daemon import clock
 from hsm_node.store.base import Row, StoreError
 from hsm_node.store.etcd.messages_pb2 import KeyValue
-from hsm_node.store.etcd.opening import SCHEMA_VERSION, decoded
+from hsm_node.store.etcd.opening import authenticated, decoded
 from hsm_node.store.migration.digests import differences, digest_of, digest_of_all, digests_of
 from hsm_node.store.migration.errors import MigrationError
 from hsm_node.store.migration.mark import RUN_BYTES, Mark, encoded, maybe_mark
@@ -137,7 +137,7 @@ def _is_ours(source: Source, found: bytes) -> bool:
 
 def _check_value(source: Source) -> bytes:
     """Return the check record as it is stored in etcd. Its MAC does not depend on where it is."""
-    return msgspec.msgpack.encode({"schema": SCHEMA_VERSION, "record": source.record, "mac": source.mac})
+    return authenticated(source.record, source.mac)
 
 
 def _write(source: Source, target: Target, tell: Tell) -> int:

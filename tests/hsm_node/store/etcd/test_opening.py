@@ -11,6 +11,7 @@ from hsm_daemon.errors import StartError
 from hsm_node.core.keyring import Keyring
 from hsm_node.store.etcd.driver import EtcdStore
 from hsm_node.store.etcd.transactions import CHECK_KEY, ROW_PREFIX
+from hsm_node.store.migration.mark import MARK_SCHEMA
 
 OpenStore = Callable[..., EtcdStore]
 
@@ -39,6 +40,7 @@ def test_records_without_a_check_record_are_damage(etcd: EtcdCluster, open_etcd:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
+        ({"schema": MARK_SCHEMA}, "a move .* has not ended: run `hsmctl store migrate` again"),
         ({"schema": 3}, "schema version 3, this program knows 2; upgrade hsm-node"),
         ({"schema": 0}, "damaged"),
         ({"mac": b"\0" * 32}, "master key"),

@@ -23,5 +23,5 @@ def test_what_is_no_mark_is_none(value: bytes) -> None:
 
 
 def test_no_node_takes_a_mark_for_a_check_record() -> None:
-    with pytest.raises(StoreError):
+    with pytest.raises(StoreError, match="has not ended"):
         decoded(KeyValue(value=encoded(MARK)))
