@@ -37,6 +37,30 @@ assert hardening.memory_is_locked() == locked
 """
 
 
+BUFFER = """
+import ctypes, re, sys
+from hsm_daemon import memory
+if "mapped" in sys.argv:
+    memory.map_large_blocks()
+buffer = bytearray(256 << 10)
+del buffer  # from now on glibc itself takes blocks of this size from the heap
+buffer = bytearray(256 << 10)
+address = ctypes.addressof(ctypes.c_char.from_buffer(buffer))
+with open("/proc/self/maps") as maps:
+    [heap] = [[int(end, 16) for end in re.split("[- ]", line)[:2]] for line in maps if "[heap]" in line]
+print(heap[0] <= address < heap[1])
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="it is about glibc")
+@pytest.mark.parametrize(("choice", "in_heap"), [("mapped", "False"), ("as glibc likes", "True")])
+def test_the_buffer_of_a_connection_leaves_no_hole_in_the_heap(choice: str, in_heap: str) -> None:
+    command = [sys.executable, "-c", BUFFER, choice]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == in_heap
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="it is about glibc")
 @pytest.mark.parametrize("lock", ["locked", "not locked"])
 def test_what_a_crowd_leaves_goes_back_to_the_system(lock: str) -> None:
