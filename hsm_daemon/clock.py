@@ -8,6 +8,11 @@ def monotonic() -> float:
     return time.monotonic()
 
 
+def boottime() -> float:
+    """Return seconds that only go forward, and also while the machine sleeps: how old news of the store is."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 def now() -> float:
     """Return seconds since 1970 (UTC): validity of certificates, times in logs and records."""
     return time.time()

@@ -158,6 +158,8 @@ class Node:
             await lifecycle.stopping.wait()
             self._serving = False
             await self._acceptor.stop(self.facts.config.limits.shutdown_s)
+            self._local.stop()
+            await asyncio.to_thread(self._phase.stopped)  # Only now: whoever reads it relies on it.
         finally:
             self._serving = False
             for task in tasks:

@@ -100,6 +100,17 @@ def _store_gauges(k: Keystore) -> list[Gauge]:
     return [
         Gauge("store_revision", "Revision of the store that is applied.", lambda: k.follower.applied_revision),
         Gauge("store_current", "1 while the store can be read.", lambda: int(k.follower.current)),
+        Gauge("store_contact_age_seconds", "Since the last contact with the store.", lambda: k.follower.contact_age),
+        Gauge("changes_waiting", "Changes that wait for other nodes.", lambda: k.confirmations.waiting),
+        Gauge(
+            "changes_confirmed", "Changes that every node had in time.", lambda: k.confirmations.confirmed, counts=True
+        ),
+        Gauge(
+            "changes_unconfirmed",
+            "Changes that were answered with the names of nodes that may not have them.",
+            lambda: k.confirmations.unconfirmed,
+            counts=True,
+        ),
         Gauge("ledger_rows", "Rows of the store that this node remembers.", lambda: len(k.follower.ledger)),
         Gauge(
             "ledger_write_failures",

@@ -17,6 +17,7 @@ from hsm_node.core.rotation import Turn
 from hsm_node.core.window import Window
 from hsm_node.service.administration import Administration
 from hsm_node.service.checks import Checks
+from hsm_node.service.confirmations import Confirmations
 from hsm_node.service.destructions import Destructions
 from hsm_node.service.failures import Failures
 from hsm_node.service.follower import Follower
@@ -93,7 +94,8 @@ class Keystore:
         self.checks = Checks(backend, self.sessions, self.failures)
         self.administration = self._administration(cluster.name)
         turns = Turns()
-        writer = KeyWriter(self.follower, keys, keyring, store, self.writer, turns, self.shares)
+        self.confirmations = Confirmations(store, self.writer)
+        writer = KeyWriter(self.follower, keys, keyring, store, self.writer, self.confirmations, turns, self.shares)
         self.rewriter = KeyRewriter(self.follower, keyring, store, self.writer, turns, self.failures)
         self.meter = UseMeter(self.table, keyring, self.rewriter, self.sessions, limits)
         self.destructions = Destructions(self.table, self.follower, keyring, store, self.writer)
@@ -200,7 +202,7 @@ class Keystore:
         )
 
     def _object_operations(self, rows: RecordRows[ObjectRecord], partition_bytes: int) -> ObjectOperations:
-        writer = RowWriter(self.follower, rows, self.keyring, self.store, self.writer)
+        writer = RowWriter(self.follower, rows, self.keyring, self.store, self.writer, self.confirmations)
         return ObjectOperations(
             self.objects, rows, self.follower, writer, self.failures, partition_bytes=partition_bytes
         )

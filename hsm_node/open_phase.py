@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hsm_daemon import clock
+from hsm_daemon import clock, logs
 from hsm_node.config import KeystoreConfig
 from hsm_node.gauges import keystore_gauges, keystore_labels
 from hsm_node.keystore import Keystore
@@ -10,7 +10,10 @@ from hsm_node.metrics import Gauge, Labels
 from hsm_node.next_master_key import Succession
 from hsm_node.phase import Facts
 from hsm_node.service.request import Serving
+from hsm_node.store.base import StoreError
 from hsm_wire.messages import Pong
+
+_log = logs.logger("hsm_node")
 
 
 class OpenPhase:
@@ -95,6 +98,13 @@ class OpenPhase:
     def sweep(self) -> None:
         self.keystore.sweep()
 
+    def stopped(self) -> None:
+        try:
+            self.keystore.store.stopped()
+        except StoreError as error:
+            what = "changes wait for this node, and name it, until it is back"
+            logs.event(_log, "warning", "the store was not told that this node stops", reason=str(error), what=what)
+
     def close(self) -> None:
         self.keystore.close()
 
@@ -106,4 +116,6 @@ class OpenPhase:
         cluster = self._facts.cluster
         if cluster.site(cluster.node(self._facts.config.name).site).role == "disaster-recovery":
             return "standby"
+        if self.keystore.store.fenced:
+            return "fenced"
         return "up" if self.keystore.follower.current else "stale"

@@ -4,7 +4,7 @@ import contextlib
 import gc
 
 from hsm_cluster.cluster import Cluster
-from hsm_node.config import NodeConfig, StoreConfig
+from hsm_node.config import NodeConfig
 from hsm_node.core.keyring import Keyring
 from hsm_node.core.ledger import Ledger
 from hsm_node.keystore import Keystore
@@ -28,7 +28,7 @@ def open_keystore(
     first_start = state.seen is None
     with contextlib.ExitStack() as opened:
         hold_next(keyring, config.keystore)
-        store = opened.enter_context(contextlib.closing(open_store(config.store, cluster.name, state, keyring)))
+        store = opened.enter_context(contextlib.closing(open_store(config, cluster.name, state, keyring)))
         state.check(store.cluster_id, store.epoch)
         state.keep(store.cluster_id, store.epoch)
         ledger = Ledger(keyring.ledger_mac, store.cluster_id)
@@ -44,15 +44,17 @@ def open_keystore(
     return keystore
 
 
-def open_store(config: StoreConfig, cluster: str, state: StateDir, keyring: Keyring) -> Store:
+def open_store(node: NodeConfig, cluster: str, state: StateDir, keyring: Keyring) -> Store:
     """Return the store of the configured driver; made where there is none, unless this node has used one before.
 
     Raises:
         StartError: it cannot be used.
     """
+    config = node.store
     if config.path is not None:
         state.check_present(config.path)
         return SqliteStore(config.path, cluster, keyring)
     from hsm_node.store.etcd.driver import EtcdStore  # gRPC is for nodes that use it
 
-    return EtcdStore(config.endpoints, config.tls_files, cluster, keyring, make=state.seen is None)
+    made = state.seen is None
+    return EtcdStore(config.endpoints, config.tls_files, cluster, keyring, node=node.name, make=made)

@@ -73,5 +73,8 @@ class Phase(Protocol):
     def sweep(self) -> None:
         """Do what is due; called several times a second."""
 
+    def stopped(self) -> None:
+        """Say, in a thread, that nothing is served any more."""
+
     def close(self) -> None:
         """End what was begun."""

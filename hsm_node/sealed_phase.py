@@ -76,6 +76,9 @@ class SealedPhase:
                 what = "give all of the set again"
                 logs.event(_log, "warning", "shares are forgotten: their time is over", shares=forgotten, what=what)
 
+    def stopped(self) -> None:
+        """It never was in the store."""
+
     def close(self) -> None:
         if self._unsealing is not None:
             self._unsealing.forget()

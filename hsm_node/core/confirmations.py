@@ -17,7 +17,9 @@ OUT: Final = "out/"
 """Who did not confirm in time: its contacts do not count until it has deleted the row."""
 WANTED: Final = "wanted"
 """Its revision is that of the newest change that somebody waits for."""
-WAIT_S: Final = 3.0
+CURRENT_S: Final = 1.0
+"""Since the begin of the last contact that counts: so long a node is current."""
+WAIT_S: Final = 3 * CURRENT_S
 """For the nodes of a list: three times what a node is current for without a contact, so clocks may differ threefold."""
 
 

@@ -171,7 +171,7 @@ class Link(asyncio.Protocol):
                 request_id=request.request_id,
                 opcode=request.opcode,
                 status=status,
-                flags=STALE if self._stale() else 0,
+                flags=STALE if self._stale(request.stale) else 0,
                 operation_id=request.operation_id,
             )
         )
@@ -329,9 +329,12 @@ class Link(asyncio.Protocol):
 
     def _send_failure(self, asked: Frame | Request, refusal: Refusal) -> None:
         self._connection.answered(asked.request_id)
-        self._send_refusal(asked.request_id, refusal, asked.opcode, asked.operation_id)
+        stale = isinstance(asked, Request) and asked.stale
+        self._send_refusal(asked.request_id, refusal, asked.opcode, asked.operation_id, stale=stale)
 
-    def _send_refusal(self, request_id: int, refusal: Refusal, opcode: int = 0, operation_id: int = 0) -> None:
+    def _send_refusal(
+        self, request_id: int, refusal: Refusal, opcode: int = 0, operation_id: int = 0, *, stale: bool = False
+    ) -> None:
         self._send(
             encode_failure(
                 request_id,
@@ -340,14 +343,18 @@ class Link(asyncio.Protocol):
                 opcode=opcode,
                 operation_id=operation_id,
                 not_executed=refusal.not_executed,
-                stale=self._stale(),
+                stale=self._stale(stale),
                 retry_after_ms=refusal.retry_after_ms,
             )
         )
 
-    def _stale(self) -> bool:
-        """Whether the answer that is being made is to be marked; it is counted then."""
-        if self._host.current:
+    def _stale(self, looked_up: bool) -> bool:
+        """Whether the answer that is being made is to be marked; it is counted then.
+
+        `looked_up`: whether the node was stale when it looked the record up. What has come back since does not change
+        what the answer was made from.
+        """
+        if not looked_up and self._host.current:
             return False
         self._host.answered_stale()
         return True

@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from hsm_daemon import logs
+from hsm_daemon import clock, logs
 from hsm_daemon.log_limit import LimitedLog
+from hsm_node.core.confirmations import CURRENT_S
 from hsm_node.core.envelopes import Reason, RecordError, open_envelope
 from hsm_node.core.key_table import Entry as KeyEntry
 from hsm_node.core.keyring import Keyring
@@ -22,11 +23,14 @@ from hsm_node.service.record_rows import RecordRows
 from hsm_node.service.row_kinds import Known, RowKind, RowKinds, Written
 from hsm_node.store.base import ReplacedStoreError, Row, Store, StoreError
 from hsm_wire.statuses import Status
+from hsm_wire.usages import PolicyFlag
 
 _log = logs.logger("hsm_node.follower")
 _refused = LimitedLog(_log, 10)
 """With a wrong master key, or a forged store, it is every record: `hsm_node_records_refused` counts them."""
 _RESTORED = "stop the node and remove seen.db from its state_dir"
+
+_STRICT = int(PolicyFlag.STRICT)
 
 R = TypeVar("R", bound=Written)
 T = TypeVar("T", bound=TableRecord)
@@ -74,8 +78,10 @@ class Follower:
         self.refused: dict[bytes, RefusedRow] = {}
         """Names of rows that must not be used."""
         self.applied_revision = 0
-        self.current = True
-        """Whether the last look into the store succeeded, and nothing has cast doubt on it since."""
+        self._contact: float | None = None
+        """As of the last look into the store; None: that failed."""
+        self._doubted = 0.0
+        """When the process last stood still: a contact from before proves nothing any more."""
         self._readable = True
         """Whether that look itself succeeded: each change of it has its line."""
         self._is_replaced = False
@@ -90,6 +96,21 @@ class Follower:
         return {str(reason): counts[reason] for reason in Reason}
 
     @property
+    def current(self) -> bool:
+        """Whether everything is here that was committed until a moment ago. It is read whenever a record is looked up,
+        and whenever an answer is sent: a process that was stopped in between does not know it."""
+        contact = self._contact
+        if contact is None or contact < self._doubted:
+            return False
+        return not self._store.serves_stale or clock.boottime() - contact < CURRENT_S
+
+    @property
+    def contact_age(self) -> float:
+        """Seconds since a moment before which nothing was committed that is not here; 0.0: there was none yet."""
+        contact = self._store.contact
+        return 0.0 if contact is None else max(0.0, clock.boottime() - contact)
+
+    @property
     def usable(self) -> bool:
         """Whether keys may be used with what is here: it is current, or only the contact with a distributed store is
         lost. Then the answers say that they are stale."""
@@ -101,22 +122,24 @@ class Follower:
             if self._store.changed():
                 with contextlib.nullcontext() if self._loaded else _no_collection():
                     self._apply_all(self._store.rows_after(self.applied_revision))
+                self._store.applied()
         except StoreError as error:
             self._is_replaced = isinstance(error, ReplacedStoreError)
             if self._readable:
                 self.replaced += self._is_replaced
                 logs.event(_log, "error", "the store cannot be read", reason=str(error))
-            self.current = self._readable = False
+            self._contact = None
+            self._readable = False
             return
-        self.current = True
+        self._contact = self._store.contact
         self._is_replaced = False
         if not self._readable:
             self._readable = True
             logs.event(_log, "info", "the store can be read again", revision=self.applied_revision)
 
     def doubt(self) -> None:
-        """Serve as stale until the next look into the store: the process stood still."""
-        self.current = False
+        """Serve as stale until the next contact with the store: the process stood still."""
+        self._doubted = clock.boottime()
 
     def use_master_key(self, version: int) -> None:
         """Seal under that master key from now on: what this node has seen is under another one, as far as it knows."""
@@ -146,10 +169,15 @@ class Follower:
         """Return the entry of a key, a tombstone too; None where the store has none.
 
         Raises:
-            Refusal: it has one, but not an authentic one; or it had one, and that is gone.
+            Refusal: it has one, but not an authentic one; or it had one, and that is gone; or its owner wants it never
+                to be used as it may have been, and this node is stale.
         """
         # Before every use of a key: what is there is found without a call more.
-        return self._keys.table.get(partition, key_id) or self.find(self._keys, partition, key_id)
+        entry = self._keys.table.get(partition, key_id) or self.find(self._keys, partition, key_id)
+        if entry is not None and entry.record.policy.flags & _STRICT and not self.current:
+            detail = "the key's policy is strict, and this node cannot ask its store how it is now"
+            raise Refusal(Status.NOT_CURRENT, detail, not_executed=True)
+        return entry
 
     def find(self, kind: RecordRows[T], partition: int, record_id: bytes) -> Entry[T] | None:
         """Return the entry of that kind of records; see `lookup`."""

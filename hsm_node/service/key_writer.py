@@ -9,6 +9,7 @@ from hsm_node.core.key_table import Entry
 from hsm_node.core.keyring import Keyring
 from hsm_node.core.lifecycle import NewKey, WrappedKey, new_record
 from hsm_node.core.records import Record
+from hsm_node.service.confirmations import Confirmations
 from hsm_node.service.follower import Follower
 from hsm_node.service.record_rows import RecordRows
 from hsm_node.service.request import Request
@@ -36,10 +37,11 @@ class KeyWriter(RowWriter[Record]):
         keyring: Keyring,
         store: Store,
         writer: Pool,
+        confirmations: Confirmations,
         turns: Turns,
         shares: KeyShares,
     ) -> None:
-        super().__init__(follower, rows, keyring, store, writer)
+        super().__init__(follower, rows, keyring, store, writer, confirmations)
         self._turns = turns
         self._shares = shares
 

@@ -53,6 +53,7 @@ class Request:
         "request_id",
         "sink",
         "spent",
+        "stale",
         "withdraw",
     )
 
@@ -74,6 +75,8 @@ class Request:
         """Told the partition when it has succeeded: what is counted for quotas."""
         self.looked_again = False
         """Whether the store was asked for what this node does not know (`SecondLooks`)."""
+        self.stale = False
+        """Whether this node was stale when it looked for the request's records."""
         self.answered = False
         self.withdraw: Withdraw | None = None
         """Takes its work out of a queue, while it waits in one. The work knows the request, so this is a circle: it is

@@ -17,6 +17,7 @@ from hsm_node.core.keyring import Keyring
 from hsm_node.core.lifecycle import Origin
 from hsm_node.core.record_table import Entry, TableRecord
 from hsm_node.core.refusal import Refusal
+from hsm_node.service.confirmations import Confirmations
 from hsm_node.service.follower import Follower
 from hsm_node.service.record_rows import RecordRows
 from hsm_node.service.request import Request
@@ -34,12 +35,21 @@ R = TypeVar("R", bound=TableRecord)
 class RowWriter(Generic[R]):
     """The way of every new and changed record of one kind into the store."""
 
-    def __init__(self, follower: Follower, rows: RecordRows[R], keyring: Keyring, store: Store, writer: Pool) -> None:
+    def __init__(
+        self,
+        follower: Follower,
+        rows: RecordRows[R],
+        keyring: Keyring,
+        store: Store,
+        writer: Pool,
+        confirmations: Confirmations,
+    ) -> None:
         self._follower = follower
         self._rows = rows
         self._keyring = keyring
         self._store = store
         self._writer = writer
+        self._confirmations = confirmations
 
     def origin(self, request: Request) -> Origin:
         """Return where and when a record of the caller is made."""
@@ -85,10 +95,11 @@ class RowWriter(Generic[R]):
             if entry is not None and mark in entry.record.changes:
                 return entry
             record = live_record(entry, rows.noun)
+            self._confirmations.check_room()
             assert entry is not None  # live_record has refused None
             revision = entry.revision
             sealed = rows.seal(change(record, mark))
-            written = partial(self._store.change, name, revision, sealed)
+            written = partial(self._store.change, name, revision, sealed, waits=True)
             row = await self._writer.run(request.deadline, written, asker=request)
             if row is not None:
                 return self._follower.take_as(rows, row)
@@ -100,11 +111,7 @@ class RowWriter(Generic[R]):
 
         A change that is sent again waits too: its first answer may have been lost while it waited.
         """
-        try:
-            unconfirmed = partial(self._store.unconfirmed, entry.revision)
-            names = await self._writer.run(request.deadline, unconfirmed, asker=request)
-        except Refusal as refusal:  # The change itself has been made: never say that it was not.
-            raise Refusal(refusal.status, "changed, but it was not seen in time whether all nodes know") from None
+        names = await self._confirmations.names(request, entry.revision)
         if names:
             return Status.OK_UNCONFIRMED, encode_body(Unconfirmed(names))
         return Status.OK, answer()

@@ -151,6 +151,7 @@ class Service:
             raise Refusal(Status.DENIED, "an operator has no partition, and so no keys")
         if self._follower.current:
             return
+        request.stale = True
         if operation.work in (Work.CHANGE, Work.GENERATE, Work.ADMINISTER):
             raise Refusal(Status.STORE_UNAVAILABLE, "this node cannot reach its store", not_executed=True)
         if not self._follower.usable:

@@ -7,6 +7,7 @@ or for other hosts, and are called in `writers` threads.
 """
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from typing import Protocol
 
 import msgspec
@@ -47,10 +48,14 @@ class Store(Protocol):
 
     @property
     def contact(self) -> float | None:
-        """Monotonic moment, in seconds, before which nothing was committed that the caller of `rows_after` has not got.
+        """Moment, by `clock.boottime`, before which nothing was committed that the caller of `rows_after` has not got.
 
         None: there was no contact yet. How old it is, is how stale the node is.
         """
+
+    @property
+    def fenced(self) -> bool:
+        """Whether another process has this node's name, or the node was removed: it serves and changes nothing."""
 
     @property
     def cluster_id(self) -> bytes:
@@ -81,6 +86,9 @@ class Store(Protocol):
             ReplacedStoreError: the store has not come as far as that revision.
         """
 
+    def applied(self) -> None:
+        """Note that all that `rows_after` has returned is in use: other nodes may rely on it."""
+
     def catch_up(self) -> None:
         """Have `rows_after` bring whatever was committed before this call: what is not there then, is nowhere.
 
@@ -94,8 +102,8 @@ class Store(Protocol):
     def create(self, name: bytes, data: bytes) -> Row:
         """Store a record if the name is absent; return the row that is there now, the old one if there was one."""
 
-    def change(self, name: bytes, revision: int, data: bytes) -> Row | None:
-        """Replace a record that is still at that revision.
+    def change(self, name: bytes, revision: int, data: bytes, *, waits: bool = False) -> Row | None:
+        """Replace a record that is still at that revision; `waits`: the nodes that may not have it will be asked for.
 
         None where it is not: by then `rows_after` has what is there instead.
         """
@@ -109,8 +117,22 @@ class Store(Protocol):
         False, and nothing is changed, where one of these rows is not at that revision any more (name -> revision).
         """
 
-    def unconfirmed(self, revision: int) -> list[str]:
-        """Return nodes that may serve a state older than `revision` (section 6, rule 3); waits for the others."""
+    def unconfirmed(self, revision: int) -> "Future[list[str]]":
+        """Return what will be the nodes that may serve a state older than `revision` (section 6, rule 3).
+
+        Others are waited for until then, by nobody's thread. A revision that no `change` has made here costs a question
+        to the store.
+
+        Raises:
+            StoreError: it did not answer; who has the change is open.
+        """
+
+    def stopped(self) -> None:
+        """Say that this node serves nothing any more, so that no change waits for it.
+
+        Raises:
+            StoreError: the store did not take it.
+        """
 
     def close(self) -> None:
         """Let go of the store."""

@@ -17,6 +17,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -39,6 +40,7 @@ class SqliteStore:
 
     writers = 1
     serves_stale = False
+    fenced = False
 
     def __init__(self, path: Path, cluster: str, keyring: Keyring) -> None:
         """Open the store, make it where there is none.
@@ -76,7 +78,7 @@ class SqliteStore:
 
     def changed(self) -> bool:
         self._check_file()
-        begun = clock.monotonic()
+        begun = clock.boottime()
         try:
             version = self._reader.execute("PRAGMA data_version").fetchone()[0]
         except sqlite3.Error as error:
@@ -90,7 +92,7 @@ class SqliteStore:
 
     def rows_after(self, revision: int) -> list[Row]:
         seen_version, self._seen_version = self._seen_version, -1  # What was not read must be read next time.
-        begun = clock.monotonic()
+        begun = clock.boottime()
         known = max(revision, self._highest)  # Before the look: the writer's thread may go on meanwhile.
         try:
             found = self._reader.execute(
@@ -109,6 +111,9 @@ class SqliteStore:
         self.contact = begun
         self._highest = max(self._highest, counter)
         return _in_order(found, revision, counter)
+
+    def applied(self) -> None:
+        """Nobody asks."""
 
     def catch_up(self) -> None:
         self._check_file()  # A commit shows at the next look.
@@ -136,12 +141,18 @@ class SqliteStore:
     def create(self, name: bytes, data: bytes) -> Row:
         return self._transaction(lambda: self._create(name, data))
 
-    def change(self, name: bytes, revision: int, data: bytes) -> Row | None:
+    def change(self, name: bytes, revision: int, data: bytes, *, waits: bool = False) -> Row | None:
+        del waits
         return self._transaction(lambda: self._change(name, revision, data))
 
-    def unconfirmed(self, revision: int) -> list[str]:
+    def unconfirmed(self, revision: int) -> "Future[list[str]]":
         del revision  # Every node reads the file before it serves: see the theory above.
-        return []
+        nobody: Future[list[str]] = Future()
+        nobody.set_result([])
+        return nobody
+
+    def stopped(self) -> None:
+        """Nobody waits for it."""
 
     def close(self) -> None:
         with self._writing:  # At most one transaction long: nothing is begun on what is closed.

@@ -37,6 +37,7 @@ class Answered(NamedTuple):
 
     answer: Any
     begun: float
+    """By `clock.boottime`."""
 
 
 class CompactedError(Exception):
@@ -134,8 +135,8 @@ class Calls:
             if not self._looked_at[number]:
                 self.look_at(number, within_s)
             floor, asked = self.identity.highest, True
-            sent = clock.monotonic()
-            left = max(within_s - (sent - begun), 0.001)
+            sent = clock.boottime()
+            left = max(within_s - (clock.monotonic() - begun), 0.001)
             answer = of(self.links[number])(request, timeout=left, metadata=METADATA)
             header: Header = answer.header
             self.identity.check(header, floor)

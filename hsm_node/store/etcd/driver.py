@@ -1,14 +1,16 @@
 """The distributed store: records in etcd, followed by a watch, changed by transactions that compare a revision.
 
-`changed` and `rows_after` are called on the node's loop and only look at what two threads have brought; `create`,
+`changed` and `rows_after` are called on the node's loop and only look at what threads have brought; `create`,
 `change` and `read` speak with the members and wait, at most `CALL_S`. Each of them may be sent to several members: a
 create finds itself, and a change finds its own bytes (design.md, section 6, rule 1).
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from typing import Final
 
 from hsm_cluster.address import Address
+from hsm_daemon import clock
 from hsm_daemon.errors import StartError
 from hsm_daemon.tls import TlsFiles
 from hsm_node.core.keyring import Keyring
@@ -20,9 +22,11 @@ from hsm_node.store.etcd.following import Following
 from hsm_node.store.etcd.messages_pb2 import TxnResponse
 from hsm_node.store.etcd.opening import Checked, decoded, encoded, open_store, read_check
 from hsm_node.store.etcd.probing import Probing
+from hsm_node.store.etcd.saying import Saying
 from hsm_node.store.etcd.transactions import (
     CHECK_KEY,
     MAX_COMPARES,
+    asking,
     check_in,
     found_in,
     get,
@@ -30,8 +34,10 @@ from hsm_node.store.etcd.transactions import (
     only,
     put,
     row_of,
+    told_in,
     written,
 )
+from hsm_node.store.etcd.waits import Waits
 from hsm_node.store.etcd.watching import Watching
 
 CATCH_UP_S: Final = 1.0
@@ -49,7 +55,14 @@ class EtcdStore:
     serves_stale = True
 
     def __init__(
-        self, addresses: Sequence[Address], tls: TlsFiles | None, cluster: str, keyring: Keyring, *, make: bool = True
+        self,
+        addresses: Sequence[Address],
+        tls: TlsFiles | None,
+        cluster: str,
+        keyring: Keyring,
+        *,
+        node: str = "",
+        make: bool = True,
     ) -> None:
         """Open the store, make it where there is none, and follow it.
 
@@ -58,6 +71,7 @@ class EtcdStore:
             tls: files for mutual TLS with the store's own CA; None: without.
             cluster: name of this node's.
             keyring: of this node.
+            node: its name; empty: it serves nobody, so no change waits for it.
             make: whether an empty etcd may become a new store.
 
         Raises:
@@ -68,10 +82,14 @@ class EtcdStore:
         self._calls = Calls([Link(address, credentials) for address in addresses])
         self._calls.on_replaced = self._found_another
         self._following = Following()
-        self._watching = Watching(self._calls, self._following)
-        self._probing = Probing(self._calls, self._following, self._watching)
+        self._waits = Waits(node)
+        self._watching = Watching(self._calls, self._following, self._waits)
+        self._saying = Saying(self._calls, self._following, self._waits, node)
+        self._probing = Probing(self._calls, self._following, self._watching, self._saying)
+        self._plug()
         try:
             self._check = open_store(self._calls, place, cluster, keyring, make=make)
+            self._saying.register()  # Before the list: a change that is not in it waits for this node.
             self._watching.load()
         except StoreError as error:
             self.close()
@@ -81,8 +99,9 @@ class EtcdStore:
             raise
         self.cluster_id = self._check.record.cluster_id
         self.epoch = self._check.record.epoch
-        self._watching.start()
-        self._probing.start()
+        self._probing.once()
+        for thread in (self._watching, self._waits, self._saying, self._probing):
+            thread.start()
 
     @property
     def contact(self) -> float | None:
@@ -98,6 +117,10 @@ class EtcdStore:
         """Times that everything was listed: once at the start, and whenever the engine had compacted too far."""
         return self._watching.listed
 
+    @property
+    def fenced(self) -> bool:
+        return bool(self._following.fenced)
+
     def tell(self, arrived: Callable[[], object]) -> None:
         self._following.tell(arrived)
 
@@ -108,6 +131,9 @@ class EtcdStore:
         if revision > self._following.revision:
             raise ReplacedStoreError(f"its revision is {self._following.revision}, below {revision}")
         return self._following.take()
+
+    def applied(self) -> None:
+        self._following.applied()
 
     def catch_up(self) -> None:
         self._catch_up(self._calls.range(get(CHECK_KEY)).header.revision)
@@ -125,11 +151,14 @@ class EtcdStore:
             raise StoreError("a record that is there could not be read: somebody deletes records of the store")
         return row_of(found)
 
-    def change(self, name: bytes, revision: int, data: bytes) -> Row | None:
-        answer = self._put(key_of(name), data, revision)
+    def change(self, name: bytes, revision: int, data: bytes, *, waits: bool = False) -> Row | None:
+        sent = clock.boottime()
+        answer = self._put(key_of(name), data, revision, asks=waits)
         row = written(answer, name, data)
         if row is None:
             self._catch_up(answer.header.revision)
+        elif waits:
+            self._waits.begin(row.revision, told_in(answer), sent)
         return row
 
     def master_key_version(self, keyring: Keyring) -> int:
@@ -156,22 +185,35 @@ class EtcdStore:
                 return False
         raise StoreError("its check record is written by others all the time")
 
-    def unconfirmed(self, revision: int) -> list[str]:
-        del revision  # The leases of rule 3 are not built yet: a change may be served late by a node that is cut off.
-        return []
+    def unconfirmed(self, revision: int) -> "Future[list[str]]":
+        begun = self._waits.begun(revision)
+        if begun is not None:
+            return begun
+        self._following.check()
+        sent = clock.boottime()  # Made before, by whomever: it waits as the first one did.
+        return self._waits.begin(revision, told_in(self._calls.txn(asking())), sent)
+
+    def stopped(self) -> None:
+        self._saying.stopped()
 
     def close(self) -> None:
         self._following.close()
         self._calls.close()
-        self._watching.join()
-        self._probing.join()
+        self._waits.close()
+        for thread in (self._watching, self._probing, self._saying):
+            thread.join()
 
-    def _put(self, key: bytes, data: bytes, revision: int) -> TxnResponse:
+    def _plug(self) -> None:
+        self._watching.proves = not self._saying.node  # Nobody knows whether it is out when it is listed.
+        self._watching.on_heard = self._following.on_applied = self._saying.wake
+        self._waits.missed = self._saying.missed
+
+    def _put(self, key: bytes, data: bytes, revision: int, *, asks: bool = False) -> TxnResponse:
         """Put a pair where the key is at that revision and the check record is that of this store."""
         for _ in range(MAX_RESEAL_TRIES):
             self._following.check()
             check = self._check
-            answer = self._calls.txn(put(key, data, {key: revision}, check.value))
+            answer = self._calls.txn(put(key, data, {key: revision}, check.value, asks=asks))
             found = None if answer.succeeded else check_in(answer)
             if answer.succeeded or (found is not None and found.value == check.value):
                 return answer

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from hsm_daemon import clock
+from hsm_node.core.confirmations import CURRENT_S
 from hsm_node.store.base import ReplacedStoreError, Row, StoreError
 from hsm_node.store.etcd.contact import Contact
 from hsm_node.store.etcd.follow_state import Change, FollowState
 
-STALE_AFTER_S: Final = 1.0
-"""Without contact: design.md, section 6, rule 3."""
+STALE_AFTER_S: Final = CURRENT_S
+"""Without contact."""
 
 
 class Following:
@@ -23,12 +24,19 @@ class Following:
         self._state = FollowState()
         self._contact = Contact()
         self._replaced: ReplacedStoreError | None = None
+        self.fenced = ""
+        """Why this node must not serve, confirm or change anything; empty: it may."""
+        self._listed = False
+        self._taken = self._applied = 0
+        """Up to which revision rows were taken, and applied."""
+        self._applying = False
+        self.on_applied: Callable[[], None] = _nobody
         self._text = "no member answers"
         self._looked = False
         self._closed = False
         self._tell: Callable[[], object] = _nobody
         self.contact: float | None = None
-        """Monotonic begin of a read at or below whose revision the node has everything; None: there was none."""
+        """When a read was begun at or below whose revision the node has everything; None: there was none."""
 
     # The node
 
@@ -46,13 +54,10 @@ class Following:
         with self._moved:
             if self._closed:
                 raise StoreError("this node has closed the store")
-            if self._replaced is not None:
-                raise ReplacedStoreError(str(self._replaced))
-            since, now = self._contact.since, clock.monotonic()
-            if since is not None and not self._looked:
-                return (
-                    True  # However long the list took: a node begins with what is there, and serves after a next look.
-                )
+            self._check()
+            since, now = self._contact.since, clock.boottime()
+            if self._listed and not self._looked:
+                return True  # However long the list took: a node begins with what is there, and as stale.
             if since is None or now - since > STALE_AFTER_S:
                 late = "" if since is None else f" for {now - since:.1f} s"
                 raise StoreError(f"no contact with the store{late}: {self._text}")
@@ -67,10 +72,30 @@ class Following:
             if self._closed:
                 raise StoreError("this node has closed the store")
             rows = self._state.take()
-            self._looked = True
+            self._looked = self._applying = True
+            self._taken = self._state.arrived
             self.contact = self._contact.since
             self._moved.notify_all()
         return rows
+
+    def applied(self) -> None:
+        """Note that what was taken is in use."""
+        with self._moved:
+            self._applying = False
+            self._applied = self._taken
+        self.on_applied()
+
+    @property
+    def applied_revision(self) -> int:
+        """Up to which everything that has come is in use."""
+        with self._moved:
+            idle = self._looked and not self._applying and not self._state.waiting
+            return self._state.arrived if idle else self._applied
+
+    def fence(self, text: str) -> None:
+        """Serve and write nothing any more: this process is not the one that has this node's name."""
+        with self._moved:
+            self.fenced = text
 
     def check(self) -> None:
         """Refuse to write to what is not the store that was followed.
@@ -79,8 +104,13 @@ class Following:
             ReplacedStoreError: it was found in the store's place.
         """
         with self._moved:
-            if self._replaced is not None:
-                raise ReplacedStoreError(str(self._replaced))
+            self._check()
+
+    def _check(self) -> None:
+        if self.fenced:
+            raise ReplacedStoreError(self.fenced)
+        if self._replaced is not None:
+            raise ReplacedStoreError(str(self._replaced))
 
     @property
     def revision(self) -> int:
@@ -94,13 +124,15 @@ class Following:
 
     # The threads
 
-    def listed(self, changes: Iterable[Change], revision: int, begun: float) -> None:
-        """Take a list of all rows at that revision."""
+    def listed(self, changes: Iterable[Change], revision: int, begun: float | None) -> None:
+        """Take a list of all rows at that revision; `begun`: when it was, where it counts as contact."""
         with self._moved:
             came = self._state.listed(changes, revision)
             self._replaced = None
+            self._listed = True
             self._contact.arrived(revision)
-            self._contact.read(begun, revision)
+            if begun is not None:
+                self._contact.read(begun, revision)
             self._moved.notify_all()
         if came:
             self._told()
@@ -131,7 +163,7 @@ class Following:
     def behind(self) -> float:
         """Return for how many seconds the watch has owed what a read has shown."""
         with self._moved:
-            return 0.0 if self._state.full else self._contact.behind(clock.monotonic())
+            return 0.0 if self._state.full else self._contact.behind(clock.boottime())
 
     def close(self) -> None:
         """Let go of whoever waits."""

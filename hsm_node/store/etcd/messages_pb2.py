@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x0emessages.proto\x12\x0credoubt.etcd\"A\n\x06Header\x12\x12\n\ncluster_id\x18\x01 \x01(\x04\x12\x11\n\tmember_id\x18\x02 \x01(\x04\x12\x10\n\x08revision\x18\x03 \x01(\x03\"<\n\x08KeyValue\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12\x14\n\x0cmod_revision\x18\x03 \x01(\x03\x12\r\n\x05value\x18\x05 \x01(\x0c\"e\n\x0cRangeRequest\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12\x11\n\trange_end\x18\x02 \x01(\x0c\x12\r\n\x05limit\x18\x03 \x01(\x03\x12\x10\n\x08revision\x18\x04 \x01(\x03\x12\x14\n\x0cserializable\x18\x07 \x01(\x08\"h\n\rRangeResponse\x12$\n\x06header\x18\x01 \x01(\x0b\x32\x14.redoubt.etcd.Header\x12#\n\x03kvs\x18\x02 \x03(\x0b\x32\x16.redoubt.etcd.KeyValue\x12\x0c\n\x04more\x18\x03 \x01(\x08\"(\n\nPutRequest\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12\r\n\x05value\x18\x02 \x01(\x0c\"l\n\tRequestOp\x12+\n\x05range\x18\x01 \x01(\x0b\x32\x1a.redoubt.etcd.RangeRequestH\x00\x12\'\n\x03put\x18\x02 \x01(\x0b\x32\x18.redoubt.etcd.PutRequestH\x00\x42\t\n\x07request\"8\n\nResponseOp\x12*\n\x05range\x18\x01 \x01(\x0b\x32\x1b.redoubt.etcd.RangeResponse\"\xeb\x01\n\x07\x43ompare\x12,\n\x06result\x18\x01 \x01(\x0e\x32\x1c.redoubt.etcd.Compare.Result\x12,\n\x06target\x18\x02 \x01(\x0e\x32\x1c.redoubt.etcd.Compare.Target\x12\x0b\n\x03key\x18\x03 \x01(\x0c\x12\x16\n\x0cmod_revision\x18\x06 \x01(\x03H\x00\x12\x0f\n\x05value\x18\x07 \x01(\x0cH\x00\"\x13\n\x06Result\x12\t\n\x05\x45QUAL\x10\x00\")\n\x06Target\x12\x0b\n\x07VERSION\x10\x00\x12\x07\n\x03MOD\x10\x02\x12\t\n\x05VALUE\x10\x03\x42\x0e\n\x0ctarget_union\"\x88\x01\n\nTxnRequest\x12&\n\x07\x63ompare\x18\x01 \x03(\x0b\x32\x15.redoubt.etcd.Compare\x12(\n\x07success\x18\x02 \x03(\x0b\x32\x17.redoubt.etcd.RequestOp\x12(\n\x07\x66\x61ilure\x18\x03 \x03(\x0b\x32\x17.redoubt.etcd.RequestOp\"s\n\x0bTxnResponse\x12$\n\x06header\x18\x01 \x01(\x0b\x32\x14.redoubt.etcd.Header\x12\x11\n\tsucceeded\x18\x02 \x01(\x08\x12+\n\tresponses\x18\x03 \x03(\x0b\x32\x18.redoubt.etcd.ResponseOp\"L\n\x12WatchCreateRequest\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12\x11\n\trange_end\x18\x02 \x01(\x0c\x12\x16\n\x0estart_revision\x18\x03 \x01(\x03\"@\n\x0cWatchRequest\x12\x30\n\x06\x63reate\x18\x01 \x01(\x0b\x32 .redoubt.etcd.WatchCreateRequest\"p\n\x05\x45vent\x12&\n\x04type\x18\x01 \x01(\x0e\x32\x18.redoubt.etcd.Event.Type\x12\"\n\x02kv\x18\x02 \x01(\x0b\x32\x16.redoubt.etcd.KeyValue\"\x1b\n\x04Type\x12\x07\n\x03PUT\x10\x00\x12\n\n\x06\x44\x45LETE\x10\x01\"\xae\x01\n\rWatchResponse\x12$\n\x06header\x18\x01 \x01(\x0b\x32\x14.redoubt.etcd.Header\x12\x0f\n\x07\x63reated\x18\x03 \x01(\x08\x12\x10\n\x08\x63\x61nceled\x18\x04 \x01(\x08\x12\x18\n\x10\x63ompact_revision\x18\x05 \x01(\x03\x12\x15\n\rcancel_reason\x18\x06 \x01(\t\x12#\n\x06\x65vents\x18\x0b \x03(\x0b\x32\x13.redoubt.etcd.Event\"\x0f\n\rStatusRequest\"\x8c\x01\n\x0eStatusResponse\x12$\n\x06header\x18\x01 \x01(\x0b\x32\x14.redoubt.etcd.Header\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0f\n\x07\x64\x62_size\x18\x03 \x01(\x03\x12\x0e\n\x06leader\x18\x04 \x01(\x04\x12\x0e\n\x06\x65rrors\x18\x08 \x03(\t\x12\x12\n\nis_learner\x18\n \x01(\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x0emessages.proto\x12\x0credoubt.etcd\"A\n\x06Header\x12\x12\n\ncluster_id\x18\x01 \x01(\x04\x12\x11\n\tmember_id\x18\x02 \x01(\x04\x12\x10\n\x08revision\x18\x03 \x01(\x03\"<\n\x08KeyValue\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12\x14\n\x0cmod_revision\x18\x03 \x01(\x03\x12\r\n\x05value\x18\x05 \x01(\x0c\"e\n\x0cRangeRequest\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12\x11\n\trange_end\x18\x02 \x01(\x0c\x12\r\n\x05limit\x18\x03 \x01(\x03\x12\x10\n\x08revision\x18\x04 \x01(\x03\x12\x14\n\x0cserializable\x18\x07 \x01(\x08\"h\n\rRangeResponse\x12$\n\x06header\x18\x01 \x01(\x0b\x32\x14.redoubt.etcd.Header\x12#\n\x03kvs\x18\x02 \x03(\x0b\x32\x16.redoubt.etcd.KeyValue\x12\x0c\n\x04more\x18\x03 \x01(\x08\"(\n\nPutRequest\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12\r\n\x05value\x18\x02 \x01(\x0c\"\x1c\n\rDeleteRequest\x12\x0b\n\x03key\x18\x01 \x01(\x0c\"\x9b\x01\n\tRequestOp\x12+\n\x05range\x18\x01 \x01(\x0b\x32\x1a.redoubt.etcd.RangeRequestH\x00\x12\'\n\x03put\x18\x02 \x01(\x0b\x32\x18.redoubt.etcd.PutRequestH\x00\x12-\n\x06\x64\x65lete\x18\x03 \x01(\x0b\x32\x1b.redoubt.etcd.DeleteRequestH\x00\x42\t\n\x07request\"8\n\nResponseOp\x12*\n\x05range\x18\x01 \x01(\x0b\x32\x1b.redoubt.etcd.RangeResponse\"\xeb\x01\n\x07\x43ompare\x12,\n\x06result\x18\x01 \x01(\x0e\x32\x1c.redoubt.etcd.Compare.Result\x12,\n\x06target\x18\x02 \x01(\x0e\x32\x1c.redoubt.etcd.Compare.Target\x12\x0b\n\x03key\x18\x03 \x01(\x0c\x12\x16\n\x0cmod_revision\x18\x06 \x01(\x03H\x00\x12\x0f\n\x05value\x18\x07 \x01(\x0cH\x00\"\x13\n\x06Result\x12\t\n\x05\x45QUAL\x10\x00\")\n\x06Target\x12\x0b\n\x07VERSION\x10\x00\x12\x07\n\x03MOD\x10\x02\x12\t\n\x05VALUE\x10\x03\x42\x0e\n\x0ctarget_union\"\x88\x01\n\nTxnRequest\x12&\n\x07\x63ompare\x18\x01 \x03(\x0b\x32\x15.redoubt.etcd.Compare\x12(\n\x07success\x18\x02 \x03(\x0b\x32\x17.redoubt.etcd.RequestOp\x12(\n\x07\x66\x61ilure\x18\x03 \x03(\x0b\x32\x17.redoubt.etcd.RequestOp\"s\n\x0bTxnResponse\x12$\n\x06header\x18\x01 \x01(\x0b\x32\x14.redoubt.etcd.Header\x12\x11\n\tsucceeded\x18\x02 \x01(\x08\x12+\n\tresponses\x18\x03 \x03(\x0b\x32\x18.redoubt.etcd.ResponseOp\"L\n\x12WatchCreateRequest\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12\x11\n\trange_end\x18\x02 \x01(\x0c\x12\x16\n\x0estart_revision\x18\x03 \x01(\x03\"@\n\x0cWatchRequest\x12\x30\n\x06\x63reate\x18\x01 \x01(\x0b\x32 .redoubt.etcd.WatchCreateRequest\"p\n\x05\x45vent\x12&\n\x04type\x18\x01 \x01(\x0e\x32\x18.redoubt.etcd.Event.Type\x12\"\n\x02kv\x18\x02 \x01(\x0b\x32\x16.redoubt.etcd.KeyValue\"\x1b\n\x04Type\x12\x07\n\x03PUT\x10\x00\x12\n\n\x06\x44\x45LETE\x10\x01\"\xae\x01\n\rWatchResponse\x12$\n\x06header\x18\x01 \x01(\x0b\x32\x14.redoubt.etcd.Header\x12\x0f\n\x07\x63reated\x18\x03 \x01(\x08\x12\x10\n\x08\x63\x61nceled\x18\x04 \x01(\x08\x12\x18\n\x10\x63ompact_revision\x18\x05 \x01(\x03\x12\x15\n\rcancel_reason\x18\x06 \x01(\t\x12#\n\x06\x65vents\x18\x0b \x03(\x0b\x32\x13.redoubt.etcd.Event\"\x0f\n\rStatusRequest\"\x8c\x01\n\x0eStatusResponse\x12$\n\x06header\x18\x01 \x01(\x0b\x32\x14.redoubt.etcd.Header\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0f\n\x07\x64\x62_size\x18\x03 \x01(\x03\x12\x0e\n\x06leader\x18\x04 \x01(\x04\x12\x0e\n\x06\x65rrors\x18\x08 \x03(\t\x12\x12\n\nis_learner\x18\n \x01(\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,32 +41,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RANGERESPONSE']._serialized_end=368
   _globals['_PUTREQUEST']._serialized_start=370
   _globals['_PUTREQUEST']._serialized_end=410
-  _globals['_REQUESTOP']._serialized_start=412
-  _globals['_REQUESTOP']._serialized_end=520
-  _globals['_RESPONSEOP']._serialized_start=522
-  _globals['_RESPONSEOP']._serialized_end=578
-  _globals['_COMPARE']._serialized_start=581
-  _globals['_COMPARE']._serialized_end=816
-  _globals['_COMPARE_RESULT']._serialized_start=738
-  _globals['_COMPARE_RESULT']._serialized_end=757
-  _globals['_COMPARE_TARGET']._serialized_start=759
-  _globals['_COMPARE_TARGET']._serialized_end=800
-  _globals['_TXNREQUEST']._serialized_start=819
-  _globals['_TXNREQUEST']._serialized_end=955
-  _globals['_TXNRESPONSE']._serialized_start=957
-  _globals['_TXNRESPONSE']._serialized_end=1072
-  _globals['_WATCHCREATEREQUEST']._serialized_start=1074
-  _globals['_WATCHCREATEREQUEST']._serialized_end=1150
-  _globals['_WATCHREQUEST']._serialized_start=1152
-  _globals['_WATCHREQUEST']._serialized_end=1216
-  _globals['_EVENT']._serialized_start=1218
-  _globals['_EVENT']._serialized_end=1330
-  _globals['_EVENT_TYPE']._serialized_start=1303
-  _globals['_EVENT_TYPE']._serialized_end=1330
-  _globals['_WATCHRESPONSE']._serialized_start=1333
-  _globals['_WATCHRESPONSE']._serialized_end=1507
-  _globals['_STATUSREQUEST']._serialized_start=1509
-  _globals['_STATUSREQUEST']._serialized_end=1524
-  _globals['_STATUSRESPONSE']._serialized_start=1527
-  _globals['_STATUSRESPONSE']._serialized_end=1667
+  _globals['_DELETEREQUEST']._serialized_start=412
+  _globals['_DELETEREQUEST']._serialized_end=440
+  _globals['_REQUESTOP']._serialized_start=443
+  _globals['_REQUESTOP']._serialized_end=598
+  _globals['_RESPONSEOP']._serialized_start=600
+  _globals['_RESPONSEOP']._serialized_end=656
+  _globals['_COMPARE']._serialized_start=659
+  _globals['_COMPARE']._serialized_end=894
+  _globals['_COMPARE_RESULT']._serialized_start=816
+  _globals['_COMPARE_RESULT']._serialized_end=835
+  _globals['_COMPARE_TARGET']._serialized_start=837
+  _globals['_COMPARE_TARGET']._serialized_end=878
+  _globals['_TXNREQUEST']._serialized_start=897
+  _globals['_TXNREQUEST']._serialized_end=1033
+  _globals['_TXNRESPONSE']._serialized_start=1035
+  _globals['_TXNRESPONSE']._serialized_end=1150
+  _globals['_WATCHCREATEREQUEST']._serialized_start=1152
+  _globals['_WATCHCREATEREQUEST']._serialized_end=1228
+  _globals['_WATCHREQUEST']._serialized_start=1230
+  _globals['_WATCHREQUEST']._serialized_end=1294
+  _globals['_EVENT']._serialized_start=1296
+  _globals['_EVENT']._serialized_end=1408
+  _globals['_EVENT_TYPE']._serialized_start=1381
+  _globals['_EVENT_TYPE']._serialized_end=1408
+  _globals['_WATCHRESPONSE']._serialized_start=1411
+  _globals['_WATCHRESPONSE']._serialized_end=1585
+  _globals['_STATUSREQUEST']._serialized_start=1587
+  _globals['_STATUSREQUEST']._serialized_end=1602
+  _globals['_STATUSRESPONSE']._serialized_start=1605
+  _globals['_STATUSRESPONSE']._serialized_end=1745
 # @@protoc_insertion_point(module_scope)

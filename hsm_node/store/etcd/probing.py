@@ -1,13 +1,20 @@
-"""The thread that proves contact: a linearizable read four times a second, and an eye on the watch."""
+"""The thread that proves contact: a linearizable read four times a second, and an eye on the watch.
+
+A read counts only where nobody has said that this node is out: until it has deleted that row, changes are not waiting
+for it (docs/consistency.md, b2).
+"""
 
 import threading
 from typing import Final
 
 from hsm_daemon import clock
+from hsm_node.core.confirmations import NODES, OUT
 from hsm_node.store.base import StoreError
 from hsm_node.store.etcd.calls import CALL_S, Calls, CompactedError
 from hsm_node.store.etcd.following import Following
-from hsm_node.store.etcd.transactions import CHECK_KEY, get
+from hsm_node.store.etcd.messages_pb2 import TxnResponse
+from hsm_node.store.etcd.saying import Saying
+from hsm_node.store.etcd.transactions import CHECK_KEY, only, reading, told_key
 from hsm_node.store.etcd.watching import END_S, Watching
 
 INTERVAL_S: Final = 0.25
@@ -17,14 +24,19 @@ INTERVAL_S: Final = 0.25
 class Probing:
     """Begins with `start`, ends when the calls are closed."""
 
-    def __init__(self, calls: Calls, following: Following, watching: Watching) -> None:
+    def __init__(self, calls: Calls, following: Following, watching: Watching, saying: Saying) -> None:
         """Begin nothing yet.
 
         Args:
             calls: to the members.
             following: hears of each read.
             watching: whose watch is looked after.
+            saying: who this node is.
         """
+        self._saying = saying
+        node = saying.node
+        # In this order: records, who has this node's name, whether it is out.
+        self._request = reading(CHECK_KEY, *((told_key(NODES + node), told_key(OUT + node)) if node else ()))
         self._calls = calls
         self._following = following
         self._watching = watching
@@ -43,9 +55,28 @@ class Probing:
         due = clock.monotonic()
         while not self._calls.closing.wait(max(due - clock.monotonic(), 0.0)):
             due = clock.monotonic() + INTERVAL_S
-            try:
-                answered = self._calls.call(lambda link: link.range, get(CHECK_KEY), CALL_S)
-                self._following.read(answered.begun, answered.answer.header.revision)
-            except (StoreError, CompactedError) as error:
-                self._following.wrong(error if isinstance(error, StoreError) else StoreError(str(error)))
+            if not self.once():
+                due = clock.monotonic()
             self._watching.check()
+
+    def once(self) -> bool:
+        """Try to prove contact; whether the next time has to come first."""
+        try:
+            answered = self._calls.call(lambda link: link.txn, self._request, CALL_S)
+            if not self._counts(answered.answer):
+                return False
+            self._following.read(answered.begun, answered.answer.header.revision)
+        except (StoreError, CompactedError) as error:
+            self._following.wrong(error if isinstance(error, StoreError) else StoreError(str(error)))
+        return True
+
+    def _counts(self, answer: TxnResponse) -> bool:
+        if not self._saying.node:
+            return True
+        mark = only(answer.responses[2].range)
+        if mark is not None:
+            self._saying.came_back(mark)
+            return False
+        if not self._saying.is_own(only(answer.responses[1].range)):
+            raise StoreError(self._following.fenced)
+        return True

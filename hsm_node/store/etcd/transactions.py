@@ -1,11 +1,16 @@
-"""Requests of etcd, and what their answers mean. Keys: one of the check record, and one for each row under a prefix."""
+"""Requests of etcd, and what their answers mean.
+
+Keys: one of the check record, one for each row under a prefix, and under another one what nodes tell each other.
+"""
 
 from collections.abc import Mapping
 from typing import Final
 
+from hsm_node.core.confirmations import WANTED, Told
 from hsm_node.store.base import Row
 from hsm_node.store.etcd.messages_pb2 import (
     Compare,
+    DeleteRequest,
     KeyValue,
     PutRequest,
     RangeRequest,
@@ -21,6 +26,9 @@ PREFIX: Final = b"redoubt/"
 CHECK_KEY: Final = PREFIX + b"check"
 ROW_PREFIX: Final = PREFIX + b"row/"
 ROWS_END: Final = ROW_PREFIX[:-1] + bytes([ROW_PREFIX[-1] + 1])
+TOLD_PREFIX: Final = PREFIX + b"told/"
+"""What nodes tell each other: `confirmations` has the paths behind it."""
+TOLD_END: Final = TOLD_PREFIX[:-1] + bytes([TOLD_PREFIX[-1] + 1])
 EVERYTHING: Final = b"\x00"
 """As first key and as end of a range: the whole key space."""
 MAX_COMPARES: Final = 127
@@ -42,6 +50,18 @@ def row_of(pair: KeyValue) -> Row:
     return Row(name_of(pair.key) or b"", pair.mod_revision, pair.value)
 
 
+def told_key(path: str) -> bytes:
+    """Return the key of what nodes tell each other."""
+    return TOLD_PREFIX + path.encode()
+
+
+def told_of(key: bytes, revision: int, data: bytes | None) -> Told | None:
+    """Return what a node has told; None: it is something else."""
+    if not key.startswith(TOLD_PREFIX):
+        return None
+    return Told(key[len(TOLD_PREFIX) :].decode(errors="replace"), revision, data)
+
+
 def page(after: bytes, revision: int, limit: int) -> RangeRequest:
     """Return the request of the rows behind a key (empty: from the first on), as of a revision (0: now)."""
     first = after + b"\x00" if after else ROW_PREFIX
@@ -53,12 +73,61 @@ def get(key: bytes) -> RangeRequest:
     return RangeRequest(key=key)
 
 
+def all_told(revision: int = 0) -> RangeRequest:
+    """Return the request of all that nodes have told, as of a revision (0: now)."""
+    return RangeRequest(key=TOLD_PREFIX, range_end=TOLD_END, revision=revision)
+
+
+def told_by(answer: RangeResponse) -> list[Told]:
+    """Return what an answer to `all_told` says."""
+    found = [told_of(pair.key, pair.mod_revision, pair.value) for pair in answer.kvs]
+    return [told for told in found if told is not None]
+
+
+def put_told(
+    path: str, data: bytes, *, value: Mapping[bytes, bytes] | None = None, revision: Mapping[bytes, int] | None = None
+) -> TxnRequest:
+    """Return the request to tell something, where what it stands on is as expected.
+
+    Args:
+        path: of the row.
+        data: of the row.
+        value: keys and what they must have.
+        revision: keys and the revisions at which they must be (0: absent).
+    """
+    compares = [_at(key, number) for key, number in (revision or {}).items()]
+    compares += [_has(key, wanted) for key, wanted in (value or {}).items()]
+    return TxnRequest(compare=compares, success=[RequestOp(put=PutRequest(key=told_key(path), value=data))])
+
+
+def deletion(key: bytes, revision: int) -> TxnRequest:
+    """Return the request to delete a pair that is still at that revision."""
+    return TxnRequest(compare=[_at(key, revision)], success=[RequestOp(delete=DeleteRequest(key=key))])
+
+
+def reading(*keys: bytes) -> TxnRequest:
+    """Return the request of several keys, all as of now."""
+    return TxnRequest(success=[RequestOp(range=get(key)) for key in keys])
+
+
+def asking() -> TxnRequest:
+    """Return the request that has every node confirm, and reads what they have told."""
+    return TxnRequest(success=_asked())
+
+
 def watch(revision: int) -> WatchRequest:
     """Return the request of everything that happens from that revision on."""
     return WatchRequest(create=WatchCreateRequest(key=EVERYTHING, range_end=EVERYTHING, start_revision=revision))
 
 
-def put(key: bytes, value: bytes | None, unchanged: Mapping[bytes, int], check: bytes | None = None) -> TxnRequest:
+def put(
+    key: bytes,
+    value: bytes | None,
+    unchanged: Mapping[bytes, int],
+    check: bytes | None = None,
+    *,
+    asks: bool = False,
+) -> TxnRequest:
     """Return the request of a put where what it stands on is as expected; else the key and the check record are read.
 
     Args:
@@ -66,16 +135,21 @@ def put(key: bytes, value: bytes | None, unchanged: Mapping[bytes, int], check: 
         value: of the pair; None: nothing is put, and the answer says whether all is as expected.
         unchanged: keys and the revisions at which they must be (0: absent).
         check: what the check record must be, so that nothing is put into another store; None: any.
+        asks: whether every node is asked to confirm it; what they have told is read then, whether it is put or not.
     """
-    compares = [
-        Compare(result=Compare.EQUAL, target=Compare.MOD, key=compared, mod_revision=revision)
-        for compared, revision in unchanged.items()
-    ]
+    compares = [_at(compared, revision) for compared, revision in unchanged.items()]
     if check is not None:
-        compares.append(Compare(result=Compare.EQUAL, target=Compare.VALUE, key=CHECK_KEY, value=check))
+        compares.append(_has(CHECK_KEY, check))
     done = RequestOp(range=get(key)) if value is None else RequestOp(put=PutRequest(key=key, value=value))
     read = [RequestOp(range=get(key)), RequestOp(range=get(CHECK_KEY))]
-    return TxnRequest(compare=compares, success=[done], failure=read)
+    if not asks:
+        return TxnRequest(compare=compares, success=[done], failure=read)
+    return TxnRequest(compare=compares, success=[done, *_asked()], failure=[*read, *_asked()])
+
+
+def told_in(answer: TxnResponse) -> list[Told]:
+    """Return what nodes had told when a transaction that asks them was made."""
+    return told_by(answer.responses[-1].range)
 
 
 def written(answer: TxnResponse, name: bytes, data: bytes) -> Row | None:
@@ -98,6 +172,18 @@ def found_in(answer: TxnResponse) -> KeyValue | None:
 def check_in(answer: TxnResponse) -> KeyValue | None:
     """Return the check record that was there when a `put` was refused; None: there was none."""
     return only(answer.responses[1].range) if len(answer.responses) > 1 else None
+
+
+def _asked() -> list[RequestOp]:
+    return [RequestOp(put=PutRequest(key=told_key(WANTED), value=b"")), RequestOp(range=all_told())]
+
+
+def _at(key: bytes, revision: int) -> Compare:
+    return Compare(result=Compare.EQUAL, target=Compare.MOD, key=key, mod_revision=revision)
+
+
+def _has(key: bytes, value: bytes) -> Compare:
+    return Compare(result=Compare.EQUAL, target=Compare.VALUE, key=key, value=value)
 
 
 def only(answer: RangeResponse) -> KeyValue | None:

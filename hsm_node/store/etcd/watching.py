@@ -1,7 +1,7 @@
 """The thread that follows: everything is listed, then watched; listed again where the place to go on was compacted."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import grpc
@@ -15,7 +15,8 @@ from hsm_node.store.etcd.faults import Meaning
 from hsm_node.store.etcd.follow_state import Change
 from hsm_node.store.etcd.following import Following
 from hsm_node.store.etcd.messages_pb2 import Event, WatchRequest, WatchResponse
-from hsm_node.store.etcd.transactions import page, watch
+from hsm_node.store.etcd.transactions import all_told, page, told_by, told_of, watch
+from hsm_node.store.etcd.waits import Waits
 
 PAGE_ROWS: Final = 1_000
 """Of a list: half a megabyte as a rule."""
@@ -38,13 +39,19 @@ _again = LimitedLog(_log, 1 / 10)
 class Watching:
     """One watch at a time, with one member."""
 
-    def __init__(self, calls: Calls, following: Following) -> None:
+    def __init__(self, calls: Calls, following: Following, waits: Waits) -> None:
         """Begin nothing yet.
 
         Args:
             calls: to the members.
-            following: takes what comes.
+            following: takes what comes of records.
+            waits: takes what comes of other nodes.
         """
+        self._waits = waits
+        self.on_heard: Callable[[], None] = _nobody
+        """Called after each answer was taken."""
+        self.proves = True
+        """Whether a list counts as contact."""
         self._calls = calls
         self._following = following
         self._list = False
@@ -72,14 +79,16 @@ class Watching:
         Raises:
             StoreError: the store did not answer, or is another one.
         """
-        begun = clock.monotonic()
+        begun = clock.boottime()
         found = self._calls.range(page(b"", 0, PAGE_ROWS), PAGE_S)
         revision = found.header.revision
         changes = [Change(pair.key, pair.mod_revision, pair.value) for pair in found.kvs]
         while found.more and found.kvs:
             found = self._calls.range(page(found.kvs[-1].key, revision, PAGE_ROWS), PAGE_S)
             changes += [Change(pair.key, pair.mod_revision, pair.value) for pair in found.kvs]
-        self._following.listed(changes, revision, begun)
+        told = told_by(self._calls.range(all_told(revision), PAGE_S))
+        self._following.listed(changes, revision, begun if self.proves else None)
+        self._waits.listed(told)
         self.listed += 1
 
     def check(self) -> None:
@@ -160,7 +169,15 @@ class Watching:
             self._opened = None
             self._calls.members.worked(self._number)
         if answer.events:
-            self._following.watched(_change(event) for event in answer.events)
+            changes = [_change(event) for event in answer.events]
+            told = [told_of(change.key, change.revision, change.data) for change in changes]
+            self._waits.heard(row for row in told if row is not None)
+            self._following.watched(changes)
+            self.on_heard()
+
+
+def _nobody() -> None:
+    """Nobody is told."""
 
 
 def _kept_open(request: WatchRequest, ended: threading.Event) -> Iterator[WatchRequest]:

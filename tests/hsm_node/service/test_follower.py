@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from hsm_daemon import clock
 from hsm_node.core.envelopes import Reason
 from hsm_node.core.node_states import next_node_state, seal_node_state
 from hsm_node.core.records import Record, next_record, seal_record
@@ -193,6 +194,7 @@ class FailingStore:
 
     def __init__(self) -> None:
         self.error: StoreError | None = None
+        self.contact: float | None = None
 
     def changed(self) -> bool:
         if self.error is not None:
@@ -201,6 +203,9 @@ class FailingStore:
 
     def rows_after(self, _revision: int) -> list[Row]:
         return []
+
+    def applied(self) -> None:
+        self.contact = clock.boottime()
 
 
 async def test_another_store_in_its_place_is_counted_once_until_it_is_back(start_node: Start) -> None:

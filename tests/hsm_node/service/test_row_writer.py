@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
@@ -51,7 +52,7 @@ async def test_a_change_that_meets_others_all_the_time_gives_up(start_node: Star
     client = await node.client()
     one = os.urandom(16)
     await client.call(Opcode.CREATE_OBJECT, CreateObject(one, "data", b"v"))
-    node.keystore.store.change = lambda _name, _revision, _data: None
+    node.keystore.store.change = lambda _name, _revision, _data, **_waits: None
     answer = await client.call(Opcode.UPDATE_OBJECT, UpdateObject(one, label="x"))
     assert (answer.status, answer.flags & 1) == (Status.OVERLOADED, 1)
 
@@ -78,7 +79,9 @@ async def test_nodes_that_may_not_have_a_change_are_named(start_node: Start) -> 
     client = await node.client()
     one = os.urandom(16)
     await client.call(Opcode.CREATE_OBJECT, CreateObject(one, "data", b"v"))
-    node.keystore.store.unconfirmed = lambda _revision: ["node-2"]
+    names: Future[list[str]] = Future()
+    names.set_result(["node-2"])
+    node.keystore.store.unconfirmed = lambda _revision: names
     answer = await client.call(Opcode.UPDATE_OBJECT, UpdateObject(one, label="x"))
     assert answer.status == Status.OK_UNCONFIRMED
     assert decode_body(Unconfirmed, answer.body).unconfirmed == ["node-2"]
@@ -90,7 +93,7 @@ async def test_a_change_whose_confirmation_comes_too_late_is_not_called_undone(s
     one = os.urandom(16)
     await client.call(Opcode.CREATE_OBJECT, CreateObject(one, "data", b"v"))
 
-    def late(_revision: int) -> list[str]:
+    def late(_revision: int) -> Future[list[str]]:
         raise Refusal(Status.TIMEOUT, "too late", not_executed=True)
 
     node.keystore.store.unconfirmed = late

@@ -42,8 +42,10 @@ def open_etcd(etcd: EtcdCluster, keyring: Keyring) -> Iterator[Callable[..., Etc
     """What opens the same store in etcd again and again; all are closed at the end."""
     made: list[EtcdStore] = []
 
-    def open_store(ring: Keyring | None = None, cluster: str = "dev", *, make: bool = True) -> EtcdStore:
-        made.append(EtcdStore(etcd.addresses, etcd.tls, cluster, ring or keyring, make=make))
+    def open_store(
+        ring: Keyring | None = None, cluster: str = "dev", *, node: str = "", make: bool = True
+    ) -> EtcdStore:
+        made.append(EtcdStore(etcd.addresses, etcd.tls, cluster, ring or keyring, node=node, make=make))
         return made[-1]
 
     yield open_store

@@ -17,7 +17,7 @@ NOW_S = 1000.0
 def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The clock: its only entry is what it says."""
     moment = [NOW_S]
-    monkeypatch.setattr(clock, "monotonic", lambda: moment[0])
+    monkeypatch.setattr(clock, "boottime", lambda: moment[0])
     return moment
 
 

@@ -1,0 +1,136 @@
+"""Changes that wait until the other nodes have them: one thread for all, which looks at the clock.
+
+Theory: docs/consistency.md, (a). Nobody asks the store while it waits: what other nodes confirm comes by the watch. So
+a wait goes on by the clock where the store is lost meanwhile.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from typing import Final
+
+from hsm_daemon import clock
+from hsm_node.core.confirmations import Nodes, Told, Wait
+from hsm_node.store.base import StoreError
+
+MAX_ENDED: Final = 1_024
+"""Ends that nobody has asked for yet. Whoever asks for an older one reads the rows once more."""
+END_S: Final = 5.0
+"""For the thread to end."""
+
+
+class Waits:
+    """What is known of the other nodes, and who waits for them. From any thread."""
+
+    def __init__(self, own: str) -> None:
+        """Wait for nothing yet.
+
+        Args:
+            own: name of this node; empty: it has none, and never confirms anything.
+        """
+        self._own = own
+        self._moved = threading.Condition()
+        self._nodes = Nodes()
+        self._waiting: list[tuple[Wait, Future[list[str]]]] = []
+        self._of: OrderedDict[int, Future[list[str]]] = OrderedDict()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="etcd-waits", daemon=True)
+        self.missed: Callable[[list[str]], None] = _nobody
+        """Told, in this thread, who did not confirm in time."""
+
+    def start(self) -> None:
+        """Look at the clock from now on."""
+        self._thread.start()
+
+    @property
+    def wanted(self) -> int:
+        """Revision of the newest change that a node waits for."""
+        return self._nodes.wanted
+
+    def is_marked(self, name: str) -> bool:
+        """Whether that node has a row `out/N`, as far as is known here."""
+        return name in self._nodes.out
+
+    def listed(self, rows: list[Told]) -> None:
+        """Take all rows that there are."""
+        with self._moved:
+            self._nodes.replace(rows, clock.boottime())
+            ended = self._settle(clock.boottime())
+        _answer(ended)
+
+    def heard(self, rows: Iterable[Told]) -> None:
+        """Take rows that were written."""
+        with self._moved:
+            for row in rows:
+                self._nodes.take(row, clock.boottime())
+            ended = self._settle(clock.boottime())
+        _answer(ended)
+
+    def begin(self, revision: int, read: list[Told], sent: float) -> "Future[list[str]]":
+        """Wait for a change that was made; `read` are all rows, as of the transaction that was sent at that time."""
+        future: Future[list[str]] = Future()
+        future.set_running_or_notify_cancel()  # From now on nobody takes it away from the thread.
+        with self._moved:
+            now = clock.boottime()
+            wait = Wait(revision, self._own, read, self._nodes, sent, now)
+            wait.heard(self._nodes)
+            self._of[revision] = future
+            while len(self._of) > MAX_ENDED and next(iter(self._of.values())).done():
+                self._of.popitem(last=False)
+            self._waiting.append((wait, future))
+            ended = self._settle(now)
+            self._moved.notify_all()
+        _answer(ended)
+        return future
+
+    def begun(self, revision: int) -> "Future[list[str]] | None":
+        """Return the wait that began with the change of that revision; None: it is not known any more."""
+        with self._moved:
+            return self._of.pop(revision, None)
+
+    def close(self) -> None:
+        """Let go of whoever waits, without saying that anybody has confirmed."""
+        with self._moved:
+            self._closed = True
+            waiting, self._waiting = self._waiting, []
+            self._moved.notify_all()
+        for _, future in waiting:
+            future.set_exception(StoreError("this node has closed the store"))
+        if self._thread.is_alive():
+            self._thread.join(END_S)
+
+    def _run(self) -> None:
+        while True:
+            with self._moved:
+                if self._closed:
+                    return
+                now = clock.boottime()
+                ended = self._settle(now)
+                missed = sorted({name for wait, _ in ended for name in wait.left})
+                if not ended:
+                    self._moved.wait(min((wait.ends - now for wait, _ in self._waiting), default=None))
+            _answer(ended)
+            if missed:
+                self.missed(missed)
+
+    def _settle(self, now: float) -> list[tuple[Wait, "Future[list[str]]"]]:
+        """Take out what is over."""
+        if not self._waiting:
+            return []
+        for wait, _ in self._waiting:
+            wait.heard(self._nodes)
+        ended = [entry for entry in self._waiting if entry[0].is_over(now)]
+        if ended:
+            self._waiting = [entry for entry in self._waiting if not entry[0].is_over(now)]
+        return ended
+
+
+def _answer(ended: list[tuple[Wait, "Future[list[str]]"]]) -> None:
+    """Outside of the lock: whoever hears of it may do anything."""
+    for wait, future in ended:
+        future.set_result(wait.unconfirmed)
+
+
+def _nobody(_names: list[str]) -> None:
+    """Nobody is told."""

@@ -1,0 +1,101 @@
+"""Nodes of one store that confirm, hang, stop and come back: against a real member."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from hsm_daemon import clock
+from hsm_node.core.confirmations import WAIT_S
+from hsm_node.store.base import ReplacedStoreError, Row, StoreError
+from hsm_node.store.etcd.driver import EtcdStore
+
+OpenStore = Callable[..., EtcdStore]
+PATIENCE_S = 15.0
+N = b"n" * 32
+
+
+def follow(store: EtcdStore) -> bool:
+    """Do what a node does when it looks; whether it is in contact."""
+    try:
+        if store.changed():
+            store.rows_after(0)
+        store.applied()
+    except StoreError:
+        return False
+    return True
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def node(open_etcd: OpenStore, name: str, *, follows: bool = True) -> EtcdStore:
+    store = open_etcd(node=name)
+    if follows:
+        store.tell(lambda: follow(store))
+    until(lambda: follow(store))
+    return store
+
+
+def changed(store: EtcdStore, row: Row, data: bytes) -> Row:
+    made = store.change(N, row.revision, data, waits=True)
+    assert made is not None
+    return made
+
+
+def test_a_change_is_confirmed_by_every_node_that_follows(open_etcd: OpenStore) -> None:
+    one, _ = node(open_etcd, "node-1"), node(open_etcd, "node-2")
+    row = one.create(N, b"1")
+    for number in range(5):
+        row = changed(one, row, b"%d" % number)
+        begun = clock.boottime()
+        assert one.unconfirmed(row.revision).result(PATIENCE_S) == []
+        assert clock.boottime() - begun < WAIT_S
+
+
+def test_a_node_that_does_not_apply_is_named_after_the_wait_then_at_once_until_it_is_back(open_etcd: OpenStore) -> None:
+    one, two = node(open_etcd, "node-1"), node(open_etcd, "node-2", follows=False)
+    row = one.create(N, b"0")
+    begun = clock.boottime()
+    row = changed(one, row, b"1")
+    assert one.unconfirmed(row.revision).result(PATIENCE_S) == ["node-2"]
+    assert clock.boottime() - begun >= WAIT_S
+    again = one.unconfirmed(row.revision)  # It was sent again: it waits as well.
+    until(lambda: follow(two))
+    assert again.result(PATIENCE_S) == []
+    last = one.unconfirmed(changed(one, row, b"2").revision)
+    until(lambda: follow(two) and last.done())
+    assert last.result(0) == []
+
+
+def test_a_node_that_has_stopped_in_order_is_not_waited_for(open_etcd: OpenStore) -> None:
+    one, two = node(open_etcd, "node-1"), node(open_etcd, "node-2", follows=False)
+    row = changed(one, one.create(N, b"0"), b"1")
+    two.stopped()
+    assert one.unconfirmed(row.revision).result(PATIENCE_S) == []
+    row = changed(one, row, b"2")
+    assert one.unconfirmed(row.revision).result(PATIENCE_S) == []
+
+
+def test_whose_name_another_process_has_serves_and_changes_nothing_more(open_etcd: OpenStore) -> None:
+    old = node(open_etcd, "node-1")
+    node(open_etcd, "node-1")
+    until(lambda: old.fenced)
+    with pytest.raises(ReplacedStoreError, match="another process has this node's name"):
+        old.changed()
+    with pytest.raises(ReplacedStoreError):
+        old.create(N, b"1")
+
+
+def test_who_waits_while_the_store_is_closed_hears_that_it_is(open_etcd: OpenStore) -> None:
+    one = node(open_etcd, "node-1")
+    node(open_etcd, "node-2", follows=False)
+    row = changed(one, one.create(N, b"0"), b"1")
+    waiting = one.unconfirmed(row.revision)
+    one.close()
+    with pytest.raises(StoreError, match="closed"):
+        waiting.result(PATIENCE_S)
