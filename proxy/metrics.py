@@ -186,6 +186,16 @@ def _event_families(counters: Counters) -> Iterator[Metric]:
         ("late_responses", "Answers of nodes that came after the client had its own.", counters.late_answers),
         ("forgotten_responses", "Answers that a node owed for too long.", counters.forgotten_answers),
         ("wrong_responses", "Answers of nodes to another operation than was asked.", counters.wrong_answers),
+        (
+            "stale_responses",
+            "Answers of stale nodes that clients had: no current one was reached.",
+            counters.stale_passed,
+        ),
+        (
+            "stale_responses_dropped",
+            "Answers of stale nodes that a current one gave anew.",
+            counters.stale_dropped,
+        ),
         ("path_moves", "Requests that went on over another path of their node.", counters.path_moves),
         ("cancelled_requests", "Requests answered CANCELLED, at the caller's wish.", counters.cancelled),
         ("poisoned_requests", "Requests answered POISON: two nodes were lost with them.", counters.poisoned),

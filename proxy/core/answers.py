@@ -10,6 +10,7 @@ from hsm_wire.statuses import STATUS_TABLE, Status
 ELSEWHERE = frozenset(int(row.status) for row in STATUS_TABLE.values() if row.elsewhere)
 GOING_AWAY = int(Status.GOING_AWAY)
 NOT_EXECUTED = int(kinds.Flag.NOT_EXECUTED)
+STALE = int(kinds.Flag.STALE)
 RETRY_AFTER_MS = 50
 """What an overloaded proxy asks a client to wait before it sends again."""
 

@@ -51,6 +51,8 @@ class Counters:
         "protocol_errors",
         "requests",
         "sanctions",
+        "stale_dropped",
+        "stale_passed",
         "wrong_answers",
     )
 
@@ -64,6 +66,10 @@ class Counters:
         """Requests sent to another node after the first one was lost or could not do it."""
         self.late_answers = 0
         """Answers of nodes that came after the client had its own."""
+        self.stale_passed = 0
+        """Answers of stale nodes that clients had: no current node was reached."""
+        self.stale_dropped = 0
+        """Answers of stale nodes that were dropped: a current node was asked."""
         self.path_moves = 0
         """Requests that went on over another path of the same node."""
         self.overloaded = dict.fromkeys(OVERLOAD_REASONS, 0)

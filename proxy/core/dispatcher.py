@@ -13,7 +13,7 @@ from hsm_wire import kinds
 from hsm_wire.frames import Frame, encode_frame, readdress_response
 from hsm_wire.operations import ANSWERED_BY_PROXY, LONG, OPERATIONS, SIGNATURES, Work
 from hsm_wire.statuses import Status
-from proxy.core.answers import ELSEWHERE, refusal, timeout_s
+from proxy.core.answers import ELSEWHERE, STALE, refusal, timeout_s
 from proxy.core.balancer import Balancer
 from proxy.core.budget import RetryBudget
 from proxy.core.counters import DURATION_BOUNDS_S, Counters
@@ -25,6 +25,7 @@ from proxy.core.own_answers import OwnAnswers, Report
 from proxy.core.parties import Client, Link, Owed, Probe, Request
 from proxy.core.quotas import COUNTED, Quotas
 from proxy.core.settings import Settings
+from proxy.core.stale_answers import StaleAnswers
 from proxy.core.switch import Switch
 
 _ADMINISTRATION: Final = frozenset(number for number, row in OPERATIONS.items() if row.work is Work.ADMINISTER)
@@ -72,6 +73,7 @@ class Dispatcher:
         self.failover = Failover(self._switch, table, balancer, self._budget, self.notices)
         self._bans = self.failover.poison.bans
         self._between = self.failover.waiting
+        self.stale = StaleAnswers(self._switch, table)
         self._own = OwnAnswers(counters, report)
         self._rate = 0.0
         self._rate_since = now
@@ -159,6 +161,8 @@ class Dispatcher:
                 node.duration_buckets[bisect_left(DURATION_BOUNDS_S, took_s)] += 1
             if frame.status in ELSEWHERE:
                 self.failover.refused(entry, node, frame, now)
+            elif frame.flags & STALE:
+                self.stale.take(entry, frame, node, now)
             else:
                 node.errors_in_a_row = 0
                 node.requests += 1
@@ -175,6 +179,7 @@ class Dispatcher:
         # What stopped this proxy may have stopped its neighbours, or made them give it up: that convicts nobody.
         abnormal = abnormal and now - self._switch.forgiven_at >= AFTERMATH_S
         self.failover.link_lost(link, node_lost=node_lost, abnormal=abnormal, now=now)
+        self.stale.settle(now)
         self.pump(now)
 
     # ---- from the clock -------------------------------------------------------------------------------------------
@@ -188,6 +193,7 @@ class Dispatcher:
             else:
                 self._due(entry, now)
         self.failover.tick(now)
+        self.stale.settle(now)
         table = self.table
         if not table.rotation and self.waiting:
             latest = now - self.settings.limits.no_node_wait_s
@@ -280,7 +286,7 @@ class Dispatcher:
         self._switch.fail(request, Status.OVERLOADED, detail, now)
 
     def _unqueue(self, request: Request) -> None:
-        if not self.queue.remove(request):
+        if not self.stale.discard(request) and not self.queue.remove(request):
             self._between.discard(request)
 
     def _forget(self, owed: Owed) -> None:
@@ -291,6 +297,8 @@ class Dispatcher:
 
     def _due(self, request: Request, now: float) -> None:
         """Handle a request whose time with a node, or whose whole time, is over."""
+        if self.stale.over(request, now):
+            return
         link = request.link
         if link is not None and now < request.deadline:
             self.failover.attempt_over(request, now)

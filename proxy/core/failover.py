@@ -10,7 +10,7 @@ from hsm_wire.frames import Frame, readdress_response
 from hsm_wire.opcodes import operation_name
 from hsm_wire.operations import LONG
 from hsm_wire.statuses import Status
-from proxy.core.answers import ELSEWHERE, GOING_AWAY, NOT_EXECUTED
+from proxy.core.answers import ELSEWHERE, GOING_AWAY, NOT_EXECUTED, STALE
 from proxy.core.balancer import Balancer
 from proxy.core.budget import RetryBudget
 from proxy.core.node_table import Node, NodeTable
@@ -139,7 +139,8 @@ class Failover:
         """Take an answer that was owed. If its request still waits elsewhere, it is as good as any."""
         self._switch.settle(owed)
         request = owed.request
-        if request.done or owed.link.node.sanction or answer.status in ELSEWHERE:
+        outdated = answer.flags & STALE and self._table.reachable  # A current node may have the request.
+        if request.done or outdated or owed.link.node.sanction or answer.status in ELSEWHERE:
             self._switch.counters.late_answers += 1
             return
         if request.link is not None:

@@ -176,6 +176,11 @@ class NodeTable:
         return [node for node in self.nodes if node.link is not None and node.operational == UP]
 
     @property
+    def hurries(self) -> bool:
+        """Whether nobody serves, or none of those that do is current: then all are asked as often as may be."""
+        return not self.rotation or not self.reachable
+
+    @property
     def outage(self) -> str:
         """Why nobody serves, in words for a client."""
         if self.reachable:

@@ -80,7 +80,7 @@ class NodeWatch:
     def tick(self, now: float, *, hurry: bool) -> None:
         """Do what the checks ask for now; `hurry` while no node is in rotation."""
         for watch in self.paths.values():
-            self._check_path(watch, now, hurry=hurry)
+            self._check_path(watch, now, hurry=self._table.hurries)
         for link, reason in silent(self.node, self._settings, now):
             self.lose(link, reason, now)
         self._ask_for_progress(now)
@@ -148,7 +148,7 @@ class NodeWatch:
         asked_at, watch = self.asked_at(link, ping_id), self.paths[link.path]
         if asked_at is not None:
             watch.round_trip_s = min(watch.round_trip_s, now - asked_at)
-        if watch.health.answered(ping_id, now, hurry=not self._table.rotation) and not link.leaving:
+        if watch.health.answered(ping_id, now, hurry=self._table.hurries) and not link.leaving:
             self._table.path_up(link, now)
         if self._progress.stands_still(pong.completed, oldest_ordinary(node), self._settings, now):
             self._take_out(BLOCKED, "it answers PING and finishes nothing", "blocked", now)

@@ -86,6 +86,8 @@ class Supervisor:
             for node in self._agreement.report(link.node, pong, watch.asked_at(link, ping_id), now):
                 self._table.judge(node, now)
             watch.pong(link, ping_id, pong, now)
+            if len(self._dispatcher.stale):
+                self._dispatcher.stale.heard(link.node, now)
         if self._dispatcher.waiting:
             self._dispatcher.pump(now)
 

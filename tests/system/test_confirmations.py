@@ -1,0 +1,77 @@
+"""Three nodes, one member of the store: who is waited for, who is named, who is not (docs/consistency.md, rule 3)."""
+
+import logging
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cluster import Cluster
+from etcd import EtcdCluster
+from programs import wait_until
+from scale import SLACK
+
+from hsm_client import sync
+from hsm_node.core.confirmations import WAIT_S
+
+WITHIN_S = WAIT_S + 0.5 * SLACK
+SOON_S = 1.0 * SLACK
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    """Three nodes on one member."""
+    etcd = EtcdCluster(tmp_path / "etcd", tls=True)
+    folder = tmp_path / "nodes"
+    folder.mkdir()
+    made = Cluster(folder, "uvloop")
+    try:
+        etcd.start()
+        for node in made.nodes:
+            made.write_node(node, store=etcd.store_toml())
+        made.start()
+        yield made
+    finally:
+        made.stop()
+        etcd.stop()
+
+
+def test_a_node_that_hangs_is_named_one_that_is_back_confirms_and_one_that_stopped_is_not_waited_for(
+    cluster: Cluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    last = cluster.nodes[-1]
+
+    def change(label: str) -> tuple[float, list[str]]:
+        """Change the key; return how long that took, and what the client was told."""
+        caplog.clear()
+        begun = time.monotonic()
+        key.update(label=label)
+        took = time.monotonic() - begun
+        print(label, round(took, 3), caplog.messages)
+        return took, [text for text in caplog.messages if "not confirmed by" in text]
+
+    def out_of_rotation() -> bool:
+        return cluster.states()[last.name] == "down"
+
+    with caplog.at_level(logging.WARNING, "hsm_client"), sync.connect(cluster.client_config) as hsm:
+        key = hsm.generate_key("ec-p256")
+        took, told = change("all of them")
+        assert (took < SOON_S, told) == (True, [])
+        os.kill(last.pid, signal.SIGSTOP)
+        try:
+            wait_until(out_of_rotation, lambda: str(cluster.states()))
+            took, told = change("one hangs")
+            assert WAIT_S - SOON_S < took < WITHIN_S
+            assert told == [f"done, but not confirmed by {last.name}"]
+            time.sleep(WAIT_S)  # For so long it has to be out before nobody waits for it.
+            took, told = change("it is out")
+            assert (took < SOON_S, told) == (True, [f"done, but not confirmed by {last.name}"])
+        finally:
+            os.kill(last.pid, signal.SIGCONT)
+        cluster.wait_in_rotation()
+        wait_until(lambda: change("it is back")[1] == [], lambda: "it confirms again")
+        assert last.terminate() == 0
+        took, told = change("it has stopped")
+        assert (took < SOON_S, told) == (True, [])
