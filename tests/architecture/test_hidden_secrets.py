@@ -35,6 +35,8 @@ SHOW_BYTES = {
     "hsm_client.new_keys.KeyFields": "an id",
     "hsm_daemon.admin.AdminAnswer": "a page for whoever asks",
     "hsm_daemon.tls.PeerIdentity": "a fingerprint of a certificate",
+    "hsm_node.core.confirmations.Registration": "which process has a node's name",
+    "hsm_node.core.confirmations.Told": "what nodes tell each other",
     "hsm_node.core.envelopes.Opened": "a body that is still encrypted",
     "hsm_node.core.envelopes._Envelope": "a row of the store",
     "hsm_node.core.ledger.Snapshot": "what seen.db has",
