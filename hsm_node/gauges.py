@@ -11,7 +11,7 @@ from hsm_node.metrics import Gauge, Labels
 from hsm_node.net.acceptor import Acceptor
 from hsm_node.service.use_meter import UseMeter
 
-OPERATIONAL_STATES: Final = ("up", "stale", "sealed", "standby")
+OPERATIONAL_STATES: Final = ("up", "stale", "sealed", "standby", "fenced")
 """What a node says of itself in PONG."""
 
 
@@ -101,6 +101,12 @@ def _store_gauges(k: Keystore) -> list[Gauge]:
         Gauge("store_revision", "Revision of the store that is applied.", lambda: k.follower.applied_revision),
         Gauge("store_current", "1 while the store can be read.", lambda: int(k.follower.current)),
         Gauge("store_contact_age_seconds", "Since the last contact with the store.", lambda: k.follower.contact_age),
+        Gauge(
+            "store_statements_refused",
+            "What nodes seemed to tell each other in the store, and no node had written.",
+            lambda: k.store.refused_statements,
+            counts=True,
+        ),
         Gauge("changes_waiting", "Changes that wait for other nodes.", lambda: k.confirmations.waiting),
         Gauge(
             "changes_confirmed", "Changes that every node had in time.", lambda: k.confirmations.confirmed, counts=True

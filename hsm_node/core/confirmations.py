@@ -1,106 +1,156 @@
-"""Who is waited for after a change, and who is named: the rows by which nodes tell each other how far they are.
+"""Who is waited for after a change, and who is named: from the rows by which nodes tell each other how far they are.
 
 Theory: docs/consistency.md, (a). The rows are followed like all others, so what is known of them here may be old. What
-is old does no harm, with one exception: a node that says that it is stopped counts only if it says so in a row that is
-newer than the change, for an older one may be of its earlier life.
+is old does no harm, with one exception: that a node has stopped counts only where a row says so that is as new as the
+one from which the list was made.
+
+Nor does it do harm that somebody deletes a registration, or puts in its place what is not authentic or the word of an
+earlier life: the node itself finds that at its next contact and serves no more, and is waited for, and named, until
+that must have happened. Only who has loaded these rows after that cannot know.
 """
 
 from typing import Final, NamedTuple
 
-import msgspec
+from hsm_node.core.statements import (
+    CONFIRMED,
+    NODES,
+    OUT,
+    WANTED,
+    Confirmation,
+    Registration,
+    Seal,
+    Statement,
+    Told,
+    Word,
+)
 
-NODES: Final = "nodes/"
-"""Who is there: a row for each node that has ever registered."""
-CONFIRMED: Final = "confirmed/"
-"""How far each node is."""
-OUT: Final = "out/"
-"""Who did not confirm in time: its contacts do not count until it has deleted the row."""
-WANTED: Final = "wanted"
-"""Its revision is that of the newest change that somebody waits for."""
 CURRENT_S: Final = 1.0
 """Since the begin of the last contact that counts: so long a node is current."""
 WAIT_S: Final = 3 * CURRENT_S
 """For the nodes of a list: three times what a node is current for without a contact, so clocks may differ threefold."""
 
 
-class Registration(msgspec.Struct, frozen=True):
-    """The value of `nodes/N`."""
+class Known(NamedTuple):
+    """What is known of one node."""
 
+    revision: int
+    """Of its registration; of one that is gone: of the row that was there, or of what came in its place."""
     boot_id: bytes
-    stopped: bool = False
-    """It serves nothing any more."""
+    """Of its newest life, as all below."""
+    life: int
+    stopped: bool | None
+    """Whether it has said that it serves nothing any more; None: its registration is gone, or not its own."""
+    since: float
+    """When that was first seen here."""
+    confirmed: int
+    """The highest revision that it has confirmed."""
 
-
-class Confirmation(msgspec.Struct, frozen=True):
-    """The value of `confirmed/N`."""
-
-    revision: int
-    """Everything up to it is applied."""
-    warm: bool = True
-    """Whether it may vouch for a node that starts."""
-
-
-class Told(NamedTuple):
-    """A row as it was read or followed."""
-
-    path: str
-    revision: int
-    data: bytes | None
-    """None: it was deleted."""
+    def is_off(self, now: float) -> bool:
+        """Whether it serves nothing, or only as stale: a node looks at its registration with each contact."""
+        return now - self.since >= WAIT_S if self.stopped is None else self.stopped
 
 
 class Nodes:
     """What the rows say, as far as they are known here."""
 
-    def __init__(self) -> None:
+    def __init__(self, seal: Seal) -> None:
         """Know of nobody."""
-        self.registered: dict[str, tuple[int, Registration]] = {}
-        """Node -> revision of its row, and what it says."""
-        self.confirmed: dict[str, int] = {}
-        """Node -> the highest revision that it has confirmed."""
+        self._seal = seal
+        self.known: dict[str, Known] = {}
+        """Nodes that have registered since the rows were first read, or before and are still there."""
         self.out: dict[str, tuple[int, float]] = {}
         """Node -> revision of its row, and when that was first seen here."""
         self.wanted = 0
         """Revision of the newest change that somebody waits for."""
+        self.refused = 0
+        """Rows that were not authentic, or of an earlier life of their node."""
+        self.refused_path = ""
+        """Of the last one."""
+
+    def copy(self) -> "Nodes":
+        """Return what is known, to be added to apart."""
+        other = Nodes(self._seal)
+        other.known, other.out, other.wanted = dict(self.known), dict(self.out), self.wanted
+        return other
 
     def take(self, told: Told, now: float) -> None:
         """Take a row; an older one than is known changes nothing."""
-        path, revision, data = told
+        path = told.path
         if path == WANTED:
-            self.wanted = max(self.wanted, revision)
+            if self._opened(told, Word) is not None:
+                self.wanted = max(self.wanted, told.revision)
         elif path.startswith(NODES):
-            name = path[len(NODES) :]
-            if revision > self.registered.get(name, (0, None))[0]:
-                self._registered(name, revision, data)
-        elif path.startswith(CONFIRMED) and data is not None:
-            name = path[len(CONFIRMED) :]
-            self.confirmed[name] = max(self.confirmed.get(name, 0), _confirmed(data))
+            self._registration(path[len(NODES) :], told, now)
+        elif path.startswith(CONFIRMED):
+            self._confirmation(path[len(CONFIRMED) :], told)
         elif path.startswith(OUT):
-            self._out(path[len(OUT) :], revision, data, now)
+            self._mark(path[len(OUT) :], told, now)
+        else:
+            self._refuse(path)
 
     def replace(self, rows: list[Told], now: float) -> None:
         """Take all rows that there are: what is not among them is gone."""
         paths = {told.path for told in rows}
-        for name in [name for name in self.registered if NODES + name not in paths]:
-            del self.registered[name]
+        for name, known in list(self.known.items()):
+            if NODES + name not in paths:
+                self._gone(name, known.revision, now)
         for name in [name for name in self.out if OUT + name not in paths]:
             del self.out[name]
-        for told in rows:
+        for told in sorted(rows, key=_registrations_first):
             self.take(told, now)
 
-    def _registered(self, name: str, revision: int, data: bytes | None) -> None:
-        if data is None:
-            self.registered.pop(name, None)
-        else:
-            self.registered[name] = (revision, _registration(data))
+    def has(self, name: str, revision: int) -> bool:
+        """Whether a node has confirmed that revision or a later one."""
+        return name in self.known and self.known[name].confirmed >= revision
 
-    def _out(self, name: str, revision: int, data: bytes | None, now: float) -> None:
+    def _registration(self, name: str, told: Told, now: float) -> None:
+        known = self.known.get(name)
+        if known is not None and told.revision <= known.revision:
+            return
+        said = self._opened(told, Registration)
+        if known is None:
+            if said is not None:
+                self.known[name] = Known(told.revision, said.boot_id, said.life, said.stopped, now, 0)
+        elif said is None:
+            self._gone(name, told.revision, now)
+        elif (said.life, said.boot_id) == (known.life, known.boot_id):
+            self.known[name] = known._replace(revision=told.revision, stopped=said.stopped, since=now)
+        elif said.life > known.life:
+            self.known[name] = Known(told.revision, said.boot_id, said.life, said.stopped, now, 0)
+        else:
+            self._refuse(told.path)
+            self._gone(name, told.revision, now)
+
+    def _gone(self, name: str, revision: int, now: float) -> None:
+        known = self.known[name]
+        since = known.since if known.stopped is None else now
+        self.known[name] = known._replace(revision=revision, stopped=None, since=since)
+
+    def _confirmation(self, name: str, told: Told) -> None:
+        said, known = self._opened(told, Confirmation), self.known.get(name)
+        # An earlier life's is there until the newest one has confirmed something.
+        if said is not None and known is not None and said.boot_id == known.boot_id:
+            self.known[name] = known._replace(confirmed=max(known.confirmed, said.revision))
+
+    def _mark(self, name: str, told: Told, now: float) -> None:
         known = self.out.get(name, (0, now))[0]
-        if data is None:
-            if revision > known:
-                self.out.pop(name, None)
-        elif revision > known:
-            self.out[name] = (revision, now)
+        if told.revision > known:
+            self.out.pop(name, None)
+            if self._opened(told, Word) is not None:
+                self.out[name] = (told.revision, now)
+
+    def _opened(self, told: Told, form: type[Statement]) -> Statement | None:
+        """Return what a row says; None: it was deleted, or is not authentic."""
+        if told.data is None:
+            return None
+        said = self._seal.open(told.path, told.data, form)
+        if said is None:
+            self._refuse(told.path)
+        return said
+
+    def _refuse(self, path: str) -> None:
+        self.refused += 1
+        self.refused_path = path
 
 
 class Wait:
@@ -119,20 +169,20 @@ class Wait:
         """
         self.revision = revision
         self.ends = now + WAIT_S
-        self._read_at = max([revision, *(told.revision for told in read)])
-        there = Nodes()
+        there = followed.copy()
         there.replace(read, now)
-        asked = {name for name, (_, said) in there.registered.items() if not said.stopped and name != own}
-        self.left = {name for name in asked if there.confirmed.get(name, 0) < revision}
+        self._registered = {name: known.revision for name, known in there.known.items()}
+        asked = {name for name, known in there.known.items() if name != own and not known.is_off(now)}
+        self.left = {name for name in asked if not there.has(name, revision)}
         """Nodes that are waited for."""
-        self.named = {name for name in self.left if _is_out(name, there, followed, sent)}
+        self.named = {name for name in self.left if sent - there.out.get(name, (0, sent))[1] >= WAIT_S}
         """Nodes that are not waited for: they are known to be stale."""
         self.left -= self.named
 
-    def heard(self, followed: Nodes) -> None:
-        """Take off the list who has confirmed, or has stopped since."""
-        self.left = {name for name in self.left if not self._is_off(name, followed)}
-        self.named = {name for name in self.named if followed.confirmed.get(name, 0) < self.revision}
+    def heard(self, followed: Nodes, now: float) -> None:
+        """Take off the list who has confirmed, or serves no more."""
+        self.left = {name for name in self.left if not self._is_off(name, followed, now)}
+        self.named = {name for name in self.named if not followed.has(name, self.revision)}
 
     def is_over(self, now: float) -> bool:
         """Whether it is known what to answer."""
@@ -143,28 +193,14 @@ class Wait:
         """Nodes that the answer names."""
         return sorted(self.left | self.named)
 
-    def _is_off(self, name: str, followed: Nodes) -> bool:
-        revision, said = followed.registered.get(name, (0, None))
-        stopped = said is not None and said.stopped and revision > self._read_at
-        return stopped or followed.confirmed.get(name, 0) >= self.revision
+    def _is_off(self, name: str, followed: Nodes, now: float) -> bool:
+        known = followed.known.get(name)
+        if known is None:
+            return False
+        off = known.revision >= self._registered[name] and known.is_off(now)
+        return off or known.confirmed >= self.revision
 
 
-def _is_out(name: str, there: Nodes, followed: Nodes, sent: float) -> bool:
-    if name not in there.out or name not in followed.out:
-        return False
-    revision, since = followed.out[name]
-    return there.out[name][0] == revision and sent - since >= WAIT_S
-
-
-def _registration(data: bytes) -> Registration:
-    try:
-        return msgspec.msgpack.decode(data, type=Registration)
-    except msgspec.DecodeError:
-        return Registration(b"")  # Nobody's, and not stopped: it is waited for.
-
-
-def _confirmed(data: bytes) -> int:
-    try:
-        return msgspec.msgpack.decode(data, type=Confirmation).revision
-    except msgspec.DecodeError:
-        return 0
+def _registrations_first(told: Told) -> bool:
+    """Sort key: whose confirmation it is, says the registration."""
+    return not told.path.startswith(NODES)

@@ -31,7 +31,7 @@ class KeyringError(Exception):
 class Keyring:
     """Wraps key material, encrypts and authenticates records, gives names. Nothing gives its keys out."""
 
-    __slots__ = ("_chance", "_digest_key", "_held", "_ledger_key", "_naming_key", "version")
+    __slots__ = ("_chance", "_digest_key", "_held", "_ledger_key", "_naming_key", "_told_key", "version")
 
     def __init__(
         self, master_key: bytes, version: int = MASTER_KEY_VERSION, *, chance: Callable[[int], bytes] = os.urandom
@@ -204,10 +204,15 @@ class Keyring:
         """Return the MAC of what a node has seen: the same on every node of the cluster, whatever its master key."""
         return hmac.digest(self._ledger_key, message, "sha256")
 
+    def told_mac(self, message: bytes) -> bytes:
+        """Return the MAC of what nodes tell each other in the store: the same on every node of the cluster."""
+        return hmac.digest(self._told_key, message, "sha256")
+
     def _use_store_keys(self, naming_key: bytes, digest_key: bytes) -> None:
         self._naming_key = naming_key
         self._digest_key = digest_key
         self._ledger_key = derive(naming_key, b"ledger")
+        self._told_key = derive(naming_key, b"told")
 
     def _keys(self, version: int) -> DerivedKeys:
         keys = self._held.get(version)

@@ -58,6 +58,10 @@ class Store(Protocol):
         """Whether another process has this node's name, or the node was removed: it serves and changes nothing."""
 
     @property
+    def refused_statements(self) -> int:
+        """Rows in which nodes tell each other how far they are, and which no node has written: somebody forges them."""
+
+    @property
     def cluster_id(self) -> bytes:
         """16 bytes, made with the store."""
 

@@ -41,6 +41,7 @@ class SqliteStore:
     writers = 1
     serves_stale = False
     fenced = False
+    refused_statements = 0
 
     def __init__(self, path: Path, cluster: str, keyring: Keyring) -> None:
         """Open the store, make it where there is none.

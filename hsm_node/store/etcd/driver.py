@@ -14,6 +14,7 @@ from hsm_daemon import clock
 from hsm_daemon.errors import StartError
 from hsm_daemon.tls import TlsFiles
 from hsm_node.core.keyring import Keyring
+from hsm_node.core.statements import Seal
 from hsm_node.store.base import ReplacedStoreError, Row, StoreError
 from hsm_node.store.check_record import make_check_record
 from hsm_node.store.etcd.calls import CALL_S, Calls
@@ -80,15 +81,21 @@ class EtcdStore:
         place = f"etcd at {', '.join(map(str, addresses))}"
         credentials = credentials_of(tls)
         self._calls = Calls([Link(address, credentials) for address in addresses])
-        self._calls.on_replaced = self._found_another
+        try:
+            self._check = open_store(self._calls, place, cluster, keyring, make=make)
+        except BaseException:
+            self._calls.close()
+            raise
+        self.cluster_id = self._check.record.cluster_id
+        self.epoch = self._check.record.epoch
+        seal = Seal(keyring.told_mac, self.cluster_id)
         self._following = Following()
-        self._waits = Waits(node)
+        self._waits = Waits(node, seal)
         self._watching = Watching(self._calls, self._following, self._waits)
-        self._saying = Saying(self._calls, self._following, self._waits, node)
+        self._saying = Saying(self._calls, self._following, self._waits, seal, node)
         self._probing = Probing(self._calls, self._following, self._watching, self._saying)
         self._plug()
         try:
-            self._check = open_store(self._calls, place, cluster, keyring, make=make)
             self._saying.register()  # Before the list: a change that is not in it waits for this node.
             self._watching.load()
         except StoreError as error:
@@ -97,8 +104,6 @@ class EtcdStore:
         except BaseException:
             self.close()
             raise
-        self.cluster_id = self._check.record.cluster_id
-        self.epoch = self._check.record.epoch
         self._probing.once()
         for thread in (self._watching, self._waits, self._saying, self._probing):
             thread.start()
@@ -120,6 +125,10 @@ class EtcdStore:
     @property
     def fenced(self) -> bool:
         return bool(self._following.fenced)
+
+    @property
+    def refused_statements(self) -> int:
+        return self._waits.refused
 
     def tell(self, arrived: Callable[[], object]) -> None:
         self._following.tell(arrived)
@@ -153,7 +162,7 @@ class EtcdStore:
 
     def change(self, name: bytes, revision: int, data: bytes, *, waits: bool = False) -> Row | None:
         sent = clock.boottime()
-        answer = self._put(key_of(name), data, revision, asks=waits)
+        answer = self._put(key_of(name), data, revision, asks=self._saying.wanted if waits else b"")
         row = written(answer, name, data)
         if row is None:
             self._catch_up(answer.header.revision)
@@ -191,7 +200,7 @@ class EtcdStore:
             return begun
         self._following.check()
         sent = clock.boottime()  # Made before, by whomever: it waits as the first one did.
-        return self._waits.begin(revision, told_in(self._calls.txn(asking())), sent)
+        return self._waits.begin(revision, told_in(self._calls.txn(asking(self._saying.wanted))), sent)
 
     def stopped(self) -> None:
         self._saying.stopped()
@@ -204,11 +213,12 @@ class EtcdStore:
             thread.join()
 
     def _plug(self) -> None:
+        self._calls.on_replaced = self._found_another
         self._watching.proves = not self._saying.node  # Nobody knows whether it is out when it is listed.
         self._watching.on_heard = self._following.on_applied = self._saying.wake
         self._waits.missed = self._saying.missed
 
-    def _put(self, key: bytes, data: bytes, revision: int, *, asks: bool = False) -> TxnResponse:
+    def _put(self, key: bytes, data: bytes, revision: int, *, asks: bytes = b"") -> TxnResponse:
         """Put a pair where the key is at that revision and the check record is that of this store."""
         for _ in range(MAX_RESEAL_TRIES):
             self._following.check()

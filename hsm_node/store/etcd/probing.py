@@ -8,7 +8,7 @@ import threading
 from typing import Final
 
 from hsm_daemon import clock
-from hsm_node.core.confirmations import NODES, OUT
+from hsm_node.core.statements import NODES, OUT
 from hsm_node.store.base import StoreError
 from hsm_node.store.etcd.calls import CALL_S, Calls, CompactedError
 from hsm_node.store.etcd.following import Following
@@ -73,10 +73,9 @@ class Probing:
     def _counts(self, answer: TxnResponse) -> bool:
         if not self._saying.node:
             return True
-        mark = only(answer.responses[2].range)
-        if mark is not None:
-            self._saying.came_back(mark)
-            return False
         if not self._saying.is_own(only(answer.responses[1].range)):
             raise StoreError(self._following.fenced)
-        return True
+        mark = only(answer.responses[2].range)  # Whoever wrote it: if it is forged, this node is stale for a moment.
+        if mark is not None:
+            self._saying.came_back(mark)
+        return mark is None

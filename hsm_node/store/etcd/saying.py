@@ -8,49 +8,56 @@ import os
 import threading
 from typing import Final
 
-from msgspec.msgpack import encode
-
 from hsm_daemon import logs
 from hsm_daemon.log_limit import LimitedLog
-from hsm_node.core.confirmations import CONFIRMED, NODES, OUT, Confirmation, Registration
+from hsm_node.core.statements import CONFIRMED, NODES, OUT, WANTED, Confirmation, Registration, Seal, Word
 from hsm_node.store.base import StoreError
 from hsm_node.store.etcd.calls import Calls, CompactedError
 from hsm_node.store.etcd.following import Following
 from hsm_node.store.etcd.messages_pb2 import KeyValue
-from hsm_node.store.etcd.transactions import deletion, put_told, told_key
+from hsm_node.store.etcd.transactions import deletion, get, only, put_told, told_key
 from hsm_node.store.etcd.waits import Waits
 from hsm_node.store.etcd.watching import END_S
 
 BOOT_ID_BYTES: Final = 16
 REGISTER_S: Final = 10.0
 """For the first writing: an election may be under way."""
+MAX_REGISTER_TRIES: Final = 4
+"""Against other processes that take the same name at the same time: there should be none."""
 LOOK_S: Final = 0.25
 """Between two looks of the thread that nothing asked for: after a writing that failed it is tried again."""
 
 _log = LimitedLog(logs.logger("hsm_node.store"), 1 / 10)
 FENCED: Final = (
-    "another process has this node's name, or the node was removed; stop one of them, or start this one again"
+    "the store does not have this process under this node's name any more: another process has the name, the node was "
+    "removed, or the store was restored; see to it that one process has the name, and start that one again"
 )
 
 
 class Saying:
     """The rows that this node writes beside records."""
 
-    def __init__(self, calls: Calls, following: Following, waits: Waits, node: str) -> None:
+    def __init__(self, calls: Calls, following: Following, waits: Waits, seal: Seal, node: str) -> None:
         """Say nothing yet.
 
         Args:
             calls: to the members.
             following: how far this node is.
             waits: which revision is wanted.
+            seal: makes the rows.
             node: this node's name; empty: it says nothing, and nobody waits for it.
         """
         self._calls = calls
         self._following = following
         self._waits = waits
         self.node = node
-        self._registration = Registration(os.urandom(BOOT_ID_BYTES))
-        self._own = encode(self._registration)
+        self._seal = seal
+        self._boot_id = os.urandom(BOOT_ID_BYTES) if node else b""
+        self._life = 0
+        self._own = b""
+        """The row `nodes/N`, as this process has written it."""
+        self.wanted = seal.make(WANTED, Word(self._boot_id))
+        """The row that has others confirm."""
         self._stopping = False
         self._missed: set[str] = set()
         self._confirmed = -1
@@ -63,8 +70,19 @@ class Saying:
         Raises:
             StoreError: the store did not take it.
         """
-        if self.node:
-            self._calls.txn(put_told(NODES + self.node, self._own), REGISTER_S)
+        if not self.node:
+            return
+        path = NODES + self.node
+        for _ in range(MAX_REGISTER_TRIES):
+            found = self._calls.range(get(told_key(path)), REGISTER_S)
+            pair = only(found)
+            before = 0 if pair is None else pair.mod_revision
+            self._life = found.header.revision
+            self._own = self._seal.make(path, Registration(self._boot_id, self._life))
+            answer = self._calls.txn(put_told(path, self._own, revision={told_key(path): before}), REGISTER_S)
+            if answer.succeeded or self._is_there(path):
+                return
+        raise StoreError("other processes register under this node's name all the time; stop them")
 
     def start(self) -> None:
         """Confirm from now on, the revision that was loaded first."""
@@ -94,8 +112,9 @@ class Saying:
         """
         self._stopping = True
         if self.node:
-            last = encode(Registration(self._registration.boot_id, stopped=True))
-            self._calls.txn(put_told(NODES + self.node, last, value={told_key(NODES + self.node): self._own}))
+            path = NODES + self.node
+            last = self._seal.make(path, Registration(self._boot_id, self._life, stopped=True))
+            self._calls.txn(put_told(path, last, value={told_key(path): self._own}))
 
     def join(self) -> None:
         """Wait for the thread's end, after all was closed."""
@@ -110,6 +129,11 @@ class Saying:
             StoreError: the store did not take it.
         """
         self._calls.txn(deletion(mark.key, mark.mod_revision))
+
+    def _is_there(self, path: str) -> bool:
+        """Whether the row is there all the same: the answer to its writing was lost, and it was sent again."""
+        pair = only(self._calls.range(get(told_key(path)), REGISTER_S))
+        return pair is not None and pair.value == self._own
 
     def _run(self) -> None:
         while not self._calls.closing.is_set():
@@ -127,14 +151,18 @@ class Saying:
         if not self.node or self._stopping or not self._confirmed < max(self._waits.wanted, 1) <= applied:
             return
         mine = {told_key(NODES + self.node): self._own}
-        answer = self._calls.txn(put_told(CONFIRMED + self.node, encode(Confirmation(applied)), value=mine))
+        path = CONFIRMED + self.node
+        said = self._seal.make(path, Confirmation(self._boot_id, applied))
+        answer = self._calls.txn(put_told(path, said, value=mine))
         if answer.succeeded:
             self._confirmed = applied
         elif not self._stopping:
             self._following.fence(FENCED)
 
     def _mark(self) -> None:
-        while self._missed:
-            name = self._missed.pop()
+        for name in list(self._missed):
             if not self._waits.is_marked(name):
-                self._calls.txn(put_told(OUT + name, b"", revision={told_key(OUT + name): 0}))
+                path = OUT + name
+                said = self._seal.make(path, Word(self._boot_id))
+                self._calls.txn(put_told(path, said))
+            self._missed.discard(name)

@@ -6,7 +6,7 @@ Keys: one of the check record, one for each row under a prefix, and under anothe
 from collections.abc import Mapping
 from typing import Final
 
-from hsm_node.core.confirmations import WANTED, Told
+from hsm_node.core.statements import WANTED, Told
 from hsm_node.store.base import Row
 from hsm_node.store.etcd.messages_pb2 import (
     Compare,
@@ -27,7 +27,7 @@ CHECK_KEY: Final = PREFIX + b"check"
 ROW_PREFIX: Final = PREFIX + b"row/"
 ROWS_END: Final = ROW_PREFIX[:-1] + bytes([ROW_PREFIX[-1] + 1])
 TOLD_PREFIX: Final = PREFIX + b"told/"
-"""What nodes tell each other: `confirmations` has the paths behind it."""
+"""What nodes tell each other: `statements` has the paths behind it."""
 TOLD_END: Final = TOLD_PREFIX[:-1] + bytes([TOLD_PREFIX[-1] + 1])
 EVERYTHING: Final = b"\x00"
 """As first key and as end of a range: the whole key space."""
@@ -110,9 +110,9 @@ def reading(*keys: bytes) -> TxnRequest:
     return TxnRequest(success=[RequestOp(range=get(key)) for key in keys])
 
 
-def asking() -> TxnRequest:
-    """Return the request that has every node confirm, and reads what they have told."""
-    return TxnRequest(success=_asked())
+def asking(wanted: bytes) -> TxnRequest:
+    """Return the request that has every node confirm and reads what they have told; `wanted` is the row for that."""
+    return TxnRequest(success=_asked(wanted))
 
 
 def watch(revision: int) -> WatchRequest:
@@ -126,7 +126,7 @@ def put(
     unchanged: Mapping[bytes, int],
     check: bytes | None = None,
     *,
-    asks: bool = False,
+    asks: bytes = b"",
 ) -> TxnRequest:
     """Return the request of a put where what it stands on is as expected; else the key and the check record are read.
 
@@ -135,7 +135,8 @@ def put(
         value: of the pair; None: nothing is put, and the answer says whether all is as expected.
         unchanged: keys and the revisions at which they must be (0: absent).
         check: what the check record must be, so that nothing is put into another store; None: any.
-        asks: whether every node is asked to confirm it; what they have told is read then, whether it is put or not.
+        asks: the row that has every node confirm it; what they have told is read then, whether it is put or not. Empty:
+            nobody is asked.
     """
     compares = [_at(compared, revision) for compared, revision in unchanged.items()]
     if check is not None:
@@ -144,7 +145,7 @@ def put(
     read = [RequestOp(range=get(key)), RequestOp(range=get(CHECK_KEY))]
     if not asks:
         return TxnRequest(compare=compares, success=[done], failure=read)
-    return TxnRequest(compare=compares, success=[done, *_asked()], failure=[*read, *_asked()])
+    return TxnRequest(compare=compares, success=[done, *_asked(asks)], failure=[*read, *_asked(asks)])
 
 
 def told_in(answer: TxnResponse) -> list[Told]:
@@ -174,8 +175,8 @@ def check_in(answer: TxnResponse) -> KeyValue | None:
     return only(answer.responses[1].range) if len(answer.responses) > 1 else None
 
 
-def _asked() -> list[RequestOp]:
-    return [RequestOp(put=PutRequest(key=told_key(WANTED), value=b"")), RequestOp(range=all_told())]
+def _asked(wanted: bytes) -> list[RequestOp]:
+    return [RequestOp(put=PutRequest(key=told_key(WANTED), value=wanted)), RequestOp(range=all_told())]
 
 
 def _at(key: bytes, revision: int) -> Compare:

@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from typing import Final
 
-from hsm_daemon import clock
-from hsm_node.core.confirmations import Nodes, Told, Wait
+from hsm_daemon import clock, logs
+from hsm_daemon.log_limit import LimitedLog
+from hsm_node.core.confirmations import Nodes, Wait
+from hsm_node.core.statements import Seal, Told
 from hsm_node.store.base import StoreError
 
 MAX_ENDED: Final = 1_024
@@ -19,19 +21,23 @@ MAX_ENDED: Final = 1_024
 END_S: Final = 5.0
 """For the thread to end."""
 
+_log = LimitedLog(logs.logger("hsm_node.store"), 1 / 10)
+"""Whoever writes such rows may write many."""
+
 
 class Waits:
     """What is known of the other nodes, and who waits for them. From any thread."""
 
-    def __init__(self, own: str) -> None:
+    def __init__(self, own: str, seal: Seal) -> None:
         """Wait for nothing yet.
 
         Args:
             own: name of this node; empty: it has none, and never confirms anything.
+            seal: tells what nodes have said from what others have written.
         """
         self._own = own
         self._moved = threading.Condition()
-        self._nodes = Nodes()
+        self._nodes = Nodes(seal)
         self._waiting: list[tuple[Wait, Future[list[str]]]] = []
         self._of: OrderedDict[int, Future[list[str]]] = OrderedDict()
         self._closed = False
@@ -48,24 +54,27 @@ class Waits:
         """Revision of the newest change that a node waits for."""
         return self._nodes.wanted
 
+    @property
+    def refused(self) -> int:
+        """Rows that no node has written, or an earlier life of one."""
+        return self._nodes.refused
+
     def is_marked(self, name: str) -> bool:
         """Whether that node has a row `out/N`, as far as is known here."""
         return name in self._nodes.out
 
     def listed(self, rows: list[Told]) -> None:
         """Take all rows that there are."""
-        with self._moved:
-            self._nodes.replace(rows, clock.boottime())
-            ended = self._settle(clock.boottime())
-        _answer(ended)
+        self._took(lambda now: self._nodes.replace(rows, now))
 
     def heard(self, rows: Iterable[Told]) -> None:
         """Take rows that were written."""
-        with self._moved:
+
+        def take(now: float) -> None:
             for row in rows:
-                self._nodes.take(row, clock.boottime())
-            ended = self._settle(clock.boottime())
-        _answer(ended)
+                self._nodes.take(row, now)
+
+        self._took(take)
 
     def begin(self, revision: int, read: list[Told], sent: float) -> "Future[list[str]]":
         """Wait for a change that was made; `read` are all rows, as of the transaction that was sent at that time."""
@@ -74,7 +83,6 @@ class Waits:
         with self._moved:
             now = clock.boottime()
             wait = Wait(revision, self._own, read, self._nodes, sent, now)
-            wait.heard(self._nodes)
             self._of[revision] = future
             while len(self._of) > MAX_ENDED and next(iter(self._of.values())).done():
                 self._of.popitem(last=False)
@@ -100,6 +108,17 @@ class Waits:
         if self._thread.is_alive():
             self._thread.join(END_S)
 
+    def _took(self, take: Callable[[float], None]) -> None:
+        with self._moved:
+            now, before = clock.boottime(), self._nodes.refused
+            take(now)
+            ended = self._settle(now)
+            refused, path = self._nodes.refused - before, self._nodes.refused_path
+        _answer(ended)
+        if refused:
+            what = "nobody relies on it; find out who can write the store, and restart the node that it speaks of"
+            _log.event("error", "what a node seems to say is refused", path=path, rows=refused, what=what)
+
     def _run(self) -> None:
         while True:
             with self._moved:
@@ -119,7 +138,7 @@ class Waits:
         if not self._waiting:
             return []
         for wait, _ in self._waiting:
-            wait.heard(self._nodes)
+            wait.heard(self._nodes, now)
         ended = [entry for entry in self._waiting if entry[0].is_over(now)]
         if ended:
             self._waiting = [entry for entry in self._waiting if not entry[0].is_over(now)]
