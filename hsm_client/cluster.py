@@ -18,6 +18,7 @@ from hsm_client.slow_requests import SlowRequests
 from hsm_wire import limits
 from hsm_wire import messages as m
 from hsm_wire import objects as o
+from hsm_wire.administration import ClusterState
 from hsm_wire.errors import BodyError
 from hsm_wire.frames import Frame
 from hsm_wire.opcodes import Opcode
@@ -191,6 +192,8 @@ class Cluster:
             info: msgspec.Struct = read.info
             assert isinstance(info, form)  # it is what `form` is
             return info
+        if form is ClusterState:
+            return await self._read(Opcode.CLUSTER_STATE, m.Empty(), form, deadline)
         raise BodyError(f"no {form.__name__} in an answer that only says who has not confirmed")
 
     async def _read(self, opcode: int, body: msgspec.Struct, form: type[_T], deadline: float) -> _T:

@@ -92,13 +92,13 @@ class Keystore:
         said = MasterKeyRows(keyring, store.cluster_id)
         self.follower = Follower(store, keyring, keys, self.node_states, objects, said, ledger=ledger)
         self.checks = Checks(backend, self.sessions, self.failures)
+        self.confirmations = Confirmations(store, self.writer)
         self.administration = self._administration(cluster.name)
         turns = Turns()
-        self.confirmations = Confirmations(store, self.writer)
         writer = KeyWriter(self.follower, keys, keyring, store, self.writer, self.confirmations, turns, self.shares)
         self.rewriter = KeyRewriter(self.follower, keyring, store, self.writer, turns, self.failures)
         self.meter = UseMeter(self.table, keyring, self.rewriter, self.sessions, limits)
-        self.destructions = Destructions(self.table, self.follower, keyring, store, self.writer)
+        self.destructions = Destructions(self.table, self.follower, keyring, store, self.writer, self.confirmations)
         turn = Turn(self.nodes.index(config.name))
         self.rewrapping = Rewrapping(self.follower, keyring, store, self.writer, turn, limits.rewraps_per_s)
         self.master_keys = self._master_keys(config.name, said)
@@ -162,6 +162,7 @@ class Keystore:
             self.keyring,
             self.store,
             self.writer,
+            self.confirmations,
             self.failures,
         )
 

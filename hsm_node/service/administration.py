@@ -1,15 +1,16 @@
 """CLUSTER_STATE and SET_NODE_STATE: what the operator wants of each node."""
 
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Collection
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
-from hsm_daemon.tasks import spawn
 from hsm_node.core.keyring import Keyring
 from hsm_node.core.node_states import READY, STATES, next_node_state, seal_node_state
 from hsm_node.core.refusal import Refusal
+from hsm_node.service.confirmations import Confirmations
 from hsm_node.service.failures import Failures
 from hsm_node.service.follower import Follower
+from hsm_node.service.later import answer_later
 from hsm_node.service.node_state_rows import NodeStateRows
 from hsm_node.service.request import Request
 from hsm_node.store.base import Row, Store
@@ -34,6 +35,7 @@ class Administration:
         keyring: Keyring,
         store: Store,
         writer: Pool,
+        confirmations: Confirmations,
         failures: Failures,
     ) -> None:
         self._cluster = cluster
@@ -43,6 +45,7 @@ class Administration:
         self._keyring = keyring
         self._store = store
         self._writer = writer
+        self._confirmations = confirmations
         self._failures = failures
 
     def state_of(self, node: str) -> str:
@@ -60,25 +63,21 @@ class Administration:
             raise Refusal(Status.BAD_REQUEST, f"there is no node {body.node!r}; there are {', '.join(self._nodes())}")
         if body.administrative_state not in STATES:
             raise Refusal(Status.BAD_REQUEST, f"a node's state is one of {', '.join(STATES)}")
-        spawn(self._finish(request, self._set(request, body)), f"operation {request.operation_id:016x}")
-        return None
+        return answer_later(request, self._confirmed(request, body), self._failures)
 
-    async def _finish(self, request: Request, work: Coroutine[Any, Any, None]) -> None:
-        try:
-            await work
-        except Exception as error:  # noqa: BLE001 - each request has one answer, whatever happens
-            self._failures.answer(request, error)
-        else:
-            request.succeed(self._answer())
+    async def _confirmed(self, request: Request, body: SetNodeState) -> tuple[Status, bytes]:
+        return await self._confirmations.answer(request, await self._set(request, body), self._answer)
 
-    async def _set(self, request: Request, body: SetNodeState) -> None:
+    async def _set(self, request: Request, body: SetNodeState) -> int:
+        """Return the revision of the row that has what is wanted."""
         name = self._keyring.node_name(body.node)
         mark = self._keyring.change_mark(request.operation_id, request.opcode, encode_body(body))
         for _ in range(MAX_CHANGE_TRIES):
             found = self._states.held.get(body.node)
             before = None if found is None else found.record
-            if before is not None and mark in before.changes:
-                return
+            if found is not None and mark in found.record.changes:
+                return found.revision
+            self._confirmations.check_room()
             # A damaged row is replaced at its own revision, whatever this node knew before.
             refused = self._follower.refused.get(name)
             damaged = 0 if refused is None else refused.revision
@@ -92,23 +91,24 @@ class Administration:
                 after_version=damaged,
             )
             revision = max(0 if found is None else found.revision, damaged)
-            if await self._write(request, name, revision, seal_node_state(after, self._keyring)):
-                return
+            written = await self._write(request, name, revision, seal_node_state(after, self._keyring))
+            if written:
+                return written
             self._follower.follow()
         raise Refusal(Status.OVERLOADED, "the node's state is being changed by too many at once", not_executed=True)
 
-    async def _write(self, request: Request, name: bytes, revision: int, sealed: bytes) -> bool:
-        """Store a state over that revision (0: there is none yet); False where another change was faster."""
+    async def _write(self, request: Request, name: bytes, revision: int, sealed: bytes) -> int:
+        """Store a state over that revision (0: there is none yet); return its own, 0 where another was faster."""
         row: Row | None
         if revision:
-            written = partial(self._store.change, name, revision, sealed)
+            written = partial(self._store.change, name, revision, sealed, waits=True)
             row = await self._writer.run(request.deadline, written, asker=request)
         else:
             row = await self._writer.run(request.deadline, partial(self._store.create, name, sealed), asker=request)
         if row is None:
-            return False
+            return 0
         self._follower.take_any(row)
-        return row.data == sealed
+        return row.revision if row.data == sealed else 0
 
     def _answer(self) -> bytes:
         epoch = self._store.epoch

@@ -1,6 +1,7 @@
 """Changes that wait until every node has them: how many, and how they ended. No thread waits with them."""
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
@@ -9,6 +10,7 @@ from hsm_node.core.refusal import Refusal
 from hsm_node.service.request import Request
 from hsm_node.store.base import Store, StoreError
 from hsm_node.work.pool import Pool
+from hsm_wire.messages import Unconfirmed, encode_body
 from hsm_wire.statuses import Status
 
 MAX_WAITING: Final = 1_024
@@ -34,17 +36,35 @@ class Confirmations:
             text = "too many changes wait for other nodes; send the request again"
             raise Refusal(Status.OVERLOADED, text, not_executed=True)
 
-    async def names(self, request: Request, revision: int) -> list[str]:
+    async def answer(self, request: Request, revision: int, answer: Callable[[], bytes]) -> tuple[Status, bytes]:
+        """Wait until each node has a change that was made, then answer; name those that may not (section 6, rule 3).
+
+        A change that is sent again waits too: its first answer may have been lost while it waited.
+
+        Args:
+            request: that asks for the change.
+            revision: of the row that has it.
+            answer: of a change that every node has.
+
+        Raises:
+            Refusal: as `names`.
+        """
+        names = await self.names(revision, request.deadline, request)
+        if names:
+            return Status.OK_UNCONFIRMED, encode_body(Unconfirmed(names))
+        return Status.OK, answer()
+
+    async def names(self, revision: int, deadline: float, asker: Request | None = None) -> list[str]:
         """Return the nodes that may not have a change that was made; wait for the others.
 
         Raises:
-            Refusal: the request's time is over, or the store does not say who has it. The change itself stays.
+            Refusal: the time is over, or the store does not say who has it. The change itself stays.
         """
         self.waiting += 1
         try:
             wait = partial(self._store.unconfirmed, revision)
-            future = await self._writer.run(request.deadline, wait, asker=request)
-            async with asyncio.timeout(request.deadline - clock.monotonic()):
+            future = await self._writer.run(deadline, wait, asker=asker)
+            async with asyncio.timeout(deadline - clock.monotonic()):
                 names = await asyncio.wrap_future(future)
         except Refusal as refusal:
             raise _unknown(refusal.status) from None

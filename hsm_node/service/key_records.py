@@ -139,7 +139,8 @@ class KeyRecords:
             return make
 
         made = await self._writer.create(request, body, wanted, prepare, self._generation, replaces=body.key_id)
-        if live_record(self._follower.lookup(request.principal.partition, body.key_id)).replaced_by != body.new_key_id:
+        changed = self._follower.lookup(request.principal.partition, body.key_id)
+        if changed is None or live_record(changed).replaced_by != body.new_key_id:
             try:
                 changed = await self._writer.change(
                     request, body.key_id, body, lambda record, mark: replaced_record(record, body.new_key_id, mark)
@@ -148,8 +149,6 @@ class KeyRecords:
                 if refusal.status is Status.KEY_CHANGED:  # Another rotation was faster: nobody shall find this key.
                     await self._writer.change(request, body.new_key_id, body, tombstone)
                 raise
-        else:
-            changed = made
         return await self._writer.confirmed(request, changed, partial(self._writer.info_of, made))
 
 

@@ -23,7 +23,7 @@ from hsm_node.service.record_rows import RecordRows
 from hsm_node.service.request import Request
 from hsm_node.store.base import Store
 from hsm_node.work.pool import Pool
-from hsm_wire.messages import Unconfirmed, encode_body
+from hsm_wire.messages import encode_body
 from hsm_wire.statuses import Status
 
 MAX_CHANGE_TRIES: Final = 32
@@ -107,14 +107,8 @@ class RowWriter(Generic[R]):
         raise Refusal(Status.OVERLOADED, f"the {rows.noun} is being changed by too many at once", not_executed=True)
 
     async def confirmed(self, request: Request, entry: Entry[R], answer: Callable[[], bytes]) -> tuple[Status, bytes]:
-        """Wait until each node has the change, then answer; name those that may not (section 6, rule 3).
-
-        A change that is sent again waits too: its first answer may have been lost while it waited.
-        """
-        names = await self._confirmations.names(request, entry.revision)
-        if names:
-            return Status.OK_UNCONFIRMED, encode_body(Unconfirmed(names))
-        return Status.OK, answer()
+        """Return the answer to a change when each node has it, or names are known: see `Confirmations.answer`."""
+        return await self._confirmations.answer(request, entry.revision, answer)
 
     def info_of(self, entry: Entry[R]) -> bytes:
         """Return the answer that tells of a record that was just changed."""

@@ -16,6 +16,8 @@ from hsm_client.errors import (
 )
 from hsm_client.waiting_line import WaitingLine
 from hsm_wire import messages as m
+from hsm_wire.administration import ClusterState, NodeState, SetNodeState
+from hsm_wire.opcodes import Opcode
 from hsm_wire.statuses import Status
 
 
@@ -228,3 +230,12 @@ async def test_what_only_the_answer_itself_could_tell_is_an_error_where_it_does_
         proxy.script.append((Status.OK_DR_PENDING, m.Unconfirmed(["alps"])))
         with pytest.raises(DeviceError, match="EncapsulateResult"):
             await key.encapsulate()
+
+
+async def test_a_nodes_state_that_not_all_confirmed_is_read_again(proxy, configured, caplog):
+    now = ClusterState("dev", 1, [NodeState("node-1", "drain", 1)])
+    proxy.keystore.set_node_state = proxy.keystore.cluster_state = lambda _body: now
+    async with connect(configured(proxy)) as hsm:
+        proxy.script.append((Status.OK_UNCONFIRMED, m.Unconfirmed(["node-2"])))
+        assert await hsm.request(Opcode.SET_NODE_STATE, SetNodeState("node-1", "drain"), ClusterState) == now
+    assert "done, but not confirmed by node-2" in caplog.messages

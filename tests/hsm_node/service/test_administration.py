@@ -2,13 +2,14 @@
 
 import sqlite3
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
 
 from hsm_wire import kinds
 from hsm_wire.administration import ClusterState, SetNodeState
-from hsm_wire.messages import Empty, FindKeys, Pong, decode_body
+from hsm_wire.messages import Empty, FindKeys, Pong, Unconfirmed, decode_body
 from hsm_wire.opcodes import Opcode
 from hsm_wire.statuses import Status
 
@@ -120,3 +121,25 @@ async def test_the_state_is_a_metric_with_one_place_for_each(start_node: Start) 
     page = node.node._metrics.page().decode()
     for state, value in (("ready", 0), ("drain", 1), ("maintain", 0)):
         assert f'hsm_node_administrative_state{{state="{state}"}} {value}.0' in page
+
+
+async def test_nodes_that_do_not_confirm_a_state_are_named_also_when_it_is_sent_again(start_node: Start) -> None:
+    node = start_node()
+    operator = await operator_of(node)
+    revisions = []
+
+    def unconfirmed(revision: int) -> Future[list[str]]:
+        revisions.append(revision)
+        names: Future[list[str]] = Future()
+        names.set_result(["node-2"])
+        return names
+
+    node.keystore.store.unconfirmed = unconfirmed
+    for state, operation_id in (("drain", 1), ("drain", 1), ("ready", 2), ("ready", 2)):
+        answer = await set_state(operator, state, operation_id=operation_id)
+        assert (answer.status, decode_body(Unconfirmed, answer.body).unconfirmed) == (
+            Status.OK_UNCONFIRMED,
+            ["node-2"],
+        )
+        assert revisions[-1] == node.store.read(node.keystore.keyring.node_name("node-1")).revision
+    assert len(set(revisions)) == 2

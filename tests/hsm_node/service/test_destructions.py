@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
@@ -79,3 +80,24 @@ async def test_who_enables_the_key_in_time_keeps_it(start_node: Start, later: Ca
     await wait_gone(client, lost)
     sign = Sign(kept, ckm.CKM_ECDSA_SHA256, NIL_PARAMETERS, b"data")
     assert (await client.call(Opcode.SIGN, sign)).status == Status.OK
+
+
+async def test_nodes_that_do_not_confirm_a_destruction_are_named_in_the_log(
+    start_node: Start, later: Callable[[float], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    node = start_node()
+    client = await node.client()
+    asked, names = [], Future[list[str]]()
+    names.set_result(["node-2"])
+    for number in range(3):
+        key = os.urandom(16)
+        await client.call(Opcode.GENERATE_KEY, GenerateKey(key, "aes-256"), operation_id=number + 1)
+        await client.call(Opcode.DESTROY_KEY, DestroyKey(key, 3600), operation_id=number + 10)
+    node.keystore.store.unconfirmed = lambda revision: asked.append(revision) or names
+    later(4000)
+    await wait_gone(client, key)
+    async with asyncio.timeout(10):
+        while not asked:
+            await asyncio.sleep(0.05)
+    assert asked == [node.keystore.follower.applied_revision]  # of the last one: who has that has all of them
+    assert "a key is destroyed, and nodes have not confirmed it" in caplog.messages

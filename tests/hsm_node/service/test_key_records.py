@@ -4,6 +4,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any
 
 from hsm_wire.frames import Frame
@@ -15,6 +16,7 @@ from hsm_wire.messages import (
     GenerateKey,
     ImportKey,
     KeyInfo,
+    RotateKey,
     UpdateKey,
     decode_body,
 )
@@ -118,3 +120,23 @@ async def test_an_import_waits_neither_behind_generations_nor_behind_the_store_n
     assert (await client.frame()).status == Status.OK
     assert await asyncio.gather(*blocked) == [True, True]
     assert node.keystore.window.mean_service_s == 0.0
+
+
+async def test_a_rotation_that_is_sent_again_waits_for_the_change_of_the_old_key(start_node: Start) -> None:
+    node = start_node()
+    client = await node.client()
+    old, new = os.urandom(16), os.urandom(16)
+    await client.call(Opcode.GENERATE_KEY, GenerateKey(old, "aes-256"))
+    asked = []
+
+    def unconfirmed(revision: int) -> Future[list[str]]:
+        asked.append(revision)
+        names: Future[list[str]] = Future()
+        names.set_result([])
+        return names
+
+    node.keystore.store.unconfirmed = unconfirmed
+    for _ in range(2):
+        answer = await client.call(Opcode.ROTATE_KEY, RotateKey(old, new), operation_id=2)
+        assert decode_body(KeyInfo, answer.body).key_id == new
+    assert asked == [node.store.read(node.keystore.keyring.name(1, old)).revision] * 2
