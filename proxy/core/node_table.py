@@ -16,6 +16,7 @@ from proxy.core.changes import StateChange, short_reason
 from proxy.core.counters import DURATION_BOUNDS_S
 from proxy.core.nearness import prefer_near
 from proxy.core.parties import Link
+from proxy.core.pings import Pings
 from proxy.core.settings import Settings
 
 UP: Final = "up"
@@ -71,6 +72,7 @@ class Node:
         "operational",
         "outdated",
         "paths",
+        "pings",
         "reason",
         "reported",
         "requests",
@@ -91,6 +93,8 @@ class Node:
         self.site = site
         self.weight = weight
         self.paths = [PathEntry(self, uplink, address) for uplink, address in paths]
+        self.pings = Pings()
+        """Over all links."""
         self.operational = DOWN
         self.administrative = READY
         self.reason = NOT_TRIED

@@ -22,7 +22,7 @@ from proxy.core.principals import Bound
 from proxy.core.progress import Progress, oldest_ordinary, oldest_short
 from proxy.core.sanction import Sanction
 from proxy.core.settings import Settings
-from proxy.core.silence import PROBE, silent
+from proxy.core.silence import silent
 
 
 class Hands(Protocol):
@@ -62,7 +62,7 @@ class NodeWatch:
     ) -> None:
         self.node = node
         self.outlier = Outlier(node, settings)
-        self.paths = {path: _PathWatch(path, PathHealth(settings, chance, now)) for path in node.paths}
+        self.paths = {path: _PathWatch(path, PathHealth(settings, chance, node.pings, now)) for path in node.paths}
         self._dispatcher = dispatcher
         self._table = dispatcher.table
         self._settings = settings
@@ -115,6 +115,8 @@ class NodeWatch:
                 return
             link.path.bulk = link
             self._table.judge(self.node, now)
+        elif link.path.link is not None:
+            link.close("another attempt was faster")
         else:
             link.path.link = link
             watch.health.opened(now)
@@ -126,7 +128,7 @@ class NodeWatch:
         if bulk:
             watch.bulk_opening = False
             watch.bulk_at = now + self._settings.health.down_interval_s
-        else:
+        elif path.link is None:  # Else another attempt was faster.
             watch.health.lost(now)
             self._table.path_down(path, reason, now)
 
@@ -137,21 +139,24 @@ class NodeWatch:
         health = self.paths[link.path].health
         return health.ping_sent_at if ping_id == health.ping_id else None
 
-    def pong(self, link: Link, ping_id: int, pong: Pong, now: float) -> None:
-        """Take a node's answer to PING: it is there, and what it says of itself."""
+    def pong(self, link: Link, ping_id: int, pong: Pong, now: float) -> bool:
+        """Take a node's answer to PING: it is there, and what it says of itself. Whether that is news."""
         node = self.node
-        if pong.boot_id != node.boot_id:
-            self._restarted(now)
-        self._table.report(link, pong, now)
+        is_news = node.pings.is_news(ping_id)
+        if is_news:
+            if pong.boot_id != node.boot_id:
+                self._restarted(now)
+            self._table.report(link, pong, now)
         if link.bulk or link.path.link is not link:
-            return
+            return is_news
         asked_at, watch = self.asked_at(link, ping_id), self.paths[link.path]
         if asked_at is not None:
             watch.round_trip_s = min(watch.round_trip_s, now - asked_at)
         if watch.health.answered(ping_id, now, hurry=self._table.hurries) and not link.leaving:
             self._table.path_up(link, now)
-        if self._progress.stands_still(pong.completed, oldest_ordinary(node), self._settings, now):
+        if is_news and self._progress.stands_still(pong.completed, oldest_ordinary(node), self._settings, now):
             self._take_out(BLOCKED, "it answers PING and finishes nothing", "blocked", now)
+        return is_news
 
     def probed(self, probe: Probe, frame: Frame, now: float) -> None:
         """Take the answer to a deep check."""
@@ -214,7 +219,7 @@ class NodeWatch:
         self._ping_at = now + self._settings.health.fast_interval_s
         oldest = oldest_ordinary(self.node)
         if oldest is not None and now - oldest >= self._settings.health.fast_interval_s:
-            link.sink(PROBE)
+            link.sink(self.node.pings.next())
 
     def _check_deep(self, now: float, *, hurry: bool) -> None:
         deep, node, health = self._deep, self.node, self._settings.health

@@ -1,15 +1,14 @@
 """The active check of one path: when to connect, when to ping, what an answer or silence means.
 
 A path that was never up needs one answer, a path that comes back needs `rise` in a row, one that misses `fall`
-in a row is out, and its connection with it. `hurry` is said while no node is in rotation: then every interval is
-the fast one and one answer is enough.
+in a row is out, and its connection with it. `hurry` is said while no node is in rotation, or none that is current:
+then every interval is the fast one, one answer is enough, and an attempt to connect that hangs is not waited for.
 """
 
 from enum import Enum
 
-from hsm_wire import kinds
-from hsm_wire.frames import encode_frame
 from proxy.core.balancer import Chance
+from proxy.core.pings import Pings, ping
 from proxy.core.settings import Settings
 
 FAST_ATTEMPTS = 4
@@ -32,7 +31,9 @@ class PathHealth:
     __slots__ = (
         "_attempts",
         "_chance",
+        "_connecting_since",
         "_next_at",
+        "_pings",
         "_settings",
         "connected",
         "connecting",
@@ -44,10 +45,12 @@ class PathHealth:
         "up",
     )
 
-    def __init__(self, settings: Settings, chance: Chance, now: float) -> None:
+    def __init__(self, settings: Settings, chance: Chance, pings: Pings, now: float) -> None:
         self._settings = settings
         self._chance = chance
+        self._pings = pings
         self._next_at = now
+        self._connecting_since = now
         self._attempts = 0
         self.connected = False
         self.connecting = False
@@ -64,22 +67,23 @@ class PathHealth:
         if hurry:
             self._next_at = min(self._next_at, now + self._settings.health.fast_interval_s)
         if self.connecting:
-            return Step.NOTHING
+            return self._again(now) if hurry else Step.NOTHING
         if self.ping_sent_at is not None:
             return self._overdue(now)
         if now < self._next_at:
             return Step.NOTHING
         if not self.connected:
             self.connecting = True
+            self._connecting_since = now
             return Step.CONNECT
-        self.ping_id = self.ping_id % 0x7FFF_FFFF + 1
+        self.ping_id = self._pings.next_id()
         self.ping_sent_at = now
         return Step.PING
 
     @property
     def ping(self) -> bytes:
         """The frame that asks."""
-        return encode_frame(kinds.PING, request_id=self.ping_id)
+        return ping(self.ping_id)
 
     def opened(self, now: float) -> None:
         """Note that the connection is there and greeted; it is checked at once."""
@@ -118,6 +122,13 @@ class PathHealth:
         settings = self._settings.health
         fast = self.proven and self._attempts <= FAST_ATTEMPTS
         self._next_at = now + self._varied(settings.fast_interval_s if fast else settings.down_interval_s)
+
+    def _again(self, now: float) -> Step:
+        """Try once more beside an attempt that hangs: it may succeed later than the network does."""
+        if now - self._connecting_since < self._settings.health.timeout_s:
+            return Step.NOTHING
+        self._connecting_since = now
+        return Step.CONNECT
 
     def _overdue(self, now: float) -> Step:
         """Count a PING whose time is over as missed."""

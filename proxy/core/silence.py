@@ -6,17 +6,9 @@ of the node is pinged at once. If another path answers and this one does not, th
 the other; if nothing comes for as long again, every silent link is lost, and with them the node.
 """
 
-from typing import Final
-
-from hsm_wire import kinds
-from hsm_wire.frames import encode_frame
 from proxy.core.node_table import Node
 from proxy.core.parties import Link
 from proxy.core.settings import Settings
-
-PROBE_ID: Final = 0x8000_0000
-"""Id of the PINGs that are not a path's regular check, which counts its own up from 1."""
-PROBE: Final = encode_frame(kinds.PING, request_id=PROBE_ID)
 
 
 def links_of(node: Node) -> list[Link]:
@@ -39,7 +31,7 @@ def silent(node: Node, settings: Settings, now: float) -> list[tuple[Link, str]]
         for link in links:
             if not link.probed_at:
                 link.probed_at = now
-                link.sink(PROBE)
+                link.sink(node.pings.next())
     lost = []
     for link in links:
         if not link.probed_at:

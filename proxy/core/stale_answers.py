@@ -5,16 +5,19 @@ once: one that is has the request, and the marked answer is dropped; if none is,
 """
 
 from collections.abc import Iterable
+from math import inf
 from typing import Final
 
 from hsm_wire.frames import Frame, readdress_response
 from proxy.core.node_table import Node, NodeTable
 from proxy.core.parties import Request
-from proxy.core.silence import PROBE
 from proxy.core.switch import Switch
 
 UNREACHED_S: Final = 0.5
 """For a node that is held to be current to answer: the time-out of a check. Then it is not reached."""
+
+ASK_AGAIN_S: Final = 0.1
+"""Between two questions to a node that has not answered: thousands of answers may be marked in one moment."""
 
 
 class _Kept:
@@ -31,12 +34,14 @@ class _Kept:
 class StaleAnswers:
     """Requests whose answer is kept. They are with no node."""
 
-    __slots__ = ("_kept", "_switch", "_table")
+    __slots__ = ("_asked", "_kept", "_switch", "_table")
 
     def __init__(self, switch: Switch, table: NodeTable) -> None:
         self._switch = switch
         self._table = table
         self._kept: dict[Request, _Kept] = {}
+        self._asked: dict[Node, float] = {}
+        """Nodes that have not answered since."""
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -50,7 +55,7 @@ class StaleAnswers:
         request.may_have_run = True
         self._kept[request] = _Kept(answer, node, now + UNREACHED_S)
         self._switch.wheel.file(request, min(request.deadline, now + UNREACHED_S))
-        _ask(held)
+        self._ask(held, now)
 
     def discard(self, request: Request) -> bool:
         """Let go of a request that nobody waits for; whether it was here."""
@@ -58,6 +63,7 @@ class StaleAnswers:
 
     def heard(self, node: Node, now: float) -> None:
         """Note that a node has answered a check: it is in the table what it is now."""
+        self._asked.pop(node, None)
         if node in self._table.reachable:
             for request in list(self._kept):
                 del self._kept[request]
@@ -82,14 +88,14 @@ class StaleAnswers:
         self._pass(request, kept.answer, kept.node, now)
         return True
 
+    def _ask(self, nodes: Iterable[Node], now: float) -> None:
+        for node in nodes:
+            if node.link is not None and now - self._asked.get(node, -inf) >= ASK_AGAIN_S:
+                self._asked[node] = now
+                node.link.sink(node.pings.next())
+
     def _pass(self, request: Request, answer: Frame, node: Node, now: float) -> None:
         self._switch.counters.stale_passed += 1
         node.requests += 1
         raw = readdress_response(answer, request.client_id)
         self._switch.finish(request, raw, answer.status, now, node)
-
-
-def _ask(nodes: Iterable[Node]) -> None:
-    for node in nodes:
-        if node.link is not None:
-            node.link.sink(PROBE)

@@ -85,8 +85,7 @@ class Supervisor:
             # First what it has seen: a node with an old store is not to serve until that is known.
             for node in self._agreement.report(link.node, pong, watch.asked_at(link, ping_id), now):
                 self._table.judge(node, now)
-            watch.pong(link, ping_id, pong, now)
-            if len(self._dispatcher.stale):
+            if watch.pong(link, ping_id, pong, now):
                 self._dispatcher.stale.heard(link.node, now)
         if self._dispatcher.waiting:
             self._dispatcher.pump(now)

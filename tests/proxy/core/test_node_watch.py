@@ -1,5 +1,7 @@
 """All checks of one node together: what takes it out, for how long, and what brings it back."""
 
+from itertools import pairwise
+
 import pytest
 
 from hsm_wire import kinds
@@ -662,3 +664,34 @@ def test_each_path_has_its_own_round_trip(make_watched):
     watch.outlier.round_trip_s = 0.0
     world.advance(0.3)
     assert watch.outlier.round_trip_s == watch.paths[far].round_trip_s
+
+
+def test_what_a_node_said_before_over_one_path_does_not_undo_what_it_says_now_over_another(make_watched):
+    world = make_watched(uplinks="ab")
+    node = world.nodes[0]
+    first, second = (path.link for path in node.paths)
+    earlier, later = node.pings.next_id(), node.pings.next_id()
+    machine = world.machines[node]
+    machine.state, machine.boot_id = "stale", b"boot-2"
+    world.supervisor.pong(second, later, world.pong_of(node), world.now)
+    machine.state, machine.boot_id = "up", b"boot-1"
+    world.supervisor.pong(first, earlier, world.pong_of(node), world.now)
+    assert (node.operational, node.boot_id) == ("stale", b"boot-2")
+
+
+def test_while_no_current_node_is_there_an_attempt_to_connect_that_hangs_is_not_waited_for(make_watched):
+    world = make_watched(weights=(1,))
+    (node,) = world.nodes
+    world.connect = lambda path, *, bulk: bulk or hanging.append(world.now)
+    hanging: list[float] = []
+    world.crash(node)
+    world.advance(2.0)
+    assert all(later - before <= 0.55 for before, later in pairwise(hanging))
+    assert len(hanging) >= 3
+    fast = world.open(node.paths[0])
+    world.advance(0.1)
+    assert serves(world, node)
+    late = world.open(node.paths[0])
+    assert (node.link, world.closed) == (fast, [(late, "another attempt was faster")])
+    world.supervisor.not_opened(node.paths[0], "no answer", world.now, bulk=False)
+    assert serves(world, node)

@@ -5,6 +5,7 @@ import pytest
 from hsm_wire import kinds
 from hsm_wire.frames import FrameSplitter
 from proxy.core.path_health import FAST_ATTEMPTS, PathHealth, Step
+from proxy.core.pings import Pings
 from proxy.core.settings import HealthSettings, Settings
 
 
@@ -17,7 +18,7 @@ class Middle:
 
 @pytest.fixture
 def health():
-    return PathHealth(Settings(health=HealthSettings()), Middle(), 0.0)
+    return PathHealth(Settings(health=HealthSettings()), Middle(), Pings(), 0.0)
 
 
 def raise_up(health, now=0.0):
@@ -109,7 +110,7 @@ def test_intervals_vary_by_a_fifth(chance, factor):
         def random(self):
             return chance
 
-    health = PathHealth(Settings(health=HealthSettings()), Fixed(), 0.0)
+    health = PathHealth(Settings(health=HealthSettings()), Fixed(), Pings(), 0.0)
     raise_up(health)
     assert health.step(factor - 0.01, hurry=False) is Step.NOTHING
     assert health.step(factor + 0.001, hurry=False) is Step.PING
@@ -148,11 +149,15 @@ def test_the_ping_carries_the_id_that_its_answer_must_have(health):
     assert (frame.kind, frame.request_id) == (kinds.PING, health.ping_id) == (kinds.PING, 2)
 
 
-def test_ids_of_pings_never_reach_those_of_other_questions(health):
-    raise_up(health)
-    health.ping_id = 0x7FFF_FFFF
-    health.step(1.0, hurry=False)
-    assert health.ping_id == 1
+def test_an_attempt_that_hangs_is_not_waited_for_while_no_current_node_is_there(health):
+    assert health.step(0.0, hurry=True) is Step.CONNECT
+    assert health.step(0.49, hurry=True) is Step.NOTHING
+    assert health.step(0.5, hurry=False) is Step.NOTHING
+    assert health.step(0.5, hurry=True) is Step.CONNECT
+    assert health.step(0.99, hurry=True) is Step.NOTHING
+    assert health.step(1.0, hurry=True) is Step.CONNECT
+    health.opened(1.1)
+    assert health.step(1.1, hurry=True) is Step.PING
 
 
 def test_while_its_answers_are_missing_a_path_is_pinged_at_the_fast_interval(health):

@@ -6,7 +6,7 @@ from hsm_wire import kinds
 from proxy.core.node_table import Node
 from proxy.core.parties import Link
 from proxy.core.settings import Settings
-from proxy.core.silence import PROBE_ID, forgive, links_of, silent
+from proxy.core.silence import forgive, links_of, silent
 
 
 class Way:
@@ -57,9 +57,10 @@ def test_after_half_a_second_without_a_byte_all_paths_are_pinged_at_once(way):
     assert way.pinged() == [first, second]
 
 
-def test_the_ping_of_suspicion_is_told_from_the_regular_check_by_its_id(way):
+def test_the_pings_of_suspicion_have_ids_of_their_own_in_the_order_in_which_they_are_sent(way):
+    way.node.pings.next()
     way.lost(100.5)
-    assert {frame.request_id for peer in way.peers.values() for frame in peer.frames} == {PROBE_ID}
+    assert [frame.request_id for peer in way.peers.values() for frame in peer.frames] == [2, 3]
 
 
 def test_a_link_is_pinged_once_for_one_silence(way):

@@ -6,7 +6,7 @@ from hsm_wire import kinds
 from hsm_wire.messages import Pong
 from hsm_wire.statuses import Status
 from proxy.core.answers import STALE
-from proxy.core.stale_answers import UNREACHED_S
+from proxy.core.stale_answers import ASK_AGAIN_S, UNREACHED_S
 
 
 def asked(world, **more):
@@ -118,4 +118,19 @@ def test_what_a_stale_node_does_not_do_goes_elsewhere_as_ever(world):
     world.answer(node, status=Status.NOT_CURRENT, flags=STALE | 1)
     (other,) = world.holders()
     assert other is not node
+    assert peer.frames == []
+
+
+def test_for_many_marked_answers_at_once_each_node_is_asked_once_and_again_if_it_does_not_answer(world):
+    client, peer = world.client()
+    for number in range(1, 31):
+        world.ask(client, number)
+    for node in world.nodes:
+        for link_id in list(world.links[node].in_flight):
+            world.answer(node, link_id, flags=STALE)
+    assert [pings(world, one) for one in world.nodes] == [1, 1, 1]
+    world.now += 2 * ASK_AGAIN_S
+    world.ask(client, 99)
+    world.answer(world.holders()[0], flags=STALE)
+    assert [pings(world, one) for one in world.nodes] == [2, 2, 2]
     assert peer.frames == []

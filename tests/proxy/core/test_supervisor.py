@@ -99,7 +99,7 @@ def test_what_waits_is_sent_when_a_pong_brings_room(watched):
     assert watched.dispatcher.waiting == 1
     node = watched.nodes[0]
     watched.machines[node].window = 5
-    watched.supervisor.pong(node.link, 0, watched.pong_of(node), watched.now)
+    watched.supervisor.pong(node.link, node.pings.next_id(), watched.pong_of(node), watched.now)
     assert watched.dispatcher.waiting == 0
 
 
