@@ -1,5 +1,7 @@
 """The daemon as a process: how it starts, refuses to start, and stops."""
 
+import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -11,6 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from hsm_node.store.base import StoreError
+from hsm_wire import kinds
+from hsm_wire.messages import GenerateKey
+from hsm_wire.opcodes import Opcode
+from hsm_wire.statuses import Status
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "hsm_node.cli", "--config"]
@@ -127,3 +135,28 @@ def test_what_cannot_start_exits_2_with_one_line_and_writes_nothing(
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert said in done.stderr
     assert contents(node_folder) == before
+
+
+async def test_that_it_has_stopped_is_said_when_everything_is_answered_and_nothing_is_served_any_more(
+    start_node: Callable[..., Any],
+) -> None:
+    node = start_node()
+    client = await node.client()
+    key, ended = os.urandom(16), []
+
+    def stopped() -> None:
+        ended.append(node.node._acceptor.proxies)
+        raise StoreError("away")  # It ends all the same.
+
+    node.store.stopped = stopped
+    client.request(Opcode.GENERATE_KEY, GenerateKey(key, "rsa-2048"))
+    while not node.keystore.generation.waiting + node.keystore.generation.running:
+        await asyncio.sleep(0.001)
+    node.lifecycle.stopping.set()
+    frames = []
+    with contextlib.suppress(EOFError):
+        while True:
+            frames.append(await client.frame())
+    await asyncio.wait_for(node.task, 10)
+    assert [frame.status for frame in frames if frame.kind == kinds.RESPONSE] == [Status.OK]
+    assert ended == [0]

@@ -9,6 +9,7 @@ import pytest
 
 from hsm_node.net.link import Link
 from hsm_node.service.request import Request
+from hsm_node.store.base import StoreError
 from hsm_node.work.pool import Job
 from hsm_wire import kinds
 from hsm_wire.frames import encode_frame
@@ -226,3 +227,29 @@ async def test_what_a_connection_held_does_not_wait_for_the_garbage_collector(st
     finally:
         gc.enable()
     assert signed.status == Status.OK
+
+
+async def test_an_answer_is_marked_if_the_node_was_stale_when_it_looked_the_key_up_whatever_it_is_when_it_answers(
+    start_node: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = start_node()
+    client = await node.client()
+    key = os.urandom(16)
+    await client.call(Opcode.GENERATE_KEY, GenerateKey(key, "ec-p256"))
+    store, changed, answer = node.store, node.store.changed, Link.answer
+
+    def away() -> bool:
+        raise StoreError("away")
+
+    def answered(link: Link, *args: Any) -> None:
+        monkeypatch.setattr(store, "changed", changed)
+        node.keystore.follower.follow()  # Before the answer is sent the node is current again.
+        assert node.keystore.follower.current
+        answer(link, *args)
+
+    monkeypatch.setattr(type(store), "serves_stale", True)
+    monkeypatch.setattr(store, "changed", away)
+    monkeypatch.setattr(Link, "answer", answered)
+    for flags in (Flag.STALE, 0):
+        signed = await client.call(Opcode.SIGN, Sign(key, CKM_ECDSA_SHA256, NIL_PARAMETERS, b"data"))
+        assert (signed.status, signed.flags) == (Status.OK, flags)

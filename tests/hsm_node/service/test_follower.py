@@ -9,15 +9,19 @@ from typing import Any
 import pytest
 
 from hsm_daemon import clock
+from hsm_node.core.confirmations import CURRENT_S
 from hsm_node.core.envelopes import Reason
 from hsm_node.core.node_states import next_node_state, seal_node_state
 from hsm_node.core.records import Record, next_record, seal_record
 from hsm_node.core.refusal import Refusal
 from hsm_node.store.base import ReplacedStoreError, Row, StoreError
 from hsm_wire.administration import SetNodeState
-from hsm_wire.messages import DescribeKey, GenerateKey
+from hsm_wire.kinds import Flag
+from hsm_wire.mechanisms import CKM_SHA256_HMAC
+from hsm_wire.messages import NIL_PARAMETERS, DescribeKey, GenerateKey, Policy, Sign
 from hsm_wire.opcodes import Opcode
 from hsm_wire.statuses import Status
+from hsm_wire.usages import PolicyFlag
 
 Start = Callable[[], Any]
 
@@ -275,3 +279,51 @@ async def test_each_time_that_the_store_goes_or_comes_back_has_one_line(
             follower.follow()
         assert caplog.messages == ["the store cannot be read", "the store can be read again"]
         assert follower.current
+
+
+async def test_a_node_is_current_for_a_second_after_the_begin_of_its_last_contact_and_not_once_it_has_stood_still(
+    start_node: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = start_node()
+    await node.client()
+    follower, store = node.keystore.follower, FailingStore()
+    follower._store, store.serves_stale = store, True
+    now = [clock.boottime()]
+    monkeypatch.setattr(clock, "boottime", lambda: now[0])
+    follower.follow()
+    now[0] += CURRENT_S - 0.001
+    assert follower.current
+    now[0] += 0.001
+    assert not follower.current  # without another look: by the clock alone
+    follower.follow()
+    assert follower.current
+    follower.doubt()
+    now[0] += 0.001
+    assert follower.current  # of a contact that is as old as the standstill, nothing is known
+    store.applied = lambda: None  # no newer contact
+    follower.doubt()
+    follower.follow()
+    assert not follower.current
+
+
+async def test_keys_of_policy_strict_are_refused_while_the_node_is_stale_and_others_are_used(
+    start_node: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = start_node()
+    client = await node.client()
+    strict, other = os.urandom(16), os.urandom(16)
+    for key, flags in ((strict, PolicyFlag.STRICT), (other, 0)):
+        await client.call(Opcode.GENERATE_KEY, GenerateKey(key, "hmac-256", policy=Policy(int(flags))))
+    monkeypatch.setattr(type(node.store), "serves_stale", True)
+
+    def away() -> bool:
+        raise StoreError("away")
+
+    monkeypatch.setattr(node.store, "changed", away)
+    refused = await client.call(Opcode.SIGN, Sign(strict, CKM_SHA256_HMAC, NIL_PARAMETERS, b"m"))
+    assert (refused.status, refused.flags) == (Status.NOT_CURRENT, Flag.NOT_EXECUTED | Flag.STALE)
+    served = await client.call(Opcode.SIGN, Sign(other, CKM_SHA256_HMAC, NIL_PARAMETERS, b"m"))
+    assert (served.status, served.flags) == (Status.OK, Flag.STALE)
+    monkeypatch.undo()
+    again = await client.call(Opcode.SIGN, Sign(strict, CKM_SHA256_HMAC, NIL_PARAMETERS, b"m"))
+    assert (again.status, again.flags) == (Status.OK, 0)

@@ -144,3 +144,20 @@ def test_a_node_whose_loop_has_ended_does_not_end_the_watch(following: Following
     following.tell(ended)
     following.watched([change(b"a", 11)])
     assert following.look()
+
+
+def test_what_has_come_counts_as_applied_when_the_node_says_so_and_not_before(following: Following) -> None:
+    confirmed: list[int] = []
+    following.on_applied = lambda: confirmed.append(following.applied_revision)
+    assert following.applied_revision == 0
+    following.applied()
+    following.watched([Change(b"foreign", 11, b"x")])
+    assert following.applied_revision == 11
+    following.watched([change(b"a", 12)])
+    assert following.applied_revision == 10
+    following.take()
+    assert following.applied_revision == 10
+    following.watched([change(b"a", 13)])
+    following.applied()
+    assert following.applied_revision == 12
+    assert confirmed == [10, 12]

@@ -12,6 +12,7 @@ from hsm_node.store.etcd import saying
 from hsm_node.store.etcd.driver import EtcdStore
 from hsm_node.store.etcd.messages_pb2 import KeyValue
 from hsm_node.store.etcd.transactions import get, only, put_told, told_key
+from hsm_node.store.etcd.watching import Watching
 
 OpenStore = Callable[..., EtcdStore]
 PATH = "nodes/node-1"
@@ -82,3 +83,19 @@ def test_a_store_without_a_name_is_registered_by_nobody(etcd: EtcdCluster, open_
     store = open_etcd()
     assert only(store._calls.range(get(told_key("nodes/")))) is None
     store.stopped()
+
+
+def test_a_node_registers_before_it_lists_so_that_what_is_not_in_the_list_waits_for_it(
+    open_etcd: OpenStore, keyring: Keyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registered = []
+    load = Watching.load
+
+    def loaded(watching: Watching) -> None:
+        pair = only(watching._calls.range(get(told_key(PATH))))
+        registered.append(pair is not None)
+        load(watching)
+
+    monkeypatch.setattr(Watching, "load", loaded)
+    open_etcd(node="node-1")
+    assert registered == [True]

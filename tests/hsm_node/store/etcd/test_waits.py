@@ -1,10 +1,12 @@
 """Nodes of one store that confirm, hang, stop and come back: against a real member."""
 
+import signal
 import time
 from collections.abc import Callable
 
 import msgspec
 import pytest
+from etcd import EtcdCluster
 
 from hsm_daemon import clock
 from hsm_node.core.confirmations import WAIT_S
@@ -164,3 +166,16 @@ def test_who_waits_while_the_store_is_closed_hears_that_it_is(open_etcd: OpenSto
     one.close()
     with pytest.raises(StoreError, match="closed"):
         waiting.result(PATIENCE_S)
+
+
+def test_who_waits_while_the_store_is_lost_goes_by_the_clock_and_names_who_was_not_seen_to_confirm(
+    etcd: EtcdCluster, open_etcd: OpenStore
+) -> None:
+    one, _ = node(open_etcd, "node-1"), node(open_etcd, "node-2", follows=False)
+    row = changed(one, one.create(N, b"0"), b"1")
+    [member] = etcd.members
+    member.signal(signal.SIGSTOP)
+    try:
+        assert one.unconfirmed(row.revision).result(PATIENCE_S) == ["node-2"]
+    finally:
+        member.signal(signal.SIGCONT)
