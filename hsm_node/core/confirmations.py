@@ -1,8 +1,8 @@
 """Who is waited for after a change, and who is named: from the rows by which nodes tell each other how far they are.
 
 Theory: docs/consistency.md, (a). The rows are followed like all others, so what is known of them here may be old. What
-is old does no harm, with one exception: that a node has stopped counts only where a row says so that is as new as the
-one from which the list was made.
+is old does no harm, with one exception: that a node has stopped counts only when everything is known that was there
+when the list was made. A change has a row `wanted` of its own revision, which comes last.
 
 Nor does it do harm that somebody deletes a registration, or puts in its place what is not authentic or the word of an
 earlier life: the node itself finds that at its next contact and serves no more, and is waited for, and named, until
@@ -169,20 +169,22 @@ class Wait:
         """
         self.revision = revision
         self.ends = now + WAIT_S
+        self._read_at = max([revision, *(told.revision for told in read)])
         there = followed.copy()
         there.replace(read, now)
-        self._registered = {name: known.revision for name, known in there.known.items()}
-        asked = {name for name, known in there.known.items() if name != own and not known.is_off(now)}
-        self.left = {name for name in asked if not there.has(name, revision)}
-        """Nodes that are waited for."""
-        self.named = {name for name in self.left if sent - there.out.get(name, (0, sent))[1] >= WAIT_S}
+        self.left = {name for name in there.known if name != own and not there.has(name, revision)}
+        """Nodes that are waited for. That one has stopped is believed when what comes by the watch says so."""
+        stale = {name for name, (_, since) in there.out.items() if sent - since >= WAIT_S}
+        self.named = {name for name in self.left & stale if not there.known[name].is_off(now)}
         """Nodes that are not waited for: they are known to be stale."""
         self.left -= self.named
 
     def heard(self, followed: Nodes, now: float) -> None:
         """Take off the list who has confirmed, or serves no more."""
-        self.left = {name for name in self.left if not self._is_off(name, followed, now)}
+        self.left = {name for name in self.left if not followed.has(name, self.revision)}
         self.named = {name for name in self.named if not followed.has(name, self.revision)}
+        if followed.wanted >= self._read_at:  # What is known is as new as the list.
+            self.left = {name for name in self.left if name in followed.known and not followed.known[name].is_off(now)}
 
     def is_over(self, now: float) -> bool:
         """Whether it is known what to answer."""
@@ -192,13 +194,6 @@ class Wait:
     def unconfirmed(self) -> list[str]:
         """Nodes that the answer names."""
         return sorted(self.left | self.named)
-
-    def _is_off(self, name: str, followed: Nodes, now: float) -> bool:
-        known = followed.known.get(name)
-        if known is None:
-            return False
-        off = known.revision >= self._registered[name] and known.is_off(now)
-        return off or known.confirmed >= self.revision
 
 
 def _registrations_first(told: Told) -> bool:

@@ -32,7 +32,7 @@ async def test_the_administrative_state_is_one_of_three(start_node: Callable[...
 
 
 def test_the_operational_state_is_one_hot() -> None:
-    assert state_labels("sealed").values == {"up": 0, "stale": 0, "sealed": 1, "standby": 0}
+    assert state_labels("sealed").values == {"up": 0, "stale": 0, "sealed": 1, "standby": 0, "fenced": 0}
 
 
 def test_without_tls_no_certificate_expires() -> None:
