@@ -29,7 +29,7 @@ KEYS_AGAIN_S = 5.0
 NO_QUORUM_S = 30.0
 """What is asserted has come to rest after a few seconds; a minute would take half of the time of all these tests."""
 REFUSED_S = 1.0
-BACK_S = 15.0
+BACK_S = 10.0
 
 Loss = Callable[[StoreCluster, str], contextlib.AbstractContextManager[None]]
 
