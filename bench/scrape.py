@@ -15,10 +15,10 @@ from typing import NamedTuple
 from hsm_daemon import clock
 from hsm_wire.operations import OPERATIONS
 from hsm_wire.statuses import StatusClass
-from proxy.core.balancer import Balancer
 from proxy.core.counters import Counters
-from proxy.core.dispatcher import Dispatcher
-from proxy.core.node_table import Node, NodeTable
+from proxy.core.nodes.node_table import Node, NodeTable
+from proxy.core.requests.balancer import Balancer
+from proxy.core.requests.dispatcher import Dispatcher
 from proxy.core.settings import Settings
 from proxy.metrics import Figures, ProxyCollector, metrics_page
 

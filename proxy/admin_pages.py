@@ -5,8 +5,8 @@ from collections.abc import Callable
 from hsm_daemon.admin import AdminAnswer
 from hsm_daemon.metrics import CONTENT_TYPE
 from proxy import status_page
-from proxy.core.dispatcher import Dispatcher
-from proxy.core.node_table import READY, Node
+from proxy.core.nodes.node_table import READY, Node
+from proxy.core.requests.dispatcher import Dispatcher
 
 _TEXT = "text/plain; charset=utf-8"
 _JSON = "application/json"

@@ -20,18 +20,18 @@ from hsm_wire.frames import Frame
 from hsm_wire.operations import Role
 from proxy.admin_pages import admin_routes, why_unready
 from proxy.config import ProxyConfig
-from proxy.core.balancer import Balancer
-from proxy.core.compliance import shortfalls
+from proxy.core.checks.silence import links_of
+from proxy.core.checks.supervisor import Supervisor
 from proxy.core.counters import Counters
-from proxy.core.dispatcher import Dispatcher
-from proxy.core.nearness import distances
-from proxy.core.node_table import Node, NodeTable
+from proxy.core.nodes.nearness import distances
+from proxy.core.nodes.node_table import Node, NodeTable
 from proxy.core.principals import Bound, Principals
-from proxy.core.quotas import Quotas
-from proxy.core.sentences import RELOAD_FAILED
-from proxy.core.silence import links_of
-from proxy.core.supervisor import Supervisor
-from proxy.core.usage_exchange import UsageExchange
+from proxy.core.quota.compliance import shortfalls
+from proxy.core.quota.quotas import Quotas
+from proxy.core.quota.usage_exchange import UsageExchange
+from proxy.core.reporting.sentences import RELOAD_FAILED
+from proxy.core.requests.balancer import Balancer
+from proxy.core.requests.dispatcher import Dispatcher
 from proxy.metrics import Figures, ProxyCollector, metrics_page
 from proxy.net.link_keeper import LinkKeeper
 from proxy.net.listener import BACKLOG, Listener

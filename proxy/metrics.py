@@ -18,10 +18,10 @@ from hsm_daemon.metrics import MetricsPage
 from hsm_wire.messages import PartitionReport
 from hsm_wire.opcodes import operation_name
 from hsm_wire.statuses import StatusClass
-from proxy.core.agreement import DISAGREEMENTS, FAULTS
+from proxy.core.checks.agreement import DISAGREEMENTS, FAULTS
 from proxy.core.counters import DURATION_BOUNDS_S, Counters
-from proxy.core.dispatcher import Dispatcher
-from proxy.core.node_table import ADMINISTRATIVE_STATES, OPERATIONAL_STATES, Node
+from proxy.core.nodes.node_table import ADMINISTRATIVE_STATES, OPERATIONAL_STATES, Node
+from proxy.core.requests.dispatcher import Dispatcher
 
 PREFIX: Final = "hsm_proxy"
 _CLASS_NAMES = {int(row): row.name.lower() for row in StatusClass}

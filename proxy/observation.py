@@ -2,11 +2,11 @@
 the ticker's beat; a request pays nothing for it."""
 
 from hsm_daemon import clock
-from proxy.core.dispatcher import Dispatcher
-from proxy.core.expiry import Expiry
-from proxy.core.health import problems_of_proxy
-from proxy.core.overload import Overload
-from proxy.core.rates import Rates
+from proxy.core.reporting.expiry import Expiry
+from proxy.core.reporting.health import problems_of_proxy
+from proxy.core.reporting.overload import Overload
+from proxy.core.reporting.rates import Rates
+from proxy.core.requests.dispatcher import Dispatcher
 
 
 class Observation:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from hsm_cluster.cluster import Cluster
 from hsm_wire.messages import PartitionReport
-from proxy.core.quotas import Quotas
+from proxy.core.quota.quotas import Quotas
 
 
 def partition_reports(cluster: Cluster, quotas: Quotas) -> Iterator[tuple[int, PartitionReport]]:

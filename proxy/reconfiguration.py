@@ -10,7 +10,7 @@ from hsm_cluster.topology import Node as TopologyNode
 from hsm_daemon import logs
 from hsm_daemon.tls import Certificates, load_certificates
 from proxy.config import ProxyConfig, ProxyFile, load_config
-from proxy.core.node_table import Node
+from proxy.core.nodes.node_table import Node
 from proxy.core.settings import Limits
 
 FIXED: Final = ("listen", "admin", "name", "site", "event_loop")

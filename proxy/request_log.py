@@ -4,7 +4,7 @@ import logging
 
 from hsm_daemon import logs
 from hsm_daemon.log_settings import LogSettings
-from proxy.core.request_notes import RequestNotes
+from proxy.core.requests.request_notes import RequestNotes
 
 _log = logs.logger("proxy.requests")
 

@@ -4,8 +4,8 @@ from typing import Final
 
 from hsm_daemon import logs
 from hsm_daemon.log_limit import LimitedLog
-from proxy.core.sentences import STOOD_STILL, sentence
-from proxy.core.supervisor import Supervisor
+from proxy.core.checks.supervisor import Supervisor
+from proxy.core.reporting.sentences import STOOD_STILL, sentence
 from proxy.net.journal import Journal
 
 EVENTS_S: Final = 60.0

@@ -25,11 +25,11 @@ from hsm_wire.messages import (
 )
 from hsm_wire.opcodes import Opcode
 from hsm_wire.operations import Role
-from proxy.core.events import RecentEvents, time_words
-from proxy.core.health import health, problems
-from proxy.core.node_table import UP, Node, NodeTable
+from proxy.core.nodes.node_table import UP, Node, NodeTable
 from proxy.core.principals import Bound
-from proxy.core.rates import Flow, Rates, Traffic
+from proxy.core.reporting.events import RecentEvents, time_words
+from proxy.core.reporting.health import health, problems
+from proxy.core.reporting.rates import Flow, Rates, Traffic
 
 PAGE_EVENTS: Final = 50
 """Events on the page `/status`."""

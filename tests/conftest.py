@@ -11,9 +11,9 @@ import pytest
 from hypothesis import settings
 
 from hsm_daemon import log_limit
-from proxy.core.health import problems, problems_of_proxy
-from proxy.core.node_table import Node, NodeTable
+from proxy.core.nodes.node_table import Node, NodeTable
 from proxy.core.parties import Link
+from proxy.core.reporting.health import problems, problems_of_proxy
 from proxy.core.settings import Settings
 
 # The machine may be slow or busy: how long one example takes says nothing about the code.

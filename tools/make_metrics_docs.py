@@ -36,11 +36,11 @@ from hsm_node.metrics import PREFIX as NODE_PREFIX  # noqa: E402
 from hsm_node.metrics import NodeMetrics, RequestCounts  # noqa: E402
 from hsm_wire.opcodes import Opcode  # noqa: E402
 from hsm_wire.statuses import StatusClass  # noqa: E402
-from proxy.core.agreement import FAULTS  # noqa: E402
-from proxy.core.balancer import Balancer  # noqa: E402
+from proxy.core.checks.agreement import FAULTS  # noqa: E402
 from proxy.core.counters import OVERLOAD_REASONS, Counters  # noqa: E402
-from proxy.core.dispatcher import Dispatcher  # noqa: E402
-from proxy.core.node_table import ADMINISTRATIVE_STATES, OPERATIONAL_STATES, Node, NodeTable  # noqa: E402
+from proxy.core.nodes.node_table import ADMINISTRATIVE_STATES, OPERATIONAL_STATES, Node, NodeTable  # noqa: E402
+from proxy.core.requests.balancer import Balancer  # noqa: E402
+from proxy.core.requests.dispatcher import Dispatcher  # noqa: E402
 from proxy.core.settings import Settings  # noqa: E402
 from proxy.metrics import PREFIX as PROXY_PREFIX  # noqa: E402
 from proxy.metrics import Figures, ProxyCollector  # noqa: E402

@@ -1,21 +1,15 @@
 """Every decision of the balancer. No I/O, no clock, no chance: `now` and the generator are arguments.
 
-The way of a request:
-dispatcher  requests in, answers out, exactly one each       switch      where a request meets a node's link
-balancer    the random weighted draw                         fair_queue  what waits for a window, client by client
-failover    what a node did not serve: `waiting_room`, `budget`, `poison`
-own_answers what the proxy answers itself                    deadlines   one coarse wheel for all requests
-parties     what the others share: Client, Link, Request     principals  who asks: numbers that BIND announces
+requests    the way of a request: dispatcher, balancer, failover, deadlines
+checks      whether a node serves: supervisor, silence, deep check, outliers, agreement of the stores
+quota       what a package allows: quotas, usage, compliance
+nodes       the table of nodes, paths and states
+reporting   what people are told: health, events, rates, overload
 
-The nodes:
-node_table  nodes, paths, states: one function moves them    supervisor  has a `node_watch` for each node, of
-            `path_health`, `silence`, `deep_check`, `progress`, `outliers` and `sanction`
-agreement   whether their stores agree: `sightings`          settings    every limit and interval
-
-What people are told:
-counters    plain integers; `rates` of the last ten seconds  health      what is wrong; `overload`, `expiry`
-notices     lines for the log; `changes` of states           events      what happened, as `sentences`
-request_notes  slow requests, and a sample of those that fail
+What all of them share:
+parties     Client, Link, Request                            principals  who asks: numbers that BIND announces
+settings    every limit and interval                         control_budget  how often a node's client may announce
+counters    plain integers                                   notices     lines for the log; `changes` of states
 
 Output goes to `sink`s: functions that take bytes into a buffer, never fail and do nothing before the turn ends.
 """

@@ -13,7 +13,7 @@ from hsm_wire import limits as wire
 from hsm_wire.frames import Frame
 
 if TYPE_CHECKING:
-    from proxy.core.node_table import Node, PathEntry
+    from proxy.core.nodes.node_table import Node, PathEntry
     from proxy.core.principals import Bound
 
 Sink = Callable[[bytes], None]

@@ -13,9 +13,9 @@ from hsm_wire.messages import Goaway, encode_body
 from hsm_wire.operations import ANSWERED_BY_PROXY
 from hsm_wire.states import End, State
 from hsm_wire.statuses import Status
-from proxy.core.answers import refusal
 from proxy.core.control_budget import FRAME_COST, REPORT_COST
 from proxy.core.parties import Client
+from proxy.core.requests.answers import refusal
 from proxy.net import greeting
 from proxy.net.intake import Intake
 from proxy.net.write_gate import WriteGate

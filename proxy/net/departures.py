@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Final, Protocol
 
-from proxy.core.deadlines import SLOT_S
+from proxy.core.requests.deadlines import SLOT_S
 
 SPREAD_S: Final = 1.0
 """Time in which all that wait hear GOAWAY, however many they are."""

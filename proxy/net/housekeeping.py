@@ -11,7 +11,7 @@ from typing import Final
 from hsm_daemon import logs
 from hsm_daemon.log_limit import LimitedLog
 from proxy.core.counters import Counters
-from proxy.core.deadlines import SLOT_S
+from proxy.core.requests.deadlines import SLOT_S
 from proxy.core.settings import Settings
 from proxy.net.client_protocol import ClientProtocol
 from proxy.net.departures import Departures

@@ -4,9 +4,9 @@ the two cannot differ."""
 import logging
 
 from hsm_daemon import clock, logs
-from proxy.core.dispatcher import Dispatcher
-from proxy.core.events import RecentEvents
-from proxy.core.sentences import sentence
+from proxy.core.reporting.events import RecentEvents
+from proxy.core.reporting.sentences import sentence
+from proxy.core.requests.dispatcher import Dispatcher
 
 _nodes_log = logs.logger("proxy.nodes")
 _SEVERITY = {"critical": "error", "debug": "info"}

@@ -12,11 +12,11 @@ from hsm_daemon.log_limit import LimitedLog
 from hsm_daemon.tasks import spawn
 from hsm_daemon.tls import PeerIdentity, peer_identity
 from hsm_wire.messages import Pong
-from proxy.core.dispatcher import Dispatcher
-from proxy.core.node_table import NOT_TRIED, PathEntry
+from proxy.core.checks.supervisor import Supervisor
+from proxy.core.nodes.node_table import NOT_TRIED, PathEntry
 from proxy.core.parties import Link
+from proxy.core.requests.dispatcher import Dispatcher
 from proxy.core.settings import Settings
-from proxy.core.supervisor import Supervisor
 from proxy.net.journal import Journal
 from proxy.net.node_link import NodeLink
 from proxy.net.write_gate import FlushTurn

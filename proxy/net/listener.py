@@ -12,8 +12,8 @@ from hsm_daemon.log_limit import LimitedLog
 from hsm_daemon.pace import Pace
 from hsm_daemon.tls import PeerIdentity, peer_identity
 from hsm_wire.messages import Pong
-from proxy.core.dispatcher import Dispatcher
 from proxy.core.principals import Bound, Principals
+from proxy.core.requests.dispatcher import Dispatcher
 from proxy.core.settings import Settings
 from proxy.net.client_protocol import ClientProtocol
 from proxy.net.departures import Departures

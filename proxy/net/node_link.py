@@ -12,7 +12,7 @@ from hsm_wire.errors import BodyError
 from hsm_wire.frames import Frame, encode_frame
 from hsm_wire.messages import Failure, Goaway, Hello, Pong, Welcome, decode_body, encode_body
 from hsm_wire.states import End
-from proxy.core.node_table import PathEntry
+from proxy.core.nodes.node_table import PathEntry
 from proxy.core.parties import Link
 from proxy.net.write_gate import WriteGate
 

@@ -7,7 +7,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
-from proxy.core.deep_check import CHALLENGE_BYTES
+from proxy.core.checks.deep_check import CHALLENGE_BYTES
 
 _COORDINATE_BYTES: Final = 32
 _ALGORITHM: Final = ec.ECDSA(hashes.SHA256())

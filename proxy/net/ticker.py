@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from hsm_daemon import clock
-from proxy.core.deadlines import SLOT_S
+from proxy.core.requests.deadlines import SLOT_S
 
 
 class Ticker:

@@ -62,7 +62,7 @@ SHOW_BYTES = {
     "hsmctl.bench.requests.Prepared": "a request of bench, whose data is not anybody's",
     "hsmctl.known_answers.Vector": "published",
     "hsmctl.proxies.Answer": "a certificate",
-    "proxy.core.poison.Ban": "an id",
+    "proxy.core.requests.poison.Ban": "an id",
     "proxy.core.principals._Key": "a fingerprint of a certificate",
 }
 """Classes whose repr shows bytes, and what those are instead of a secret."""

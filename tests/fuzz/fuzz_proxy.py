@@ -26,15 +26,15 @@ from hsm_wire.frames import Frame, FrameSplitter, encode_frame
 from hsm_wire.messages import CheckResult, Hello, Pong, Welcome, encode_body
 from hsm_wire.opcodes import Opcode
 from hsm_wire.operations import Role
-from proxy.core.balancer import Balancer
+from proxy.core.checks.supervisor import Supervisor
 from proxy.core.counters import Counters
-from proxy.core.dispatcher import Dispatcher
-from proxy.core.events import RecentEvents
-from proxy.core.node_table import NodeTable, PathEntry
+from proxy.core.nodes.node_table import NodeTable, PathEntry
 from proxy.core.principals import Principals
-from proxy.core.rates import Rates
+from proxy.core.reporting.events import RecentEvents
+from proxy.core.reporting.rates import Rates
+from proxy.core.requests.balancer import Balancer
+from proxy.core.requests.dispatcher import Dispatcher
 from proxy.core.settings import HealthSettings, Limits, Settings
-from proxy.core.supervisor import Supervisor
 from proxy.net import listener as listener_module
 from proxy.net.client_protocol import ClientProtocol
 from proxy.net.link_keeper import LinkKeeper

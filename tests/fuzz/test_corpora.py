@@ -17,9 +17,9 @@ from hsm_wire.connection import Connection
 from hsm_wire.frames import Frame, encode_frame, readdress_response
 from hsm_wire.messages import Hello, Welcome
 from hsm_wire.states import State
-from proxy.core.dispatcher import Dispatcher
 from proxy.core.parties import Link as ProxyLink
 from proxy.core.parties import Request as ProxyRequest
+from proxy.core.requests.dispatcher import Dispatcher
 from proxy.net.client_protocol import ClientProtocol
 
 HERE = Path(__file__).parent
@@ -218,6 +218,8 @@ class Stumbles(Link):
 
     def _cancel(self, frame: Frame) -> None:
         self._requests[frame.request_id].cancel()
+
+    _ON_FRAME = {**Link._ON_FRAME, kinds.CANCEL: _cancel}  # noqa: RUF012 - as in its parent, which says ClassVar
 
 
 class TakesAll(Link):

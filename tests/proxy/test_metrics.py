@@ -5,10 +5,10 @@ import random
 from prometheus_client.parser import text_string_to_metric_families
 
 from hsm_wire.messages import PartitionReport
-from proxy.core.balancer import Balancer
 from proxy.core.counters import Counters
-from proxy.core.dispatcher import Dispatcher
-from proxy.core.node_table import OPERATIONAL_STATES, Node, NodeTable
+from proxy.core.nodes.node_table import OPERATIONAL_STATES, Node, NodeTable
+from proxy.core.requests.balancer import Balancer
+from proxy.core.requests.dispatcher import Dispatcher
 from proxy.core.settings import Settings
 from proxy.metrics import Figures, ProxyCollector, metrics_page
 

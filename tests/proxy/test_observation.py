@@ -3,11 +3,11 @@
 import random
 
 from hsm_daemon import clock
-from proxy.core.balancer import Balancer
 from proxy.core.counters import Counters
-from proxy.core.dispatcher import Dispatcher
-from proxy.core.node_table import NodeTable
-from proxy.core.sentences import RELOAD_FAILED
+from proxy.core.nodes.node_table import NodeTable
+from proxy.core.reporting.sentences import RELOAD_FAILED
+from proxy.core.requests.balancer import Balancer
+from proxy.core.requests.dispatcher import Dispatcher
 from proxy.core.settings import Settings
 from proxy.observation import Observation
 

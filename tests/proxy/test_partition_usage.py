@@ -4,7 +4,7 @@ from hsm_cluster.cluster import load_cluster
 from hsm_cluster.usage import Row
 from hsm_wire.messages import PartitionReport
 from hsm_wire.opcodes import Opcode
-from proxy.core.quotas import Quotas
+from proxy.core.quota.quotas import Quotas
 from proxy.partition_usage import partition_reports
 
 TEXT = """

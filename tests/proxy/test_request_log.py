@@ -6,7 +6,7 @@ import pytest
 
 from hsm_daemon.log_settings import LogSettings
 from proxy.core.notices import Notice
-from proxy.core.request_notes import RequestNotes
+from proxy.core.requests.request_notes import RequestNotes
 from proxy.request_log import RequestLog
 
 NEVER = float("inf")

@@ -12,10 +12,10 @@ from hsm_wire.messages import Bind, EventsResult, PartitionReport, StatusResult,
 from hsm_wire.messages import Events as AskEvents
 from hsm_wire.opcodes import Opcode
 from proxy.core.counters import Counters
-from proxy.core.events import RecentEvents
-from proxy.core.node_table import Node, NodeTable
+from proxy.core.nodes.node_table import Node, NodeTable
 from proxy.core.principals import Bound
-from proxy.core.rates import Rates
+from proxy.core.reporting.events import RecentEvents
+from proxy.core.reporting.rates import Rates
 from proxy.core.settings import Settings
 from proxy.status import Shell, StatusReporter
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from proxy import status_page
-from proxy.core.node_table import ADMINISTRATIVE_STATES, OPERATIONAL_STATES, READY, STANDBY, UP
+from proxy.core.nodes.node_table import ADMINISTRATIVE_STATES, OPERATIONAL_STATES, READY, STANDBY, UP
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = status_page.FOLDER

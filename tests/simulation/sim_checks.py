@@ -16,13 +16,13 @@ from hsm_wire.limits import DEFAULT_TIMEOUT_MS
 from hsm_wire.opcodes import Opcode
 from hsm_wire.operations import LONG
 from hsm_wire.statuses import Status
-from proxy.core.dispatcher import AFTERMATH_S
-from proxy.core.failover import MAX_MOVES
-from proxy.core.node_table import BLOCKED, DOWN, EJECTED, READY, UP, Node
+from proxy.core.checks.progress import oldest_ordinary
+from proxy.core.checks.silence import links_of
+from proxy.core.nodes.node_table import BLOCKED, DOWN, EJECTED, READY, UP, Node
 from proxy.core.parties import Client, Link, Probe, Request
-from proxy.core.poison import Poison
-from proxy.core.progress import oldest_ordinary
-from proxy.core.silence import links_of
+from proxy.core.requests.dispatcher import AFTERMATH_S
+from proxy.core.requests.failover import MAX_MOVES
+from proxy.core.requests.poison import Poison
 
 if TYPE_CHECKING:
     from sim_client import SimClient

@@ -15,15 +15,15 @@ from hsm_wire.frames import Frame, encode_frame
 from hsm_wire.messages import Hello, Pong, Welcome, decode_body, encode_body
 from hsm_wire.operations import Role
 from hsm_wire.states import End
-from proxy.core.balancer import Balancer
+from proxy.core.checks.supervisor import Supervisor
 from proxy.core.counters import Counters
-from proxy.core.deadlines import SLOT_S
-from proxy.core.dispatcher import Dispatcher
-from proxy.core.node_table import Node, NodeTable, PathEntry
+from proxy.core.nodes.node_table import Node, NodeTable, PathEntry
 from proxy.core.parties import Client, Link
 from proxy.core.principals import Bound, Principals
+from proxy.core.requests.balancer import Balancer
+from proxy.core.requests.deadlines import SLOT_S
+from proxy.core.requests.dispatcher import Dispatcher
 from proxy.core.settings import Settings
-from proxy.core.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from sim_checks import Checks

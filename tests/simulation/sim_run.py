@@ -10,7 +10,7 @@ from sim_faults import Faults
 from sim_node import SimNode, SimPath
 from sim_proxy import SimProxy
 
-from proxy.core.node_table import Node, PathEntry
+from proxy.core.nodes.node_table import Node, PathEntry
 from proxy.core.parties import Probe
 from proxy.core.settings import HealthSettings, Limits, RetrySettings, Settings
 

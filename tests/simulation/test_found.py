@@ -10,13 +10,13 @@ from hsm_wire.frames import Frame, FrameSplitter, encode_frame
 from hsm_wire.messages import Pong
 from hsm_wire.opcodes import Opcode
 from hsm_wire.statuses import Status
-from proxy.core.balancer import Balancer
+from proxy.core.checks.progress import Progress, oldest_ordinary
 from proxy.core.counters import Counters
-from proxy.core.dispatcher import Dispatcher
-from proxy.core.node_table import Node, NodeTable
+from proxy.core.nodes.node_table import Node, NodeTable
 from proxy.core.parties import Client, Link, Request
 from proxy.core.principals import Principals
-from proxy.core.progress import Progress, oldest_ordinary
+from proxy.core.requests.balancer import Balancer
+from proxy.core.requests.dispatcher import Dispatcher
 from proxy.core.settings import RetrySettings, Settings
 
 SIGN, GENERATE = int(Opcode.SIGN), int(Opcode.GENERATE_KEY)

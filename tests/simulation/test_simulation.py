@@ -8,15 +8,16 @@ from sim_node import NodeEnd, SimNode
 from sim_run import simulate
 
 from hsm_wire.frames import Frame, readdress_response
-from proxy.core import dispatcher, node_watch, switch
-from proxy.core.balancer import Balancer
-from proxy.core.budget import RetryBudget
-from proxy.core.failover import Failover
-from proxy.core.node_table import Node, NodeTable
+from proxy.core.checks import node_watch
+from proxy.core.checks.progress import Progress
+from proxy.core.nodes.node_table import Node, NodeTable
 from proxy.core.parties import Request
-from proxy.core.poison import Poison
-from proxy.core.progress import Progress
-from proxy.core.switch import Switch
+from proxy.core.requests import dispatcher, switch
+from proxy.core.requests.balancer import Balancer
+from proxy.core.requests.budget import RetryBudget
+from proxy.core.requests.failover import Failover
+from proxy.core.requests.poison import Poison
+from proxy.core.requests.switch import Switch
 
 SEEDS = 300
 BATCH = 20

@@ -5,9 +5,9 @@ from reports import report
 
 from hsmctl.doctor.finding import Finding
 from hsmctl.doctor.told import ADVICE, OTHERWISE, told_findings
-from proxy.core.expiry import EXPIRED
-from proxy.core.health import problems_of_proxy
-from proxy.core.sentences import RELOAD_FAILED
+from proxy.core.reporting.expiry import EXPIRED
+from proxy.core.reporting.health import problems_of_proxy
+from proxy.core.reporting.sentences import RELOAD_FAILED
 
 
 def told(*problems: str, refused: float = 0.0) -> list[Finding]:

@@ -9,14 +9,14 @@ from hsm_wire.frames import Frame, FrameSplitter, encode_frame
 from hsm_wire.messages import CheckResult, Pong, encode_body
 from hsm_wire.opcodes import Opcode
 from hsm_wire.statuses import Status
-from proxy.core.balancer import Balancer
+from proxy.core.checks.supervisor import Supervisor
 from proxy.core.counters import Counters
-from proxy.core.dispatcher import Dispatcher
-from proxy.core.node_table import Node, NodeTable
+from proxy.core.nodes.node_table import Node, NodeTable
 from proxy.core.parties import Client, Link, Owed, Request
 from proxy.core.principals import Principals
+from proxy.core.requests.balancer import Balancer
+from proxy.core.requests.dispatcher import Dispatcher
 from proxy.core.settings import BalancingSettings, EjectionSettings, HealthSettings, Limits, RetrySettings, Settings
-from proxy.core.supervisor import Supervisor
 
 SIGN = 0x0201
 

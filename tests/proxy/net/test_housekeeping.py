@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from proxy.core.counters import Counters
-from proxy.core.deadlines import SLOT_S
+from proxy.core.requests.deadlines import SLOT_S
 from proxy.core.settings import Limits, Settings
 from proxy.net.departures import Departures
 from proxy.net.housekeeping import LOOK_S, SLICE, Housekeeping

@@ -3,7 +3,7 @@
 import logging
 from types import SimpleNamespace
 
-from proxy.core.node_table import Node, NodeTable
+from proxy.core.nodes.node_table import Node, NodeTable
 from proxy.core.notices import Notices
 from proxy.core.settings import Settings
 from proxy.net.journal import Journal

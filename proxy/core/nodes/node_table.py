@@ -1,0 +1,334 @@
+"""Nodes, their paths and their states. `NodeTable.move` is the one function that changes a node's state.
+
+A node has two states: the administrative one is what the operator wants, the operational one is what is seen.
+It is in rotation when it is `ready` and `up` and has a path that is up. Nodes that are `stale` (without contact
+to their store) serve only while no current node can.
+
+What is seen comes from three sides: from the paths (none up: `down`), from the node's own report (`stale`, `sealed`,
+`standby`...), and from what `supervisor` concludes (`sanction`: ejected, blocked, probing; `outdated`: stale).
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+from hsm_wire.messages import Pong
+from proxy.core.changes import StateChange, short_reason
+from proxy.core.counters import DURATION_BOUNDS_S
+from proxy.core.nodes.nearness import prefer_near
+from proxy.core.nodes.pings import Pings
+from proxy.core.parties import Link
+from proxy.core.settings import Settings
+
+UP: Final = "up"
+DOWN: Final = "down"
+EJECTED: Final = "ejected"
+BLOCKED: Final = "blocked"
+PROBING: Final = "probing"
+STALE: Final = "stale"
+READY: Final = "ready"
+NOT_TRIED: Final = "not tried yet"
+MAINTAIN: Final = "maintain"
+STANDBY: Final = "standby"
+OPERATIONAL_STATES: Final = (UP, DOWN, EJECTED, BLOCKED, PROBING, STALE, "sealed", "locked", STANDBY, "fenced")
+ADMINISTRATIVE_STATES: Final = (READY, "drain", MAINTAIN)
+
+
+class PathEntry:
+    """One way to a node."""
+
+    __slots__ = ("address", "bulk", "link", "node", "reason", "up", "uplink")
+
+    def __init__(self, node: "Node", uplink: str, address: str) -> None:
+        self.node = node
+        self.uplink = uplink
+        self.address = address
+        self.link: Link | None = None
+        """For small requests and checks."""
+        self.bulk: Link | None = None
+        """For large ones; where there is none they go over `link`."""
+        self.up = False
+        self.reason = NOT_TRIED
+
+
+class Node:
+    """One HSM node."""
+
+    __slots__ = (
+        "administrative",
+        "answer_time_s",
+        "answers",
+        "boot_id",
+        "bulk",
+        "distance",
+        "duration_buckets",
+        "errors",
+        "errors_in_a_row",
+        "failures",
+        "in_flight",
+        "left_at",
+        "link",
+        "name",
+        "on_the_way",
+        "operational",
+        "outdated",
+        "paths",
+        "pings",
+        "reason",
+        "reported",
+        "requests",
+        "sanction",
+        "share",
+        "since",
+        "site",
+        "slowness",
+        "store_faults",
+        "suspects",
+        "warm_since",
+        "weight",
+        "window",
+    )
+
+    def __init__(self, name: str, site: str, weight: int, paths: Iterable[tuple[str, str]]) -> None:
+        self.name = name
+        self.site = site
+        self.weight = weight
+        self.paths = [PathEntry(self, uplink, address) for uplink, address in paths]
+        self.pings = Pings()
+        """Over all links."""
+        self.operational = DOWN
+        self.administrative = READY
+        self.reason = NOT_TRIED
+        self.reported = UP
+        """The state that the node reports of itself."""
+        self.sanction = ""
+        """ejected, blocked or probing: what `supervisor` concluded; empty while all is well."""
+        self.outdated = ""
+        """What another node has seen and this one has not (`agreement`): it is `stale` for that. Empty: nothing."""
+        self.store_faults: dict[str, str] = {}
+        """Fault -> words: what comparing its store with those of other nodes found."""
+        self.boot_id = b""
+        self.window = 0
+        self.on_the_way = 0
+        """Requests and answers that the way to the node and back holds at its present rate."""
+        self.in_flight = 0
+        self.suspects = 0
+        """Of these, requests that were in flight when a node was lost (`poison`)."""
+        self.requests = 0
+        """Answers that this node gave to requests of clients."""
+        self.failures: dict[str, int] = {}
+        """Reason -> requests that had to leave this node."""
+        self.answers = 0
+        """All answers, those that sent a request elsewhere too."""
+        self.answer_time_s = 0.0
+        """Sum over the answers of the time that each took."""
+        self.duration_buckets = [0] * (len(DURATION_BOUNDS_S) + 1)
+        """These times by `DURATION_BOUNDS_S`."""
+        self.errors = 0
+        """Time-outs, device errors and answers lost with their connection: what may eject the node."""
+        self.errors_in_a_row = 0
+        self.link: Link | None = None
+        """The link in use: that of the first path that is up."""
+        self.bulk: Link | None = None
+        """The same for large requests."""
+        self.share = 0.0
+        """Its part of the draw: its weight, less while it starts slowly or is slow."""
+        self.distance = 0.0
+        """Of its site from the proxy's own, in km."""
+        self.slowness = 1.0
+        """Factor of the share, below 1 for a node that is slower than the others."""
+        self.warm_since = 0.0
+        """Since when it grows to its full share."""
+        self.since = 0.0
+        """When its states last changed."""
+        self.left_at: float | None = None
+        """When it last left the rotation."""
+
+    @property
+    def why(self) -> str:
+        """Why it is as it is, in few words; empty when all is well."""
+        return (self.operational == DOWN and short_reason([path.reason for path in self.paths])) or self.reason
+
+
+class NodeTable:
+    """All nodes of the cluster."""
+
+    __slots__ = ("_changes", "_settings", "_started", "empty_since", "nodes", "rotation", "total")
+
+    def __init__(self, nodes: Iterable[Node], settings: Settings, now: float) -> None:
+        self.nodes = list(nodes)
+        self.rotation: list[Node] = []
+        self.total = 0.0
+        """Sum of the shares of the rotation."""
+        self.empty_since = now
+        """Since when the rotation is empty, if it is."""
+        self._started = now
+        self._settings = settings
+        self._changes: list[StateChange] = []
+        for node in self.nodes:
+            node.since = now
+
+    @property
+    def links(self) -> list[Link]:
+        """All open links, in use or not."""
+        return [
+            link for node in self.nodes for path in node.paths for link in (path.link, path.bulk) if link is not None
+        ]
+
+    @property
+    def reachable(self) -> list[Node]:
+        """Nodes that could serve, whatever the operator wants of them."""
+        return [node for node in self.nodes if node.link is not None and node.operational == UP]
+
+    @property
+    def hurries(self) -> bool:
+        """Whether nobody serves, or none of those that do is current: then all are asked as often as may be."""
+        return not self.rotation or not self.reachable
+
+    @property
+    def outage(self) -> str:
+        """Why nobody serves, in words for a client."""
+        if self.reachable:
+            return "every HSM node that can be reached was taken out of service by an operator"
+        return "no HSM node can be reached"
+
+    def spares(self, node: Node) -> bool:
+        """Say whether another node is in rotation, so that this one can be taken out."""
+        return any(other is not node for other in self.rotation)
+
+    def replace(self, nodes: Iterable[Node], now: float) -> list[Node]:
+        """Take these nodes in place of those there are; return the ones that are gone."""
+        kept = list(nodes)
+        gone = [node for node in self.nodes if node not in kept]
+        for node in kept:
+            if node not in self.nodes:
+                node.since = now
+        self.nodes = kept
+        self._rotate(now)
+        return gone
+
+    def take_changes(self) -> list[StateChange]:
+        """Return what changed since the last call."""
+        changes, self._changes = self._changes, []
+        return changes
+
+    def move(self, node: Node, now: float, reason: str, *, operational: str, administrative: str) -> None:
+        """Put the node into these states, for that reason, and the rotation in order."""
+        before = _words(node)
+        node.operational = operational
+        node.administrative = administrative
+        node.reason = reason
+        after = _words(node)
+        served, left_at = node in self.rotation, node.left_at
+        first = next((path for path in node.paths if path.up), None)
+        node.link = None if first is None else first.link
+        node.bulk = None if first is None else first.bulk or first.link
+        self._rotate(now)
+        if after != before:
+            node.since = now
+            usual = "its checks succeed" if administrative == READY else "an operator asked for it"
+            serves = node in self.rotation
+            self._changes.append(
+                StateChange(
+                    node.name,
+                    before,
+                    after,
+                    reason or usual,
+                    why=node.why,
+                    served=served,
+                    serves=serves,
+                    out_s=now - left_at if serves and left_at is not None else None,
+                )
+            )
+
+    def path_up(self, link: Link, now: float) -> None:
+        """Note that the link's path answers its checks."""
+        path = link.path
+        path.link = link
+        path.reason = ""
+        if not path.up:
+            path.up = True
+            self._changes.append(StateChange(path.node.name, DOWN, UP, "it answers its check", path.uplink))
+        self.judge(path.node, now)
+
+    def path_down(self, path: PathEntry, reason: str, now: float) -> None:
+        """Note that a path cannot be used."""
+        path.reason = reason
+        if path.up:
+            path.up = False
+            self._changes.append(StateChange(path.node.name, UP, DOWN, reason, path.uplink))
+        self.judge(path.node, now)
+
+    def report(self, link: Link, pong: Pong, now: float) -> None:
+        """Take over what a node says of itself."""
+        node = link.node
+        # The node knows what it wants to have; what is on the way to it, and back, comes on top (Little's law).
+        node.window = max(1, min(pong.window + node.on_the_way, link.max_in_flight))
+        node.boot_id = pong.boot_id
+        known = pong.administrative_state in ADMINISTRATIVE_STATES
+        administrative = pong.administrative_state if known else node.administrative
+        reported = pong.state if pong.state in OPERATIONAL_STATES else DOWN
+        if (reported, administrative) != (node.reported, node.administrative):
+            node.reported = reported
+            self.judge(node, now, administrative)
+
+    def impose(self, node: Node, sanction: str, reason: str, now: float) -> None:
+        """Put the node under a sanction, or lift it (empty)."""
+        node.sanction = sanction
+        self.judge(node, now, reason=reason)
+
+    def judge(self, node: Node, now: float, administrative: str | None = None, *, reason: str = "") -> None:
+        """Derive the operational state: from the paths, from the node's own report, from its sanction."""
+        if not any(path.up for path in node.paths):
+            operational = DOWN
+            reason = "; ".join(f"{path.uplink}: {path.reason}" for path in node.paths)
+        elif node.reported != UP:
+            operational = node.reported
+            reason = f"the node reports that it is {operational}"
+        elif node.sanction:
+            operational = node.sanction
+            reason = reason or node.reason
+        elif node.outdated:
+            operational = STALE
+            reason = node.outdated
+        else:
+            operational = UP
+            reason = ""
+        self.move(node, now, reason, operational=operational, administrative=administrative or node.administrative)
+
+    def warm(self, now: float) -> None:
+        """Give each node in rotation its share: its weight, less while it starts slowly or is slow."""
+        health = self._settings.health
+        for node in self.rotation:
+            grown = 1.0
+            if health.slow_start_s:
+                passed = min(1.0, (now - node.warm_since) / health.slow_start_s)
+                grown = health.slow_start_from + (1.0 - health.slow_start_from) * passed
+            node.share = node.weight * grown * node.slowness
+        if self._settings.balancing.prefer == "near":
+            prefer_near(self.rotation)
+        self.total = sum(node.share for node in self.rotation)
+
+    def _rotate(self, now: float) -> None:
+        usable = [node for node in self.nodes if node.administrative == READY and node.link is not None]
+        rotation = [node for node in usable if node.operational == UP]
+        if not rotation:
+            rotation = [node for node in usable if node.operational == STALE]
+        before = self.rotation
+        if before and not rotation:
+            self.empty_since = now
+        for node in before:
+            if node not in rotation:
+                node.left_at = now
+        for node in rotation:
+            if node not in before:
+                # Nobody can take its part where no other node serves, nor while the proxy itself has just started.
+                cold = bool(before) and now - self._started > self._settings.health.slow_start_s
+                node.warm_since = now if cold else float("-inf")
+        self.rotation = rotation
+        self.warm(now)
+
+
+def _words(node: Node) -> str:
+    if node.administrative == READY:
+        return node.operational
+    return f"{node.operational}/{node.administrative}"

@@ -1,0 +1,345 @@
+"""Requests in, answers out: exactly one answer for each request of each client that is still there.
+
+Theory. A request is either with a node (`link` is set, and it is in that link's `in_flight`), or it waits (in the
+fair queue, or in `failover`), or it is `done`. One that was given up at a node leaves an `Owed` there, because the
+node still works on it and the window must say so.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable
+from typing import Final
+
+from hsm_wire import kinds
+from hsm_wire.frames import Frame, encode_frame, readdress_response
+from hsm_wire.operations import ANSWERED_BY_PROXY, LONG, OPERATIONS, SIGNATURES, Work
+from hsm_wire.statuses import Status
+from proxy.core.counters import DURATION_BOUNDS_S, Counters
+from proxy.core.nodes.node_table import NodeTable
+from proxy.core.notices import Notices
+from proxy.core.parties import Client, Link, Owed, Probe, Request
+from proxy.core.quota.quotas import COUNTED, Quotas
+from proxy.core.requests.answers import ELSEWHERE, STALE, refusal, timeout_s
+from proxy.core.requests.balancer import Balancer
+from proxy.core.requests.budget import RetryBudget
+from proxy.core.requests.failover import Failover
+from proxy.core.requests.fair_queue import FairQueue
+from proxy.core.requests.own_answers import OwnAnswers, Report
+from proxy.core.requests.stale_answers import StaleAnswers
+from proxy.core.requests.switch import Switch
+from proxy.core.settings import Settings
+
+_ADMINISTRATION: Final = frozenset(number for number, row in OPERATIONS.items() if row.work is Work.ADMINISTER)
+AFTERMATH_S: Final = 1.0
+"""Losses of nodes found so soon after the proxy itself stood still make no request a suspect, and no node worse: twice
+the time after which nodes and proxies give each other up."""
+_RATE_WEIGHT: Final = 0.2
+"""Share of the newest measurement in the moving mean of answers a second."""
+_RATE_PERIOD_S: Final = 0.25
+
+
+class Dispatcher:
+    """The switch between clients and nodes."""
+
+    def __init__(
+        self,
+        table: NodeTable,
+        balancer: Balancer,
+        settings: Settings,
+        counters: Counters,
+        now: float,
+        report: Report,
+        quotas: Quotas | None = None,
+    ) -> None:
+        self.table = table
+        self.counters = counters
+        self.settings = settings
+        self.queue = FairQueue(settings)
+        self.leaving = False
+        """The proxy shuts down: no client is greeted any more. Those there are hear GOAWAY one after the other, and
+        are served until then."""
+        self.on_probe: Callable[[Probe, Link, Frame, float], None] | None = None
+        """Takes the answers to deep checks."""
+        self.on_stray: Callable[[Link, Frame, float], bool] | None = None
+        """Asked whether it waits for an answer that nothing in flight waits for."""
+        self.quotas = quotas or Quotas(lambda: now)
+        self._gates = self.quotas.gates
+        self._balancer = balancer
+        self._switch = Switch(settings, counters, self.quotas, now)
+        self._send = self._switch.send
+        self._finish = self._switch.finish
+        self._budget = RetryBudget(settings, now)
+        self.notices = Notices()
+        self.request_notes = self._switch.notes
+        self.failover = Failover(self._switch, table, balancer, self._budget, self.notices)
+        self._bans = self.failover.poison.bans
+        self._between = self.failover.waiting
+        self.stale = StaleAnswers(self._switch, table)
+        self._own = OwnAnswers(counters, report)
+        self._rate = 0.0
+        self._rate_since = now
+        self._rate_answers = 0
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for a node."""
+        return self.queue.size + len(self._between)
+
+    # ---- from clients ---------------------------------------------------------------------------------------------
+
+    def request(self, client: Client, frame: Frame, now: float) -> None:
+        """Take a request of a client: to a node, to the queue, or answered at once."""
+        self.counters.requests += 1
+        if len(client.in_flight) >= client.max_in_flight:
+            self.counters.overloaded["client_in_flight"] += 1
+            self._refuse(client, frame, Status.OVERLOADED, f"more than {client.max_in_flight} requests in flight", now)
+            return
+        if frame.opcode in ANSWERED_BY_PROXY:
+            self._own.give(client, frame, now)
+            return
+        if self._bans and self.failover.poison.banned(client.principal, frame, now):
+            self.counters.banned += 1
+            detail = "a request like this was in flight at two losses of an HSM node; do not send it again"
+            self._refuse(client, frame, Status.POISON, detail, now)
+            return
+        if self.failover.full:
+            self.counters.overloaded["failover_full"] += 1
+            self._refuse(client, frame, Status.OVERLOADED, "too many requests wait for another HSM node", now)
+            return
+        if self._gates and frame.opcode in COUNTED and not self._within_quota(client, frame, now):
+            return
+        if frame.opcode in LONG and not self._may_generate(client, frame, now):
+            return
+        request = Request(client, frame, now, now + timeout_s(frame))
+        client.in_flight[frame.request_id] = request
+        node = None if self.queue.size else self._balancer.maybe_node()
+        if node is None and frame.opcode in _ADMINISTRATION and not self.table.rotation:
+            # Who took the last node out must be able to bring it back.
+            node = self._balancer.maybe_among(self.table.reachable)
+        if node is not None:
+            self._send(request, node, now)
+        else:
+            self._enqueue(request, now)
+
+    def cancel(self, client: Client, request_id: int, now: float) -> None:
+        """Take a client's CANCEL: a waiting request is answered, one with a node is cancelled there."""
+        request = client.in_flight.get(request_id)
+        if request is None:
+            return  # its answer is on the way already
+        if request.link is not None:
+            request.link.sink(encode_frame(kinds.CANCEL, request_id=request.link_id))
+        else:
+            self._unqueue(request)
+            self._switch.fail(request, Status.CANCELLED, "cancelled by the caller", now)
+
+    def client_lost(self, client: Client, now: float) -> None:
+        """Forget a client; nodes are told not to work for it any more."""
+        for request in client.in_flight.values():
+            self._switch.abandon(request, now)
+            if request.link is None:
+                self._unqueue(request)
+            else:
+                self._switch.leave(request, now, cancel=True)
+        client.in_flight.clear()
+
+    # ---- from nodes -----------------------------------------------------------------------------------------------
+
+    def response(self, link: Link, frame: Frame, now: float) -> None:
+        """Take a node's answer: to its client, or the request goes elsewhere."""
+        entry = link.in_flight.pop(frame.request_id, None)
+        self._rate_answers += 1
+        if isinstance(entry, Request):
+            asked = entry.frame
+            if frame.operation_id != asked.operation_id or frame.opcode != asked.opcode:
+                self._mistrust(link, frame, entry)
+                return
+            node = link.node
+            self._switch.detach(entry)
+            if frame.opcode not in LONG:
+                node.answers += 1
+                took_s = now - entry.sent_at
+                node.answer_time_s += took_s
+                node.duration_buckets[bisect_left(DURATION_BOUNDS_S, took_s)] += 1
+            if frame.status in ELSEWHERE:
+                self.failover.refused(entry, node, frame, now)
+            elif frame.flags & STALE:
+                self.stale.take(entry, frame, node, now)
+            else:
+                node.errors_in_a_row = 0
+                node.requests += 1
+                if entry.accused:
+                    self.failover.served(entry)
+                self._finish(entry, readdress_response(frame, entry.client_id), frame.status, now, node)
+        else:
+            self._not_waited_for(entry, link, frame, now)
+        if self.queue.size or self._between:
+            self.pump(now)
+
+    def link_lost(self, link: Link, *, node_lost: bool, abnormal: bool, now: float) -> None:
+        """Move what was in flight on a link that is gone; the table knows of the loss already."""
+        # What stopped this proxy may have stopped its neighbours, or made them give it up: that convicts nobody.
+        abnormal = abnormal and now - self._switch.forgiven_at >= AFTERMATH_S
+        self.failover.link_lost(link, node_lost=node_lost, abnormal=abnormal, now=now)
+        self.stale.settle(now)
+        self.pump(now)
+
+    # ---- from the clock -------------------------------------------------------------------------------------------
+
+    def tick(self, now: float) -> None:
+        """Answer what is due: deadlines, and requests that waited long enough for any node at all."""
+        self._budget.fill(self.counters.requests, now)
+        for entry in self._switch.wheel.due(now):
+            if isinstance(entry, Owed):
+                self._forget(entry)
+            else:
+                self._due(entry, now)
+        self.failover.tick(now)
+        self.stale.settle(now)
+        table = self.table
+        if not table.rotation and self.waiting:
+            latest = now - self.settings.limits.no_node_wait_s
+            if table.empty_since <= latest:
+                for request in [*self.queue, *self._between]:
+                    if request.queued_at <= latest:
+                        self._unqueue(request)
+                        self._switch.fail(request, Status.UNAVAILABLE, self.table.outage, now)
+        elif self.waiting:
+            self.pump(now)
+        self._measure(now)
+
+    def forgive(self, now: float) -> None:
+        """Note that the proxy itself stood still until now."""
+        self._switch.forgiven_at = now
+
+    def pump(self, now: float) -> None:
+        """Send what waits, as far as the windows allow; requests that lost a node go first."""
+        if self._between:
+            self.failover.pump(now)
+        while self.queue.size:
+            node = self._balancer.maybe_node()
+            if node is None:
+                return
+            self._send(self.queue.take(), node, now)
+
+    # ---- inside ---------------------------------------------------------------------------------------------------
+
+    def _not_waited_for(self, entry: Owed | Probe | None, link: Link, frame: Frame, now: float) -> None:
+        """Take an answer that no client waits for at this link."""
+        if isinstance(entry, Owed):
+            asked = entry.request.frame
+            if frame.operation_id != asked.operation_id or frame.opcode != asked.opcode:
+                self._mistrust(link, frame, entry)
+            else:
+                self.failover.late(entry, frame, now)
+        elif isinstance(entry, Probe):
+            link.node.in_flight -= 1
+            if self.on_probe is not None:
+                self.on_probe(entry, link, frame, now)
+        elif self.on_stray is None or not self.on_stray(link, frame, now):
+            self.counters.late_answers += 1  # owed for so long that it was forgotten
+
+    def _mistrust(self, link: Link, frame: Frame, entry: Request | Owed) -> None:
+        """Drop a link that answered with the answer to something else: what it has moves, this request too."""
+        link.in_flight[frame.request_id] = entry
+        self.counters.wrong_answers += 1
+        link.close("the node broke the protocol: it answered a request with the answer to another one")
+
+    def _within_quota(self, client: Client, frame: Frame, now: float) -> bool:
+        """Let a request through that its partition's quota has room for; answer any other."""
+        partition = client.principal.partition
+        gate = self._gates.get(partition)
+        if gate is None:
+            return True
+        if frame.opcode in SIGNATURES and gate.left > 0:  # the way of nearly all of them: no call more than this one
+            gate.left -= 1
+            return True
+        over = self.quotas.admit(partition, frame.opcode, now)
+        if over is not None:
+            self._refuse(client, frame, Status.OVER_QUOTA, over.detail, now, over.retry_after_ms)
+        return over is None
+
+    def _may_generate(self, client: Client, frame: Frame, now: float) -> bool:
+        """Count a request that runs long, unless its partition has as many as it may."""
+        partition = client.principal.partition
+        limit = self.settings.limits.partition_generations
+        if self._switch.generations[partition] >= limit:
+            self.counters.overloaded["partition_generations"] += 1
+            detail = f"{limit} key generations of this partition are in flight"
+            self._refuse(client, frame, Status.OVERLOADED, detail, now)
+            self.quotas.settle(partition, now, made=False)
+            return False
+        self._switch.generations[partition] += 1
+        return True
+
+    def _enqueue(self, request: Request, now: float) -> None:
+        """Let a request wait for a window, unless that cannot end well."""
+        expected = self.queue.ahead(request)
+        if self.table.rotation and self._rate and expected > self._rate * (request.deadline - now):
+            self._overload(request, "queue_too_long", "the queue is longer than the time of the request", now)
+            return
+        self._switch.wheel.file(request, request.deadline)
+        for loser in self.queue.put(request):
+            self._overload(loser, "queue_full", "the queue of this proxy is full", now)
+
+    def _overload(self, request: Request, reason: str, detail: str, now: float) -> None:
+        """Answer a request that finds no room, and count why."""
+        self.counters.overloaded[reason] += 1
+        self._switch.fail(request, Status.OVERLOADED, detail, now)
+
+    def _unqueue(self, request: Request) -> None:
+        if not self.stale.discard(request) and not self.queue.remove(request):
+            self._between.discard(request)
+
+    def _forget(self, owed: Owed) -> None:
+        """Give up an answer that a node owed for too long."""
+        if owed.link.in_flight.pop(owed.link_id, None) is not None:
+            self._switch.settle(owed)
+            self.counters.forgotten_answers += 1
+
+    def _due(self, request: Request, now: float) -> None:
+        """Handle a request whose time with a node, or whose whole time, is over."""
+        if self.stale.over(request, now):
+            return
+        link = request.link
+        if link is not None and now < request.deadline:
+            self.failover.attempt_over(request, now)
+            return
+        if link is not None:
+            since = max(request.sent_at, self._switch.forgiven_at)
+            if now - since >= self._switch.fair_s(request.frame.opcode):
+                self._switch.charge(request)
+            self._switch.leave(request, now, cancel=True)
+            request.may_have_run = True
+            self._switch.fail(request, Status.TIMEOUT, "the time of the request ran out at a node", now, link.node)
+            return
+        self._unqueue(request)
+        if not self.table.rotation:
+            self._switch.fail(request, Status.UNAVAILABLE, self.table.outage, now)
+        elif request.may_have_run:
+            self._switch.fail(request, Status.TIMEOUT, "the time of the request ran out after a node was lost", now)
+        else:
+            self._overload(request, "windows_full", "no HSM node had room in the time of the request", now)
+
+    def _refuse(
+        self, client: Client, frame: Frame, status: Status, detail: str, now: float, retry_after_ms: int = 0
+    ) -> None:
+        """Answer a request that is not taken at all."""
+        client.wire_ids.discard(frame.request_id)
+        self.counters.answered(frame.opcode, int(status), None)
+        self.request_notes.failed(frame, int(status), now)
+        client.sink(refusal(frame, status, detail, retry_after_ms=retry_after_ms))
+
+    def _measure(self, now: float) -> None:
+        """Keep the mean of answers a second while requests wait: from it a queue's waiting time is told.
+
+        A quiet cluster answers little because it is asked little; that says nothing of what it can do.
+        """
+        elapsed = now - self._rate_since
+        if elapsed < _RATE_PERIOD_S:
+            return
+        if not self.waiting:
+            self._rate = 0.0
+        else:
+            newest = self._rate_answers / elapsed
+            self._rate = newest if not self._rate else self._rate + _RATE_WEIGHT * (newest - self._rate)
+        self._rate_since = now
+        self._rate_answers = 0

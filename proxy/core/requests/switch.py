@@ -1,0 +1,170 @@
+"""Where a request meets a link: sent, left owed there, answered. Every path of every request goes through here, so
+the counts of the windows and the promise of exactly one answer are kept in one place.
+
+Operations that run `LONG` have no attempt time, and take no room in a node's window.
+"""
+
+from collections import Counter
+from typing import Final
+
+from hsm_wire import kinds
+from hsm_wire.frames import encode_frame, readdress_request
+from hsm_wire.limits import LENGTH_FIELD_BYTES
+from hsm_wire.operations import GENERATIONS, LONG, OPERATIONS, Work
+from hsm_wire.statuses import Status
+from proxy.core.counters import Counters
+from proxy.core.nodes.node_table import Node
+from proxy.core.parties import Owed, Request
+from proxy.core.quota.quotas import Quotas
+from proxy.core.requests.answers import NOT_EXECUTED, refusal
+from proxy.core.requests.deadlines import DeadlineWheel
+from proxy.core.requests.request_notes import LAST_OK, RequestNotes
+from proxy.core.settings import Settings
+
+NEVER: Final = float("inf")
+_FLAGS_LOW: Final = 7
+"""Where a frame has the low byte of its flags."""
+CHANGES: Final = frozenset(number for number, row in OPERATIONS.items() if row.work in (Work.CHANGE, Work.ADMINISTER))
+"""Operations that wait for the store: how long says nothing of the device."""
+
+
+class Switch:
+    """Connects requests to links and takes them off again."""
+
+    __slots__ = ("counters", "forgiven_at", "generations", "notes", "quotas", "settings", "wheel")
+
+    def __init__(self, settings: Settings, counters: Counters, quotas: Quotas, now: float) -> None:
+        self.settings = settings
+        self.quotas = quotas
+        self.counters = counters
+        self.notes = RequestNotes()
+        self.wheel = DeadlineWheel(now)
+        self.generations: Counter[int] = Counter()
+        """Partition -> its requests that run long."""
+        self.forgiven_at = float("-inf")
+        """When the proxy itself last stood still: time before it is not held against a node."""
+
+    def send(self, request: Request, node: Node, now: float) -> None:
+        """Send the request to a node of the rotation."""
+        frame = request.frame
+        raw = frame.raw
+        link = node.link if len(raw) <= self.settings.limits.bulk_bytes else node.bulk
+        assert link is not None, "a node in rotation has a link"
+        if len(raw) - LENGTH_FIELD_BYTES > link.max_frame_bytes:
+            self.fail(request, Status.TOO_LARGE, f"the nodes take at most {link.max_frame_bytes} bytes", now)
+            return
+        principal = request.client.principal
+        number = principal.number
+        if number not in link.announced:
+            link.announced.add(number)
+            link.sink(principal.bind_frame)
+        link_id = link.take_id()
+        in_flight = link.in_flight
+        if not in_flight:
+            link.owing_since = now
+        in_flight[link_id] = request
+        if frame.opcode not in LONG:
+            node.in_flight += 1
+            if request.losses:
+                node.suspects += 1
+        request.link = link
+        request.link_id = link_id
+        request.attempts += 1
+        request.sent_at = now
+        deadline = request.deadline
+        self.wheel.file(request, min(deadline, now + self.attempt_s(request)))
+        left_ms = int((deadline - now) * 1000)
+        link.sink(readdress_request(frame, link_id, left_ms if left_ms > 0 else 1, number))
+
+    def attempt_s(self, request: Request) -> float:
+        """Return how long a node has for this attempt before another one is asked too."""
+        exhausted = request.attempts >= self.settings.retry.attempts
+        return NEVER if exhausted else self.fair_s(request.frame.opcode)
+
+    def fair_s(self, opcode: int) -> float:
+        """Return how long a node may take for that operation before it is held against it."""
+        if opcode in LONG:
+            return NEVER
+        retry = self.settings.retry
+        return retry.change_attempt_s if opcode in CHANGES else retry.attempt_s
+
+    @staticmethod
+    def charge(request: Request) -> None:
+        """Hold a time-out against the node that has the request: once, however often it is looked at."""
+        link = request.link
+        if link is not None and request.timed_out is not link:
+            request.timed_out = link
+            link.node.errors += 1
+            link.node.errors_in_a_row += 1
+
+    def detach(self, request: Request) -> None:
+        """Note that the request's link owes it no more: it was taken out of `in_flight`."""
+        link = request.link
+        assert link is not None, "only what was sent is detached"
+        node = link.node
+        if request.frame.opcode not in LONG:
+            node.in_flight -= 1
+            if request.losses:
+                node.suspects -= 1
+        request.link = None
+
+    def leave(self, request: Request, now: float, *, cancel: bool) -> None:
+        """Leave the request's answer owed by its link: whoever waits for it does not any more."""
+        link = request.link
+        assert link is not None, "only what was sent can be left"
+        owed = Owed(request, link)
+        link.in_flight[request.link_id] = owed
+        if request.losses and request.frame.opcode not in LONG:
+            link.node.suspects -= 1
+        request.link = None
+        self.wheel.file(owed, now + self.settings.limits.owed_answer_s)
+        if cancel:
+            link.sink(encode_frame(kinds.CANCEL, request_id=owed.link_id))
+
+    def settle(self, owed: Owed) -> None:
+        """Note that an answer that was owed has come, or was given up: it was taken out of `in_flight`."""
+        if owed.request.frame.opcode not in LONG:
+            owed.link.node.in_flight -= 1
+        self.wheel.drop(owed)
+
+    def abandon(self, request: Request, now: float) -> None:
+        """Note that nobody waits for the request any more; its link or its queue is the caller's affair."""
+        self._end(request, now, made=True)  # A node may make its key all the same, and would count it.
+
+    def _end(self, request: Request, now: float, *, made: bool) -> None:
+        """Take a request out of what is waited for; `made`: a key may have been made for it."""
+        request.done = True
+        self.wheel.drop(request)
+        if request.frame.opcode in LONG:
+            self.generations[request.client.principal.partition] -= 1
+        if request.frame.opcode in GENERATIONS:
+            self.quotas.settle(request.client.principal.partition, now, made=made)
+
+    def fail(self, request: Request, status: Status, detail: str, now: float, node: Node | None = None) -> None:
+        """Answer the request with a failure of the proxy's own; `node` has it still."""
+        raw = refusal(request.frame, status, detail, not_executed=not request.may_have_run)
+        self.finish(request, raw, int(status), now, node)
+
+    def finish(self, request: Request, raw: bytes, status: int, now: float, node: Node | None = None) -> None:
+        """Give the client its one answer; `node` gave it, or has the request still."""
+        self._end(request, now, made=not status >> 8 or request.may_have_run)
+        if request.may_have_run and raw[_FLAGS_LOW] & NOT_EXECUTED:
+            # The last node tells of itself only; another one had this request before.
+            raw = raw[:_FLAGS_LOW] + bytes((raw[_FLAGS_LOW] & ~NOT_EXECUTED,)) + raw[_FLAGS_LOW + 1 :]
+        client = request.client
+        client_id = request.client_id
+        del client.in_flight[client_id]
+        client.wire_ids.discard(client_id)
+        if len(raw) - LENGTH_FIELD_BYTES > client.max_frame_bytes:
+            status = int(Status.TOO_LARGE)
+            detail = f"the answer is above the {client.max_frame_bytes} bytes that HELLO named"
+            raw = refusal(request.frame, Status.TOO_LARGE, detail, not_executed=False)
+        duration_s = now - request.started
+        self.counters.answered(request.frame.opcode, status, duration_s)
+        if duration_s >= self.notes.noted_s or status > LAST_OK:
+            self.notes.answered(request, status, node, now)
+        client.sink(raw)
+        if client.paused and client.resume is not None:
+            client.resume()
+        if client.leaving and not client.in_flight and client.drained is not None:
+            client.drained()
