@@ -56,6 +56,7 @@ async def run_node(config_file: Path, config: NodeConfig, cluster: Cluster, life
         StartError: it cannot start; nothing was written.
     """
     certificates = load_certificates(config.tls_files)
+    store_certificates = load_certificates(config.store.tls_files)
     shares = config.keystore.master_key.shares
     keyring = load_keyring(config.keystore.master_key) if shares is None else None
     if not config.admin.is_loopback and certificates is None:
@@ -66,7 +67,7 @@ async def run_node(config_file: Path, config: NodeConfig, cluster: Cluster, life
     with contextlib.ExitStack() as held:
         bound = held.enter_context(listening.bind(config.listen.host, config.listen.port, LISTEN_BACKLOG))
         admin = held.enter_context(admin_server.bind(config.admin.host, config.admin.port))
-        node = Node(config, cluster, certificates, admin)
+        node = Node(config, cluster, certificates, admin, store_certificates=store_certificates)
         if keyring is not None:
             node.open(open_keystore(config, cluster, state, keyring, held))
         node.local = held.enter_context(local_socket(config.state_dir))
@@ -92,6 +93,8 @@ class Node:
         certificates: Certificates | None = None,
         admin: socket.socket | None = None,
         local: socket.socket | None = None,
+        *,
+        store_certificates: Certificates | None = None,
     ) -> None:
         """Prepare.
 
@@ -101,10 +104,12 @@ class Node:
             certificates: None without TLS.
             admin: a listener for the admin pages, closed at the end of `serve`.
             local: one for the people on this host; None: there is none.
+            store_certificates: what the store's members are shown; None: it has none.
         """
         self.facts = Facts(config, cluster, os.urandom(BOOT_ID_BYTES))
         self.local = local
         self._certificates = certificates
+        self._store_certificates = store_certificates
         self._reload_successful = True
         self._phase: Phase = SealedPhase(self.facts)
         self._serving = False
@@ -178,6 +183,7 @@ class Node:
         self._reload_successful = False
         new = load(config_file, self.facts.config, self.facts.cluster)
         succession = self._phase.succession(new.config.keystore)
+        self._phase.renew()
         self._apply(new)
         restart_for = (*new.restart_for, *(() if succession is None else succession.apply()))
         self._reload_successful = True
@@ -192,6 +198,7 @@ class Node:
         self._slow.use(new.config.log)
         self._acceptor.configuration_hash = new.cluster.configuration_hash
         self._phase.reconfigured()
+        self._store_certificates = new.store_certificates
         if new.certificates is not None:
             self._certificates = new.certificates
             self._acceptor.replace_context(new.certificates.server)
@@ -249,7 +256,8 @@ class Node:
     def _gauges(self) -> list[Gauge]:
         return [
             *shell_gauges(
-                lambda: self._certificates and (self._certificates.not_before, self._certificates.not_after),
+                lambda: _validity(self._certificates),
+                lambda: _validity(self._store_certificates),
                 lambda: self._reload_successful,
                 lambda: self._phase.sealed,
             ),
@@ -257,3 +265,7 @@ class Node:
             *acceptor_gauges(self._acceptor),
             *self._phase.gauges(),
         ]
+
+
+def _validity(certificates: Certificates | None) -> tuple[int, int] | None:
+    return None if certificates is None else (certificates.not_before, certificates.not_after)

@@ -28,7 +28,8 @@ class StoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     endpoints: Annotated[tuple[Address, ...], msgspec.Meta(max_length=MAX_ENDPOINTS)] = ()
     """etcd: where its members serve clients, all of them, the one of this site first: it is preferred."""
     tls: TlsFiles | Literal["off"] | None = None
-    """etcd: files for mutual TLS, with the store's own CA. `"off"` is for package sandbox on loopback."""
+    """etcd: files for mutual TLS, with the store's own CA; under the same names they are read anew at SIGHUP. `"off"`
+    is for package sandbox on loopback."""
 
     def __post_init__(self) -> None:
         if self.driver == "sqlite":

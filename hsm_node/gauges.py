@@ -27,35 +27,37 @@ def configuration_labels(configuration_hash: str) -> Labels:
 
 
 def shell_gauges(
-    validity: Callable[[], tuple[int, int] | None], reload_successful: Callable[[], bool], sealed: Callable[[], bool]
+    validity: Callable[[], tuple[int, int] | None],
+    store_validity: Callable[[], tuple[int, int] | None],
+    reload_successful: Callable[[], bool],
+    sealed: Callable[[], bool],
 ) -> list[Gauge]:
     """Return what the application itself knows.
 
     Args:
         validity: begin and end of the node's certificate; None without TLS, as it is at the start.
+        store_validity: of the one that it shows to the store's members; None without.
         reload_successful: whether the last reload was.
         sealed: whether the node waits for its master key.
     """
-    certificates = [
-        Gauge(
-            "certificate_not_before_seconds",
-            "When this node's certificate begins, since 1970.",
-            lambda: (validity() or (0, 0))[0],
-        ),
-        Gauge(
-            "certificate_not_after_seconds",
-            "When this node's certificate expires, since 1970.",
-            lambda: (validity() or (0, 0))[1],
-        ),
-    ]
     return [
-        *(certificates if validity() is not None else []),
+        *_validity_gauges("certificate", "this node's certificate", validity),
+        *_validity_gauges("store_certificate", "what this node shows to the store's members", store_validity),
         Gauge(
             "configuration_last_reload_successful",
             "0 after a SIGHUP with a configuration that was refused.",
             lambda: int(reload_successful()),
         ),
         Gauge("sealed", "1 while the node waits for its master key.", lambda: int(sealed())),
+    ]
+
+
+def _validity_gauges(name: str, what: str, validity: Callable[[], tuple[int, int] | None]) -> list[Gauge]:
+    if validity() is None:
+        return []
+    return [
+        Gauge(f"{name}_not_before_seconds", f"When {what} begins, since 1970.", lambda: (validity() or (0, 0))[0]),
+        Gauge(f"{name}_not_after_seconds", f"When {what} expires, since 1970.", lambda: (validity() or (0, 0))[1]),
     ]
 
 
@@ -206,4 +208,12 @@ def keystore_labels(k: Keystore, node: str) -> list[Labels]:
             "reason",
             k.follower.refused_by_reason,
         ),
+        *_member_labels(k),
     ]
+
+
+def _member_labels(k: Keystore) -> list[Labels]:
+    """Return what is told of a distributed store's members; nothing of a store that has none."""
+    usable = {address: float(not wrong) for address, wrong in k.store.members.items()}
+    what = "1 for each member of the store that this node could use now, whether it does or not."
+    return [Labels("store_member_usable", what, "member", usable)] if usable else []

@@ -86,6 +86,9 @@ class OpenPhase:
             return None  # The same key as before: its file need not be there any more.
         return Succession(keystore.keyring, config, settled=keystore.master_keys.settled)
 
+    def renew(self) -> None:
+        self.keystore.store.renew()
+
     def reconfigured(self) -> None:
         self.keystore.configure(self._facts.cluster)
 

@@ -61,6 +61,13 @@ class Phase(Protocol):
             StartError: they cannot be read, or cannot be held now.
         """
 
+    def renew(self) -> None:
+        """Read the certificate files of the store anew.
+
+        Raises:
+            StartError: they cannot be read; nothing has changed.
+        """
+
     def reconfigured(self) -> None:
         """Take up what a reload changed in the facts."""
 

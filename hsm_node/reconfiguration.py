@@ -22,6 +22,8 @@ class Reconfiguration(NamedTuple):
     config: NodeConfig
     cluster: Cluster
     certificates: Certificates | None
+    store_certificates: Certificates | None
+    """What this node shows to the store's members; the store itself reads the files again."""
     restart_for: tuple[str, ...]
     """Settings that differ from those in use and need a restart; `config` has the old ones."""
 
@@ -54,4 +56,5 @@ def load(path: Path, config: NodeConfig, cluster: Cluster) -> Reconfiguration:
     wanted = f"spiffe://{cluster.name}/node/{config.name}"
     if certificates is not None and certificates.identity != wanted:
         raise StartError(f"the certificate is of {certificates.identity or 'nobody'}, not of {wanted}; correct tls")
-    return Reconfiguration(new, new_cluster, certificates, tuple(restart_for))
+    shown = load_certificates(new.store.tls_files)
+    return Reconfiguration(new, new_cluster, certificates, shown, tuple(restart_for))

@@ -60,6 +60,9 @@ class SealedPhase:
     def succession(self, _config: KeystoreConfig) -> Succession | None:
         return None  # It is read when there is a key to hold it beside.
 
+    def renew(self) -> None:
+        """The store is not open: its files are read when it is."""
+
     def reconfigured(self) -> None:
         """Nothing here was made of the configuration."""
 

@@ -103,10 +103,11 @@ def node_families() -> Iterator[Metric]:
     """Return all families of a node that is open and of one that is sealed."""
     keystore = MagicMock()  # names and texts are asked for; what the numbers are does not matter
     keystore.follower.refused_by_reason = {"reason": 0.0}
+    keystore.store.members = {"member": ""}
     requests = RequestCounts()
     requests.answered(int(Opcode.SIGN), 0, done=True)
     gauges = [
-        *shell_gauges(lambda: (0, 1), lambda: True, lambda: False),
+        *shell_gauges(lambda: (0, 1), lambda: (0, 1), lambda: True, lambda: False),
         *unsealing_gauges(MagicMock()),
         *acceptor_gauges(MagicMock()),
         *keystore_gauges(keystore, 1, lambda: 1),
@@ -181,6 +182,7 @@ def _labels() -> Iterator[tuple[str, str]]:
     yield "status_class", ", ".join(row.name.lower() for row in StatusClass)
     yield "state", f"operational: {', '.join(both)}; administrative: {_either(ADMINISTRATIVE_STATES)}"
     yield "fault", ", ".join(FAULTS)
+    yield "member", "address of a member of the store"
     yield "reason", f"a word for why; of `overloaded`: {', '.join(OVERLOAD_REASONS)}"
 
 

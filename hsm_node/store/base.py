@@ -58,6 +58,13 @@ class Store(Protocol):
         """Whether another process has this node's name, or the node was removed: it serves and changes nothing."""
 
     @property
+    def members(self) -> Mapping[str, str]:
+        """Address of each member of a distributed store -> what is wrong with it, as this node sees it; empty: nothing.
+
+        A store that has no members has none here.
+        """
+
+    @property
     def refused_statements(self) -> int:
         """Rows in which nodes tell each other how far they are, and which no node has written: somebody forges them."""
 
@@ -129,6 +136,13 @@ class Store(Protocol):
 
         Raises:
             StoreError: it did not answer; who has the change is open.
+        """
+
+    def renew(self) -> None:
+        """Read the files of its certificate anew, and show that from now on; nothing that is under way is lost.
+
+        Raises:
+            StartError: a file cannot be read; the old ones stay in use.
         """
 
     def stopped(self) -> None:

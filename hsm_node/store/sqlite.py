@@ -19,6 +19,7 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, TypeVar
 
 import msgspec
@@ -40,6 +41,7 @@ class SqliteStore:
 
     writers = 1
     serves_stale = False
+    members: Final[Mapping[str, str]] = MappingProxyType({})
     fenced = False
     refused_statements = 0
 
@@ -151,6 +153,9 @@ class SqliteStore:
         nobody: Future[list[str]] = Future()
         nobody.set_result([])
         return nobody
+
+    def renew(self) -> None:
+        """It shows itself to nobody."""
 
     def stopped(self) -> None:
         """Nobody waits for it."""

@@ -70,6 +70,8 @@ def store_json(plan: Plan, store: StoreMember, folder: Path) -> dict[str, Any]:
         "client-transport-security": security,
         "peer-transport-security": security,
         "pre-vote": True,
+        "experimental-initial-corrupt-check": True,
+        "experimental-compact-hash-check-enabled": True,
         "auto-compaction-mode": "periodic",
         "auto-compaction-retention": "24h",
         "log-level": "warn",

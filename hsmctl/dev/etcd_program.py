@@ -51,7 +51,7 @@ def get_etcd() -> Path:
     if source is None:
         raise CommandError(f"there is no suitable etcd, and no source of Debian to fetch one from; {_HOW}")
     try:
-        _fetch(source)
+        fetch(source, cache_folder())
     except (OSError, subprocess.SubprocessError) as error:
         raise CommandError(f"etcd could not be fetched ({_reason(error)}); {_HOW}") from None
     if version_of(_cached()) < LEAST_VERSION:
@@ -71,7 +71,7 @@ def version_of(program: Path) -> tuple[int, ...]:
     return tuple(map(int, found.groups())) if found else ()
 
 
-def debian_source(root: Path) -> str | None:
+def debian_source(root: Path, suite: str = SUITE) -> str | None:
     """Return the machine's own source of Debian with the suite replaced, as apt's deb822; None where it has none."""
     for place in _SOURCES:
         path = root / place
@@ -79,7 +79,7 @@ def debian_source(root: Path) -> str | None:
             if file.is_file() and file.suffix in (".list", ".sources"):
                 for stanza in _stanzas(file):
                     if "main" in stanza["components"].split() and _is_debian(stanza["uris"]):
-                        return _deb822(stanza)
+                        return _deb822(stanza, suite)
     return None
 
 
@@ -116,14 +116,17 @@ def _is_debian(uris: str) -> bool:
     return re.search(r"/debian/?(\s|$)", uris) is not None
 
 
-def _deb822(stanza: dict[str, str]) -> str:
+def _deb822(stanza: dict[str, str], suite: str) -> str:
     signed = f"Signed-By: {stanza['signed-by']}\n" if "signed-by" in stanza else ""
-    return f"Types: deb\nURIs: {stanza['uris']}\nSuites: {SUITE}\nComponents: main\n{signed}"
+    return f"Types: deb\nURIs: {stanza['uris']}\nSuites: {suite}\nComponents: main\n{signed}"
 
 
-def _fetch(source: str) -> None:
-    """Download the packages, unpack them beside the cache, and put them in its place whole."""
-    target = cache_folder()
+def fetch(source: str, target: Path) -> None:
+    """Download the packages, unpack them beside that folder, and put them in its place whole.
+
+    Raises:
+        OSError, SubprocessError: that failed; nothing has changed.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         work = Path(folder)

@@ -28,8 +28,8 @@ OPEN_FILE_BITS: Final = stat.S_IWOTH
 _ISSUE: Final = "have the cluster's CA issue a new certificate (`hsmctl dev` makes its own anew at its start)"
 
 
-def certificate_findings(files: TlsFiles, now: datetime.datetime, roles: tuple[str, ...] = ()) -> list[Finding]:
-    """Return what is wrong with one set of files; `roles` are those that its identity may have."""
+def certificate_findings(files: TlsFiles, now: datetime.datetime, roles: tuple[str, ...] | None = ()) -> list[Finding]:
+    """Return what is wrong with one set of files; its identity may have these roles (None: it need not have one)."""
     found: list[Finding] = []
     authorities = _certificates(files.ca, found)
     chain = _certificates(files.certificate, found)
@@ -38,7 +38,7 @@ def certificate_findings(files: TlsFiles, now: datetime.datetime, roles: tuple[s
         found += _time(files.ca, "CA certificate", authority, now)
     if chain:
         found += _time(files.certificate, "certificate", chain[0], now)
-        found += _identity(files.certificate, chain[0], roles)
+        found += [] if roles is None else _identity(files.certificate, chain[0], roles)
         if authorities and not any(_issued(chain[-1], each) for each in authorities):
             found.append(
                 _error(

@@ -127,11 +127,15 @@ class Host:
         self._faults.append(from_line(CONFIGURATION, str(path), line, f"run hsm-{kind} --config {path} --check"))
 
     def _certificates(self, daemon: Daemon) -> list[Finding]:
-        ca, certificate, key = (daemon.maybe_file("tls", name) for name in ("ca", "certificate", "key"))
-        if not daemon.taken or ca is None or certificate is None or key is None:
-            return []  # TLS is off, or the daemon has said what is wrong
-        files = TlsFiles(ca, certificate, key)
-        return certificate_findings(files, datetime.datetime.now(datetime.UTC), (daemon.kind,))
+        if not daemon.taken:
+            return []  # The daemon has said what is wrong.
+        found, now = [], datetime.datetime.now(datetime.UTC)
+        # To the store's members a node shows another certificate, under any name: its CA is the store's own.
+        for keys, roles in ((("tls",), (daemon.kind,)), (("store", "tls"), None)):
+            ca, certificate, key = (daemon.maybe_file(*keys, name) for name in ("ca", "certificate", "key"))
+            if ca is not None and certificate is not None and key is not None:  # else TLS is off
+                found += certificate_findings(TlsFiles(ca, certificate, key), now, roles)
+        return found
 
     def _rights(self, daemon: Daemon) -> list[Finding]:
         found = open_file(FILES, daemon.path, OPEN_FILE_BITS, "everybody can change it", "0644")

@@ -36,9 +36,10 @@ def test_the_operational_state_is_one_hot() -> None:
 
 
 def test_without_tls_no_certificate_expires() -> None:
-    gauges = [*shell_gauges(lambda: (6, 7), lambda: False, lambda: True)]
-    assert [gauge.read() for gauge in gauges] == [6, 7, 0, 1]
-    assert not [gauge for gauge in shell_gauges(lambda: None, lambda: True, bool) if "certificate" in gauge.name]
+    gauges = [*shell_gauges(lambda: (6, 7), lambda: (8, 9), lambda: False, lambda: True)]
+    assert [gauge.read() for gauge in gauges] == [6, 7, 8, 9, 0, 1]
+    without_tls = shell_gauges(lambda: None, lambda: None, lambda: True, bool)
+    assert not [gauge for gauge in without_tls if "certificate" in gauge.name]
 
 
 def test_the_configuration_s_hash_is_a_label() -> None:

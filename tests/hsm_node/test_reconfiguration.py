@@ -89,6 +89,20 @@ def test_tls_goes_neither_on_nor_off_and_the_certificate_stays_this_nodes(node_f
         load(file, config, cluster)
 
 
+def test_what_the_store_is_shown_is_looked_at_before_it_is_used(node_folder: Path, authority: Any) -> None:
+    authority.issue("spiffe://store/any/name", "store")
+    tls = '{ ca = "ca.pem", certificate = "store.pem", key = "store-key.pem" }'
+    shown = f'driver = "etcd"\nendpoints = ["127.0.0.1:2379"]\ntls = {tls}'
+    edit(node_folder / "node.toml", 'path = "store.db"', shown)
+    config, cluster = load_node_config(node_folder / "node.toml")
+    new = load(node_folder / "node.toml", config, cluster)
+    assert new.store_certificates is not None
+    assert new.restart_for == ()
+    authority.issue("spiffe://store/any/name", "store", hours=-1)
+    with pytest.raises(StartError, match=r"store\.pem expired at .*; issue a new one"):
+        load(node_folder / "node.toml", config, cluster)
+
+
 class Process:
     """A node as a process, and its log."""
 

@@ -47,7 +47,7 @@ def test_rules_runbooks_and_pages_name_only_metrics_that_exist(tool: ModuleType)
 def test_labels_are_those_of_the_design(tool: ModuleType) -> None:
     families = [*tool.proxy_families(), *tool.node_families()]
     labels = {label for row in tool.rows(families) for label in row.labels.split(", ") if label}
-    of_the_thing = {"node", "site", "path", "operation", "status_class", "reason", "state", "fault", "role"}
+    of_the_thing = {"node", "site", "path", "operation", "status_class", "reason", "state", "fault", "role", "member"}
     assert labels == of_the_thing | {"hash", "version", "python"}
 
 

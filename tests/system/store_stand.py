@@ -9,9 +9,9 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-
 from load import Load
-from programs import bound_to_parent, get, wait_until
+from process_table import end_all_of
+from programs import bound_to_parent, free_port, get, wait_until
 from scale import SLACK
 from terminals import Terminals
 
@@ -32,6 +32,8 @@ START = """<!-- first terminal -->
 Ctrl-C stops everything.
 ```
 """
+FIXED_ADDRESS = re.compile(r"127\.0\.0\.\d:[29]42\d")
+"""What the page writes for a new node; here any free port, since tests run beside other programs."""
 NOTICED_S = 15.0 * SLACK
 """Nodes look at every member every five seconds."""
 COMMAND_S = 20.0
@@ -59,8 +61,11 @@ class StoreStand:
             raise
 
     def close(self) -> None:
-        """Stop everything, as Ctrl-C does."""
-        self.terminals.close()
+        """Stop everything, as Ctrl-C does, and what was started from the page."""
+        try:
+            self.terminals.close()
+        finally:
+            end_all_of(self.folder)
 
     def load(self) -> Load:
         """Return signatures at a rate, not begun."""
@@ -71,6 +76,8 @@ class StoreStand:
         section = section_of(title)
         for name, other in names.items():
             section = section.replace(name.replace("_", "-"), other)
+        for address in set(FIXED_ADDRESS.findall(section)):
+            section = section.replace(address, f"127.0.0.1:{free_port()}")
         self.terminals.follow(section)
 
     def restart(self, name: str) -> None:
@@ -184,6 +191,12 @@ class StoreStand:
         command += [part for name, path in pem.items() for part in (f"--{name}", path)]
         done = subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=COMMAND_S, check=True)
         return json.loads(done.stdout)
+
+    def members(self) -> list[dict[str, Any]]:
+        """Return the members as the store has them."""
+        listed = self.etcdctl("member", "list", address=self.entry("etcd-zurich")["address"])
+        found: list[dict[str, Any]] = listed["members"]
+        return found
 
     def _start(self, name: str) -> subprocess.CompletedProcess[bytes]:
         command = [str(ROOT / ".venv/bin/hsmctl"), "dev", "start", name, "--dir", str(self.folder)]

@@ -16,6 +16,7 @@ PANELS = {
     "sealed-nodes": ("Sealed nodes", "Shares given and needed"),
     "target-down": ("Proxies up", "Scraped"),
     "store-stale": ("Nodes without store", "Store"),
+    "store-member-out": ("Nodes without store", "Store"),
     "stores-disagree": ("Nodes that disagree", "Faults of stores", "Faults of its store"),
     "certificate-expires-soon": ("Certificates expire in",),
     "certificate-expires-now": ("Certificates expire in",),

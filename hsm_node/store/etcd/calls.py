@@ -17,7 +17,15 @@ from hsm_node.store.etcd.channels import METADATA, Link
 from hsm_node.store.etcd.faults import Fault, Meaning, fault_of
 from hsm_node.store.etcd.identity import Identity
 from hsm_node.store.etcd.members import Members
-from hsm_node.store.etcd.messages_pb2 import Header, RangeRequest, RangeResponse, StatusRequest, TxnRequest, TxnResponse
+from hsm_node.store.etcd.messages_pb2 import (
+    Header,
+    RangeRequest,
+    RangeResponse,
+    StatusRequest,
+    StatusResponse,
+    TxnRequest,
+    TxnResponse,
+)
 
 TRY_S: Final = 0.5
 """For one member: a healthy one answers in milliseconds, with a slow disk in tens of them."""
@@ -25,8 +33,11 @@ CALL_S: Final = 0.9
 """For all tries of a change: whoever waits for it is told within a second that there is no quorum."""
 PAUSE_S: Final = 0.05
 """Between two rounds over all members."""
+RETIRED_S: Final = 2.0
+"""For which links that were replaced stay open: longer than any try that still uses one."""
 LEAST_VERSION: Final = (3, 5, 30)
 """Before it: a watch's progress ahead of its events, a delete at the compacted revision that no watch sees."""
+LEAST_VERSION_TEXT: Final = ".".join(map(str, LEAST_VERSION))
 
 _log = LimitedLog(logs.logger("hsm_node.store"), 1 / 10)
 """A member that must not be used is looked at again and again."""
@@ -59,7 +70,10 @@ class Calls:
         self.closing = threading.Event()
         self.on_replaced: Callable[[ReplacedStoreError], None] = _nobody
         """Told, in the caller's thread, that what answers is not what was followed."""
+        self.expired: Callable[[], str] = str
+        """Says so when this node's own certificate has expired: members do not."""
         self._looked_at = [False] * len(links)
+        self._retired: list[tuple[float, list[Link]]] = []
 
     def range(self, request: RangeRequest, within_s: float = CALL_S) -> RangeResponse:
         """Read.
@@ -98,22 +112,34 @@ class Calls:
             self.closing.wait(min(PAUSE_S, max(deadline - clock.monotonic(), 0.0)))
         raise StoreError("this node has closed the store")
 
-    def look_at(self, number: int, within_s: float) -> None:
-        """Look whether a member may be used.
+    def renew(self, links: list[Link]) -> None:
+        """Go on over other links to the same members; what is under way over those before comes to its end."""
+        old, self.links = self.links, links
+        self._looked_at = [False] * len(links)
+        self._retired.append((clock.monotonic() + RETIRED_S, old))
+
+    def sweep(self) -> None:
+        """Close links whose time is over; called now and then by one thread."""
+        while self._retired and self._retired[0][0] < clock.monotonic():
+            for link in self._retired.pop(0)[1]:
+                link.close()
+
+    def look_at(self, number: int, within_s: float) -> StatusResponse:
+        """Look whether a member may be used, and return what it says of itself.
 
         Raises:
             grpc.RpcError: it does not answer.
             ReplacedStoreError: it may not.
         """
         link = self.links[number]
-        status = link.status(StatusRequest(), timeout=within_s)
+        status: StatusResponse = link.status(StatusRequest(), timeout=within_s)
         self.identity.check_cluster(status.header)
-        if _version(status.version) < LEAST_VERSION:
-            least = ".".join(map(str, LEAST_VERSION))
+        if is_too_old(status.version):
             raise ReplacedStoreError(
-                f"the member {link.address} runs etcd {status.version}; upgrade it to {least} or newer"
+                f"the member {link.address} runs etcd {status.version}; upgrade it to {LEAST_VERSION_TEXT} or newer"
             )
         self._looked_at[number] = True
+        return status
 
     def failed(self, number: int) -> None:
         """Note that a member did not answer: others are asked first for a while."""
@@ -123,8 +149,9 @@ class Calls:
     def close(self) -> None:
         """End all calls."""
         self.closing.set()
-        for link in self.links:
-            link.close()
+        for links in (self.links, *(links for _, links in self._retired)):
+            for link in links:
+                link.close()
 
     def _try(
         self, number: int, of: Callable[[Link], Callable[..., Any]], request: object, within_s: float
@@ -158,6 +185,8 @@ class Calls:
 
     def _fault(self, error: grpc.RpcError, *, asked: bool) -> Fault:
         fault = fault_of_call(error)
+        if expired := self.expired():
+            fault = fault._replace(text=f"{expired} ({fault.text})")
         if not asked:  # Only its state was asked for.
             return Fault(Meaning.NOT_DONE, fault.text)
         if fault.meaning is Meaning.COMPACTED:
@@ -181,6 +210,11 @@ def _given_up(fault: Fault, *, doubt: bool) -> StoreError:
     if doubt:
         return StoreError(f"no member answered in time, so whether it was done is open (the last: {fault.text})")
     return UnreachableStoreError(f"no member takes it, nothing was done (the last: {fault.text})")
+
+
+def is_too_old(version: str) -> bool:
+    """Whether a member of that version must not be used."""
+    return _version(version) < LEAST_VERSION
 
 
 def _version(text: str) -> tuple[int, ...]:

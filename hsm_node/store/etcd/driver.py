@@ -18,12 +18,13 @@ from hsm_node.core.statements import Seal
 from hsm_node.store.base import ReplacedStoreError, Row, StoreError
 from hsm_node.store.check_record import make_check_record
 from hsm_node.store.etcd.calls import CALL_S, Calls
-from hsm_node.store.etcd.channels import Link, credentials_of
+from hsm_node.store.etcd.connecting import Connecting
 from hsm_node.store.etcd.following import Following
 from hsm_node.store.etcd.messages_pb2 import TxnResponse
 from hsm_node.store.etcd.opening import Checked, decoded, encoded, open_store, read_check
 from hsm_node.store.etcd.probing import Probing
 from hsm_node.store.etcd.saying import Saying
+from hsm_node.store.etcd.survey import Survey, check_endpoints
 from hsm_node.store.etcd.transactions import (
     CHECK_KEY,
     MAX_COMPARES,
@@ -79,9 +80,12 @@ class EtcdStore:
             StartError: it cannot be reached, is damaged, newer, another cluster's, or of another master key.
         """
         place = f"etcd at {', '.join(map(str, addresses))}"
-        credentials = credentials_of(tls)
-        self._calls = Calls([Link(address, credentials) for address in addresses])
+        self._connecting = Connecting(addresses, tls)
+        self._calls = Calls(self._connecting.links())
+        self._calls.expired = self._connecting.expired
+        self._survey = Survey(self._calls)
         try:
+            check_endpoints(self._calls)
             self._check = open_store(self._calls, place, cluster, keyring, make=make)
         except BaseException:
             self._calls.close()
@@ -105,7 +109,7 @@ class EtcdStore:
             self.close()
             raise
         self._probing.once()
-        for thread in (self._watching, self._waits, self._saying, self._probing):
+        for thread in (self._watching, self._waits, self._saying, self._probing, self._survey):
             thread.start()
 
     @property
@@ -205,11 +209,19 @@ class EtcdStore:
     def stopped(self) -> None:
         self._saying.stopped()
 
+    @property
+    def members(self) -> Mapping[str, str]:
+        return self._survey.wrong
+
+    def renew(self) -> None:
+        self._calls.renew(self._connecting.links())
+        self._watching.move()
+
     def close(self) -> None:
         self._following.close()
         self._calls.close()
         self._waits.close()
-        for thread in (self._watching, self._probing, self._saying):
+        for thread in (self._watching, self._probing, self._saying, self._survey):
             thread.join()
 
     def _plug(self) -> None:

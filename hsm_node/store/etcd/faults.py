@@ -34,6 +34,8 @@ class Fault(NamedTuple):
 
 _NOT_BEGUN: Final = ("no leader", "failed to connect", "connection refused", "not started", "handshake")
 """In the texts of UNAVAILABLE: the member has no quorum, or there is no connection to it."""
+_NO_TLS: Final = ("handshake failed", "certificate_verify_failed")
+"""In the texts of UNAVAILABLE: one end does not take the other one's certificate."""
 _ADVICE: Final = {
     "database space exceeded": "the store's quota is full: compact it, defragment each member, `etcdctl alarm disarm`",
     "request is too large": "the record is larger than the store takes (1.5 MB): nothing was stored",
@@ -60,6 +62,9 @@ def fault_of(code: str, details: str) -> Fault:
             return Fault(Meaning.FINAL, f"{advice} ({text})")
     if code in ("INVALID_ARGUMENT", "UNIMPLEMENTED", "OUT_OF_RANGE", "PERMISSION_DENIED", "UNAUTHENTICATED"):
         return Fault(Meaning.FINAL, f"the store refuses it ({code}: {text})")
+    if code == "UNAVAILABLE" and any(said in lowered for said in _NO_TLS):
+        what = "its certificate, or this node's, is not accepted: renew the one that expired, or correct [store] tls"
+        return Fault(Meaning.NOT_DONE, f"{what} ({text})")
     if code == "UNAVAILABLE" and any(said in lowered for said in _NOT_BEGUN):
         return Fault(Meaning.NOT_DONE, text)
     if code == "DEADLINE_EXCEEDED":

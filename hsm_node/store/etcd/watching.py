@@ -55,6 +55,7 @@ class Watching:
         self._calls = calls
         self._following = following
         self._list = False
+        self._moves = False
         self._number = -1
         self._opened: float | None = None
         """When the watch was asked for; None: the member has said that it watches, or there is no watch."""
@@ -107,6 +108,11 @@ class Watching:
         self._list = True
         self.end_watch()
 
+    def move(self) -> None:
+        """Watch over other links from now on: nothing was wrong with the watch."""
+        self._moves = True
+        self.end_watch()
+
     def end_watch(self) -> None:
         """End the watch; the thread opens another one."""
         call = self._call
@@ -131,7 +137,8 @@ class Watching:
             self._calls.closing.wait(PAUSE_S)
 
     def _ended(self, error: Exception) -> None:
-        if self._calls.closing.is_set():
+        moves, self._moves = self._moves, False
+        if moves or self._calls.closing.is_set():
             return
         if isinstance(error, grpc.RpcError):
             fault = fault_of_call(error)

@@ -1,5 +1,6 @@
 """A daemon's host: configurations, rights of files, ports."""
 
+import datetime
 import socket
 import subprocess
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from hsmctl.certificates import LEAF_LIFETIME, Authority
 from hsmctl.doctor import host as host_module
 from hsmctl.doctor.host import Host
 
@@ -164,3 +166,28 @@ def test_certificates_of_daemons_are_looked_at(folder: Path) -> None:
     proxy.write_text(proxy.read_text().replace('tls = "off"', tls))
     subjects = [Path(found.subject).name for found in Host([proxy]).findings("certificates")]
     assert subjects == ["ca.pem", "p.pem", "p-key.pem"]
+
+
+@pytest.mark.usefixtures("checked")
+def test_what_a_node_shows_to_the_store_is_looked_at_and_may_have_any_name(folder: Path) -> None:
+    now = datetime.datetime.now(datetime.UTC)
+    authority = Authority.create("store", now)
+    (folder / "store-ca.pem").write_bytes(authority.certificate_pem)
+    node = folder / "node.toml"
+    etcd = """driver = "etcd"
+endpoints = ["192.0.2.1:2379"]
+tls = { ca = "store-ca.pem", certificate = "s.pem", key = "s-key.pem" }"""
+    text = node.read_text()
+    assert 'path = "store.db"' in text
+    node.write_text(text.replace('path = "store.db"', etcd))
+
+    def found(begin: datetime.datetime) -> list[str]:
+        certificate, key = authority.issue("spiffe://store/any/name", begin)
+        (folder / "s.pem").write_bytes(certificate)
+        (folder / "s-key.pem").touch(mode=0o600)
+        (folder / "s-key.pem").write_bytes(key)
+        return [each.wrong for each in Host([node]).findings("certificates")]
+
+    assert found(now) == []
+    [wrong] = found(now - 2 * LEAF_LIFETIME)
+    assert wrong.startswith("the certificate expired on")

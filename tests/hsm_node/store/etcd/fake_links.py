@@ -34,6 +34,9 @@ class FakeLink:
         self.address = Address("127.0.0.1", port)
         self.header = Header(cluster_id=cluster, revision=10)
         self.version = version
+        self.leader = 1
+        self.is_learner = False
+        self.errors: list[str] = []
         self.failing: Exception | None = None
         self.failing_status: Exception | None = None
         self.asked: list[str] = []
@@ -50,7 +53,13 @@ class FakeLink:
         return answer()
 
     def status(self, _request: Any, timeout: float) -> StatusResponse:
-        made = StatusResponse(header=self.header, version=self.version)
+        made = StatusResponse(
+            header=self.header,
+            version=self.version,
+            leader=self.leader,
+            is_learner=self.is_learner,
+            errors=self.errors,
+        )
         return self._answer("status", self.failing_status, lambda: made, timeout)
 
     def range(self, _request: Any, timeout: float, metadata: Any) -> RangeResponse:

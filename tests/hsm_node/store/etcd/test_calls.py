@@ -1,11 +1,13 @@
 """One call over several members."""
 
+import time
+
 import grpc
 import pytest
 from fake_links import NO_LEADER, TOO_LATE, FakeLink, FakeRpcError
 
 from hsm_node.store.base import ReplacedStoreError, StoreError, UnreachableStoreError
-from hsm_node.store.etcd.calls import TRY_S, Calls, CompactedError
+from hsm_node.store.etcd.calls import RETIRED_S, TRY_S, Calls, CompactedError
 from hsm_node.store.etcd.messages_pb2 import Header, RangeRequest, TxnRequest
 
 SHORT_S = 0.2
@@ -120,3 +122,28 @@ def test_a_closed_store_asks_nobody(calls: Calls, links: list[FakeLink]) -> None
     assert all(link.closed for link in links)
     with pytest.raises(StoreError, match="closed"):
         calls.range(RangeRequest())
+
+
+def test_other_links_are_used_at_once_and_the_old_ones_closed_when_nobody_can_use_them_any_more(
+    calls: Calls, links: list[FakeLink], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls.range(RangeRequest())
+    new = [FakeLink(1), FakeLink(2), FakeLink(3)]
+    calls.renew(new)  # type: ignore[arg-type]  # fakes
+    calls.range(RangeRequest())
+    assert new[0].asked == ["status", "range"]
+    calls.sweep()
+    assert not any(link.closed for link in links)
+    monkeypatch.setattr("hsm_node.store.etcd.calls.clock.monotonic", lambda: time.monotonic() + RETIRED_S)
+    calls.sweep()
+    assert all(link.closed for link in links)
+    calls.close()
+    assert all(link.closed for link in new)
+
+
+def test_what_fails_says_that_this_nodes_own_certificate_has_expired(calls: Calls, links: list[FakeLink]) -> None:
+    for link in links:
+        link.failing_status = TOO_LATE
+    calls.expired = lambda: "it has expired"
+    with pytest.raises(UnreachableStoreError, match=r"it has expired \(no answer in time\)"):
+        calls.range(RangeRequest(), SHORT_S)

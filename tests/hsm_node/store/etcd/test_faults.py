@@ -8,6 +8,7 @@ from hsm_node.store.etcd.faults import MAX_TEXT, Meaning, fault_of
     [
         ("UNAVAILABLE", "etcdserver: no leader", Meaning.NOT_DONE),
         ("UNAVAILABLE", "failed to connect to all addresses; last error: refused", Meaning.NOT_DONE),
+        ("UNAVAILABLE", "Ssl handshake failed: CERTIFICATE_VERIFY_FAILED: certificate has expired", Meaning.NOT_DONE),
         ("UNAVAILABLE", "etcdserver: request timed out", Meaning.IN_DOUBT),
         ("UNAVAILABLE", "etcdserver: leader changed", Meaning.IN_DOUBT),
         ("UNAVAILABLE", "Socket closed", Meaning.IN_DOUBT),
