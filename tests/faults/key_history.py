@@ -20,6 +20,7 @@ GONE = "gone"
 ENABLED = "enabled"
 DISABLED = "disabled"
 SHORTLY_S = 5.0
+USES_DO_NOT_FAIL = "uses do not fail"
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -133,7 +134,7 @@ def _uses_do_not_fail(history: KeyHistory) -> Iterator[Violation]:
         made = any(one.value == ENABLED and _is_done_by(one, each.sent) for one in known)
         if made and not any(one.value == GONE and one.executed and one.sent < each.answered for one in known):
             text = f"{each.status}, sent {each.sent:.3f}, answered {each.answered:.3f}"
-            yield Violation("uses do not fail", each.key, text, each.sent)
+            yield Violation(USES_DO_NOT_FAIL, each.key, text, each.sent)
 
 
 def _signatures_verify(history: KeyHistory) -> Iterator[Violation]:

@@ -23,7 +23,7 @@ if __name__ == "__main__":
     sys.path += [str(_HERE), *(str(_HERE.parent / name) for name in ("integration", "faults", "live"))]
 
 from bench_process import hsmctl
-from key_history import Violation, check, excerpt, excused
+from key_history import USES_DO_NOT_FAIL, Violation, check, excerpt, excused
 from programs import wait_until
 from site_networks import namespaces_lack
 from store_clients import StoreClients, hearing
@@ -143,6 +143,8 @@ class Chaos:
             )
         for what, number in sorted(clients.counts.items()):
             print(f"  {number:8} {what}")
+        gone = len(clients.history.failed) - sum(found.rule == USES_DO_NOT_FAIL for found in self.found)
+        print(f"  {gone:8} uses that failed, of keys that were not made yet or destroyed")
         print(f"  {excused(clients.history):8} old values after a change that named nodes, marked as stale")
         print(f"faults    {', '.join(f'{number} {name}' for name, number in sorted(self.faults.done.items()))}")
         print(f"violations {len(self.violations())}, seed {self.seed}")

@@ -157,12 +157,18 @@ class StoreCluster(Cluster):
 
     def lead(self, site: str) -> None:
         """Let the member of a site lead."""
-        leader = self.store_members.leader()
         target = self.members[site]
-        if leader is not target:
-            [status] = self.store_members.ctl("endpoint", "status", member=target)
-            self.store_members.ctl("move-leader", f"{status['Status']['header']['member_id']:x}", member=leader)
-        wait_until(lambda: self.leading_site() == site, lambda: f"the member of {site} leads")
+
+        def leads() -> bool:
+            leader = self.store_members.leader()
+            with contextlib.suppress(AssertionError):  # It has just come back, or another one leads by now.
+                if leader is not target:
+                    [status] = self.store_members.ctl("endpoint", "status", member=target)
+                    number = status["Status"]["header"]["member_id"]
+                    self.store_members.ctl("move-leader", f"{number:x}", member=leader)
+            return leader is target
+
+        wait_until(leads, lambda: f"the member of {site} leads")
 
     def kill_site(self, site: str) -> None:
         """Kill all processes of a site."""
