@@ -48,3 +48,9 @@ def usage_of(pid: int) -> Usage | None:
         return Usage(pages * _PAGE_BYTES, len(os.listdir(f"/proc/{pid}/fd")))
     except (OSError, IndexError):
         return None
+
+
+def processor_s(pid: int) -> float:
+    """Return user and system time of all threads of a process so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

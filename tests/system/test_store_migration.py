@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from cluster import NAME, Cluster
+from cluster import Cluster
 from etcd import EtcdCluster
+from many_records import fill_file
 from moving import LIMIT_S, MESSAGE, Belongings, migrate, start_nodes, stop_nodes, to_etcd
 from programs import wait_until
 from scale import SCALE
@@ -22,17 +23,8 @@ from test_guides import GUIDES, KEY, ROOT, START, page_of
 from hsm_client import sync
 from hsm_client.errors import KeyNotFound
 from hsm_client.sync_keys import Key
-from hsm_node.backends.self_test import Outcome
-from hsm_node.backends.software import IMPLEMENTED, SoftwareBackend
-from hsm_node.core.keyring import Keyring
-from hsm_node.core.lifecycle import Origin, check_new_key, new_record
-from hsm_node.core.records import seal_record
-from hsm_node.store import sqlite_schema as schema
 from hsm_node.store.etcd.channels import Link, credentials_of
 from hsm_node.store.etcd.transactions import page
-from hsm_node.store.sqlite import SqliteStore
-from hsm_wire.key_types import KEY_TYPES
-from hsm_wire.messages import GenerateKey
 
 KEYS = max(200, int(10_000 * SCALE))
 TYPE = "ed25519"
@@ -50,26 +42,6 @@ def etcd(tmp_path: Path) -> Iterator[EtcdCluster]:
         yield made.start()
     finally:
         made.stop()
-
-
-def fill(cluster: Cluster, count: int) -> list[str]:
-    """Put that many keys into the store, as nodes would, but all at once; return their ids."""
-    ring = Keyring(bytes.fromhex(cluster.master_key.read_text()))
-    with contextlib.closing(SqliteStore(cluster.store, NAME, ring)) as store:
-        origin = Origin(store.cluster_id, 1, store.epoch, int(time.time()))
-    back_end = SoftwareBackend(ring, Outcome(IMPLEMENTED, ()))
-    ids = [os.urandom(16) for _ in range(count)]
-    wanted = [check_new_key(GenerateKey(key_id, TYPE, label="many"), {TYPE}) for key_id in ids]
-    records = [new_record(one, back_end.generate(KEY_TYPES[TYPE]), origin, os.urandom(32)) for one in wanted]
-    sealed = [(ring.name(*record.place), seal_record(record, ring)) for record in records]
-    with contextlib.closing(schema.connect(cluster.store, schema.BUSY_TIMEOUT_MS)) as connection:
-        connection.execute("BEGIN IMMEDIATE")
-        [last] = connection.execute("SELECT revision FROM cluster").fetchone()
-        rows = [(name, last + number, data) for number, (name, data) in enumerate(sealed, 1)]
-        connection.executemany("INSERT INTO records VALUES (?, ?, ?)", rows)
-        connection.execute("UPDATE cluster SET revision = ?", (last + count,))
-        connection.execute("COMMIT")
-    return [key_id.hex() for key_id in ids]
 
 
 def killed_when(enough: Callable[[], bool], store: Path, config: Path) -> None:
@@ -107,7 +79,7 @@ def test_ten_thousand_keys_move_though_it_is_killed_again_and_again(
 ) -> None:
     cluster = make_cluster()
     stop_nodes(cluster)
-    ids = fill(cluster, KEYS)
+    ids = fill_file(cluster, KEYS, TYPE)
     start_nodes(cluster)
     with sync.connect(cluster.client_config) as hsm:
         belongings = Belongings(hsm)
