@@ -39,6 +39,10 @@ END_S = 60.0
 """For the last calls after the end was said."""
 AT_ONCE = 64
 """Uses in flight while each key is tried on each node."""
+AGAIN_S = 1.0
+TRY_S = 70.0
+"""For a use that fails then: a key that chaos found guilty is refused for a minute (`retry.poison_s`). If it was not
+destroyed before, that is a violation all the same."""
 SHOWN = 4
 """Violations of each rule in full."""
 
@@ -108,13 +112,14 @@ class Chaos:
         wait_until(alone, lambda: f"{name} serves alone")
 
     async def _try_all(self, node: str) -> None:
-        before = self._served(node)
+        before, end = self._served(node), time.monotonic() + TRY_S
         turn = asyncio.Semaphore(AT_ONCE)
         async with connect(self.cluster.client_config, pool_size=2) as hsm:
 
             async def one(number: int) -> None:
                 async with turn:
-                    await self.clients.use(self.clients.keys[number], node, hsm)
+                    while not await self.clients.use(self.clients.keys[number], node, hsm) and time.monotonic() < end:
+                        await asyncio.sleep(AGAIN_S)
 
             await asyncio.gather(*(one(number) for number in range(len(self.clients.keys))))
         if self._served(node) - before < len(self.clients.keys):

@@ -280,8 +280,8 @@ class StoreClients:
             Change(key.name, value, answer.sent, answer.at if done else None, field, named, not answer.not_executed)
         )
 
-    async def use(self, key: LiveKey, node: str = "", through: Hsm | None = None) -> None:
-        """Sign with a key, and note what that says of it."""
+    async def use(self, key: LiveKey, node: str = "", through: Hsm | None = None) -> bool:
+        """Sign with a key, and note what that says of it; return whether it says anything."""
         data = self._chance.randbytes(32)
         body = m.Sign(key.key_id, CKM_ECDSA_SHA256, m.NIL_PARAMETERS, data)
         answer = await call(through or self._any, Opcode.SIGN, body, USE_S)
@@ -298,6 +298,8 @@ class StoreClients:
             self._saw(key, _STATES[answer.status], answer, node)
         else:
             self.history.failed.append(Failed(key.name, answer.status_name, answer.sent, answer.at))
+            return False
+        return True
 
     async def describe(self, key: LiveKey) -> None:
         """Read a key, and note its label."""
