@@ -16,6 +16,7 @@ from scale import SLACK
 from terminals import Terminals
 
 from hsm_client import sync
+from hsm_client.errors import HsmError
 from hsmctl.certificates import LEAF_LIFETIME, Authority
 from hsmctl.dev.etcd_program import get_etcd
 from hsmctl.files import replace_file
@@ -160,10 +161,21 @@ class StoreStand:
         wait_until(said, lambda: f"{line}\n{self.metrics(node)}", NOTICED_S)
 
     def make_keys(self, count: int = 5) -> None:
-        """Make keys, and use each: changes go on."""
+        """Make keys, and use each: changes go on. During an election one may be refused: it is asked for again."""
+        said = ""
+
+        def made() -> bool:
+            nonlocal said
+            try:
+                hsm.generate_key("ec-p256").sign(b"made meanwhile", "ecdsa-sha256")
+            except HsmError as error:
+                said = str(error)
+                return False
+            return True
+
         with sync.connect(self.client_config) as hsm:
             for _ in range(count):
-                hsm.generate_key("ec-p256").sign(b"made meanwhile", "ecdsa-sha256")
+                wait_until(made, lambda: f"a key is made: {said}", NOTICED_S)
 
     def try_to_start_node(self, name: str) -> str:
         """Kill a node, start it where it cannot, and return what it said of it."""
