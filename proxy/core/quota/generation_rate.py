@@ -9,6 +9,10 @@ What this proxy let through is told by the nodes as well, and must not be counte
 under way, or has answered lately, are taken for its own when nodes tell of them. What nodes have not told within
 `FORGET_MS` will not be told: they were killed before they wrote it down.
 
+Of what a node tells after a longer silence, or when it is first asked, nobody knows when it was made: ten minutes of
+keys within the rate must not look like a burst of now, or a proxy that was restarted would let none through for as
+long. So it raises the level to the burst at most: nothing is saved up, and nothing has to sink again.
+
 Time is in whole milliseconds and the level in thousandths of a generation, so that there is nothing to round: a rate of
 r a second is r thousandths a millisecond.
 """
@@ -20,6 +24,9 @@ ONE: Final = 1000
 """A generation, as the level has it."""
 FORGET_MS: Final = 5_000
 """Nodes tell every second; this is how long it may take them to do it twice."""
+MAX_DEBT: Final = 60 * ONE
+"""Most by which the level is above the burst: a dozen proxies that let a burst through at once. What parts of a cluster
+that were cut from each other had made meanwhile is told all at once, and would let none through for as long again."""
 
 
 class GenerationRate:
@@ -70,15 +77,16 @@ class GenerationRate:
         else:
             self._done.append(now_ms)
 
-    def told(self, count: int, now_ms: int) -> None:
-        """Take what a node tells: so many keys were made, through whichever proxy."""
+    def told(self, count: int, now_ms: int, *, lately: bool = True) -> None:
+        """Take what a node tells: so many keys were made, through whichever proxy; not `lately`: nobody knows when."""
         self._sink(now_ms)
         while count and self._done:
             self._done.popleft()
             count -= 1
         own = min(count, self._under_way - self._early)
         self._early += own
-        self._level += (count - own) * ONE
+        raised = self._level + (count - own) * ONE
+        self._level = max(self._level, min(raised, self._burst + (MAX_DEBT if lately else 0)))
 
     def _sink(self, now_ms: int) -> None:
         passed = now_ms - self._at_ms

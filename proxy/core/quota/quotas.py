@@ -118,13 +118,13 @@ class Quotas:
         if gate is not None and gate.rate is not None:
             gate.rate.settle(_ms(now), made=made)
 
-    def hear(self, rows: list[Row], now: float) -> None:
-        """Take what a node tells."""
+    def hear(self, rows: list[Row], now: float, *, lately: bool = True) -> None:
+        """Take what a node tells; `lately`: it is what happened since it told last, which is not long ago."""
         self.tick(now)
         for row in self.usage.merge(rows):
             gate = self.gates.get(row.partition)
             if gate is not None and gate.rate is not None and row.generations:
-                gate.rate.told(row.generations, _ms(now))
+                gate.rate.told(row.generations, _ms(now), lately=lately)
         self._tell_all(now)  # Who asked in vain has used nothing, so what is left grows without any news, too.
 
     def tick(self, now: float) -> None:

@@ -27,13 +27,27 @@ EVERY_S: Final = 1.0
 """Between two questions: what is done meanwhile may go beyond a quota."""
 PATIENCE_S: Final = 2.0
 """Time for an answer; then it is asked again."""
+LATELY_S: Final = 5.0
+"""What a node tells after a longer silence happened nobody knows when (`generation_rate`)."""
 _USAGE: Final = int(Opcode.USAGE)
 
 
 class _Peer:
     """What one node and this proxy have told each other over one link."""
 
-    __slots__ = ("after", "asked_at", "asked_id", "boot_id", "link", "next_at", "synced", "telling", "told", "unable")
+    __slots__ = (
+        "after",
+        "asked_at",
+        "asked_id",
+        "boot_id",
+        "heard_at",
+        "link",
+        "next_at",
+        "synced",
+        "telling",
+        "told",
+        "unable",
+    )
 
     def __init__(self, link: Link, now: float) -> None:
         self.link = link
@@ -48,6 +62,8 @@ class _Peer:
         """Of the question under way; 0: there is none."""
         self.asked_at = now
         self.next_at = now
+        self.heard_at = now
+        """When it told last."""
         self.synced = False
         """It has told all that it knew."""
         self.unable = False
@@ -128,7 +144,10 @@ class UsageExchange:
 
     def _hear(self, node: Node, peer: _Peer, news: UsageNews, now: float) -> None:
         # Rows that it has just told need not be told back to it, but other nodes must hear of them.
-        self._quotas.hear([Row(*(getattr(row, name) for name in Row._fields)) for row in news.rows], now)
+        lately = peer.synced and now - peer.heard_at <= LATELY_S
+        rows = [Row(*(getattr(row, name) for name in Row._fields)) for row in news.rows]
+        self._quotas.hear(rows, now, lately=lately)
+        peer.heard_at = now
         self._quotas.hear_stored(node.name, {row.partition: row.keys for row in news.stored})
         peer.told = peer.telling
         peer.boot_id, peer.after = news.boot_id, news.newest

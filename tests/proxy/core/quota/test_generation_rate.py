@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.core.quota.generation_rate import FORGET_MS, GenerationRate
+from proxy.core.quota.generation_rate import FORGET_MS, MAX_DEBT, ONE, GenerationRate
 
 
 def rested(rate=1, burst=5):
@@ -67,6 +67,23 @@ def test_what_others_let_through_is_counted_and_must_sink_again():
     rate.told(7, 0)
     assert rate.take(0) == 3000
     assert [taken(rate, 1000 * second) for second in (1, 2, 3, 4)] == [0, 0, 1, 1]
+
+
+def test_what_was_made_nobody_knows_when_saves_nothing_up_and_must_not_sink_again():
+    rate = rested()
+    rate.told(3, 0, lately=False)
+    assert taken(rate, 0) == 2
+    rate.told(600, 0, lately=False)
+    assert rate.take(0) == 1000
+    rate.told(7, 0)
+    rate.told(600, 0, lately=False)
+    assert rate.take(0) == 8000
+
+
+def test_what_is_told_after_a_cut_lets_none_through_for_a_minute_at_most():
+    rate = rested()
+    rate.told(600, 0)
+    assert rate.take(0) == MAX_DEBT + ONE
 
 
 def test_what_nodes_never_tell_of_hides_nothing_that_others_let_through():

@@ -11,13 +11,14 @@ from hsm_wire.opcodes import Opcode
 from hsm_wire.operations import Role
 from hsm_wire.statuses import Status
 from proxy.core.quota.quotas import Quotas
-from proxy.core.quota.usage_exchange import EVERY_S, PATIENCE_S, UsageExchange
+from proxy.core.quota.usage_exchange import EVERY_S, LATELY_S, PATIENCE_S, UsageExchange
 
 NOW = 1_800_000_000.0
 PERIOD = int(NOW) // 300
 ROW = UsageRow("n0", 1, PERIOD, 40, 2)
 OTHER = UsageRow("n9", 1, PERIOD, 7, 0)
 BOOT = b"b" * 16
+GENERATE = int(Opcode.GENERATE_KEY)
 
 
 class Exchanging:
@@ -124,6 +125,18 @@ def test_an_answer_that_does_not_come_is_asked_for_again_and_nobody_is_suspected
     assert it.world.counters.late_answers == 0
     it.answer(0, UsageNews(BOOT, 5, False, [ROW]))
     assert it.world.counters.late_answers == 1
+
+
+@pytest.mark.parametrize(("silence_s", "wait_ms"), [(EVERY_S, 11_000), (LATELY_S + 1, 1_000)])
+def test_keys_that_were_generated_nobody_knows_when_do_not_have_to_sink_again(silence_s, wait_ms, exchanging):
+    it = exchanging(1)
+    it.quotas.configure({1: Quota(None, 1)}, it.world.now)
+    it.tick()
+    it.answer(0, UsageNews(BOOT, 5, False, [UsageRow("n0", 1, PERIOD, 0, 300)]))
+    assert it.quotas.admit(1, GENERATE, it.world.now).retry_after_ms == 1_000
+    it.tick(silence_s)
+    it.answer(0, UsageNews(BOOT, 6, False, [UsageRow("n0", 1, PERIOD, 0, 300 + 10 + round(silence_s))]))
+    assert it.quotas.admit(1, GENERATE, it.world.now).retry_after_ms == wait_ms
 
 
 @pytest.mark.parametrize(("status", "body"), [(Status.UNKNOWN_OPERATION, b"\x92\xa1x\x00"), (Status.OK, b"\x90")])
