@@ -120,6 +120,8 @@ class Keystore:
         self.second_looks.serve = self.service.serve
         self.failures.second_look = self.second_looks.refusal
         self.follower.follow()
+        self.table.settle()
+        self.objects.settle()
         loop = asyncio.get_running_loop()
         store.tell(lambda: loop.call_soon_threadsafe(self.follower.follow))
 

@@ -1,11 +1,12 @@
 """All records of one kind in memory: by (partition, id), by label, in the order of ids."""
 
-from bisect import bisect_right, insort
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
+from hsm_node.core.ordered_ids import OrderedIds
 from hsm_node.core.tombstones import Buried, Place, Tombstones
 from hsm_wire.messages import encode_body
 
@@ -77,7 +78,7 @@ class RecordTable(Generic[R]):
         self._revive = revive
         self._entries: dict[Place, Entry[R]] = {}
         self._tombstones = Tombstones()
-        self._ids: dict[int, list[bytes]] = {}
+        self._ids: dict[int, OrderedIds] = {}
         self._by_label: dict[tuple[int, str], set[bytes]] = {}
         self.live = 0
         """Records that are not destroyed."""
@@ -110,18 +111,27 @@ class RecordTable(Generic[R]):
         self._put(place, record, revision)
         self.live += 1
         partition, record_id = place
-        insort(self._ids.setdefault(partition, []), record_id)
+        ids = self._ids.get(partition)
+        if ids is None:
+            ids = self._ids[partition] = OrderedIds()
+        ids.add(record_id)
         self._by_label.setdefault((partition, record.label), set()).add(record_id)
         return True
 
     def count(self, partition: int) -> int:
         """Return how many records of a partition are not destroyed."""
-        return len(self._ids.get(partition, ()))
+        ids = self._ids.get(partition)
+        return 0 if ids is None else len(ids)
 
     @property
     def counts(self) -> dict[int, int]:
         """The same of every partition that has some."""
         return {partition: len(ids) for partition, ids in self._ids.items() if ids}
+
+    def settle(self) -> None:
+        """Put ids in order now, not when somebody asks for them: after many records came at once."""
+        for ids in self._ids.values():
+            ids.settled()
 
     def remove(self, partition: int, record_id: bytes) -> None:
         """Forget a record whose row in the store is not authentic any more."""
@@ -133,9 +143,13 @@ class RecordTable(Generic[R]):
 
     def _after(self, partition: int, label: str | None, after: bytes) -> Iterator[R]:
         """Return the live records of a partition, or those with that label, in the order of ids, after that id."""
-        ids = self._ids.get(partition, []) if label is None else sorted(self._by_label.get((partition, label), ()))
+        ids = self._in_order(partition) if label is None else sorted(self._by_label.get((partition, label), ()))
         for index in range(bisect_right(ids, after), len(ids)):
             yield self._entries[partition, ids[index]].record
+
+    def _in_order(self, partition: int) -> list[bytes]:
+        ids = self._ids.get(partition)
+        return [] if ids is None else ids.settled()
 
     def _put(self, place: Place, record: R, revision: int) -> None:
         """Take a record into the entries, in place of an older one if there is one."""
@@ -146,8 +160,7 @@ class RecordTable(Generic[R]):
         del self._entries[place]
         self.live -= 1
         partition, record_id = place
-        ids = self._ids[partition]
-        del ids[bisect_right(ids, record_id) - 1]
+        self._ids[partition].remove(record_id)
         labelled = self._by_label[partition, record.label]
         labelled.discard(record_id)
         if not labelled:

@@ -89,3 +89,10 @@ def test_what_the_owner_may_know_is_encoded_once() -> None:
     entry = Entry(thing(b"a", "x"), 1)
     assert msgspec.msgpack.decode(entry.encoded_info) == ["x"]
     assert entry.encoded_info is entry.encoded_info
+
+
+def test_what_came_at_once_is_in_order_and_counted_before_and_after_it_was_settled() -> None:
+    table = filled()
+    assert (table.count(1), table.counts) == (3, {1: 3})
+    table.settle()
+    assert (table.count(1), table.count(2), table.ids()) == (3, 0, [A, B, C])
