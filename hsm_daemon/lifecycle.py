@@ -132,7 +132,6 @@ def run(main: Callable[[Lifecycle], Coroutine[Any, Any, None]], event_loop: Even
     Where it crashes, or the watchdog ends it (SIGABRT), the log says where each thread was: places, no values.
     """
     faulthandler.enable()
-    memory.map_large_blocks()
     with asyncio.Runner(loop_factory=loop_factory(chosen_event_loop(event_loop))) as runner:
         return runner.run(_run(main))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from hsm_cluster.errors import ConfigurationError
-from hsm_daemon import ending, exit_codes, hardening, lifecycle, logs
+from hsm_daemon import ending, exit_codes, hardening, lifecycle, logs, memory
 from hsm_daemon.errors import StartError
 from hsm_daemon.tls import load_certificates
 from hsm_node.app import run_node
@@ -35,6 +35,7 @@ def main(config_file: Path, *, check: bool) -> None:
             check_master_keys(config.keystore)
             click.echo(json.dumps(config.effective(), indent=2))
             sys.exit(exit_codes.OK)
+        memory.map_large_blocks()
         hardening.lock_memory()
         code = lifecycle.run(lambda life: run_node(config_file.absolute(), config, cluster, life), config.event_loop)
     except (ConfigurationError, StartError) as error:
