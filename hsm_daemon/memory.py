@@ -3,11 +3,11 @@
 A crowd of clients leaves the heap full of holes: the buffers of their TLS connections have gone, what outlived them is
 left. glibc gives such pages back only when it is asked.
 
-A node has few connections, and lets none of their buffers leave a hole (`map_large_blocks`): each new one wants 256 KiB
-in one piece for TLS. Where one was before, keys have come to lie meanwhile (an EC key is a hundred small blocks), so the
-heap grew for hours, by a buffer a minute where connections are lost all the time. Measured: bodies of 512 KiB cost a node
-a fifth more processor time, those of 200 KiB nothing. For a proxy of 200 clients it does not hold: glibc takes such a
-block from the end of the heap where there is room, and with every crowd more of them come to lie there.
+A node has few connections, and lets none of their buffers leave a hole (`map_large_blocks`): each new one wants
+256 KiB in one piece for TLS. Where one was before, keys have come to lie meanwhile (an EC key is a hundred small
+blocks), so the heap grew for hours, by a buffer a minute where connections are lost all the time. Measured: bodies of
+512 KiB cost a node a fifth more processor time, those of 200 KiB nothing. For a proxy of 200 clients it does not hold:
+glibc takes such a block from the end of the heap where there is room, and with every crowd more of them lie there.
 
 A process whose memory is locked has to let go of the lock for it (`hardening`). It does so only when it has grown since
 the last time.
