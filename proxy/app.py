@@ -284,7 +284,12 @@ class ProxyApp:
             validity=_validity(self._certificates),
             roles={site.name: site.role for site in self.config.cluster.sites},
             partitions=[report for _, report in partition_reports(self.config.cluster, self.quotas)],
+            shortfalls=len(self._shortfalls()),
         )
+
+    def _shortfalls(self) -> list[str]:
+        cluster = self.config.cluster
+        return shortfalls(cluster.package, cluster.sites, self.table)
 
     def _shell(self) -> Shell:
         clients, waiting = len(self.listener.clients), self.dispatcher.waiting
@@ -295,7 +300,7 @@ class ProxyApp:
             self._observation.problems,
             cluster.sites,
             cluster.package.name,
-            tuple(shortfalls(cluster.package, cluster.sites, self.table)),
+            tuple(self._shortfalls()),
             tuple(partition_reports(cluster, self.quotas)),
         )
 

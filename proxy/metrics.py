@@ -44,6 +44,8 @@ class Figures(NamedTuple):
     roles: Mapping[str, str] = MappingProxyType({})
     """Site -> active or disaster-recovery."""
     partitions: Sequence[PartitionReport] = ()
+    shortfalls: int = 0
+    """What the service package promises and the cluster does not have now."""
 
 
 class ProxyCollector(Collector):
@@ -67,6 +69,8 @@ class ProxyCollector(Collector):
         waiting_bytes = dispatcher.queue.bytes + dispatcher.failover.waiting.bytes
         yield _gauge("hsm_proxy_queue_bytes", "Their bytes.", waiting_bytes)
         yield from _partition_families(figures.partitions)
+        text = "What the service package promises and the cluster does not have now; `hsmctl status` names it."
+        yield _gauge("hsm_proxy_package_shortfalls", text, figures.shortfalls)
         yield from _shell_families(figures)
 
 
@@ -125,14 +129,16 @@ def _state_families(nodes: Iterable[Node]) -> Iterator[Metric]:
     administrative = GaugeMetricFamily(
         "hsm_proxy_node_administrative_state", "1 for what the operator wants.", labels=["node", "state"]
     )
-    path_up = GaugeMetricFamily("hsm_proxy_path_up", "1 where a path answers its check.", labels=["node", "path"])
+    path_up = GaugeMetricFamily(
+        "hsm_proxy_path_up", "1 where a path answers its check.", labels=["node", "site", "path"]
+    )
     for node in nodes:
         for name in OPERATIONAL_STATES:
             state.add_metric([node.name, name], int(node.operational == name))
         for name in ADMINISTRATIVE_STATES:
             administrative.add_metric([node.name, name], int(node.administrative == name))
         for path in node.paths:
-            path_up.add_metric([node.name, path.uplink], int(path.up))
+            path_up.add_metric([node.name, node.site, path.uplink], int(path.up))
     yield from (state, administrative, path_up)
 
 

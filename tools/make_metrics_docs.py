@@ -34,6 +34,7 @@ from hsm_node.gauges import (  # noqa: E402
 )
 from hsm_node.metrics import PREFIX as NODE_PREFIX  # noqa: E402
 from hsm_node.metrics import NodeMetrics, RequestCounts  # noqa: E402
+from hsm_wire.messages import PartitionReport  # noqa: E402
 from hsm_wire.opcodes import Opcode  # noqa: E402
 from hsm_wire.statuses import StatusClass  # noqa: E402
 from proxy.core.checks.agreement import FAULTS  # noqa: E402
@@ -60,6 +61,10 @@ have `_bucket`, `_sum` and `_count`.
 `deploy/prometheus` has a scrape configuration, the rules below and their tests; its README.md says how to use them.
 The fullest page of a proxy before four nodes takes about 3 ms of its event loop (`python -m bench.scrape`);
 `hsm_proxy_metrics_page_seconds` tells what it takes.
+
+A lost site: `max by (site) (hsm_proxy_path_up) == 0`. A lost uplink of a site:
+`max by (site, path) (hsm_proxy_path_up) == 0`. Traffic by site: `sum by (site) (rate(hsm_proxy_node_requests_total[5m])
+* on (proxy, node) group_left (site) hsm_proxy_node_info)`.
 
 | label | values |
 |---|---|
@@ -94,7 +99,8 @@ def proxy_families() -> Iterator[Metric]:
     counters.sanctions["node", "errors"] = 1
     balancer = Balancer(table, random.Random(1))
     dispatcher = Dispatcher(table, balancer, Settings(), counters, 0.0, lambda _frame, _now, _bound: b"")
-    figures = Figures("hash", validity=(0, 1))
+    used = PartitionReport("partition", 0, 0, 0, 0, 1, 1, 1)
+    figures = Figures("hash", validity=(0, 1), partitions=[used])
     yield from ProxyCollector(dispatcher, lambda: figures).collect()
     yield from ProcessCollector(PROXY_PREFIX).collect()
 
@@ -178,6 +184,7 @@ def _labels() -> Iterator[tuple[str, str]]:
     yield "node", "name of a node in cluster.toml"
     yield "site", "its site; `role`: active or disaster-recovery"
     yield "path", "the uplink over which a node is reached"
+    yield "partition", "name of a partition in cluster.toml"
     yield "operation", "name of an opcode in small letters, as `sign`; `unknown` for all others"
     yield "status_class", ", ".join(row.name.lower() for row in StatusClass)
     yield "state", f"operational: {', '.join(both)}; administrative: {_either(ADMINISTRATIVE_STATES)}"

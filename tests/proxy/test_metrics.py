@@ -60,6 +60,12 @@ def test_a_node_has_a_place_and_counts_in_the_rotation_or_not():
     assert 'hsm_proxy_node_in_rotation{node="m",site="t"} 0.0' in text
 
 
+def test_a_lost_site_and_a_lost_uplink_are_seen_by_the_labels_of_paths():
+    found = samples(FIGURES._replace(shortfalls=2))
+    assert found["hsm_proxy_path_up", ("node", "n"), ("path", "a"), ("site", "s")] == 0
+    assert found["hsm_proxy_package_shortfalls",] == 2
+
+
 def test_how_long_a_node_takes_is_a_histogram_of_its_own():
     table = NodeTable([Node("n", "s", 1, [("a", "h:1")])], Settings(), 0.0)
     dispatcher = Dispatcher(

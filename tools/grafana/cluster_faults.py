@@ -51,6 +51,14 @@ REFUSALS = Row(
             Query("max by (partition) (hsm_proxy_partition_stored_keys)", "{{partition}}: keys"),
         ),
         lines(
+            "Missing of the package",
+            "Nodes, sites and uplinks that the service package promises and a proxy does not see now. `hsmctl status` "
+            "names them.",
+            "none",
+            Query("max by (proxy) (hsm_proxy_package_shortfalls)", "{{proxy}}"),
+            steps=NONE_IS_GOOD,
+        ),
+        lines(
             "Further attempts",
             "Requests that went to another node or over another path, and those that the retry budget held back: these "
             "mean that more fails than may be tried again.",

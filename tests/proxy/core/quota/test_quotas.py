@@ -47,7 +47,7 @@ class Simulation:
 
     def restart_proxy(self, at):
         self.proxies[at] = self.proxy()
-        self.tell(self.proxies[at])
+        self.tell(self.proxies[at], lately=False)
 
     def restart_node(self, at):
         """It forgot everything, and hears it again from whoever has heard of it."""
@@ -65,10 +65,19 @@ class Simulation:
         self.done.append((self.clock.now, done))
         return done
 
-    def tell(self, proxy):
+    def generate(self, proxy):
+        """Ask until there are no more."""
+        quotas, now, made = self.proxies[proxy], self.clock.monotonic, 0
+        while quotas.admit(1, GENERATE, now) is None:
+            self.chance.choice(self.nodes).count(1, 0, 1)
+            quotas.settle(1, now, made=True)
+            made += 1
+        return made
+
+    def tell(self, proxy, *, lately=True):
         for node in self.nodes:
             node.advance(self.clock.now)
-            proxy.hear(self.news(node, proxy), self.clock.monotonic)
+            proxy.hear(self.news(node, proxy), self.clock.monotonic, lately=lately)
 
     def news(self, of, to):
         news = of.news(self.heard.get((of, to), 0), ALL)
@@ -114,6 +123,21 @@ def test_economy_s_600_a_minute_are_exact_within_one_per_cent():
         simulation.second(200)
     assert simulation.most_in_a_day() <= limit * 1.01
     assert sum(count for _, count in simulation.done) == pytest.approx(2 * limit, rel=0.01)
+
+
+@pytest.mark.parametrize("hours", [2, pytest.param(24, marks=pytest.mark.system)])
+def test_economy_s_one_key_a_second_is_exact_within_one_per_cent_over_a_day_of_restarts(hours):
+    """Everybody asks all the time; every quarter of an hour a proxy is restarted, and a node with an empty disk."""
+    simulation, every_s, made = Simulation(PACKAGES["economy"].quota, nodes=2), 4, 0
+    for passed in range(0, hours * 3600, every_s):
+        if passed % 900 == 0:
+            simulation.restart_proxy(passed // 900 % 2)
+        if passed % 900 == 400:
+            simulation.restart_node(passed // 900 % 2)
+        for proxy in (0, 1) if passed % 8 else (1, 0):
+            made += simulation.generate(proxy)
+        simulation.second(every_s)
+    assert made == pytest.approx(hours * 3600, rel=0.01)
 
 
 def test_a_burst_may_use_a_whole_day_s_signatures_at_once_and_then_waits_for_a_day():
