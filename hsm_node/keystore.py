@@ -73,6 +73,9 @@ class Keystore:
         """Keeps what was used beyond this process."""
         self.nodes: list[str] = []
         """Names of the cluster's nodes."""
+        self.standby = False
+        """Whether it only follows: its site is for disaster recovery."""
+        self._name = config.name
         self.table = KeyTable()
         self.shares = KeyShares(self.table)
         self.configure(cluster)
@@ -115,6 +118,7 @@ class Keystore:
             self.master_keys,
             self.tally,
             self.failures,
+            stands_by=lambda: self.standby,
         )
         self.second_looks = SecondLooks(store, self.follower, self.writer, self.failures)
         self.second_looks.serve = self.service.serve
@@ -140,6 +144,7 @@ class Keystore:
     def configure(self, cluster: Cluster) -> None:
         """Take up what a reload changed in the cluster."""
         self.nodes = [node.name for node in cluster.nodes]
+        self.standby = cluster.site(cluster.node(self._name).site).role == "disaster-recovery"
         stored = {partition.id: cluster.quota_of(partition).stored_keys for partition in cluster.partitions}
         self.shares.limits = {partition: limit for partition, limit in stored.items() if limit is not None}
 

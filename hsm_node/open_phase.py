@@ -1,6 +1,6 @@
 """A node that has its keys: what it says of itself."""
 
-from typing import Any
+from typing import Any, Final
 
 from hsm_daemon import clock, logs
 from hsm_node.config import KeystoreConfig
@@ -13,6 +13,8 @@ from hsm_node.service.request import Serving
 from hsm_node.store.base import StoreError
 from hsm_wire.messages import Pong
 
+MAX_LAG_MS: Final = 0xFFFF_FFFF
+"""What the field holds: 49 days."""
 _log = logs.logger("hsm_node")
 
 
@@ -57,6 +59,7 @@ class OpenPhase:
             seen_digest=keystore.follower.ledger.digest,
             seen_revision=keystore.follower.ledger.revision,
             seen_writes=keystore.follower.ledger.writes,
+            lag_ms=self._lag_ms(),
         )
 
     def status(self) -> dict[str, Any]:
@@ -71,6 +74,7 @@ class OpenPhase:
             "sessions": facts.config.sessions,
             "window": keystore.window.advertised(facts.proxies()),
             "applied_revision": keystore.follower.applied_revision,
+            "lag_ms": self._lag_ms(),
             "keys": keystore.table.live,
         }
 
@@ -114,10 +118,13 @@ class OpenPhase:
     def _administrative_state(self) -> str:
         return self.keystore.administration.state_of(self._facts.config.name)
 
+    def _lag_ms(self) -> int | None:
+        lag_s = self.keystore.follower.lag_s
+        return None if lag_s is None else min(int(lag_s * 1000), MAX_LAG_MS)
+
     def _state(self) -> str:
         # A node of the DR site holds every key and serves nobody until it is promoted.
-        cluster = self._facts.cluster
-        if cluster.site(cluster.node(self._facts.config.name).site).role == "disaster-recovery":
+        if self.keystore.standby:
             return "standby"
         if self.keystore.store.fenced:
             return "fenced"

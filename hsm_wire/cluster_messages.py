@@ -71,6 +71,11 @@ class NodeReport(Body, frozen=True):
     """For how long it has been in its two states."""
     in_rotation: bool = False
     """Requests are given to it now."""
+    lag_records: U63 | None = None
+    """How many writings of records it lacks that another node had seen when it was asked; nil: it is not reached."""
+    lag_s: Measure | None = None
+    """It has everything that was committed until so long before it was asked; nil: it is not reached, or has had no
+    contact with its store."""
 
 
 class UplinkReport(Body, frozen=True):

@@ -64,6 +64,8 @@ class Pong(Body, frozen=True):
     """Highest revision that it has seen; above the applied one if the store was rolled back."""
     seen_writes: U63 = 0
     """How often the records that it has seen were written, in all: who has seen fewer was not shown something."""
+    lag_ms: U32 | None = None
+    """It has everything that was committed until so long ago. nil: it has had no contact with its store yet."""
 
 
 class Goaway(Body, frozen=True):

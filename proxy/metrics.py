@@ -148,12 +148,25 @@ def _store_families(nodes: Iterable[Node]) -> Iterator[Metric]:
         "1 where a node's store lacks what another node has seen (behind), or is not that of another one.",
         labels=["node", "fault"],
     )
+    lag_records = GaugeMetricFamily(
+        "hsm_proxy_node_lag_records", "Writings of records that a node lacks and another one has seen.", labels=["node"]
+    )
+    lag = GaugeMetricFamily(
+        "hsm_proxy_node_lag_seconds",
+        "Age of a node's copy of the store: it has everything from before.",
+        labels=["node"],
+    )
     disagreeing = 0
     for node in nodes:
+        reached = any(path.up for path in node.paths)
+        if reached and node.lag_records is not None:
+            lag_records.add_metric([node.name], node.lag_records)
+        if reached and node.lag_s is not None:
+            lag.add_metric([node.name], node.lag_s)
         disagreeing += any(fault in node.store_faults for fault in DISAGREEMENTS)
         for fault in FAULTS:
             faults.add_metric([node.name, fault], int(fault in node.store_faults))
-    yield faults
+    yield from (faults, lag_records, lag)
     text = "Nodes that were shown another store than another node: 0, or 2 and more."
     yield _gauge("hsm_proxy_store_disagreements", text, disagreeing)
 

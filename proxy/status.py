@@ -141,6 +141,7 @@ class StatusReporter:
 
 def _node_report(node: Node, traffic: Traffic, now: float, *, in_rotation: bool) -> NodeReport:
     flow = traffic.nodes.get(node.name, Flow())
+    reached = any(path.up for path in node.paths)
     return NodeReport(
         node.name,
         node.site,
@@ -164,6 +165,8 @@ def _node_report(node: Node, traffic: Traffic, now: float, *, in_rotation: bool)
         p99_ms=flow.p99_ms,
         since_s=round(max(0.0, now - node.since), 3),
         in_rotation=in_rotation,
+        lag_records=node.lag_records if reached else None,
+        lag_s=node.lag_s if reached else None,
     )
 
 

@@ -111,6 +111,11 @@ class Follower:
         return 0.0 if contact is None else max(0.0, clock.boottime() - contact)
 
     @property
+    def lag_s(self) -> float | None:
+        """The same, of a copy that may have had no contact yet: None then."""
+        return None if self._store.contact is None else self.contact_age
+
+    @property
     def usable(self) -> bool:
         """Whether keys may be used with what is here: it is current, or only the contact with a distributed store is
         lost. Then the answers say that they are stale."""

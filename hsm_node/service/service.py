@@ -68,8 +68,11 @@ class Service:
         master_keys: MasterKeys,
         tally: Tally,
         failures: Failures,
+        *,
+        stands_by: Callable[[], bool] = lambda: False,
     ) -> None:
         self._follower = follower
+        self._stands_by = stands_by
         self._failures = failures
         handlers: dict[Opcode, Handler] = {
             Opcode.INFO: general.info,
@@ -149,6 +152,9 @@ class Service:
     def _check_place(self, request: Request, operation: Operation) -> None:
         if not request.principal.partition and operation.work is not Work.ADMINISTER:
             raise Refusal(Status.DENIED, "an operator has no partition, and so no keys")
+        if request.principal.partition and self._stands_by():
+            # Proxies do not draw it; but no client may depend on that.
+            raise Refusal(Status.NOT_CURRENT, "this node stands by for disaster recovery", not_executed=True)
         if self._follower.current:
             return
         request.stale = True

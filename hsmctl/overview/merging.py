@@ -54,6 +54,9 @@ class NodeView(msgspec.Struct, frozen=True):
     moved: int
     store_fault: str
     paths: tuple[PathView, ...]
+    lag_records: int | None = None
+    """By the proxy that sees it furthest behind, as is:"""
+    lag_s: float | None = None
 
 
 class View(msgspec.Struct, frozen=True):
@@ -178,6 +181,8 @@ def _node(seen: list[NodeReport], reports: list[StatusResult]) -> NodeView:
         moved=sum(node.failures for node in seen),
         store_fault=next((node.store_fault for node in seen if node.store_fault), ""),
         paths=_paths(seen),
+        lag_records=max((node.lag_records for node in seen if node.lag_records is not None), default=None),
+        lag_s=_worst(node.lag_s for node in seen),
     )
 
 

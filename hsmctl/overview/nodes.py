@@ -7,9 +7,9 @@ from rich.text import Text
 
 from hsm_wire.messages import SiteReport
 from hsmctl.overview import signs
-from hsmctl.overview.figures import bar, length, milliseconds, percent, rate
+from hsmctl.overview.figures import bar, count, length, milliseconds, percent, rate
 from hsmctl.overview.grid import Column, Grid
-from hsmctl.overview.merging import NodeView, PathView, View
+from hsmctl.overview.merging import STANDBY, NodeView, PathView, View
 from hsmctl.printable import printable
 
 BAR_CELLS: Final = 8
@@ -89,8 +89,17 @@ def _site(name: str, site: SiteReport | None) -> Text:
 
 def _lines(grid: Grid, node: NodeView, cells: list[Text]) -> list[Text]:
     lines = [grid.line(cells)]
+    if node.state == STANDBY:
+        lines.append(Text.assemble(("  └ ", "dim"), (printable(lag_words(node)), "dim")))
     style = "yellow" if node.in_rotation else "red"
     return lines + [Text.assemble(("  └ ", "dim"), (printable(reason), style)) for reason in _reasons(node)]
+
+
+def lag_words(node: NodeView) -> str:
+    """Say how far a copy is behind."""
+    if node.lag_records is None or node.lag_s is None:
+        return "how far it is behind is not known"
+    return f"{count(node.lag_records, 'record')}, {node.lag_s:.1f} s behind"
 
 
 def _reasons(node: NodeView) -> list[str]:

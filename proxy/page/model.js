@@ -29,6 +29,7 @@ function node(raw) {
     name: text(raw.name), site: text(raw.site), state: text(raw.state) || "down",
     administrative: text(raw.administrative_state) || "ready",
     reason: text(raw.reason), storeFault: text(raw.store_fault),
+    lagRecords: number(raw.lag_records), lagS: number(raw.lag_s),
     serves: raw.in_rotation === true, inFlight: number(raw.in_flight) ?? 0, window: number(raw.window) ?? 0,
     share: number(raw.share), p50: number(raw.p50_ms), p99: number(raw.p99_ms), sinceS: number(raw.since_s),
     paths: many(raw.paths, MOST.paths, path),

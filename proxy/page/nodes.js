@@ -20,6 +20,12 @@ export function stateInWords(node) {
   return node.state === "up" ? wish : `${wish}, ${seen}`;
 }
 
+/** How far a copy that stands by is behind; empty for other nodes, and where nobody knows. */
+function behindInWords(node) {
+  if (node.state !== "standby" || node.lagRecords === null || node.lagS === null) return "";
+  return `${number(node.lagRecords)} record${node.lagRecords === 1 ? "" : "s"}, ${node.lagS.toFixed(1)} s behind`;
+}
+
 /** A node, to be kept by `Children`. */
 export function nodeEntry() {
   const signAt = make("span", "node-sign");
@@ -46,7 +52,7 @@ export function nodeEntry() {
       say(name, node.name);
       say(state, stateInWords(node));
       say(since, node.sinceS === null ? "" : ` for ${duration(node.sinceS)}`);
-      const why = node.storeFault || (node.level === "ok" ? "" : plainReason(node));
+      const why = node.storeFault || (node.level === "ok" ? "" : behindInWords(node) || plainReason(node));
       say(reason, why);
       reason.hidden = why === "";
       bar.setAttribute("width", ((node.share ?? 0) * BAR_PX).toFixed(1));

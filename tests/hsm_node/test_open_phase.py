@@ -40,3 +40,15 @@ async def test_without_its_store_it_is_stale_and_not_ready(
     monkeypatch.setattr(node.store, "changed", fail)
     assert not phase.ready
     assert phase.pong().state == phase.status()["state"] == phase.pong().store_contact == "stale"
+
+
+async def test_it_says_how_old_its_copy_of_the_store_is(
+    start_node: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = start_node()
+    await node.client()
+    phase = OpenPhase(node.node.facts, node.keystore)
+    monkeypatch.setattr(type(node.keystore.follower), "lag_s", 1.25)
+    assert phase.pong().lag_ms == phase.status()["lag_ms"] == 1250
+    monkeypatch.setattr(type(node.keystore.follower), "lag_s", None)
+    assert phase.pong().lag_ms is None

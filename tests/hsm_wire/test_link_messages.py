@@ -28,6 +28,7 @@ def test_a_pong_of_before_nodes_compared_what_they_have_seen_is_taken() -> None:
     pong = decode_body(Pong, msgpack.packb(fields))
     assert (pong.applied_revision, pong.seen_digest) == (42, b"")
     assert decode_body(Pong, msgpack.packb([*fields, b"d" * 16, 43, 60])).seen_revision == 43
+    assert decode_body(Pong, msgpack.packb([*fields, b"d" * 16, 43, 60])).lag_ms is None
 
 
 def test_the_digest_of_a_pong_has_no_more_than_16_bytes() -> None:

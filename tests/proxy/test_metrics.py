@@ -148,3 +148,17 @@ def test_what_partitions_have_used_is_there_and_limits_where_there_are_some():
         assert found[f"hsm_proxy_partition_{name}", ("partition", "cards")] == value
     assert found["hsm_proxy_partition_signatures", ("partition", "free")] == 5
     assert ("hsm_proxy_partition_signatures_limit", ("partition", "free")) not in found
+
+
+def test_how_far_a_node_is_behind_is_there_while_it_is_reached():
+    table = NodeTable([Node(name, "s", 1, [("a", "h:1")]) for name in "ab"], Settings(), 0.0)
+    dispatcher = Dispatcher(
+        table, Balancer(table, random.Random(1)), Settings(), Counters(), 0.0, lambda f, now, who: b""
+    )
+    for node in table.nodes:
+        node.lag_records, node.lag_s = 3, 0.25
+    table.nodes[0].paths[0].up = True
+    text = metrics_page(ProxyCollector(dispatcher, lambda: FIGURES)).text().decode()
+    assert 'hsm_proxy_node_lag_records{node="a"} 3.0' in text
+    assert 'hsm_proxy_node_lag_seconds{node="a"} 0.25' in text
+    assert 'node="b"' not in "".join(line for line in text.splitlines() if "_lag_" in line)

@@ -98,6 +98,7 @@ PONG = m.Pong(
     bytes(range(32, 48)),
     42,
     57,
+    120,
 )
 BIND = m.Bind(7, "spiffe://payments/client/issuer", 1, ["use", "manage"], bytes(range(32)), 1_781_536_000)
 

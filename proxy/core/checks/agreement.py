@@ -98,6 +98,7 @@ class Agreement:
             own = self._view(node, pong)
             own.take(pong, now, self._late_s)
             if asked_at is not None:
+                node.lag_records = self._missing(node, own, asked_at)
                 self._look_for_lacks(node, own, asked_at, now)
             for other, view in self._views.items():
                 if other is not node and _connected(other):
@@ -138,6 +139,12 @@ class Agreement:
         self._lacks.pop(node, None)
         self._pairs = {key: found for key, found in self._pairs.items() if node not in key}
         self._told = {key: at for key, at in self._told.items() if node not in key}
+
+    def _missing(self, node: Node, own: Sightings, asked_at: float) -> int:
+        """Return how many writings a node lacks that another one had seen before it was asked."""
+        others = [view for other, view in self._views.items() if other is not node and view.store == own.store]
+        seen = max((view.known_before(asked_at).writes for view in others), default=0)
+        return max(0, seen - own.last.seen_writes)
 
     def _look_for_lacks(self, node: Node, own: Sightings, asked_at: float, now: float) -> None:
         """Compare what a node has seen with what others had seen before it was asked."""

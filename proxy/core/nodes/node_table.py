@@ -65,6 +65,8 @@ class Node:
         "errors_in_a_row",
         "failures",
         "in_flight",
+        "lag_records",
+        "lag_s",
         "left_at",
         "link",
         "name",
@@ -106,6 +108,10 @@ class Node:
         """What another node has seen and this one has not (`agreement`): it is `stale` for that. Empty: nothing."""
         self.store_faults: dict[str, str] = {}
         """Fault -> words: what comparing its store with those of other nodes found."""
+        self.lag_records: int | None = None
+        """How many writings of records it lacks, as `agreement` has found; None: nobody knows."""
+        self.lag_s: float | None = None
+        """How old its copy of the store is, as it says; None: it has not said."""
         self.boot_id = b""
         self.window = 0
         self.on_the_way = 0
@@ -264,6 +270,7 @@ class NodeTable:
         # The node knows what it wants to have; what is on the way to it, and back, comes on top (Little's law).
         node.window = max(1, min(pong.window + node.on_the_way, link.max_in_flight))
         node.boot_id = pong.boot_id
+        node.lag_s = None if pong.lag_ms is None else pong.lag_ms / 1000
         known = pong.administrative_state in ADMINISTRATIVE_STATES
         administrative = pong.administrative_state if known else node.administrative
         reported = pong.state if pong.state in OPERATIONAL_STATES else DOWN

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from hsm_wire import kinds
 from hsm_wire.administration import SetNodeState
 from hsm_wire.messages import DescribeKey, DestroyKey, Empty, GenerateKey, UpdateKey
 from hsm_wire.opcodes import Opcode
@@ -47,3 +48,23 @@ async def test_a_change_without_an_operation_id_is_refused(
     assert refused.status == Status.BAD_REQUEST
     assert "operation id" in text_of(refused)
     assert (await client.call(opcode, body, principal=9, operation_id=1)).status == Status.OK
+
+
+async def test_a_node_that_stands_by_serves_no_client(
+    start_node: Callable[[], Any], text_of: Callable[[Any], str]
+) -> None:
+    node = start_node()
+    client = await node.client()
+    client.bind(10, "spiffe://dev/operator/root", 0, ("operate",))
+    key = os.urandom(16)
+    assert (await client.call(Opcode.GENERATE_KEY, GenerateKey(key, "ec-p256"))).status == Status.OK
+    node.keystore.standby = True
+    for opcode, body in (
+        (Opcode.DESCRIBE_KEY, DescribeKey(key)),
+        (Opcode.GENERATE_KEY, GenerateKey(os.urandom(16), "ec-p256")),
+        (Opcode.DESTROY_KEY, DestroyKey(key)),
+    ):
+        refused = await client.call(opcode, body)
+        assert (refused.status, refused.flags) == (Status.NOT_CURRENT, kinds.Flag.NOT_EXECUTED)
+        assert "stands by" in text_of(refused)
+    assert (await client.call(Opcode.CLUSTER_STATE, Empty(), principal=10)).status == Status.OK

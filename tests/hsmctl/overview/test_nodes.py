@@ -1,5 +1,6 @@
 """The nodes of each site."""
 
+import msgspec
 import pytest
 from reports import down, look, node, path, report, silent, site, text, view
 
@@ -74,3 +75,10 @@ def test_nodes_are_sorted_by_what_is_highest_or_worst(sort: str, order: str) -> 
     lines = text(sorted_nodes(view(look(seen)), 140, sort)).splitlines()
     assert "".join(line.split()[0] for line in lines[1:] if "└" not in line) == order
     assert sort in SORTS
+
+
+def test_a_copy_says_how_far_it_is_behind() -> None:
+    copy = node("alps-1", site="alps", state="standby", in_rotation=False)
+    known = msgspec.structs.replace(copy, lag_records=0, lag_s=0.21)
+    assert "└ 0 records, 0.2 s behind" in text(nodes(view(look(report(known))), 140))
+    assert "└ how far it is behind is not known" in text(nodes(view(look(report(copy))), 140))

@@ -360,3 +360,18 @@ def test_nodes_that_follow_one_store_are_never_blamed(steps: list[tuple[int, boo
         scene.agreement.report(node, answer, asked_at, scene.now)
         assert all((each.store_faults, each.outdated) == ({}, "") for each in scene.nodes)
     assert scene.lines() == []
+
+
+# ---- how far a node is behind ---------------------------------------------------------------------------------------
+
+
+def test_a_node_lacks_the_writings_that_others_had_seen_before_it_was_asked(scene: Scene) -> None:
+    assert scene.says(0, said(40, writes=50)).lag_records == 0
+    assert scene.says(1, said(30, writes=43, store_contact="stale", state="standby")).lag_records == 7
+    assert scene.says(1, said(40, writes=50)).lag_records == 0
+    assert scene.says(1, said(44, writes=54)).lag_records == 0
+
+
+def test_the_writings_of_another_store_are_not_lacked(scene: Scene) -> None:
+    scene.says(0, said(40, writes=50, epoch=2))
+    assert scene.says(1, said(30, writes=43)).lag_records == 0
