@@ -153,9 +153,7 @@ class Cluster:
                 continue
             except ConnectionLost as error:
                 lost = True
-                # After the deadline it is the answer that did not come, however its wait ended.
-                why = Status.UNAVAILABLE if loop.time() < deadline else Status.TIMEOUT
-                failure = make_error(why, f"the connection to proxy {connection.address} broke: {error}")
+                failure = make_error(Status.UNAVAILABLE, f"the connection to proxy {connection.address} broke: {error}")
             else:
                 if not retry.may_resend(frame.status):
                     return frame

@@ -324,6 +324,7 @@ class Connection(asyncio.Protocol):
         if not self._welcomed.done():
             self._welcomed.set_exception(self._fault or error)
             self._welcomed.exception()  # Marks it as seen where nobody waits any more.
+        self._pending.expire(self._loop.time() + GRACE_S)  # After the deadline it is the answer that did not come.
         self._pending.fail(error)
         self._changed()
 

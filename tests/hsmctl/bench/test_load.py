@@ -138,9 +138,9 @@ async def test_what_could_not_start_in_time_is_a_timeout_of_its_own(proxy: FakeP
     proxy.script.append(MUTE)
     running = load_on(proxy, seconds=0.05, rate=100, timeout_s=0.2)
     await running.run()
-    assert running.done == 5
+    assert running.done == 5, running.errors
     assert running.errors["TIMEOUT"] >= 1
-    assert running.done - running.errors["TIMEOUT"] == running.latencies.count
+    assert running.done - running.errors["TIMEOUT"] == running.latencies.count, running.errors
 
 
 async def test_a_lost_connection_is_opened_again_on_the_next_proxy(proxy: FakeProxy) -> None:
