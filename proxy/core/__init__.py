@@ -8,7 +8,7 @@ reporting   what people are told: health, events, rates, overload
 
 What all of them share:
 parties     Client, Link, Request                            principals  who asks: numbers that BIND announces
-settings    every limit and interval                         control_budget  how often a node's client may announce
+settings    every limit and interval                         control_budget  what one may ask of the proxy
 counters    plain integers                                   notices     lines for the log; `changes` of states
 
 Output goes to `sink`s: functions that take bytes into a buffer, never fail and do nothing before the turn ends.

@@ -13,7 +13,7 @@ from hsm_cluster.address import Address
 from hsm_daemon.tls import TlsFiles
 from hsm_node.store.base import Row
 from hsm_node.store.etcd.calls import Calls
-from hsm_node.store.etcd.channels import Link, credentials_of
+from hsm_node.store.etcd.connecting import Connecting
 from hsm_node.store.etcd.messages_pb2 import Compare, PutRequest, RangeRequest, RequestOp, TxnRequest
 from hsm_node.store.etcd.transactions import CHECK_KEY, EVERYTHING, get, key_of, only, page, row_of
 from hsm_node.store.migration.errors import MigrationError
@@ -43,9 +43,8 @@ class Target:
         Raises:
             StartError: a file cannot be read.
         """
-        credentials = credentials_of(tls)
         self.place = f"etcd at {', '.join(map(str, addresses))}"
-        self._calls = Calls([Link(address, credentials) for address in addresses])
+        self._calls = Calls(Connecting(addresses, tls).links())
         self._mark = b""
 
     def check(self) -> bytes | None:
