@@ -254,7 +254,9 @@ class Device:
         if len(found) == 1:
             return found[0]
         how_many = "no object" if not found else f"{len(found)} objects"
-        raise UnusableError(f"the token has {how_many} labelled {label.decode()!r}: a master key has each of its parts once")
+        raise UnusableError(
+            f"the token has {how_many} labelled {label.decode()!r}: a master key has each of its parts once"
+        )
 
 
 def fault_of(error: DeviceError) -> Fault:

@@ -205,9 +205,7 @@ class Module:
         self._done("C_GenerateKey", session, ctypes.byref(mechanism), array, len(array), handle)
         return handle.value
 
-    def generate_pair(
-        self, session: int, mechanism: Mechanism, public: Template, private: Template
-    ) -> tuple[int, int]:
+    def generate_pair(self, session: int, mechanism: Mechanism, public: Template, private: Template) -> tuple[int, int]:
         """Make a key pair; return (public key, private key)."""
         first, second = attributes(public), attributes(private)
         handles = ULONG(), ULONG()

@@ -30,7 +30,7 @@ class DeviceProcess:
         theirs = [pair[1] for pair in pairs]
         numbers = [end.fileno() for end in theirs]
         try:
-            self._process = subprocess.Popen(  # noqa: S603 - ourselves, with numbers as arguments
+            self._process = subprocess.Popen(
                 [sys.executable, "-m", "hsm_node.backends.pkcs11.worker", *map(str, numbers)],
                 pass_fds=numbers,
                 stdin=subprocess.DEVNULL,

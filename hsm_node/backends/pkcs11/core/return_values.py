@@ -23,7 +23,7 @@ class Fault(Enum):
     """The device has no room now: throttling. Another node is asked, and this one is not to blame."""
     SESSION = "session"
     """The session or what it held is gone: it is opened again, and the call is made once more."""
-    TOKEN = "token"
+    TOKEN = "token"  # noqa: S105 - whose fault it is
     """The token is gone: the node is down until it is back."""
     PIN = "pin"
     """The PIN was refused, or must not be tried: the node is locked until an operator acts."""
