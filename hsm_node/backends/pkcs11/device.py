@@ -21,7 +21,7 @@ from hsm_node.backends.pkcs11.core.return_values import (
 )
 from hsm_node.backends.pkcs11.master_key_objects import PART_BYTES, Part, part_label
 from hsm_node.backends.pkcs11.module import DeviceError, Module
-from hsm_node.backends.pkcs11.structures import Mechanism, mechanism
+from hsm_node.backends.pkcs11.structures import Mechanism, Template, mechanism
 from hsm_wire.key_types import KEY_TYPES, Family, KeyType
 from hsm_wire.mechanisms import CKM_SHA256_HMAC, MECHANISMS
 from hsm_wire.messages import decode_body
@@ -59,21 +59,26 @@ class MasterKeyHandles:
 
 
 class Device:
-    """A token that was logged in to."""
+    """A token, and what is loaded into it."""
 
-    def __init__(self, module: Module, slot: int, begin: messages.Begin) -> None:
+    def __init__(self, module: Module, slot: int) -> None:
+        """Open the keeper. Whatever fails in `begin` fails at or after the login, therefore."""
+        self._module = module
+        self._slot = slot
+        self._keeper = module.open_session(slot)
+        self._keeper_lock = threading.Lock()
+        self._cache = ObjectCache()
+        self._wrap_mechanism = 0
+        self._master_keys: dict[int, MasterKeyHandles] = {}
+
+    def begin(self, begin: messages.Begin) -> None:
         """Log in, and find the parts of the master keys.
 
         Raises:
             UnusableError: a part is missing, or there are two of it.
-            DeviceError: the login, say.
+            DeviceError: C_Login, say.
         """
-        self._module = module
-        self._slot = slot
-        self._keeper = module.open_session(slot)
-        module.login(self._keeper, begin.pin)
-        self._keeper_lock = threading.Lock()
-        self._cache = ObjectCache()
+        self._module.login(self._keeper, begin.pin)
         self._wrap_mechanism = begin.wrap_mechanism
         self._master_keys = {named.version: self._parts(named.label) for named in begin.master_keys}
 
@@ -201,7 +206,7 @@ class Device:
 
     def _take(self, session: int, take: messages.Take) -> messages.Made:
         key_type = KEY_TYPES[take.key_type]
-        transport = {
+        transport: Template = {
             ck.CKA_CLASS: ck.CKO_SECRET_KEY,
             ck.CKA_KEY_TYPE: ck.CKK_AES,
             ck.CKA_TOKEN: False,
@@ -242,12 +247,12 @@ class Device:
         return parts
 
     def _parts(self, label: str) -> MasterKeyHandles:
-        handles = [self._one(part_label(label, part)) for part in Part]
-        value = self._module.attribute(self._keeper, handles[-1], ck.CKA_VALUE)
+        handles = {part: self._one(part_label(label, part)) for part in Part}
+        value = self._module.attribute(self._keeper, handles[Part.ATTRIBUTES], ck.CKA_VALUE)
         if len(value) != PART_BYTES:
             name = part_label(label, Part.ATTRIBUTES).decode()
             raise UnusableError(f"the token's object {name!r} has no value of {PART_BYTES} bytes to give out")
-        return MasterKeyHandles(*handles[:-1], value)
+        return MasterKeyHandles(handles[Part.PRIVATE_KEK], handles[Part.SECRET_KEK], handles[Part.MAC], value)
 
     def _one(self, label: bytes) -> int:
         found = self._module.find(self._keeper, {ck.CKA_LABEL: label})

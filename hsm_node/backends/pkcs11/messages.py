@@ -165,5 +165,5 @@ class Unusable(_Message, frozen=True):
 Answer = Union[Done, Made, Seen, Begun, Failed, Unusable]  # noqa: UP007 - as above
 
 encoder: Final = msgspec.msgpack.Encoder()
-questions: Final = msgspec.msgpack.Decoder(Question)
-answers: Final = msgspec.msgpack.Decoder(Answer)
+questions: Final[msgspec.msgpack.Decoder[Question]] = msgspec.msgpack.Decoder(Question)
+answers: Final[msgspec.msgpack.Decoder[Answer]] = msgspec.msgpack.Decoder(Answer)

@@ -138,7 +138,7 @@ def _pointer(data: bytes) -> Any:
 
 def attributes(template: Template) -> Any:
     """Return an array of CK_ATTRIBUTE; the values live as long as it does."""
-    array = (Attribute * len(template))()
+    array: Any = (Attribute * len(template))()
     kept = []
     for attribute, (number, value) in zip(array, template.items(), strict=True):
         packed = _packed(value)

@@ -85,6 +85,7 @@ def begin(control: Channel, lines: Sequence[Channel]) -> None:
     assert isinstance(look, messages.Look)  # the node's first word
     module = Module(Path(look.module))
     token = find_token(module, look)
+    device = Device(module, token.slot)
     seen = messages.Seen(token.label, token.serial, token.model, token.flags, tuple(module.mechanisms(token.slot)))
     control.send(_encode(seen))
     message = control.receive()
@@ -92,7 +93,7 @@ def begin(control: Channel, lines: Sequence[Channel]) -> None:
         _leave(EXIT_DONE)
     asked = messages.questions.decode(message)
     assert isinstance(asked, messages.Begin)  # its second
-    device = Device(module, token.slot, asked)
+    device.begin(asked)
     sessions = device.sessions(len(lines))
     for line, handle in zip(lines, sessions, strict=False):
         threading.Thread(target=serve, args=(line, Session(device, handle)), daemon=True).start()
