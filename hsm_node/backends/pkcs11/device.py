@@ -19,7 +19,7 @@ from hsm_node.backends.pkcs11.core.return_values import (
     Fault,
     meaning,
 )
-from hsm_node.backends.pkcs11.master_key_objects import PART_BYTES, Part, part_label
+from hsm_node.backends.pkcs11.master_key_objects import ATTRIBUTES_BYTES, Part, part_label
 from hsm_node.backends.pkcs11.module import DeviceError, Module
 from hsm_node.backends.pkcs11.structures import Mechanism, Template, mechanism
 from hsm_wire.key_types import KEY_TYPES, Family, KeyType
@@ -45,13 +45,13 @@ class LostError(Exception):
 class MasterKeyHandles:
     """The parts of one master key."""
 
-    __slots__ = ("attribute_key", "mac", "private_kek", "secret_kek")
+    __slots__ = ("given_out", "mac", "private_kek", "secret_kek")
 
-    def __init__(self, private_kek: int, secret_kek: int, mac: int, attribute_key: bytes) -> None:
+    def __init__(self, private_kek: int, secret_kek: int, mac: int, given_out: bytes) -> None:
         self.private_kek = private_kek
         self.secret_kek = secret_kek
         self.mac = mac
-        self.attribute_key = attribute_key
+        self.given_out = given_out
 
     def kek(self, key_type: KeyType) -> int:
         """Return the KEK of such keys."""
@@ -83,9 +83,9 @@ class Device:
         self._master_keys = {named.version: self._parts(named.label) for named in begin.master_keys}
 
     @property
-    def attribute_keys(self) -> tuple[bytes, ...]:
+    def given_out(self) -> tuple[bytes, ...]:
         """What each master key gives out, the newest last."""
-        return tuple(self._master_keys[version].attribute_key for version in sorted(self._master_keys))
+        return tuple(self._master_keys[version].given_out for version in sorted(self._master_keys))
 
     def sessions(self, wanted: int) -> list[int]:
         """Open that many sessions, or as many as the device gives."""
@@ -249,9 +249,9 @@ class Device:
     def _parts(self, label: str) -> MasterKeyHandles:
         handles = {part: self._one(part_label(label, part)) for part in Part}
         value = self._module.attribute(self._keeper, handles[Part.ATTRIBUTES], ck.CKA_VALUE)
-        if len(value) != PART_BYTES:
+        if len(value) != ATTRIBUTES_BYTES:
             name = part_label(label, Part.ATTRIBUTES).decode()
-            raise UnusableError(f"the token's object {name!r} has no value of {PART_BYTES} bytes to give out")
+            raise UnusableError(f"the token's object {name!r} has no value of {ATTRIBUTES_BYTES} bytes to give out")
         return MasterKeyHandles(handles[Part.PRIVATE_KEK], handles[Part.SECRET_KEK], handles[Part.MAC], value)
 
     def _one(self, label: bytes) -> int:

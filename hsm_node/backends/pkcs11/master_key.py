@@ -1,14 +1,8 @@
 """A master key in a device, as the keyring holds it: the device makes MACs and gives its attribute key out."""
 
-import hmac
-from typing import Final
-
 from hsm_node.backends.pkcs11 import messages
 from hsm_node.backends.pkcs11.link import DeviceLink
-from hsm_node.core.attribute_key import AttributeKey
-from hsm_node.core.derived_keys import FINGERPRINT_BYTES
-
-_FINGERPRINT: Final = b"redoubt/v1/fingerprint"
+from hsm_node.core.attribute_key import KEY_BYTES, AttributeKey
 
 
 class DeviceMasterKey:
@@ -16,11 +10,18 @@ class DeviceMasterKey:
 
     __slots__ = ("_link", "_version", "attributes", "fingerprint")
 
-    def __init__(self, link: DeviceLink, version: int, attribute_key: bytes) -> None:
+    def __init__(self, link: DeviceLink, version: int, given_out: bytes) -> None:
+        """Use what the device has given out.
+
+        Args:
+            link: to the device.
+            version: under which the device knows it.
+            given_out: the attribute key and the fingerprint.
+        """
         self._link = link
         self._version = version
-        self.attributes = AttributeKey(attribute_key)
-        self.fingerprint = hmac.digest(attribute_key, _FINGERPRINT, "sha256")[:FINGERPRINT_BYTES]
+        self.attributes = AttributeKey(given_out[:KEY_BYTES])
+        self.fingerprint = given_out[KEY_BYTES:]
 
     def __repr__(self) -> str:
         return f"DeviceMasterKey({self.fingerprint.hex()}, <secret>)"

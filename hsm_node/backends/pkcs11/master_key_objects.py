@@ -5,7 +5,7 @@
 | kek private | wraps and unwraps private keys | what it unwraps is a sensitive private key that is not extractable |
 | kek secret | wraps and unwraps secret keys | what it unwraps is a sensitive secret key that is not extractable |
 | mac | HMAC-SHA256 of records | - |
-| attributes | given out to the node: encrypts labels, names and the store's keys | it guards no key's material |
+| attributes | given out to the node, with the fingerprint: encrypts labels, names, store keys | it guards no key |
 
 The two KEKs have one value, because the record format has one KEK. They are two objects, because a template has one
 class. Tried with SoftHSM2: without EXTRACTABLE in the template, whoever has the PIN unwraps a key as extractable and
@@ -17,6 +17,8 @@ from typing import Final
 
 from hsm_node.backends.pkcs11 import cryptoki as ck
 from hsm_node.backends.pkcs11.structures import Template
+from hsm_node.core.attribute_key import KEY_BYTES, derive
+from hsm_node.core.derived_keys import FINGERPRINT_BYTES, DerivedKeys
 
 
 class Part(StrEnum):
@@ -28,12 +30,21 @@ class Part(StrEnum):
     ATTRIBUTES = "attributes"
 
 
-PART_BYTES: Final = 32
+ATTRIBUTES_BYTES: Final = KEY_BYTES + FINGERPRINT_BYTES
+"""The attribute key, and the fingerprint of its master key: both are what a node in software would have."""
 
 
 def part_label(label: str, part: Part) -> bytes:
     """Return CKA_LABEL of a part."""
     return f"{label} {part}".encode()
+
+
+def part_values(master_key: bytes) -> dict[Part, bytes]:
+    """Return what the parts of a master key in software are: for a ceremony that brings it into a device."""
+    kek = derive(master_key, b"kek")
+    given_out = derive(master_key, b"record attributes") + DerivedKeys(master_key).fingerprint
+    values = (kek, kek, derive(master_key, b"record mac"), given_out)
+    return dict(zip(Part, values, strict=True))
 
 
 def part_template(label: str, part: Part, value: bytes) -> Template:

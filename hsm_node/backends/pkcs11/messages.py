@@ -145,8 +145,8 @@ class Begun(_Message, frozen=True):
 
     sessions: int
     """How many the device gave."""
-    attribute_keys: tuple[bytes, ...]
-    """Of each master key, the newest last: what encrypts labels and names, which this device gives out."""
+    given_out: tuple[bytes, ...]
+    """Of each master key, the newest last: its attribute key and its fingerprint."""
 
 
 class Failed(_Message, frozen=True):

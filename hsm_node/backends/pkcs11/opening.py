@@ -9,6 +9,7 @@ from hsm_node.backends.pkcs11.core.return_values import Fault, meaning
 from hsm_node.backends.pkcs11.pin_file import PinFile
 from hsm_node.backends.pkcs11.process import DeviceProcess
 from hsm_node.backends.pkcs11.settings import DeviceSettings
+from hsm_node.core.keyring import MASTER_KEY_VERSION
 
 
 class DeviceStartError(Exception):
@@ -29,11 +30,14 @@ class OpenedDevice(NamedTuple):
     begun: messages.Begun
 
 
-def open_device(settings: DeviceSettings, read_pin: Callable[[], bytes], pins: PinFile, lines: int) -> OpenedDevice:
+def open_device(
+    settings: DeviceSettings, master_key: str, read_pin: Callable[[], bytes], pins: PinFile, lines: int
+) -> OpenedDevice:
     """Start the module's process and log in.
 
     Args:
         settings: which module and token.
+        master_key: what the labels of its objects begin with.
         read_pin: returns the PIN, anew each time: an operator may have corrected it.
         pins: what is known of earlier attempts.
         lines: how many sessions are wanted.
@@ -43,7 +47,7 @@ def open_device(settings: DeviceSettings, read_pin: Callable[[], bytes], pins: P
     """
     process = DeviceProcess(lines)
     try:
-        seen, begun = _begun(process, settings, read_pin(), pins)
+        seen, begun = _begun(process, settings, master_key, read_pin(), pins)
     except ChannelError as error:
         process.end()
         raise DeviceStartError(f"{settings.module}: the PKCS#11 module does not work: {error}") from None
@@ -53,16 +57,20 @@ def open_device(settings: DeviceSettings, read_pin: Callable[[], bytes], pins: P
     return OpenedDevice(process, process.lines(begun.sessions), seen, begun)
 
 
+def look_for(settings: DeviceSettings) -> messages.Look:
+    """Return the question after a node's token."""
+    return messages.Look(str(settings.module), settings.token_label, settings.token_serial, settings.slot)
+
+
 def _begun(
-    process: DeviceProcess, settings: DeviceSettings, pin: bytes, pins: PinFile
+    process: DeviceProcess, settings: DeviceSettings, master_key: str, pin: bytes, pins: PinFile
 ) -> tuple[messages.Seen, messages.Begun]:
-    look = messages.Look(str(settings.module), settings.token_label, settings.token_serial, settings.slot)
-    seen = _expected(settings, process.look(look))
+    seen = _expected(settings, process.look(look_for(settings)))
     assert isinstance(seen, messages.Seen)  # what Look is answered with
     objection = pins.begin(seen.serial, pin, seen.flags)
     if objection:
         raise DeviceStartError(f"token {seen.label!r} ({seen.serial}): {objection}; nothing was tried", locked=True)
-    parts = (messages.MasterKeyObjects(settings.master_key_version, settings.master_key_label),)
+    parts = (messages.MasterKeyObjects(MASTER_KEY_VERSION, master_key),)
     answer = process.begin(messages.Begin(pin, parts, settings.wrap_mechanism))
     pins.end(seen.serial, pin, answer)
     begun = _expected(settings, answer)

@@ -1,7 +1,7 @@
-"""`[backend]` of node.toml where `kind = "pkcs11"`: which module, token and PIN."""
+"""`[backend]` of node.toml: software, or which module, token and PIN."""
 
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Final
 
 import msgspec
 
@@ -22,10 +22,16 @@ class PinSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     def __post_init__(self) -> None:
         if (self.file is None) == (self.credential is None):
             raise ValueError("a PIN has exactly one source: file or credential")
+        if self.credential is not None and ("/" in self.credential or self.credential in ("", ".", "..")):
+            raise ValueError("a credential is named as in LoadCredential=, without any folder")
 
 
-class DeviceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The device of a node."""
+class SoftwareSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="software"):
+    """`kind = "software"`: keys are in the node's own memory."""
+
+
+class DeviceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="pkcs11"):
+    """`kind = "pkcs11"`: keys are in a device, behind its maker's module."""
 
     module: Path
     """The maker's library, relative to this file or absolute."""
@@ -37,10 +43,6 @@ class DeviceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """its serial number,"""
     slot: int | None = None
     """or its slot; several of them must all fit."""
-    master_key_label: str = "redoubt"
-    """What the labels of the master key's objects begin with."""
-    master_key_version: Annotated[int, msgspec.Meta(ge=1)] = 1
-    """How often it was rotated, and one; the store knows better."""
     wrap_mechanism: int = CKM_AES_KEY_WRAP_KWP
     """CKM number of RFC 5649 in this module; proven by a known answer at start."""
 

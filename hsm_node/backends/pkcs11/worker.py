@@ -97,7 +97,7 @@ def begin(control: Channel, lines: Sequence[Channel]) -> None:
     sessions = device.sessions(len(lines))
     for line, handle in zip(lines, sessions, strict=False):
         threading.Thread(target=serve, args=(line, Session(device, handle)), daemon=True).start()
-    control.send(_encode(messages.Begun(len(sessions), device.attribute_keys)))
+    control.send(_encode(messages.Begun(len(sessions), device.given_out)))
 
 
 def main(arguments: Sequence[str]) -> NoReturn:
