@@ -33,7 +33,7 @@ def open_link(config: NodeConfig, settings: DeviceSettings) -> DeviceLink:
     """
     label = config.keystore.master_key.device
     assert label is not None  # the configuration says that both go together
-    config.state_dir.mkdir(parents=True, exist_ok=True)
+    config.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     lines = config.sessions + MIN_LINES
     opening = partial(open_device, settings, label, partial(read_pin, settings.pin), PinFile(config.state_dir), lines)
     try:
