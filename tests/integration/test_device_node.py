@@ -44,22 +44,18 @@ def openssl_verifies(folder: Path, public: bytes, data: bytes, signature: bytes)
 
 
 def test_a_key_signs_on_every_node_whichever_made_it_and_openssl_verifies(mixed: Cluster, tmp_path: Path) -> None:
-    from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
     async def main() -> None:
         async with connect(mixed.client_config) as hsm:
-            for number in range(6):
+            for number in range(4):
                 key_type = "ec-p256" if number % 2 else "rsa-2048"
                 mechanism = "ecdsa-sha256" if number % 2 else "rsa-pkcs1-sha256"
                 key = await hsm.generate_key(key_type, label=f"{number}")
                 public = (await key.public_key()).public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-                for turn in range(9):
+                for turn in range(6):
                     data = f"{number} {turn}".encode()
                     signature = await key.sign(data, mechanism)
-                    if number % 2:
-                        r, s = (int.from_bytes(signature[half : half + 32], "big") for half in (0, 32))
-                        signature = encode_dss_signature(r, s)
                     assert openssl_verifies(tmp_path, public, data, signature)
 
     mixed.run(main)

@@ -75,6 +75,11 @@ class DeviceLink:
         process = self._process
         return None if process is None else process.pid
 
+    @property
+    def idle(self) -> int:
+        """Sessions that nobody uses now."""
+        return len(self._free)
+
     def ask(self, question: messages.Question, limit_s: float = USE_LIMIT_S) -> messages.Answer:
         """Return the answer; called in threads.
 
