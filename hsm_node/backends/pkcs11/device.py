@@ -67,7 +67,8 @@ class Device:
         self._slot = slot
         self._keeper = module.open_session(slot)
         self._keeper_lock = threading.Lock()
-        self._cache = ObjectCache()
+        self.room = ObjectCache()
+        """The session objects that are there, and how many may be."""
         self._wrap_mechanism = 0
         self._master_keys: dict[int, MasterKeyHandles] = {}
 
@@ -113,7 +114,7 @@ class Device:
     def forget(self, key: messages.KeyRef) -> None:
         """Destroy what is loaded of a key."""
         with self._keeper_lock:
-            self._destroy(self._cache.drop(key))
+            self._destroy(self.room.drop(key))
 
     def answer(self, session: int, question: messages.Question) -> messages.Answer:
         """Do what is asked, in that session."""
@@ -151,7 +152,7 @@ class Device:
             raise
         finally:
             with self._keeper_lock:
-                self._cache.give_back(cached)
+                self.room.give_back(cached)
 
     def _works(self, session: int, made: Mechanism, cached: Cached) -> bool:
         """Whether the device decrypts what it has just encrypted: then it was the caller's data that did not."""
@@ -164,17 +165,17 @@ class Device:
     def _loaded(self, key: messages.KeyRef) -> Cached:
         """Return the session object of a key, made now if it is not there."""
         with self._keeper_lock:
-            cached = self._cache.take(key)
+            cached = self.room.take(key)
             if cached is None:
-                self._destroy(self._cache.surplus())
+                self._destroy(self.room.surplus())
                 try:
                     handle = self._unwrap(key)
                 except DeviceError as error:
-                    if error.number != DEVICE_MEMORY or not len(self._cache):
+                    if error.number != DEVICE_MEMORY or not len(self.room):
                         raise
-                    self._destroy(self._cache.full())
+                    self._destroy(self.room.full())
                     handle = self._unwrap(key)
-                cached = self._cache.put(key, handle)
+                cached = self.room.put(key, handle)
             return cached
 
     def _unwrap(self, key: messages.KeyRef) -> int:

@@ -1,6 +1,7 @@
 """Real SoftHSM2 tokens: one set for the whole session, because a module reads its configuration once in its life."""
 
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -119,3 +120,16 @@ def device_keyring(link: DeviceLink) -> Keyring:
 def backend(link: DeviceLink, device_keyring: Keyring) -> Pkcs11Backend:
     """The back end of token `one`, after its self-test."""
     return Pkcs11Backend(link, device_keyring)
+
+
+@pytest.fixture(scope="session")
+def make_module() -> Callable[[Path, str], Path]:
+    """Return what compiles a module whose C_GetFunctionList does that."""
+
+    def make(path: Path, body: str) -> Path:
+        source = f"#include <signal.h>\nunsigned long C_GetFunctionList(void **list) {{ (void)list; {body} }}\n"
+        command = ["cc", "-shared", "-fPIC", "-x", "c", "-o", str(path), "-"]
+        subprocess.run(command, input=source, text=True, check=True, timeout=120)
+        return path
+
+    return make
