@@ -6,12 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-LIVE = Path(__file__).parents[1] / "live"
-sys.path.append(str(LIVE))
-
 from softhsm import SoftHsm
 
+LIVE = Path(__file__).parents[1] / "live"
 Stress = Callable[[str, float], "subprocess.CompletedProcess[str]"]
 SECONDS = 60.0
 NAIVE_SECONDS = 10.0

@@ -22,6 +22,9 @@ class _Content(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     salt: bytes
     memory: PinMemory
 
+    def __repr__(self) -> str:
+        return "_Content(<secret>)"
+
 
 class PinFileError(Exception):
     """It cannot be read or written, so nothing may be tried; the text is one line."""
