@@ -56,7 +56,7 @@ def device_backend(link: DeviceLink, keyring: Keyring, settings: DeviceSettings)
     """
     backend = Pkcs11Backend(link, keyring)
     for failure in backend.failures:
-        logs.event(_log, "warning", "not offered", reason=failure)
+        logs.event(_log, "warning", "a mechanism is not offered", reason=failure)
     if not backend.offered:
         raise StartError(
             f"{settings.module}: the device proved nothing ({backend.failures[0]}); is mechanism "
