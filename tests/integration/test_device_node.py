@@ -10,6 +10,8 @@ from softhsm import MASTER_KEY_LABEL, MODULE, PIN, WRAP_MECHANISM, SoftHsm
 
 from hsm_client import connect
 
+pytestmark = pytest.mark.other_loop_in_system
+
 KEYSTORE = f'{{ master_key = {{ device = "{MASTER_KEY_LABEL}" }} }}'
 
 

@@ -18,7 +18,8 @@ from hsm_node.backends.pkcs11 import messages
 from hsm_node.backends.pkcs11.channel import Channel
 from hsm_node.backends.pkcs11.core.return_values import Fault
 from hsm_node.backends.pkcs11.device import Device, LostError, UnusableError, fault_of
-from hsm_node.backends.pkcs11.module import DeviceError, Module, ModuleLoadError
+from hsm_node.backends.pkcs11.library import ModuleLoadError
+from hsm_node.backends.pkcs11.module import DeviceError, Module
 from hsm_node.backends.pkcs11.token import find_token
 
 EXIT_DONE: Final = 0

@@ -1,30 +1,13 @@
 """A module in this process."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from softhsm import PIN
 
 from hsm_node.backends.pkcs11 import cryptoki as ck
-from hsm_node.backends.pkcs11.module import DeviceError, Module, ModuleLoadError
+from hsm_node.backends.pkcs11.module import DeviceError, Module
 from hsm_node.backends.pkcs11.structures import mechanism
-
-
-def test_what_cannot_be_loaded_is_named_in_one_line(tmp_path: Path) -> None:
-    text = tmp_path / "text.so"
-    text.write_bytes(b"no library")
-    other = tmp_path / "other.so"
-    other.write_bytes(b"\x7fELF\x01" + bytes(200))
-    for path, reason in ((tmp_path / "none.so", "no such file"), (text, "architecture"), (other, "architecture")):
-        with pytest.raises(ModuleLoadError, match=reason) as raised:
-            Module(path)
-        assert "\n" not in str(raised.value)
-
-
-def test_a_library_that_is_no_module_is_refused() -> None:
-    with pytest.raises(ModuleLoadError, match="no C_GetFunctionList"):
-        Module(Path("libc.so.6"))
 
 
 def test_tokens_say_who_they_are(module: Module, slot_of: Callable[[str], int]) -> None:
