@@ -152,7 +152,10 @@ class Device:
             raise
         finally:
             with self._keeper_lock:
-                self.room.give_back(cached)
+                if question.key.kept:
+                    self.room.give_back(cached)
+                else:
+                    self._destroy([cached.handle])
 
     def _works(self, session: int, made: Mechanism, cached: Cached) -> bool:
         """Whether the device decrypts what it has just encrypted: then it was the caller's data that did not."""
@@ -163,9 +166,9 @@ class Device:
             return False
 
     def _loaded(self, key: messages.KeyRef) -> Cached:
-        """Return the session object of a key, made now if it is not there."""
+        """Return the session object of a key, made now if it is not there, or is not to be relied on."""
         with self._keeper_lock:
-            cached = self.room.take(key)
+            cached = self.room.take(key) if key.kept else None
             if cached is None:
                 self._destroy(self.room.surplus())
                 try:
@@ -175,7 +178,7 @@ class Device:
                         raise
                     self._destroy(self.room.full())
                     handle = self._unwrap(key)
-                cached = self.room.put(key, handle)
+                cached = self.room.put(key, handle) if key.kept else Cached(handle)
             return cached
 
     def _unwrap(self, key: messages.KeyRef) -> int:
