@@ -99,6 +99,8 @@ PONG = m.Pong(
     42,
     57,
     120,
+    ["zrh-3"],
+    [m.StoreMember("192.0.2.30:2379", "no answer in time")],
 )
 BIND = m.Bind(7, "spiffe://payments/client/issuer", 1, ["use", "manage"], bytes(range(32)), 1_781_536_000)
 
