@@ -16,7 +16,7 @@ with what was followed; a node that finds another store serves no key until its 
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from types import MappingProxyType
@@ -71,10 +71,15 @@ class SqliteStore:
         """Revision that the transaction gave out."""
         self.cluster_id = row.cluster_id
         self.epoch = row.epoch
+        self.promoted = False
         self.contact: float | None = None
         self._seen_version = -1
         self._writing = threading.Lock()
         """Held by a transaction: `close` on the loop must not pull the file away from under the writer's thread."""
+
+    def promote(self, keyring: Keyring, gone: Collection[str]) -> None:
+        del keyring, gone
+        raise StoreError("a store of one host has no disaster recovery site")
 
     def tell(self, arrived: Callable[[], object]) -> None:
         del arrived  # Every node looks before it serves.
