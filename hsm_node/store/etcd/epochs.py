@@ -13,6 +13,7 @@ from typing import Final
 from hsm_daemon import logs
 from hsm_daemon.errors import StartError
 from hsm_node.core.keyring import Keyring
+from hsm_node.core.refusal import Refusal
 from hsm_node.store.base import StoreError
 from hsm_node.store.check_record import CheckRecord
 from hsm_node.store.etcd.messages_pb2 import KeyValue
@@ -56,7 +57,7 @@ class Epochs:
         """Take the check record of the store that is followed.
 
         Raises:
-            StoreError: its epoch is higher, and this host's disk does not take that.
+            StoreError: its epoch is higher, and this host's disk does not take that; or nothing can be authenticated now.
         """
         if pair is None or pair.value == self._value:
             return
@@ -98,12 +99,19 @@ class Epochs:
 
 
 def authentic(pair: KeyValue, keyring: Keyring) -> CheckRecord | None:
-    """Return a check record that a node has written; None: it is damaged, or under a master key that is not held."""
+    """Return a check record that a node has written; None: it is damaged, or under a master key that is not held.
+
+    Raises:
+        StoreError: the master key's device does not answer, so nothing is known.
+    """
     try:
         checked = decoded(pair)
     except StoreError:
         return None
-    return checked.record if keyring.mac_matches(checked.record.authenticated, checked.mac) else None
+    try:
+        return checked.record if keyring.mac_matches(checked.record.authenticated, checked.mac) else None
+    except Refusal as refusal:
+        raise StoreError(f"nobody can say whether its check record is authentic: {refusal.detail}") from None
 
 
 def _outlived(epoch: int, seen: int) -> str:

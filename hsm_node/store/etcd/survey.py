@@ -84,7 +84,7 @@ class Survey:
         try:
             self.look()
         except StoreError as error:
-            _kept_not.event("error", "a higher epoch was seen, and cannot be kept", reason=str(error))
+            _kept_not.event("error", "a member of another epoch could not be judged", reason=str(error))
 
     def _run(self) -> None:
         due = clock.monotonic()
@@ -152,5 +152,8 @@ def check_endpoints(calls: Calls, keyring: Keyring) -> list[KeyValue]:
 
 def _one_store(pairs: list[KeyValue], count: int, keyring: Keyring) -> bool:
     """Whether these are the check records of one store in so many epochs."""
-    records = [record for pair in pairs if (record := authentic(pair, keyring)) is not None]
+    try:
+        records = [record for pair in pairs if (record := authentic(pair, keyring)) is not None]
+    except StoreError as error:
+        raise StartError(f"[store] endpoints lead to members of different etcd clusters, and {error}") from None
     return len({record.epoch for record in records}) == count and len({record.cluster_id for record in records}) == 1

@@ -8,6 +8,7 @@ from etcd import EtcdCluster
 
 from hsm_daemon.errors import StartError
 from hsm_node.core.keyring import Keyring
+from hsm_node.core.refusal import Refusal
 from hsm_node.store.base import ReplacedStoreError, StoreError
 from hsm_node.store.check_record import CheckRecord, ClusterRow, make_check_record
 from hsm_node.store.etcd.driver import EtcdStore
@@ -15,6 +16,7 @@ from hsm_node.store.etcd.epochs import Epochs, authentic, nowhere
 from hsm_node.store.etcd.messages_pb2 import KeyValue
 from hsm_node.store.etcd.opening import encoded
 from hsm_node.store.etcd.transactions import CHECK_KEY
+from hsm_wire.statuses import Status
 
 OpenStore = Callable[..., EtcdStore]
 ID = b"c" * 16
@@ -93,6 +95,18 @@ def test_an_epoch_that_the_disk_does_not_take_is_not_acted_on(followed: Followed
         with pytest.raises(StoreError, match="epoch 2 was seen, and cannot be kept: no space"):
             tell(followed.pair(epoch=2))
     assert followed.epochs.record.epoch == 1
+
+
+def test_while_its_device_does_not_answer_nothing_is_concluded(
+    followed: Followed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_asked: bytes) -> bool:
+        raise Refusal(Status.DEVICE_ERROR, "the device does not answer")
+
+    monkeypatch.setattr(followed.keyring, "mac_matches", away)
+    with pytest.raises(StoreError, match="the device does not answer"):
+        followed.epochs.read(followed.pair(epoch=2))
+    assert (followed.kept, followed.fenced, followed.epochs.record.epoch) == ([], [], 1)
 
 
 def test_a_promotion_reaches_every_node_of_the_store_and_is_made_once(open_etcd: OpenStore, keyring: Keyring) -> None:
