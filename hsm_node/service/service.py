@@ -84,6 +84,7 @@ class Service:
             Opcode.CLUSTER_STATE: administration.cluster_state,
             Opcode.SET_NODE_STATE: administration.set_node_state,
             Opcode.DR_PROMOTE: promotion.promote,
+            Opcode.REMOVE_NODE: administration.remove_node,
             Opcode.MASTER_KEY_STATUS: master_keys.status,
             Opcode.ROTATE_MASTER_KEY: master_keys.rotate,
             Opcode.GENERATE_KEY: records.generate,

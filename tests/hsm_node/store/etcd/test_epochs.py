@@ -100,10 +100,10 @@ def test_an_epoch_that_the_disk_does_not_take_is_not_acted_on(followed: Followed
 def test_while_its_device_does_not_answer_nothing_is_concluded(
     followed: Followed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def away(*_asked: bytes) -> bool:
+    def away(_ring: Keyring, _message: bytes, _mac: bytes) -> bool:
         raise Refusal(Status.DEVICE_ERROR, "the device does not answer")
 
-    monkeypatch.setattr(followed.keyring, "mac_matches", away)
+    monkeypatch.setattr(Keyring, "mac_matches", away)
     with pytest.raises(StoreError, match="the device does not answer"):
         followed.epochs.read(followed.pair(epoch=2))
     assert (followed.kept, followed.fenced, followed.epochs.record.epoch) == ([], [], 1)
