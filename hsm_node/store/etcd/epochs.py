@@ -57,7 +57,7 @@ class Epochs:
         """Take the check record of the store that is followed.
 
         Raises:
-            StoreError: its epoch is higher and this host's disk does not take that, or nothing can be authenticated now.
+            StoreError: its epoch is higher, and this host's disk does not take it; or nothing can be authenticated.
         """
         if pair is None or pair.value == self._value:
             return
