@@ -33,6 +33,22 @@ class SetNodeState(Body, frozen=True):
     administrative_state: Name
 
 
+class RemoveNode(Body, frozen=True):
+    """REMOVE_NODE: of a node that is out of the configuration and off for good; changes no longer wait for it."""
+
+    node: Name
+
+
+class RemovedNode(Body, frozen=True):
+    """Answer to REMOVE_NODE."""
+
+    node: Name
+    was_registered: bool
+    """False: nobody waited for it; the same request may have been executed before."""
+    registered: list[Name]
+    """Nodes that changes wait for now."""
+
+
 class DrStatus(Body, frozen=True):
     """Answer to DR_STATUS."""
 

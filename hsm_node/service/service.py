@@ -81,6 +81,7 @@ class Service:
             Opcode.USAGE: tally.told,
             Opcode.CLUSTER_STATE: administration.cluster_state,
             Opcode.SET_NODE_STATE: administration.set_node_state,
+            Opcode.REMOVE_NODE: administration.remove_node,
             Opcode.MASTER_KEY_STATUS: master_keys.status,
             Opcode.ROTATE_MASTER_KEY: master_keys.rotate,
             Opcode.GENERATE_KEY: records.generate,

@@ -15,7 +15,7 @@ from hsm_daemon.errors import StartError
 from hsm_daemon.tls import TlsFiles
 from hsm_node.core.keyring import Keyring
 from hsm_node.core.statements import Seal
-from hsm_node.store.base import ReplacedStoreError, Row, StoreError
+from hsm_node.store.base import Removal, ReplacedStoreError, Row, StoreError
 from hsm_node.store.check_record import make_check_record
 from hsm_node.store.etcd.calls import CALL_S, Calls
 from hsm_node.store.etcd.connecting import Connecting
@@ -23,6 +23,7 @@ from hsm_node.store.etcd.following import Following
 from hsm_node.store.etcd.messages_pb2 import TxnResponse
 from hsm_node.store.etcd.opening import Checked, decoded, encoded, open_store, read_check
 from hsm_node.store.etcd.probing import Probing
+from hsm_node.store.etcd.removing import remove_node
 from hsm_node.store.etcd.saying import Saying
 from hsm_node.store.etcd.survey import Survey, check_endpoints
 from hsm_node.store.etcd.transactions import (
@@ -131,6 +132,14 @@ class EtcdStore:
         return bool(self._following.fenced)
 
     @property
+    def registered(self) -> list[str]:
+        return self._waits.registered
+
+    @property
+    def out(self) -> list[str]:
+        return self._waits.missing
+
+    @property
     def refused_statements(self) -> int:
         return self._waits.refused
 
@@ -205,6 +214,10 @@ class EtcdStore:
         self._following.check()
         sent = clock.boottime()  # Made before, by whomever: it waits as the first one did.
         return self._waits.begin(revision, told_in(self._calls.txn(asking(self._saying.wanted))), sent)
+
+    def remove(self, node: str) -> Removal:
+        self._following.check()
+        return remove_node(self._calls, self._waits, self._saying, node)
 
     def stopped(self) -> None:
         self._saying.stopped()

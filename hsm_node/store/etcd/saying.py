@@ -161,8 +161,10 @@ class Saying:
 
     def _mark(self) -> None:
         for name in list(self._missed):
-            if not self._waits.is_marked(name):
+            registered_at = self._waits.registered_at(name)
+            if registered_at and not self._waits.is_marked(name):
                 path = OUT + name
                 said = self._seal.make(path, Word(self._boot_id))
-                self._calls.txn(put_told(path, said))
+                # Who was removed meanwhile, or has registered anew, is not marked.
+                self._calls.txn(put_told(path, said, revision={told_key(NODES + name): registered_at}))
             self._missed.discard(name)

@@ -105,6 +105,15 @@ def deletion(key: bytes, revision: int) -> TxnRequest:
     return TxnRequest(compare=[_at(key, revision)], success=[RequestOp(delete=DeleteRequest(key=key))])
 
 
+def removal(key: bytes, revision: int, *more: bytes) -> TxnRequest:
+    """Return the request to delete a pair that is still at that revision, and more with it; else the pair is read."""
+    return TxnRequest(
+        compare=[_at(key, revision)],
+        success=[RequestOp(delete=DeleteRequest(key=each)) for each in (key, *more)],
+        failure=[RequestOp(range=get(key))],
+    )
+
+
 def reading(*keys: bytes) -> TxnRequest:
     """Return the request of several keys, all as of now."""
     return TxnRequest(success=[RequestOp(range=get(key)) for key in keys])
