@@ -93,7 +93,19 @@ class Store(Protocol):
 
     @property
     def epoch(self) -> int:
-        """Counts promotions of the DR site."""
+        """Counts promotions of the DR site. It may rise while the store is followed."""
+
+    @property
+    def promoted(self) -> bool:
+        """Whether the nodes of the DR site serve."""
+
+    def promote(self, keyring: Keyring, gone: Collection[str]) -> None:
+        """Raise the epoch, and have the nodes of the DR site serve; nothing where they do already.
+
+        Args:
+            keyring: of this node.
+            gone: nodes that are known to be off: nobody waits for them any more.
+        """
 
     def tell(self, arrived: Callable[[], object]) -> None:
         """Have that called, from any thread, whenever `changed` has become true of itself.

@@ -73,10 +73,15 @@ class SqliteStore:
         """Revision that the transaction gave out."""
         self.cluster_id = row.cluster_id
         self.epoch = row.epoch
+        self.promoted = False
         self.contact: float | None = None
         self._seen_version = -1
         self._writing = threading.Lock()
         """Held by a transaction: `close` on the loop must not pull the file away from under the writer's thread."""
+
+    def promote(self, keyring: Keyring, gone: Collection[str]) -> None:
+        del keyring, gone
+        raise StoreError("a store of one host has no disaster recovery site")
 
     def tell(self, arrived: Callable[[], object]) -> None:
         del arrived  # Every node looks before it serves.

@@ -70,7 +70,7 @@ class Saying:
         Raises:
             StoreError: the store did not take it.
         """
-        if not self.node:
+        if not self.node or self._following.fenced:
             return
         path = NODES + self.node
         for _ in range(MAX_REGISTER_TRIES):
@@ -139,6 +139,8 @@ class Saying:
         while not self._calls.closing.is_set():
             self._wake.wait(LOOK_S)
             self._wake.clear()
+            if self._following.fenced:
+                continue  # It vouches for nothing.
             try:
                 self._confirm()
                 self._mark()
