@@ -75,6 +75,8 @@ class Keystore:
         """Names of the cluster's nodes."""
         self.standby = False
         """Whether it only follows: its site is for disaster recovery."""
+        self.durable_dr = False
+        """Whether OK waits for that site where a request does not say."""
         self._name = config.name
         self.table = KeyTable()
         self.shares = KeyShares(self.table)
@@ -95,7 +97,8 @@ class Keystore:
         said = MasterKeyRows(keyring, store.cluster_id)
         self.follower = Follower(store, keyring, keys, self.node_states, objects, said, ledger=ledger)
         self.checks = Checks(backend, self.sessions, self.failures)
-        self.confirmations = Confirmations(store, self.writer)
+        recovery = "" if config.store.dr_endpoint is None else cluster.recovery_sites[0]
+        self.confirmations = Confirmations(store, self.writer, recovery, durable_dr=lambda: self.durable_dr)
         self.administration = self._administration(cluster.name)
         turns = Turns()
         writer = KeyWriter(self.follower, keys, keyring, store, self.writer, self.confirmations, turns, self.shares)
@@ -119,6 +122,7 @@ class Keystore:
             self.tally,
             self.failures,
             stands_by=lambda: self.standby,
+            check_durability=self.confirmations.check_durability,
         )
         self.second_looks = SecondLooks(store, self.follower, self.writer, self.failures)
         self.second_looks.serve = self.service.serve
@@ -145,6 +149,7 @@ class Keystore:
         """Take up what a reload changed in the cluster."""
         self.nodes = [node.name for node in cluster.nodes]
         self.standby = cluster.site(cluster.node(self._name).site).role == "disaster-recovery"
+        self.durable_dr = cluster.durability == "dr"
         stored = {partition.id: cluster.quota_of(partition).stored_keys for partition in cluster.partitions}
         self.shares.limits = {partition: limit for partition, limit in stored.items() if limit is not None}
 

@@ -57,4 +57,5 @@ def open_store(node: NodeConfig, cluster: str, state: StateDir, keyring: Keyring
     from hsm_node.store.etcd.driver import EtcdStore  # gRPC is for nodes that use it
 
     made = state.seen is None
-    return EtcdStore(config.endpoints, config.tls_files, cluster, keyring, node=node.name, make=made)
+    endpoints, recovery = config.endpoints, config.dr_endpoint
+    return EtcdStore(endpoints, config.tls_files, cluster, keyring, node=node.name, make=made, recovery=recovery)

@@ -1,16 +1,16 @@
-"""Who waits until the store's member at the DR site has a change, and until when: durability `dr`, without sockets.
+"""Who waits until the store's member at the DR site has what was written: durability `dr`, without sockets.
 
-Theory: docs/consistency.md, (a) 7. The member is asked in a loop while somebody waits; each answer ends all waits up
-to its revision. A wait that ended in vain leaves its revision behind as `owed`: until the member has shown that, nobody
+Theory: docs/consistency.md, (a) 7. The member is asked in a loop while somebody waits; one answer ends all waits up to
+its revision. A wait that ended in vain leaves its revision behind as `owed`: until the member has shown that, nobody
 waits for it any more, so that it is not a brake for every key while the DR site is away.
 """
 
 from typing import Final, NamedTuple
 
 DR_WAIT_S: Final = 3.0
-"""For one change: as long as for nodes. A member that is well has it a round trip after the others."""
-ASK_AGAIN_S: Final = 0.02
-"""After an answer that ended not every wait."""
+"""For one request: as long as for nodes. A member that is well has it a round trip after the others."""
+ASK_AGAIN_S: Final = 0.01
+"""After an answer that ended not every wait: little beside the way to another site, and few questions."""
 ASK_LOST_S: Final = 0.25
 """While a revision is owed: so soon is it noticed that the member is back."""
 
@@ -20,7 +20,7 @@ class Ended(NamedTuple):
 
     ticket: int
     has: bool
-    """Whether the member has the change."""
+    """Whether the member has what was written."""
 
 
 class SiteCopy:
@@ -29,18 +29,18 @@ class SiteCopy:
     def __init__(self) -> None:
         """Know nothing of it."""
         self.revision = 0
-        """The highest that it has shown."""
+        """What it has shown last. If that falls, it has lost what it had."""
         self.owed = 0
         """The highest that was waited for in vain; 0: the member has all that was."""
         self._waiting: dict[int, tuple[int, float]] = {}
         self._tickets = 0
 
     def begin(self, revision: int, now: float) -> tuple[int, list[Ended]]:
-        """Wait for a change; return the ticket, and whether that is over at once.
+        """Wait for what was written; return the ticket, and what is over at once.
 
         Args:
-            revision: of the change.
-            now: when it had been made.
+            revision: of it.
+            now: when the store had it.
         """
         self._tickets += 1
         if revision <= self.revision:
@@ -52,7 +52,7 @@ class SiteCopy:
 
     def shown(self, revision: int, now: float) -> list[Ended]:
         """Take the revision of an answer of the member."""
-        self.revision = max(self.revision, revision)
+        self.revision = revision
         if self.owed <= self.revision:
             self.owed = 0
         there = [ticket for ticket, (wanted, _) in self._waiting.items() if wanted <= self.revision]

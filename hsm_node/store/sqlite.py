@@ -154,6 +154,9 @@ class SqliteStore:
         nobody.set_result([])
         return nobody
 
+    def copied(self, revision: int) -> "Future[bool]":
+        raise StoreError(f"revision {revision} is in a file, which has no member at a DR site")
+
     def renew(self) -> None:
         """It shows itself to nobody."""
 

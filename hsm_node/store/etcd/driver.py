@@ -19,6 +19,7 @@ from hsm_node.store.base import ReplacedStoreError, Row, StoreError
 from hsm_node.store.check_record import make_check_record
 from hsm_node.store.etcd.calls import CALL_S, Calls
 from hsm_node.store.etcd.connecting import Connecting
+from hsm_node.store.etcd.copying import Copying
 from hsm_node.store.etcd.following import Following
 from hsm_node.store.etcd.messages_pb2 import TxnResponse
 from hsm_node.store.etcd.opening import Checked, decoded, encoded, open_store, read_check
@@ -65,6 +66,7 @@ class EtcdStore:
         *,
         node: str = "",
         make: bool = True,
+        recovery: Address | None = None,
     ) -> None:
         """Open the store, make it where there is none, and follow it.
 
@@ -75,6 +77,7 @@ class EtcdStore:
             keyring: of this node.
             node: its name; empty: it serves nobody, so no change waits for it.
             make: whether an empty etcd may become a new store.
+            recovery: which of the addresses is at the DR site; None: none.
 
         Raises:
             StartError: it cannot be reached, is damaged, newer, another cluster's, or of another master key.
@@ -84,6 +87,7 @@ class EtcdStore:
         self._calls = Calls(self._connecting.links())
         self._calls.expired = self._connecting.expired
         self._survey = Survey(self._calls)
+        self._copying = Copying(self._calls, recovery)
         try:
             check_endpoints(self._calls)
             self._check = open_store(self._calls, place, cluster, keyring, make=make)
@@ -109,7 +113,7 @@ class EtcdStore:
             self.close()
             raise
         self._probing.once()
-        for thread in (self._watching, self._waits, self._saying, self._probing, self._survey):
+        for thread in (self._watching, self._waits, self._saying, self._probing, self._survey, self._copying):
             thread.start()
 
     @property
@@ -206,6 +210,9 @@ class EtcdStore:
         sent = clock.boottime()  # Made before, by whomever: it waits as the first one did.
         return self._waits.begin(revision, told_in(self._calls.txn(asking(self._saying.wanted))), sent)
 
+    def copied(self, revision: int) -> "Future[bool]":
+        return self._copying.begin(revision)
+
     def stopped(self) -> None:
         self._saying.stopped()
 
@@ -221,6 +228,7 @@ class EtcdStore:
         self._following.close()
         self._calls.close()
         self._waits.close()
+        self._copying.close()
         for thread in (self._watching, self._probing, self._saying, self._survey):
             thread.join()
 
