@@ -14,8 +14,9 @@ from hsm_daemon.tls import TlsFiles
 from hsm_node.backends.pkcs11.settings import DeviceSettings, SoftwareSettings
 from hsm_node.core.limits import DEFAULTS, Limits
 from hsm_node.master_key import MasterKeyConfig
+from hsm_wire.limits import MAX_STORE_MEMBERS
 
-MAX_ENDPOINTS: Final = 9
+MAX_ENDPOINTS: Final = MAX_STORE_MEMBERS
 """Members of etcd: five are many, and while they are exchanged there are more."""
 
 

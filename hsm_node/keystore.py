@@ -31,6 +31,7 @@ from hsm_node.service.master_key_rows import MasterKeyRows
 from hsm_node.service.master_keys import MasterKeys
 from hsm_node.service.node_state_rows import NodeStateRows
 from hsm_node.service.object_operations import ObjectOperations
+from hsm_node.service.promotion import Promotion
 from hsm_node.service.record_rows import RecordRows, key_rows, object_rows
 from hsm_node.service.request import STORE
 from hsm_node.service.rewrapping import Rewrapping
@@ -80,14 +81,11 @@ class Keystore:
         """Keeps what was used beyond this process."""
         self.nodes: list[str] = []
         """Names of the cluster's nodes."""
-        self.standby = False
-        """Whether it only follows: its site is for disaster recovery."""
         self.durable_dr = False
-        """Whether OK waits for that site where a request does not say."""
+        """Whether OK waits for the DR site where a request does not say."""
         self._name = config.name
         self.table = KeyTable()
         self.shares = KeyShares(self.table)
-        self.configure(cluster)
         self.objects = ObjectTable()
         limits = config.limits
         self.window = Window(config.sessions, limits)
@@ -106,6 +104,8 @@ class Keystore:
         self.checks = Checks(backend, self.sessions, self.failures)
         recovery = "" if config.store.dr_endpoint is None else cluster.recovery_sites[0]
         self.confirmations = Confirmations(store, self.writer, recovery, durable_dr=lambda: self.durable_dr)
+        self.promotion = Promotion(config.name, self.follower, keyring, store, self.writer, self.failures)
+        self.configure(cluster)
         self.administration = self._administration(cluster.name)
         turns = Turns()
         writer = KeyWriter(self.follower, keys, keyring, store, self.writer, self.confirmations, turns, self.shares)
@@ -128,7 +128,7 @@ class Keystore:
             self.master_keys,
             self.tally,
             self.failures,
-            stands_by=lambda: self.standby,
+            promotion=self.promotion,
             check_durability=self.confirmations.check_durability,
         )
         self.second_looks = SecondLooks(store, self.follower, self.writer, self.failures)
@@ -155,8 +155,8 @@ class Keystore:
     def configure(self, cluster: Cluster) -> None:
         """Take up what a reload changed in the cluster."""
         self.nodes = [node.name for node in cluster.nodes]
-        self.standby = cluster.site(cluster.node(self._name).site).role == "disaster-recovery"
         self.durable_dr = cluster.durability == "dr"
+        self.promotion.configure(cluster)
         stored = {partition.id: cluster.quota_of(partition).stored_keys for partition in cluster.partitions}
         self.shares.limits = {partition: limit for partition, limit in stored.items() if limit is not None}
 

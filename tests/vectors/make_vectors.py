@@ -99,6 +99,8 @@ PONG = m.Pong(
     42,
     57,
     120,
+    ["zrh-3"],
+    [m.StoreMember("192.0.2.30:2379", "no answer in time")],
 )
 BIND = m.Bind(7, "spiffe://payments/client/issuer", 1, ["use", "manage"], bytes(range(32)), 1_781_536_000)
 
@@ -290,6 +292,7 @@ def other_bodies() -> list[tuple[Opcode, msgspec.Struct, msgspec.Struct]]:
         (c.ROTATE_MASTER_KEY, none, report),
         (c.MASTER_KEY_STATUS, none, master_keys),
         (c.UNSEAL, a.Unseal(bytes(8)), report),
+        (c.REMOVE_NODE, a.RemoveNode("zrh-3"), a.RemovedNode("zrh-3", True, ["gva-1", "zrh-1"])),
     ]
 
 
