@@ -17,6 +17,7 @@ PANELS = {
     "target-down": ("Proxies up", "Scraped"),
     "store-stale": ("Nodes without store", "Store"),
     "store-member-out": ("Nodes without store", "Store"),
+    "dr-pending": ("Revisions behind",),
     "dr-lags": ("Copies behind in time", "Copies behind in records"),
     "dr-out": ("Copies behind in time", "Sealed and standing by"),
     "changes-name-a-node": ("Named by changes",),
