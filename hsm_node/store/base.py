@@ -6,13 +6,14 @@ are called on the event loop before requests are served; `create`, `change`, `re
 or for other hosts, and are called in `writers` threads.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from enum import Enum
 from typing import Protocol
 
 import msgspec
 
+from hsm_cluster.address import Address
 from hsm_node.core.keyring import Keyring
 
 
@@ -187,8 +188,11 @@ class Store(Protocol):
             StoreError: the store did not answer; whether it was forgotten is open.
         """
 
-    def renew(self) -> None:
+    def renew(self, endpoints: Sequence[Address] = ()) -> None:
         """Read the files of its certificate anew, and show that from now on; nothing that is under way is lost.
+
+        Args:
+            endpoints: members of a distributed store from now on; empty: the same as before.
 
         Raises:
             StartError: a file cannot be read; the old ones stay in use.
