@@ -12,6 +12,7 @@ from hsm_cluster.toml_file import load_toml
 from hsm_daemon.log_settings import LogSettings
 from hsm_daemon.tls import TlsFiles
 from hsm_node.core.limits import DEFAULTS, Limits
+from hsm_node.core.recovery_settings import RecoverySettings
 from hsm_node.master_key import MasterKeyConfig
 
 MAX_ENDPOINTS: Final = 9
@@ -98,6 +99,8 @@ class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[log]`."""
     limits: Limits = DEFAULTS
     """`[limits]`."""
+    recovery: RecoverySettings = RecoverySettings()
+    """`[recovery]`."""
 
     @property
     def tls_files(self) -> TlsFiles | None:

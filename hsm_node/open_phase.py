@@ -54,7 +54,7 @@ class OpenPhase:
             cluster_id=keystore.store.cluster_id,
             epoch=keystore.store.epoch,
             store_contact="current" if keystore.follower.current else "stale",
-            state=self._state(),
+            state=keystore.state,
             administrative_state=self._administrative_state(),
             seen_digest=keystore.follower.ledger.digest,
             seen_revision=keystore.follower.ledger.revision,
@@ -66,7 +66,7 @@ class OpenPhase:
         keystore, facts = self.keystore, self._facts
         keystore.follower.follow()
         return {
-            "state": self._state(),
+            "state": keystore.state,
             "administrative_state": self._administrative_state(),
             "boot_id": facts.boot_id.hex(),
             "completed": facts.requests.completed,
@@ -95,6 +95,7 @@ class OpenPhase:
 
     def reconfigured(self) -> None:
         self.keystore.configure(self._facts.cluster)
+        self.keystore.drills.settings = self._facts.config.recovery
 
     def served(self, requests: int, seconds: float) -> None:
         self.keystore.window.served(seconds / requests)
@@ -121,11 +122,3 @@ class OpenPhase:
     def _lag_ms(self) -> int | None:
         lag_s = self.keystore.follower.lag_s
         return None if lag_s is None else min(int(lag_s * 1000), MAX_LAG_MS)
-
-    def _state(self) -> str:
-        # A node of the DR site holds every key and serves nobody until it is promoted.
-        if self.keystore.standby:
-            return "standby"
-        if self.keystore.store.fenced:
-            return "fenced"
-        return "up" if self.keystore.follower.current else "stale"

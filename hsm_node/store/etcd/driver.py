@@ -20,6 +20,7 @@ from hsm_node.store.check_record import make_check_record
 from hsm_node.store.etcd.calls import CALL_S, Calls
 from hsm_node.store.etcd.connecting import Connecting
 from hsm_node.store.etcd.following import Following
+from hsm_node.store.etcd.member_copy import MemberCopy
 from hsm_node.store.etcd.messages_pb2 import TxnResponse
 from hsm_node.store.etcd.opening import Checked, decoded, encoded, open_store, read_check
 from hsm_node.store.etcd.probing import Probing
@@ -92,6 +93,7 @@ class EtcdStore:
             raise
         self.cluster_id = self._check.record.cluster_id
         self.epoch = self._check.record.epoch
+        self.copy = MemberCopy(self._calls, self.cluster_id)
         seal = Seal(keyring.told_mac, self.cluster_id)
         self._following = Following()
         self._waits = Waits(node, seal)
