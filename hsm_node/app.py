@@ -20,14 +20,18 @@ from hsm_daemon.metrics import CONTENT_TYPE
 from hsm_daemon.tasks import spawn
 from hsm_daemon.tls import Certificates, load_certificates
 from hsm_node.admin_pages import admin_routes
+from hsm_node.backends.pkcs11.link import DeviceLink
+from hsm_node.backends.pkcs11.settings import DeviceSettings, SoftwareSettings
 from hsm_node.config import NodeConfig
 from hsm_node.core.keyring import Keyring
 from hsm_node.core.unsealing import Unsealing
 from hsm_node.gauges import acceptor_gauges, configuration_labels, shell_gauges, state_labels, unsealing_gauges
+from hsm_node.key_device import device_backend, device_keyring, open_link
 from hsm_node.keystore import Keystore
 from hsm_node.master_key import load_keyring
 from hsm_node.metrics import Gauge, Labels, NodeMetrics
 from hsm_node.net.acceptor import LISTEN_BACKLOG, Acceptor
+from hsm_node.net.answering import answering
 from hsm_node.net.local_acceptor import LocalAcceptor
 from hsm_node.net.local_socket import local_socket
 from hsm_node.net.slow_requests import SlowRequests
@@ -58,7 +62,9 @@ async def run_node(config_file: Path, config: NodeConfig, cluster: Cluster, life
     certificates = load_certificates(config.tls_files)
     store_certificates = load_certificates(config.store.tls_files)
     shares = config.keystore.master_key.shares
-    keyring = load_keyring(config.keystore.master_key) if shares is None else None
+    settings = config.backend
+    in_software = isinstance(settings, SoftwareSettings)
+    keyring = load_keyring(config.keystore.master_key) if shares is None and in_software else None
     if not config.admin.is_loopback and certificates is None:
         raise StartError(f"admin = {config.admin}: without TLS the admin pages are for loopback only; correct admin")
     state = StateDir(config.state_dir)
@@ -68,7 +74,13 @@ async def run_node(config_file: Path, config: NodeConfig, cluster: Cluster, life
         bound = held.enter_context(listening.bind(config.listen.host, config.listen.port, LISTEN_BACKLOG))
         admin = held.enter_context(admin_server.bind(config.admin.host, config.admin.port))
         node = Node(config, cluster, certificates, admin, store_certificates=store_certificates)
-        if keyring is not None:
+        if isinstance(settings, DeviceSettings):
+            link = held.enter_context(contextlib.closing(open_link(config, settings)))
+            keyring = device_keyring(link)
+            node.open(
+                open_keystore(config, cluster, state, keyring, held, device_backend(link, keyring, settings)), link
+            )
+        elif keyring is not None:
             node.open(open_keystore(config, cluster, state, keyring, held))
         node.local = held.enter_context(local_socket(config.state_dir))
         if shares is not None:
@@ -115,6 +127,7 @@ class Node:
         self._serving = False
         self._lifecycle: Lifecycle | None = None
         self._addresses = {"address": "", "admin": ""}
+        self._epoch = 0
         self._acceptor = Acceptor(
             cluster.name,
             config.name,
@@ -141,9 +154,10 @@ class Node:
         self._local_service.seal(unsealing, open_with)
         self._enter(SealedPhase(self.facts, unsealing))
 
-    def open(self, keystore: Keystore) -> None:
-        """Serve these keys from now on."""
-        self._enter(OpenPhase(self.facts, keystore))
+    def open(self, keystore: Keystore, link: DeviceLink | None = None) -> None:
+        """Serve these keys from now on; `link` is to the device that they are in, if it is one."""
+        keystore.promotion.answering = answering
+        self._enter(OpenPhase(self.facts, keystore, link))
         if self._serving:
             self._say_ready()
 
@@ -225,6 +239,7 @@ class Node:
     async def _beat(self) -> None:
         while True:
             self._acceptor.beat()
+            self._follow_epoch()
             self._phase.beat()
             await asyncio.sleep(self._acceptor.beat_every_s)
 
@@ -243,7 +258,14 @@ class Node:
     def _is_ready(self) -> bool:
         return self._serving and self._phase.ready
 
+    def _follow_epoch(self) -> None:
+        """Have no link outlive an epoch: what proxies were told over it of the old one holds for all that it brings."""
+        before, self._epoch = self._epoch, self._phase.epoch
+        if before not in (0, self._epoch):
+            self._acceptor.dismiss("the store has a new epoch")
+
     def _pong(self) -> bytes:
+        self._follow_epoch()
         return encode_body(self._phase.pong())
 
     def _labels(self) -> list[Labels]:

@@ -37,6 +37,7 @@ from hsm_node.service.master_key_rows import MasterKeyRows
 from hsm_node.service.master_keys import MasterKeys
 from hsm_node.service.node_state_rows import NodeStateRows
 from hsm_node.service.object_operations import ObjectOperations
+from hsm_node.service.promotion import Promotion
 from hsm_node.service.record_rows import RecordRows, key_rows, object_rows
 from hsm_node.service.recovery import Recovery, Role
 from hsm_node.service.request import STORE
@@ -68,7 +69,13 @@ class Keystore:
     """The parts, and how they are stopped. Made on the running loop."""
 
     def __init__(
-        self, config: NodeConfig, cluster: Cluster, keyring: Keyring, store: Store, recorder: Recorder | None = None
+        self,
+        config: NodeConfig,
+        cluster: Cluster,
+        keyring: Keyring,
+        store: Store,
+        recorder: Recorder | None = None,
+        backend: Backend | None = None,
     ) -> None:
         """Load every key.
 
@@ -78,6 +85,7 @@ class Keystore:
             keyring: that opens the store's records.
             store: where they are.
             recorder: keeps what was seen of the store beyond this process; None: nobody does.
+            backend: what computes; None: this process.
         """
         self.store = store
         self.keyring = keyring
@@ -86,13 +94,12 @@ class Keystore:
         """Keeps what was used beyond this process."""
         self.nodes: list[str] = []
         """Names of the cluster's nodes."""
-        self.standby = False
-        """Whether it only follows: its site is for disaster recovery."""
+        self.durable_dr = False
+        """Whether OK waits for the DR site where a request does not say."""
         self._name = config.name
         self.role = Role(cluster.name, cluster.package.name, "", config.name, ())
         self.table = KeyTable()
         self.shares = KeyShares(self.table)
-        self.configure(cluster)
         self.objects = ObjectTable()
         limits = config.limits
         self.window = Window(config.sessions, limits)
@@ -101,7 +108,7 @@ class Keystore:
         self.sessions = Pool("session", config.sessions, limits.waiting_sessions, self.window.served)
         self.generation = Pool("generation", GENERATION_THREADS, limits.waiting_generations, nice=GENERATION_NICE)
         self.writer = Pool(STORE, store.writers, limits.waiting_changes)
-        backend = SoftwareBackend(keyring)
+        backend = SoftwareBackend(keyring) if backend is None else backend
         ledger = None if recorder is None else recorder.ledger
         keys = key_rows(self.table, keyring, store.cluster_id, backend)
         self.node_states = NodeStateRows(keyring, store.cluster_id)
@@ -109,7 +116,10 @@ class Keystore:
         said = MasterKeyRows(keyring, store.cluster_id)
         self.follower = Follower(store, keyring, keys, self.node_states, objects, said, ledger=ledger)
         self.checks = Checks(backend, self.sessions, self.failures)
-        self.confirmations = Confirmations(store, self.writer)
+        recovery = "" if config.store.dr_endpoint is None else cluster.recovery_sites[0]
+        self.confirmations = Confirmations(store, self.writer, recovery, durable_dr=lambda: self.durable_dr)
+        self.promotion = Promotion(config.name, self.follower, keyring, store, self.writer, self.failures)
+        self.configure(cluster)
         self.administration = self._administration(cluster.name)
         turns = Turns()
         writer = KeyWriter(self.follower, keys, keyring, store, self.writer, self.confirmations, turns, self.shares)
@@ -122,6 +132,7 @@ class Keystore:
         legacy_tests = cluster.package.name == "sandbox"
         self.prober = Pool("drill", DRILL_THREADS, WAITING_DRILL_STEPS, nice=GENERATION_NICE)
         self.drills = self._drills(config, backend, RowKinds(keys, self.node_states, objects, said))
+        self.recovery = self._recovery()
         self.service = Service(
             self.follower,
             General(cluster.name, config.name, backend),
@@ -132,10 +143,11 @@ class Keystore:
             self.checks,
             self.administration,
             self.master_keys,
-            self._recovery(),
+            self.recovery,
             self.tally,
             self.failures,
-            stands_by=lambda: self.standby,
+            promotion=self.promotion,
+            check_durability=self.confirmations.check_durability,
         )
         self.second_looks = SecondLooks(store, self.follower, self.writer, self.failures)
         self.second_looks.serve = self.service.serve
@@ -162,21 +174,12 @@ class Keystore:
     def configure(self, cluster: Cluster) -> None:
         """Take up what a reload changed in the cluster."""
         self.nodes = [node.name for node in cluster.nodes]
-        dr_sites = tuple(site.name for site in cluster.sites if site.role == "disaster-recovery")
+        dr_sites = tuple(cluster.recovery_sites)
         self.role = Role(cluster.name, cluster.package.name, cluster.node(self._name).site, self._name, dr_sites)
-        self.standby = self.role.recovers
+        self.durable_dr = cluster.durability == "dr"
+        self.promotion.configure(cluster)
         stored = {partition.id: cluster.quota_of(partition).stored_keys for partition in cluster.partitions}
         self.shares.limits = {partition: limit for partition, limit in stored.items() if limit is not None}
-
-    @property
-    def state(self) -> str:
-        """The operational state, as in PONG."""
-        # A node of the DR site holds every key and serves nobody until it is promoted.
-        if self.standby:
-            return "standby"
-        if self.store.fenced:
-            return "fenced"
-        return "up" if self.follower.current else "stale"
 
     @property
     def expired(self) -> int:
@@ -207,12 +210,10 @@ class Keystore:
             CopyLag(self.store.copy, self.prober),
         )
         shuffle = random.SystemRandom().shuffle
-        return Drills(parts, config.recovery, DrillFile(config.state_dir), lambda: self.standby, shuffle)
+        return Drills(parts, config.recovery, DrillFile(config.state_dir), lambda: self.promotion.standby, shuffle)
 
     def _recovery(self) -> Recovery:
-        return Recovery(
-            lambda: self.role, lambda: self.state, lambda: self.store.epoch, self.drills, self.table, self.failures
-        )
+        return Recovery(lambda: self.role, self.promotion, self.store, self.drills, self.table, self.failures)
 
     def _administration(self, cluster: str) -> Administration:
         return Administration(

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from hsm_daemon import clock, logs
+from hsm_node.backends.pkcs11.link import DeviceLink
 from hsm_node.config import KeystoreConfig
 from hsm_node.gauges import keystore_gauges, keystore_labels
 from hsm_node.keystore import Keystore
@@ -11,7 +12,8 @@ from hsm_node.next_master_key import Succession
 from hsm_node.phase import Facts
 from hsm_node.service.request import Serving
 from hsm_node.store.base import StoreError
-from hsm_wire.messages import Pong
+from hsm_wire.limits import MAX_NAME_CHARACTERS, MAX_NODES_OUT
+from hsm_wire.messages import Pong, StoreMember
 
 MAX_LAG_MS: Final = 0xFFFF_FFFF
 """What the field holds: 49 days."""
@@ -23,9 +25,11 @@ class OpenPhase:
 
     sealed = False
 
-    def __init__(self, facts: Facts, keystore: Keystore) -> None:
+    def __init__(self, facts: Facts, keystore: Keystore, link: DeviceLink | None = None) -> None:
         self.keystore = keystore
+        self._link = link
         self._facts = facts
+        keystore.recovery.state = self._state
 
     @property
     def service(self) -> Serving:
@@ -34,11 +38,15 @@ class OpenPhase:
     @property
     def ready(self) -> bool:
         self.keystore.follower.follow()  # Nobody may have asked for a key since the store went or came back.
-        return self.keystore.follower.current
+        return self.keystore.follower.current and (self._link is None or not self._link.reason)
 
     @property
     def keys(self) -> int:
         return self.keystore.table.live
+
+    @property
+    def epoch(self) -> int:
+        return self.keystore.store.epoch
 
     def pong(self) -> Pong:
         keystore, facts = self.keystore, self._facts
@@ -54,19 +62,21 @@ class OpenPhase:
             cluster_id=keystore.store.cluster_id,
             epoch=keystore.store.epoch,
             store_contact="current" if keystore.follower.current else "stale",
-            state=keystore.state,
+            state=self._state(),
             administrative_state=self._administrative_state(),
             seen_digest=keystore.follower.ledger.digest,
             seen_revision=keystore.follower.ledger.revision,
             seen_writes=keystore.follower.ledger.writes,
             lag_ms=self._lag_ms(),
+            nodes_out=list(keystore.store.out)[:MAX_NODES_OUT],
+            store_members=self._members(),
         )
 
     def status(self) -> dict[str, Any]:
         keystore, facts = self.keystore, self._facts
         keystore.follower.follow()
         return {
-            "state": keystore.state,
+            "state": self._state(),
             "administrative_state": self._administrative_state(),
             "boot_id": facts.boot_id.hex(),
             "completed": facts.requests.completed,
@@ -122,3 +132,17 @@ class OpenPhase:
     def _lag_ms(self) -> int | None:
         lag_s = self.keystore.follower.lag_s
         return None if lag_s is None else min(int(lag_s * 1000), MAX_LAG_MS)
+
+    def _members(self) -> list[StoreMember]:
+        members = self.keystore.store.members.items()
+        return [StoreMember(address, wrong[:MAX_NAME_CHARACTERS]) for address, wrong in members]
+
+    def _state(self) -> str:
+        if self.keystore.store.fenced:
+            return "fenced"
+        if self._link is not None and self._link.reason:
+            return "locked" if self._link.locked else "down"
+        # A node of the DR site holds every key and serves nobody until it is promoted.
+        if self.keystore.promotion.standby:
+            return "standby"
+        return "up" if self.keystore.follower.current else "stale"

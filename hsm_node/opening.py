@@ -4,6 +4,7 @@ import contextlib
 import gc
 
 from hsm_cluster.cluster import Cluster
+from hsm_node.backends.base import Backend
 from hsm_node.config import NodeConfig
 from hsm_node.core.keyring import Keyring
 from hsm_node.core.ledger import Ledger
@@ -17,7 +18,12 @@ from hsm_node.store.sqlite import SqliteStore
 
 
 def open_keystore(
-    config: NodeConfig, cluster: Cluster, state: StateDir, keyring: Keyring, held: contextlib.ExitStack
+    config: NodeConfig,
+    cluster: Cluster,
+    state: StateDir,
+    keyring: Keyring,
+    held: contextlib.ExitStack,
+    backend: Backend | None = None,
 ) -> Keystore:
     """Return the loaded keystore; `held` closes what was opened for it.
 
@@ -29,13 +35,15 @@ def open_keystore(
     with contextlib.ExitStack() as opened:
         hold_next(keyring, config.keystore)
         store = opened.enter_context(contextlib.closing(open_store(config, cluster.name, state, keyring)))
-        state.check(store.cluster_id, store.epoch)
-        state.keep(store.cluster_id, store.epoch)
+        state.check_cluster(store.cluster_id)
+        if not store.fenced:  # Else it knows already, and the node comes up to say so.
+            state.check_epoch(store.epoch)
+            state.keep(store.cluster_id, store.epoch)
         ledger = Ledger(keyring.ledger_mac, store.cluster_id)
         recorder = opened.enter_context(
             contextlib.closing(open_recorder(config.state_dir, ledger, first_start=first_start))
         )
-        keystore = Keystore(config, cluster, keyring, store, recorder)
+        keystore = Keystore(config, cluster, keyring, store, recorder, backend)
         opened.callback(keystore.close)
         keystore.usage_recorder = opened.enter_context(contextlib.closing(open_usage(config.state_dir, keystore.tally)))
         keystore.master_keys.start()
@@ -57,4 +65,14 @@ def open_store(node: NodeConfig, cluster: str, state: StateDir, keyring: Keyring
     from hsm_node.store.etcd.driver import EtcdStore  # gRPC is for nodes that use it
 
     made = state.seen is None
-    return EtcdStore(config.endpoints, config.tls_files, cluster, keyring, node=node.name, make=made)
+    return EtcdStore(
+        config.endpoints,
+        config.tls_files,
+        cluster,
+        keyring,
+        node=node.name,
+        make=made,
+        recovery=config.dr_endpoint,
+        seen_epoch=state.epoch,
+        keep=state.keep,
+    )

@@ -11,7 +11,9 @@ from hsm_node.core.refusal import Refusal
 from hsm_node.service.drills import Drills
 from hsm_node.service.failures import Failures
 from hsm_node.service.later import answer_later
+from hsm_node.service.promotion import Promotion
 from hsm_node.service.request import Request
+from hsm_node.store.base import Store
 from hsm_wire.administration import DrillReport, DrProblem, DrStatus
 from hsm_wire.limits import MAX_NAME_CHARACTERS
 from hsm_wire.messages import Empty, encode_body
@@ -40,8 +42,8 @@ class Recovery:
     def __init__(
         self,
         role: Callable[[], Role],
-        state: Callable[[], str],
-        epoch: Callable[[], int],
+        promotion: Promotion,
+        store: Store,
         drills: Drills,
         keys: KeyTable,
         failures: Failures,
@@ -50,15 +52,17 @@ class Recovery:
 
         Args:
             role: of this node, as the configuration has it now.
-            state: the operational one.
-            epoch: of the store.
+            promotion: says whether it stands by.
+            store: that it follows.
             drills: that it makes.
             keys: that it holds.
             failures: answers what goes wrong.
         """
         self._role = role
-        self._state = state
-        self._epoch = epoch
+        self.state: Callable[[], str] = str
+        """The operational one, set by who knows it."""
+        self._promotion = promotion
+        self._store = store
         self._drills = drills
         self._keys = keys
         self._failures = failures
@@ -68,8 +72,7 @@ class Recovery:
         """DR_STATUS."""
         role = self._checked_role()
         settings, lag, record = self._drills.settings, self._drills.lag, self._drills.record
-        state = self._state()
-        stands_by = state == "standby"
+        stands_by = self._promotion.standby
         seconds = lag.seconds if stands_by else None
         return encode_body(
             DrStatus(
@@ -77,8 +80,8 @@ class Recovery:
                 package=role.package,
                 site=role.site,
                 node=role.node,
-                state=state,
-                epoch=self._epoch(),
+                state=self.state(),
+                epoch=self._store.epoch,
                 promoted=not stands_by,
                 keys=self._keys.live,
                 objective_ms=_ms(settings.objective_seconds),
@@ -94,7 +97,7 @@ class Recovery:
     def drill(self, request: Request, _body: Empty) -> bytes | None:
         """DR_DRILL."""
         role = self._checked_role()
-        if self._state() != "standby":
+        if not self._promotion.standby:
             detail = f"{role.node} serves clients: a drill is for a node that stands by"
             raise Refusal(Status.BAD_REQUEST, detail, not_executed=True)
         return answer_later(request, self._drilled(role.node), self._failures)

@@ -18,6 +18,7 @@ from hsm_node.service.key_records import KeyRecords
 from hsm_node.service.key_uses import KeyUses
 from hsm_node.service.master_keys import MasterKeys
 from hsm_node.service.object_operations import ObjectOperations
+from hsm_node.service.promotion import Promotion
 from hsm_node.service.recovery import Recovery
 from hsm_node.service.request import Request
 from hsm_node.service.sealed_service import share_over_the_network
@@ -31,9 +32,18 @@ Handler = Callable[[Request, Any], bytes | None]
 """Returns the body of the answer, or None where it answers later."""
 
 _STORELESS: Final = frozenset(
-    {Opcode.INFO, Opcode.RANDOM, Opcode.CHECK, Opcode.USAGE, Opcode.DR_STATUS, Opcode.DR_DRILL}
+    {
+        Opcode.INFO,
+        Opcode.RANDOM,
+        Opcode.CHECK,
+        Opcode.USAGE,
+        Opcode.DR_STATUS,
+        Opcode.DR_DRILL,
+        Opcode.DR_PROMOTE,
+    }
 )
-"""Served whatever becomes of the store: what needs no key, and what tells what is wrong."""
+"""Operations that need no contact with the store, or find out by themselves whether there is one."""
+_WRITES: Final = frozenset({Work.CHANGE, Work.GENERATE, Work.ADMINISTER})
 _NAMED_BY_OPERATION_ID: Final = frozenset(
     {
         Opcode.UPDATE_KEY,
@@ -74,10 +84,12 @@ class Service:
         tally: Tally,
         failures: Failures,
         *,
-        stands_by: Callable[[], bool] = lambda: False,
+        promotion: Promotion,
+        check_durability: Callable[[Request], None] = lambda _request: None,
     ) -> None:
         self._follower = follower
-        self._stands_by = stands_by
+        self._promotion = promotion
+        self._check_durability = check_durability
         self._failures = failures
         handlers: dict[Opcode, Handler] = {
             Opcode.INFO: general.info,
@@ -86,6 +98,8 @@ class Service:
             Opcode.USAGE: tally.told,
             Opcode.CLUSTER_STATE: administration.cluster_state,
             Opcode.SET_NODE_STATE: administration.set_node_state,
+            Opcode.DR_PROMOTE: promotion.promote,
+            Opcode.REMOVE_NODE: administration.remove_node,
             Opcode.MASTER_KEY_STATUS: master_keys.status,
             Opcode.ROTATE_MASTER_KEY: master_keys.rotate,
             Opcode.DR_STATUS: recovery.status,
@@ -146,6 +160,8 @@ class Service:
             allow_operation(request.principal, row.operation, clock.now())
             if row.needs_store:
                 self._check_place(request, row.operation)
+            if request.flags and row.operation.work in _WRITES:
+                self._check_durability(request)
             if row.needs_operation_id and not request.operation_id:
                 raise Refusal(Status.BAD_REQUEST, "an operation id is needed so that it is safe to send twice")
             request.executed = row.executed
@@ -159,13 +175,13 @@ class Service:
     def _check_place(self, request: Request, operation: Operation) -> None:
         if not request.principal.partition and operation.work is not Work.ADMINISTER:
             raise Refusal(Status.DENIED, "an operator has no partition, and so no keys")
-        if operation.work is not Work.ADMINISTER and self._stands_by():
+        if operation.work is not Work.ADMINISTER and self._promotion.standby:
             # Proxies do not draw it; but no client may depend on that. Who may be both is an operator here.
             raise Refusal(Status.NOT_CURRENT, "this node stands by for disaster recovery", not_executed=True)
         if self._follower.current:
             return
         request.stale = True
-        if operation.work in (Work.CHANGE, Work.GENERATE, Work.ADMINISTER):
+        if operation.work in _WRITES:
             raise Refusal(Status.STORE_UNAVAILABLE, "this node cannot reach its store", not_executed=True)
         if not self._follower.usable:
             raise Refusal(Status.NOT_CURRENT, "this node cannot read its store", not_executed=True)

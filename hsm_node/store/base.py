@@ -9,8 +9,9 @@ A node follows the store wherever it is reached. That says nothing of the copy i
 would begin again where every other place is lost: an `OwnCopy` is read by itself, whatever the node has in memory.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
+from enum import Enum
 from typing import Final, Protocol
 
 import msgspec
@@ -27,6 +28,16 @@ class Row(msgspec.Struct, frozen=True):
     name: bytes
     revision: int
     data: bytes
+
+
+class Removal(Enum):
+    """What came of having a node forgotten."""
+
+    REMOVED = "removed"
+    ABSENT = "absent"
+    """Nobody of that name is registered."""
+    ALIVE = "alive"
+    """It has just confirmed, or registered anew: nothing was changed."""
 
 
 class StoreError(Exception):
@@ -113,6 +124,14 @@ class Store(Protocol):
         """
 
     @property
+    def registered(self) -> Collection[str]:
+        """Nodes that the store knows of: changes wait for those that have not said that they stopped."""
+
+    @property
+    def out(self) -> Collection[str]:
+        """Of these, nodes that a change has waited for in vain, and that had no contact since: answers name them."""
+
+    @property
     def refused_statements(self) -> int:
         """Rows in which nodes tell each other how far they are, and which no node has written: somebody forges them."""
 
@@ -122,7 +141,19 @@ class Store(Protocol):
 
     @property
     def epoch(self) -> int:
-        """Counts promotions of the DR site."""
+        """Counts promotions of the DR site. It may rise while the store is followed."""
+
+    @property
+    def promoted(self) -> bool:
+        """Whether the nodes of the DR site serve."""
+
+    def promote(self, keyring: Keyring, gone: Collection[str]) -> None:
+        """Raise the epoch, and have the nodes of the DR site serve; nothing where they do already.
+
+        Args:
+            keyring: of this node.
+            gone: nodes that are known to be off: nobody waits for them any more.
+        """
 
     @property
     def copy(self) -> OwnCopy:
@@ -188,6 +219,24 @@ class Store(Protocol):
 
         Raises:
             StoreError: it did not answer; who has the change is open.
+        """
+
+    def copied(self, revision: int) -> "Future[bool]":
+        """Return what will be whether the store's member at the DR site has `revision`, which was written.
+
+        It is waited for until then, by nobody's thread, and for a time that has a limit.
+
+        Raises:
+            StoreError: there is no such member, or the store is closed.
+        """
+
+    def remove(self, node: str) -> Removal:
+        """Forget that a node has registered, unless it is alive: no change waits for it or names it any more.
+
+        Waits for its confirmation as a change does.
+
+        Raises:
+            StoreError: the store did not answer; whether it was forgotten is open.
         """
 
     def renew(self) -> None:

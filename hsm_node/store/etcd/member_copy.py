@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import grpc
 
+from hsm_cluster.address import Address
 from hsm_node.core.keyring import Keyring
 from hsm_node.store.base import PAGE_ROWS, Page, StoreError
 from hsm_node.store.etcd.calls import Calls, fault_of_call
@@ -23,21 +24,24 @@ ASK_S: Final = 2.0
 
 
 class MemberCopy:
-    """Implements `OwnCopy`. The own member is the first that the configuration names."""
+    """Implements `OwnCopy`."""
 
-    def __init__(self, calls: Calls, cluster_id: bytes) -> None:
+    def __init__(self, calls: Calls, cluster_id: bytes, member: Address | None = None) -> None:
         """Ask nobody yet.
 
         Args:
             calls: to the members.
             cluster_id: of the store.
+            member: the one at the DR site; None: the first that the configuration names, which is of this node's site.
         """
         self._calls = calls
         self._cluster_id = cluster_id
+        self._number = 0 if member is None else [link.address for link in calls.links].index(member)
 
     def newest(self) -> int:
         fault = StoreError("there is no member")
-        for link in (*self._calls.links[1:], self._calls.links[0]):
+        links = self._calls.links
+        for link in (*links[: self._number], *links[self._number + 1 :], links[self._number]):
             try:
                 return self._asked(link, get(CHECK_KEY), metadata=METADATA).header.revision
             except StoreError as error:
@@ -62,7 +66,7 @@ class MemberCopy:
 
     def _own(self, request: RangeRequest) -> RangeResponse:
         request.serializable = True
-        return self._asked(self._calls.links[0], request)
+        return self._asked(self._calls.links[self._number], request)
 
     def _asked(self, link: Link, request: RangeRequest, **options: Any) -> RangeResponse:
         ask: Callable[..., RangeResponse] = link.range

@@ -6,14 +6,20 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
+from promoted_cluster import cluster_of
 
 from hsm_node.core.drills import DrillResult
-from hsm_node.service.recovery import Role
 from hsm_node.store.base import StoreError
 from hsm_wire.messages import GenerateKey
 from hsm_wire.opcodes import Opcode
 from hsm_wire.statuses import Status
 
+STANDING_BY = {
+    "zurich": ("active", "node-2", 1),
+    "geneva": ("active", "node-3", 2),
+    "alps": ("disaster-recovery", "node-1", 3),
+}
+PRODUCTIVE = STANDING_BY | {"zurich": ("active", "node-1", 1), "alps": ("disaster-recovery", "node-2", 3)}
 TYPES = ("ec-p256", "aes-256", "hmac-256", "ml-kem-768", "x25519")
 
 
@@ -24,8 +30,7 @@ async def dr_node(start_node: Callable[..., Any], *types: str) -> Any:
     node.key_ids = [os.urandom(16) for _ in types]
     for key_id, key_type in zip(node.key_ids, types, strict=True):
         assert (await client.call(Opcode.GENERATE_KEY, GenerateKey(key_id, key_type))).status == Status.OK
-    node.keystore.role = Role("dev", "dedicated", "alps", "node-1", ("alps",))
-    node.keystore.standby = True
+    node.keystore.configure(cluster_of(node.config.state_dir, STANDING_BY))
     use(node, known_answers=tuple)  # One test tries the real ones.
     return node
 

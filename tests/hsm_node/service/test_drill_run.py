@@ -123,10 +123,10 @@ async def test_a_record_that_the_copy_lacks_is_found(start_node: Start) -> None:
 async def test_an_older_state_of_a_record_is_found(start_node: Start) -> None:
     node = await dr_node(start_node, "hmac-256")
     old = node.store.read(name_of(node, 0))
-    node.keystore.standby = False
+    node.store.promoted = True
     client = await node.client()
     assert (await client.call(Opcode.DESTROY_KEY, DestroyKey(node.key_ids[0]), operation_id=9)).status == Status.OK
-    node.keystore.standby = True
+    node.store.promoted = False
     assert (await drilled(node)).good
     in_file(node, "UPDATE records SET data = ? WHERE name = ?", old.data, old.name)
     result = await drilled(node)

@@ -26,10 +26,10 @@ async def test_a_node_that_stands_by_begins_by_itself_and_a_productive_one_does_
     drills = node.keystore.drills
     set_recovery(node, drill_seconds=1.0)
     drills._started -= 100
-    node.keystore.standby = False
+    node.store.promoted = True
     drills.sweep()
     assert not drills.running
-    node.keystore.standby = True
+    node.store.promoted = False
     await until(lambda: drills.made == 1, drills.sweep)
     assert (drills.record.last.good, drills.record.last.whole, drills.tried, drills.failed) == (True, True, 5, 0)
     assert drills.record.last_good_at == drills.record.last_whole_at == drills.record.last.at

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from dr_node import TYPES, damage, dr_node, drilled
+from dr_node import PRODUCTIVE, TYPES, damage, dr_node, drilled
+from promoted_cluster import cluster_of
 
-from hsm_node.service.recovery import Role
 from hsm_wire.administration import DrillReport, DrStatus
 from hsm_wire.messages import Empty, decode_body
 from hsm_wire.opcodes import Opcode
@@ -32,7 +32,7 @@ async def test_a_cluster_without_a_dr_site_and_a_productive_node_refuse_with_a_r
         refused = await ask(node, opcode)
         assert refused.status == Status.BAD_REQUEST
         assert text_of(refused) == "cluster dev (package sandbox) has no DR site; name one in cluster.toml"
-    node.keystore.role = Role("dev", "dedicated", "zurich", "node-1", ("alps",))
+    node.keystore.configure(cluster_of(node.config.state_dir, PRODUCTIVE))
     for opcode in (Opcode.DR_STATUS, Opcode.DR_DRILL):
         refused = await ask(node, opcode)
         assert refused.status == Status.BAD_REQUEST
@@ -43,7 +43,7 @@ async def test_a_promoted_node_tells_that_it_serves_and_makes_no_drill(
     start_node: Start, text_of: Callable[[Any], str]
 ) -> None:
     node = await dr_node(start_node, "ec-p256")
-    node.keystore.standby = False
+    node.store.promoted = True
     seen = decode_body(DrStatus, (await ask(node, Opcode.DR_STATUS)).body)
     assert (seen.promoted, seen.state, seen.lag_records, seen.problems) == (True, "up", None, [])
     refused = await ask(node, Opcode.DR_DRILL)

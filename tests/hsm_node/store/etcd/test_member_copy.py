@@ -46,6 +46,12 @@ def test_the_newest_revision_is_asked_of_the_others_and_the_own_one_of_its_membe
     assert (asked.serializable, leader) == (True, None), "it answers also where it is alone"
 
 
+def test_the_member_at_the_dr_site_may_be_any_of_them() -> None:
+    first, dr = Member(1, 9), Member(2, 4)
+    copy = MemberCopy(Calls([first, dr]), OURS, dr.address)  # type: ignore[arg-type]  # they answer as links do
+    assert (copy.newest(), copy.revision()) == (9, 4)
+
+
 def test_without_the_others_the_own_member_is_asked_and_says_that_it_is_alone() -> None:
     own, other = Member(1, 4), Member(2, 9)
     other.failing = NO_LEADER
