@@ -87,7 +87,7 @@ OPERATIONS: dict[int, Operation] = {
         Operation(_C.SET_NODE_STATE, a.SetNodeState, a.ClusterState, _OPERATE, Work.ADMINISTER),
         Operation(_C.DR_STATUS, m.Empty, a.DrStatus, _OPERATE, Work.ADMINISTER),
         Operation(_C.DR_DRILL, m.Empty, a.Report, _OPERATE, Work.ADMINISTER),
-        Operation(_C.DR_PROMOTE, a.DrPromote, a.DrStatus, _OPERATE, Work.ADMINISTER),
+        Operation(_C.DR_PROMOTE, a.DrPromote, a.DrPromotion, _OPERATE, Work.ADMINISTER),
         Operation(_C.DR_RECONCILE, m.Empty, a.Report, _OPERATE, Work.ADMINISTER),
         Operation(_C.DR_DEMOTE, m.Empty, a.Report, _OPERATE, Work.ADMINISTER),
         Operation(_C.READ_AUDIT, a.ReadAudit, a.ReadAuditResult, (Role.AUDIT,), Work.ADMINISTER),
