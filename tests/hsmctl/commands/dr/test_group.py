@@ -1,11 +1,6 @@
-"""hsmctl dr."""
-
-from click.testing import CliRunner
-
-from hsmctl.cli import main
+from hsmctl.commands.dr.group import dr
 
 
-def test_it_lists_its_commands() -> None:
-    shown = CliRunner().invoke(main, ["dr", "--help"])
-    assert shown.exit_code == 0
-    assert "promote" in shown.stdout
+def test_every_command_is_there_with_an_example() -> None:
+    assert {"status", "drill", "promote"} <= set(dr.commands)
+    assert all("Example: hsmctl dr" in (command.help or "") for command in dr.commands.values())
