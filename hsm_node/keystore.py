@@ -115,7 +115,7 @@ class Keystore:
         legacy_tests = cluster.package.name == "sandbox"
         self.service = Service(
             self.follower,
-            General(cluster.name, config.name, backend),
+            General(cluster.name, config.name, backend, self.sessions, self.failures),
             KeyUses(self.follower, backend, self.sessions, self.meter, self.failures),
             self._key_records(backend, writer, legacy_tests=legacy_tests),
             self._key_makers(backend, writer, legacy_tests=legacy_tests),
