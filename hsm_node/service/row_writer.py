@@ -74,6 +74,7 @@ class RowWriter(Generic[R]):
         rows, partition = self._rows, request.principal.partition
         entry = self._follower.find(rows, partition, record_id)
         if entry is None:
+            self._confirmations.check_room_for_new(request)
             unsealed, keyring = rows.unsealed(await make()), self._keyring
             name = rows.name(partition, record_id)
             # Another node may have been faster: then the store returns its record, and the digest decides.
@@ -109,6 +110,12 @@ class RowWriter(Generic[R]):
 
     def _written(self, name: bytes, revision: int, unsealed: Unsealed) -> Row | None:
         return self._store.change(name, revision, seal(unsealed, self._keyring), waits=True)
+
+    async def kept(
+        self, request: Request, entry: Entry[R], answer: Callable[[Entry[R]], bytes]
+    ) -> tuple[Status, bytes]:
+        """Return the answer to what has made a record, now or before: see `Confirmations.answer_new`."""
+        return await self._confirmations.answer_new(request, entry.revision, partial(answer, entry))
 
     async def confirmed(self, request: Request, entry: Entry[R], answer: Callable[[], bytes]) -> tuple[Status, bytes]:
         """Return the answer to a change when each node has it, or names are known: see `Confirmations.answer`."""

@@ -17,6 +17,7 @@ PANELS = {
     "target-down": ("Proxies up", "Scraped"),
     "store-stale": ("Nodes without store", "Store"),
     "store-member-out": ("Nodes without store", "Store"),
+    "dr-pending": ("Revisions behind",),
     "stores-disagree": ("Nodes that disagree", "Faults of stores", "Faults of its store"),
     "certificate-expires-soon": ("Certificates expire in",),
     "certificate-expires-now": ("Certificates expire in",),
