@@ -5,6 +5,7 @@ the thread that writes it, and whoever is given rows by the store has theirs mad
 remembered, and the loop finds them. What it does not find it asks for on a line of its own.
 """
 
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -17,7 +18,7 @@ from hsm_node.core.attribute_key import KEY_BYTES, AttributeKey
 class DeviceMasterKey:
     """Implements `MasterKey`."""
 
-    __slots__ = ("_link", "_memory", "_version", "attributes", "fingerprint")
+    __slots__ = ("_link", "_lock", "_memory", "_version", "attributes", "fingerprint")
 
     def __init__(self, link: DeviceLink, version: int, given_out: bytes) -> None:
         """Use what the device has given out.
@@ -30,6 +31,7 @@ class DeviceMasterKey:
         self._link = link
         self._version = version
         self._memory = MacMemory()
+        self._lock = threading.Lock()
         self.attributes = AttributeKey(given_out[:KEY_BYTES])
         self.fingerprint = given_out[KEY_BYTES:]
 
@@ -37,12 +39,14 @@ class DeviceMasterKey:
         return f"DeviceMasterKey({self.fingerprint.hex()}, <secret>)"
 
     def mac(self, message: bytes) -> bytes:
-        mac = self._memory.get(message)
+        with self._lock:
+            mac = self._memory.get(message)
         if mac is None:
             answer = self._link.ask_here(messages.Mac(self._version, message))
             assert isinstance(answer, messages.Done)  # what Mac is answered with
             mac = answer.data
-            self._memory.put(message, mac)
+            with self._lock:
+                self._memory.put(message, mac)
         return mac
 
     def expect(self, messages: Sequence[bytes]) -> None:
