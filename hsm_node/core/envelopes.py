@@ -51,6 +51,9 @@ class Unsealed(NamedTuple):
     version: int
     """Of the master key under which the body is encrypted, if it is."""
 
+    def __repr__(self) -> str:
+        return f"Unsealed({self.format}, <secret>)"
+
 
 class _Envelope(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True):
     format: int
