@@ -1,7 +1,7 @@
 from hsm_wire import limits
 from hsm_wire.messages import Body
 from hsm_wire.opcodes import Opcode
-from hsm_wire.operations import LONG, OPERATIONS, Role, Work
+from hsm_wire.operations import AT_DR_SITE, LONG, OPERATIONS, Role, Work
 
 
 def test_every_opcode_has_exactly_one_row() -> None:
@@ -31,7 +31,11 @@ def test_administration_is_for_operators_and_the_audit_for_auditors() -> None:
             assert row.work is Work.ADMINISTER
 
 
-def test_only_key_generation_runs_long_and_has_a_long_time() -> None:
+def test_only_key_generation_and_a_drill_run_long_and_have_a_long_time() -> None:
     long = {row.opcode for row in OPERATIONS.values() if row.default_timeout_ms != limits.DEFAULT_TIMEOUT_MS}
-    assert long == {Opcode.GENERATE_KEY}
-    assert {Opcode.GENERATE_KEY} == LONG
+    assert long == {Opcode.GENERATE_KEY, Opcode.DR_DRILL}
+    assert {Opcode.GENERATE_KEY, Opcode.DR_DRILL} == LONG
+
+
+def test_what_a_node_of_the_dr_site_is_asked_is_administration() -> None:
+    assert {OPERATIONS[number].work for number in AT_DR_SITE} == {Work.ADMINISTER}
