@@ -128,11 +128,9 @@ class DrPromote(Body, frozen=True):
 
     cluster: Name
     force: bool = False
-    """The operator says that the productive sites are off: nobody looks whether their nodes answer."""
+    """The operator says that the productive sites are off: their nodes are not looked for, nor waited for."""
     look: bool = False
     """Only say whether it would be done."""
-    apart: bool = False
-    """The DR site's member was made a store of its own: nobody waits for nodes of the productive sites any more."""
 
 
 class DrPromotion(Body, frozen=True):

@@ -98,12 +98,12 @@ class Promotion:
                 )
         if body.look:
             return Status.OK, self._answer()
-        gone = sorted(self._productive) if body.apart else []
+        gone = sorted(self._productive) if body.force else []
         make = partial(self._store.promote, self._keyring, gone)
         await self._writer.run(request.deadline, make, asker=request)
         self._follower.follow()
         who = request.principal.identity
-        logs.event(_log, "warning", "the DR site is promoted", epoch=self._store.epoch, who=who, apart=body.apart)
+        logs.event(_log, "warning", "the DR site is promoted", epoch=self._store.epoch, who=who, forced=body.force)
         return Status.OK, self._answer()
 
     def _answer(self) -> bytes:

@@ -3,6 +3,7 @@
 import click
 
 from hsmctl.commands.dr.drill import drill
+from hsmctl.commands.dr.promote import promote
 from hsmctl.commands.dr.status import status
 
 
@@ -14,5 +15,5 @@ def dr() -> None:
     """
 
 
-for _command in (drill, status):
+for _command in (drill, promote, status):
     dr.add_command(_command)
