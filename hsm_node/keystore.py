@@ -13,9 +13,11 @@ from hsm_node.core.key_table import KeyTable
 from hsm_node.core.keyring import Keyring
 from hsm_node.core.object_records import ObjectRecord
 from hsm_node.core.object_table import ObjectTable
+from hsm_node.core.records import Record
 from hsm_node.core.rotation import Turn
 from hsm_node.core.window import Window
 from hsm_node.service.administration import Administration
+from hsm_node.service.backups import Backups
 from hsm_node.service.checks import Checks
 from hsm_node.service.confirmations import Confirmations
 from hsm_node.service.destructions import Destructions
@@ -75,6 +77,8 @@ class Keystore:
         """Names of the cluster's nodes."""
         self.standby = False
         """Whether it only follows: its site is for disaster recovery."""
+        self.partitions: frozenset[int] = frozenset()
+        """Ids of the cluster's partitions."""
         self._name = config.name
         self.table = KeyTable()
         self.shares = KeyShares(self.table)
@@ -102,6 +106,7 @@ class Keystore:
         self.rewriter = KeyRewriter(self.follower, keyring, store, self.writer, turns, self.failures)
         self.meter = UseMeter(self.table, keyring, self.rewriter, self.sessions, limits)
         self.destructions = Destructions(self.table, self.follower, keyring, store, self.writer, self.confirmations)
+        self.backups = self._backups(cluster.name, keys, objects, backend)
         turn = Turn(self.nodes.index(config.name))
         self.rewrapping = Rewrapping(self.follower, keyring, store, self.writer, turn, limits.rewraps_per_s)
         self.master_keys = self._master_keys(config.name, said)
@@ -116,6 +121,7 @@ class Keystore:
             self.checks,
             self.administration,
             self.master_keys,
+            self.backups,
             self.tally,
             self.failures,
             stands_by=lambda: self.standby,
@@ -136,6 +142,7 @@ class Keystore:
         self.destructions.sweep()
         self.master_keys.sweep()
         self.meter.sweep()
+        self.backups.sweep()
         if self.recorder is not None:
             self.recorder.sweep(clock.monotonic())
         if self.usage_recorder is not None:
@@ -145,6 +152,7 @@ class Keystore:
         """Take up what a reload changed in the cluster."""
         self.nodes = [node.name for node in cluster.nodes]
         self.standby = cluster.site(cluster.node(self._name).site).role == "disaster-recovery"
+        self.partitions = frozenset(partition.id for partition in cluster.partitions)
         stored = {partition.id: cluster.quota_of(partition).stored_keys for partition in cluster.partitions}
         self.shares.limits = {partition: limit for partition, limit in stored.items() if limit is not None}
 
@@ -157,6 +165,7 @@ class Keystore:
         """End the threads. The store and the recorder are closed by who opened them."""
         for pool in (self.sessions, self.generation, self.writer):
             pool.close()
+        self.backups.close()
 
     # Parts of many parts
 
@@ -171,6 +180,24 @@ class Keystore:
             self.writer,
             self.confirmations,
             self.failures,
+        )
+
+    def _backups(
+        self, cluster: str, keys: RecordRows[Record], objects: RecordRows[ObjectRecord], backend: Backend
+    ) -> Backups:
+        return Backups(
+            cluster,
+            self._name,
+            keys,
+            objects,
+            backend,
+            self.keyring,
+            self.store,
+            self.follower,
+            self.confirmations,
+            self.failures,
+            lambda: self.partitions,
+            writer=self.writer,
         )
 
     def _master_keys(self, node: str, said: MasterKeyRows) -> MasterKeys:

@@ -25,13 +25,14 @@ FINGERPRINT_BYTES: Final = 8
 class DerivedKeys:
     """The keys of one master key. Nothing gives them out."""
 
-    __slots__ = ("_attribute_key", "_kek", "_mac_key", "fingerprint")
+    __slots__ = ("_attribute_key", "_backup_key", "_kek", "_mac_key", "fingerprint")
 
     def __init__(self, master_key: bytes) -> None:
         if len(master_key) != KEY_BYTES:
             raise ValueError(f"a master key has {KEY_BYTES} bytes")
         self._kek = derive(master_key, b"kek")
         self._mac_key = derive(master_key, b"record mac")
+        self._backup_key = derive(master_key, b"backup mac")
         self._attribute_key = AES(derive(master_key, b"record attributes"))
         self.fingerprint = derive(master_key, b"fingerprint")[:FINGERPRINT_BYTES]
         """Tells master keys apart, for operators; it says nothing of the key."""
@@ -55,6 +56,10 @@ class DerivedKeys:
     def mac(self, message: bytes) -> bytes:
         """Return the MAC of a record or of the store's check record."""
         return hmac.digest(self._mac_key, message, "sha256")
+
+    def backup_mac(self, message: bytes) -> bytes:
+        """Return the MAC of a part of a backup."""
+        return hmac.digest(self._backup_key, message, "sha256")
 
     def encrypt(self, plaintext: bytes, iv: bytes) -> bytes:
         """Return the IV and the ciphertext. Nothing authenticates them but the MAC that the caller puts over them."""

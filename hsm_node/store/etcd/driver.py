@@ -24,6 +24,7 @@ from hsm_node.store.etcd.messages_pb2 import TxnResponse
 from hsm_node.store.etcd.opening import Checked, decoded, encoded, open_store, read_check
 from hsm_node.store.etcd.probing import Probing
 from hsm_node.store.etcd.saying import Saying
+from hsm_node.store.etcd.snapshot import EtcdSnapshot
 from hsm_node.store.etcd.survey import Survey, check_endpoints
 from hsm_node.store.etcd.transactions import (
     CHECK_KEY,
@@ -154,6 +155,9 @@ class EtcdStore:
     def read(self, name: bytes) -> Row | None:
         found = only(self._calls.range(get(key_of(name))))
         return None if found is None else row_of(found)
+
+    def snapshot(self) -> EtcdSnapshot:
+        return EtcdSnapshot(self._calls)
 
     def create(self, name: bytes, data: bytes) -> Row:
         answer = self._put(key_of(name), data, 0)
