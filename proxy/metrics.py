@@ -132,6 +132,11 @@ def _state_families(nodes: Iterable[Node]) -> Iterator[Metric]:
     path_up = GaugeMetricFamily(
         "hsm_proxy_path_up", "1 where a path answers its check.", labels=["node", "site", "path"]
     )
+    path_requests = CounterMetricFamily(
+        "hsm_proxy_path_requests",
+        "Requests of clients that were sent to a node over a path, those sent again too.",
+        labels=["node", "site", "path"],
+    )
     for node in nodes:
         for name in OPERATIONAL_STATES:
             state.add_metric([node.name, name], int(node.operational == name))
@@ -139,7 +144,8 @@ def _state_families(nodes: Iterable[Node]) -> Iterator[Metric]:
             administrative.add_metric([node.name, name], int(node.administrative == name))
         for path in node.paths:
             path_up.add_metric([node.name, node.site, path.uplink], int(path.up))
-    yield from (state, administrative, path_up)
+            path_requests.add_metric([node.name, node.site, path.uplink], path.requests)
+    yield from (state, administrative, path_up, path_requests)
 
 
 def _store_families(nodes: Iterable[Node]) -> Iterator[Metric]:

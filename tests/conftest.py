@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import importlib.util
+import signal
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -28,6 +29,12 @@ OTHER_LOOP = "asyncio"
 
 COUNTED = "counted: "
 """Before the name of what a test has counted, among the properties that its report brings to the controller."""
+
+
+def pytest_configure() -> None:
+    """Let children that are interrupted end: a shell ignores SIGINT for what it starts in the background."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 TOOLS = Path(__file__).resolve().parents[1] / "tools"

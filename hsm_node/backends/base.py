@@ -106,6 +106,9 @@ class Backend(Protocol):
     def load(self, record: Record) -> LoadedKey:
         """Return the key at work; loading is cached."""
 
+    def fresh(self, record: Record) -> LoadedKey:
+        """Return the key at work to a thread: unwrapped anew, and not kept."""
+
     def wrap_key(self, record: Record, mechanism: int, parameters: Parameters | None, target: Record) -> bytes:
         """Return the target's material under the wrapping key `record`: PKCS#8 of private keys, bytes of secret ones.
 

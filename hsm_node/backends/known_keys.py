@@ -127,7 +127,7 @@ class KnownKeys:
     def mac_of(self, made: WrappedKey) -> bytes:
         """Return what a new HMAC key says of the message: it tells keys apart, and shows no material."""
         self.backend.forget(_PARTITION, _MADE_ID)
-        return self.backend.load(_record("hmac-256", made, _MADE_ID)).sign(_MAC, None, MESSAGE)
+        return self.backend.load(temporary_record("hmac-256", made)).sign(_MAC, None, MESSAGE)
 
     def clear(self) -> None:
         """Unload them."""
@@ -139,6 +139,11 @@ class KnownKeys:
 def mac_by(material: bytes) -> bytes:
     """Return what a key of this material must say of the message."""
     return hmac.digest(material, MESSAGE, "sha256")
+
+
+def temporary_record(key_type: str, made: WrappedKey) -> Record:
+    """Return the record of a key that was made for a proof: it is nobody's, and no store has it."""
+    return _record(key_type, made, _MADE_ID)
 
 
 def _record(key_type: str, made: WrappedKey, key_id: bytes) -> Record:

@@ -97,6 +97,9 @@ class SoftwareBackend:
             self._loaded.put(place, key)
         return key
 
+    def fresh(self, record: Record) -> LoadedKey:
+        return self._made(record)
+
     def wrap_key(self, record: Record, mechanism: int, parameters: Parameters | None, target: Record) -> bytes:
         return self._at_hand(record).wrap(mechanism, parameters, self._material(target))
 

@@ -27,13 +27,27 @@ def status_page(view: View, width: int) -> list[Text]:
 
 
 def status_document(view: View) -> dict[str, Any]:
-    """Return the JSON: what the first proxy that answers says, the health of all, and a line a proxy."""
+    """Return the JSON: what the first proxy that answers says, of the load that of all proxies, and a line a proxy."""
     first = next((look.report for look in view.looks if look.report is not None), None)
     document: dict[str, Any] = {"health": view.health, "serves": view.serves, "problems": list(view.problems)}
     if first is not None:
-        document = named_fields(first) | document
+        document = named_fields(first) | _load(view) | document
     events = [event.document() for event in known_events(view.looks)]
     return document | {"proxies": [_proxy(look) for look in view.looks], "events": events}
+
+
+def _load(view: View) -> dict[str, Any]:
+    """Return what all proxies have to do: sums, and the times of the slowest."""
+    return {
+        "requests_per_second": round(view.per_second, 3),
+        "failed_per_second": round(view.failed_per_second, 3),
+        "overloaded_per_second": round(view.overloaded_per_second, 3),
+        "p50_ms": view.p50_ms,
+        "p99_ms": view.p99_ms,
+        "in_flight": view.in_flight,
+        "waiting": view.waiting,
+        "clients": view.clients,
+    }
 
 
 def _proxy(look: Look) -> dict[str, Any]:

@@ -7,7 +7,7 @@ with at most one current `link`.
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from hsm_wire import limits as wire
 from hsm_wire.frames import Frame
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from proxy.core.nodes.node_table import Node, PathEntry
     from proxy.core.principals import Bound
 
+MAX_LINK_ID: Final = 0xFFFF_FFFF
+"""What the field of a frame holds."""
 Sink = Callable[[bytes], None]
 """Takes a frame into an output buffer. Never raises, never calls back."""
 
@@ -75,6 +77,7 @@ class Link:
         "bulk",
         "close",
         "heard",
+        "ids_used_up",
         "in_flight",
         "leaving",
         "max_frame_bytes",
@@ -82,6 +85,7 @@ class Link:
         "next_id",
         "node",
         "owing_since",
+        "own",
         "path",
         "probed_at",
         "sink",
@@ -110,6 +114,10 @@ class Link:
         self.unsent = unsent
         """Bytes that the system has not taken yet."""
         self.next_id = 1
+        self.ids_used_up = 0
+        """How many were given before they began with 1 again."""
+        self.own = 0
+        """Of all ids, those of this proxy's own questions."""
         self.in_flight: dict[int, Request | Owed | Probe] = {}
         self.announced: set[int] = set()
         """Numbers of principals that BIND announced on this connection."""
@@ -125,8 +133,22 @@ class Link:
     def take_id(self) -> int:
         """Return the id of the next request: counted up, so not used again within 2^31."""
         link_id = self.next_id
-        self.next_id = link_id + 1 if link_id < 0xFFFF_FFFF else 1
+        if link_id < MAX_LINK_ID:
+            self.next_id = link_id + 1
+        else:
+            self.next_id = 1
+            self.ids_used_up += MAX_LINK_ID
         return link_id
+
+    def take_own_id(self) -> int:
+        """Return the id of a question that no client asks."""
+        self.own += 1
+        return self.take_id()
+
+    @property
+    def requests(self) -> int:
+        """How many requests of clients were sent over it: the ids tell, so that none has to be counted."""
+        return self.ids_used_up + self.next_id - 1 - self.own
 
 
 class Request:

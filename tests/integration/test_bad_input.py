@@ -451,16 +451,8 @@ def test_noise_of_any_kind_hurts_nobody(shared: Cluster, bystander: RawConnectio
         assert bystander.request(RANDOM, [1]).status == 0
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def rsa_key(shared: Cluster) -> bytes:
     """An RSA key for signing and encrypting, made once for a cluster."""
-    made: dict[str, bytes] = _RSA_KEYS
-    if shared.event_loop not in made:
-        with RawConnection(shared.proxy.port, shared.app) as peer:
-            made[shared.event_loop] = new_key(
-                peer, "rsa-2048", USAGE_SIGN | USAGE_VERIFY | USAGE_ENCRYPT | USAGE_DECRYPT
-            )
-    return made[shared.event_loop]
-
-
-_RSA_KEYS: dict[str, bytes] = {}
+    with RawConnection(shared.proxy.port, shared.app) as peer:
+        return new_key(peer, "rsa-2048", USAGE_SIGN | USAGE_VERIFY | USAGE_ENCRYPT | USAGE_DECRYPT)

@@ -7,6 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from hsm_wire.messages import PartitionReport
 from proxy.core.counters import Counters
 from proxy.core.nodes.node_table import OPERATIONAL_STATES, Node, NodeTable
+from proxy.core.parties import Link
 from proxy.core.requests.balancer import Balancer
 from proxy.core.requests.dispatcher import Dispatcher
 from proxy.core.settings import Settings
@@ -64,6 +65,25 @@ def test_a_lost_site_and_a_lost_uplink_are_seen_by_the_labels_of_paths():
     found = samples(FIGURES._replace(shortfalls=2))
     assert found["hsm_proxy_path_up", ("node", "n"), ("path", "a"), ("site", "s")] == 0
     assert found["hsm_proxy_package_shortfalls",] == 2
+
+
+def test_requests_are_told_by_path_also_of_links_that_are_gone():
+    table = NodeTable([Node("n", "s", 1, [("a", "h:1"), ("b", "h:2")])], Settings(), 0.0)
+    dispatcher = Dispatcher(
+        table, Balancer(table, random.Random(1)), Settings(), Counters(), 0.0, lambda f, now, who: b""
+    )
+    path = table.nodes[0].paths[0]
+    for bulk in (False, True):
+        link = Link(path, lambda raw: None, bulk=bulk)
+        link.take_id()
+        path.link, path.bulk = (path.link, link) if bulk else (link, None)
+        path.drop(link)
+    path.link, path.bulk = Link(path, lambda raw: None), Link(path, lambda raw: None, bulk=True)
+    for link in (path.link, path.bulk):
+        link.take_id()
+    text = metrics_page(ProxyCollector(dispatcher, lambda: FIGURES)).text().decode()
+    assert 'hsm_proxy_path_requests_total{node="n",path="a",site="s"} 4.0' in text
+    assert 'hsm_proxy_path_requests_total{node="n",path="b",site="s"} 0.0' in text
 
 
 def test_how_long_a_node_takes_is_a_histogram_of_its_own():

@@ -141,14 +141,22 @@ _UPLINKS = Row(
             "How many ways over each uplink answer, of all proxies and nodes.",
             "none",
             Query(_by_site(_PATHS, "site, path"), "{{site}}: {{path}}"),
-            width=12,
+            width=8,
+        ),
+        lines(
+            "Requests by uplink",
+            "Requests that proxies sent over each uplink, those sent again too. A path is used while those before it "
+            "in the configuration are down.",
+            "reqps",
+            Query(_by_site(f"rate(hsm_proxy_path_requests_total{RATE})", "site, path"), "{{site}}: {{path}}"),
+            width=8,
         ),
         lines(
             "Moved to another path",
             "Requests that went on over another path of their node because theirs was lost, by proxy.",
             "reqps",
             Query(f"sum by (proxy) (rate(hsm_proxy_path_moves_total{RATE}))", "{{proxy}}"),
-            width=12,
+            width=8,
         ),
     ],
 )

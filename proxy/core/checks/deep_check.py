@@ -75,7 +75,7 @@ class DeepCheck:
             link.sink(self._who.bind_frame)
         self._probe = Probe(node, self._notary.challenge(), now)
         self._link = link
-        link_id = link.take_id()
+        link_id = link.take_own_id()
         if not link.in_flight:
             link.owing_since = now
         link.in_flight[link_id] = self._probe

@@ -181,11 +181,11 @@ class NodeWatch:
         watch = self.paths[path]
         self._deep.link_lost(link)
         if path.bulk is link:
-            path.bulk = None
+            path.drop(link)
             watch.bulk_at = now + self._settings.health.fast_interval_s
             self._table.judge(self.node, now)
         elif path.link is link:
-            path.link = None
+            path.drop(link)
             watch.health.lost(now)
             self._table.path_down(path, reason, now)
             if path.bulk is not None:

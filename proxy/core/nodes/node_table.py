@@ -36,7 +36,7 @@ ADMINISTRATIVE_STATES: Final = (READY, "drain", MAINTAIN)
 class PathEntry:
     """One way to a node."""
 
-    __slots__ = ("address", "bulk", "link", "node", "reason", "up", "uplink")
+    __slots__ = ("_requests_before", "address", "bulk", "link", "node", "reason", "up", "uplink")
 
     def __init__(self, node: "Node", uplink: str, address: str) -> None:
         self.node = node
@@ -48,6 +48,21 @@ class PathEntry:
         """For large ones; where there is none they go over `link`."""
         self.up = False
         self.reason = NOT_TRIED
+        self._requests_before = 0
+        """Of links that are gone."""
+
+    @property
+    def requests(self) -> int:
+        """How many requests of clients were sent over it, those that were sent again too."""
+        return self._requests_before + sum(link.requests for link in (self.link, self.bulk) if link is not None)
+
+    def drop(self, link: Link) -> None:
+        """Let go of a link of this path; what went over it stays counted."""
+        self._requests_before += link.requests
+        if self.bulk is link:
+            self.bulk = None
+        else:
+            self.link = None
 
 
 class Node:

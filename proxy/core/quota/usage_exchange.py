@@ -129,7 +129,7 @@ class UsageExchange:
         # A node knows its own counts best, unless it has just begun.
         news = self._quotas.usage.news(peer.told, MAX_USAGE_ROWS, but=node.name if peer.told else "")
         peer.telling = news.newest
-        peer.asked_id, peer.asked_at, peer.next_at = link.take_id(), now, now + EVERY_S
+        peer.asked_id, peer.asked_at, peer.next_at = link.take_own_id(), now, now + EVERY_S
         report = UsageReport(peer.boot_id, peer.after, [UsageRow(*row) for row in news.rows])
         link.sink(
             encode_frame(

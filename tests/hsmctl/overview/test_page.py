@@ -32,6 +32,15 @@ def test_the_json_has_the_first_report_the_health_of_all_and_an_entry_a_proxy() 
     assert document["events"][0]["proxy"] == "proxy-1"
 
 
+def test_the_load_in_the_json_is_that_of_all_proxies_and_each_proxy_has_its_own() -> None:
+    slow = report(requests_per_second=50.0, p50_ms=0.1, p99_ms=9.0, clients=2, failed_per_second=0.5)
+    document = status_document(view(look(report()), look(slow, port=2411), silent(2412)))
+    assert document["requests_per_second"] == 150.0
+    assert (document["p50_ms"], document["p99_ms"]) == (0.8, 9.0)
+    assert (document["clients"], document["failed_per_second"]) == (18, 0.5)
+    assert [proxy.get("requests_per_second") for proxy in document["proxies"]] == [100.0, 50.0, None]
+
+
 def test_the_json_of_a_cluster_that_cannot_be_reached_says_so() -> None:
     document = status_document(view(silent()))
     assert (document["health"], document["serves"], "nodes" in document) == ("down", False, False)

@@ -25,6 +25,18 @@ def test_ids_on_a_link_are_counted_up_and_never_zero(world):
     assert [link.take_id() for _ in range(2)] == [0xFFFF_FFFF, 1]
 
 
+def test_the_ids_tell_how_many_requests_went_over_a_link_but_for_the_proxy_s_own(world):
+    link = Link(world.nodes[0].paths[0], lambda raw: None)
+    assert link.requests == 0
+    for take in (link.take_id, link.take_own_id, link.take_id):
+        take()
+    assert link.requests == 2
+    link.next_id = 0xFFFF_FFFF
+    link.take_id()
+    assert link.next_id == 1
+    assert link.requests == 0xFFFF_FFFF - 1
+
+
 def test_a_link_without_a_connection_needs_no_closing_and_has_nothing_unsent(world):
     link = Link(world.nodes[0].paths[0], lambda raw: None)
     link.close("a test")
