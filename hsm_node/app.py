@@ -20,10 +20,13 @@ from hsm_daemon.metrics import CONTENT_TYPE
 from hsm_daemon.tasks import spawn
 from hsm_daemon.tls import Certificates, load_certificates
 from hsm_node.admin_pages import admin_routes
+from hsm_node.backends.pkcs11.link import DeviceLink
+from hsm_node.backends.pkcs11.settings import DeviceSettings, SoftwareSettings
 from hsm_node.config import NodeConfig
 from hsm_node.core.keyring import Keyring
 from hsm_node.core.unsealing import Unsealing
 from hsm_node.gauges import acceptor_gauges, configuration_labels, shell_gauges, state_labels, unsealing_gauges
+from hsm_node.key_device import device_backend, device_keyring, open_link
 from hsm_node.keystore import Keystore
 from hsm_node.master_key import load_keyring
 from hsm_node.metrics import Gauge, Labels, NodeMetrics
@@ -58,7 +61,9 @@ async def run_node(config_file: Path, config: NodeConfig, cluster: Cluster, life
     certificates = load_certificates(config.tls_files)
     store_certificates = load_certificates(config.store.tls_files)
     shares = config.keystore.master_key.shares
-    keyring = load_keyring(config.keystore.master_key) if shares is None else None
+    settings = config.backend
+    in_software = isinstance(settings, SoftwareSettings)
+    keyring = load_keyring(config.keystore.master_key) if shares is None and in_software else None
     if not config.admin.is_loopback and certificates is None:
         raise StartError(f"admin = {config.admin}: without TLS the admin pages are for loopback only; correct admin")
     state = StateDir(config.state_dir)
@@ -68,7 +73,13 @@ async def run_node(config_file: Path, config: NodeConfig, cluster: Cluster, life
         bound = held.enter_context(listening.bind(config.listen.host, config.listen.port, LISTEN_BACKLOG))
         admin = held.enter_context(admin_server.bind(config.admin.host, config.admin.port))
         node = Node(config, cluster, certificates, admin, store_certificates=store_certificates)
-        if keyring is not None:
+        if isinstance(settings, DeviceSettings):
+            link = held.enter_context(contextlib.closing(open_link(config, settings)))
+            keyring = device_keyring(link)
+            node.open(
+                open_keystore(config, cluster, state, keyring, held, device_backend(link, keyring, settings)), link
+            )
+        elif keyring is not None:
             node.open(open_keystore(config, cluster, state, keyring, held))
         node.local = held.enter_context(local_socket(config.state_dir))
         if shares is not None:
@@ -141,9 +152,9 @@ class Node:
         self._local_service.seal(unsealing, open_with)
         self._enter(SealedPhase(self.facts, unsealing))
 
-    def open(self, keystore: Keystore) -> None:
-        """Serve these keys from now on."""
-        self._enter(OpenPhase(self.facts, keystore))
+    def open(self, keystore: Keystore, link: DeviceLink | None = None) -> None:
+        """Serve these keys from now on; `link` is to the device that they are in, if it is one."""
+        self._enter(OpenPhase(self.facts, keystore, link))
         if self._serving:
             self._say_ready()
 

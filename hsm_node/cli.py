@@ -11,7 +11,9 @@ from hsm_daemon import ending, exit_codes, hardening, lifecycle, logs, memory
 from hsm_daemon.errors import StartError
 from hsm_daemon.tls import load_certificates
 from hsm_node.app import run_node
+from hsm_node.backends.pkcs11.settings import DeviceSettings
 from hsm_node.config import load_node_config
+from hsm_node.key_device import check_device
 from hsm_node.next_master_key import check_master_keys
 
 
@@ -33,6 +35,8 @@ def main(config_file: Path, *, check: bool) -> None:
         if check:
             load_certificates(config.tls_files)
             check_master_keys(config.keystore)
+            if isinstance(config.backend, DeviceSettings):
+                check_device(config.backend)
             click.echo(json.dumps(config.effective(), indent=2))
             sys.exit(exit_codes.OK)
         memory.map_large_blocks()

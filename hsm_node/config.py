@@ -11,6 +11,7 @@ from hsm_cluster.errors import ConfigurationError
 from hsm_cluster.toml_file import load_toml
 from hsm_daemon.log_settings import LogSettings
 from hsm_daemon.tls import TlsFiles
+from hsm_node.backends.pkcs11.settings import DeviceSettings, SoftwareSettings
 from hsm_node.core.limits import DEFAULTS, Limits
 from hsm_node.master_key import MasterKeyConfig
 
@@ -64,11 +65,13 @@ class KeystoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     next_master_key: MasterKeyConfig | None = None
     """What follows it: held for opening until `hsmctl master-key rotate` takes it into use."""
     backend: Literal["software"] = "software"
-    """What computes."""
+    """Has no meaning any more: `[backend]` says what computes."""
 
     def __post_init__(self) -> None:
         if self.next_master_key is not None and self.next_master_key.shares is not None:
             raise ValueError("next_master_key lies in a file or credential: nobody gives shares to a node that serves")
+        if self.master_key.device is not None and self.next_master_key is not None:
+            raise ValueError("a master key in a device has no successor yet: remove next_master_key")
 
 
 class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -90,6 +93,8 @@ class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where proxies connect."""
     admin: Address = Address("127.0.0.1", 9420)
     """Metrics, health and status over HTTP; other than on loopback over mutual TLS."""
+    backend: SoftwareSettings | DeviceSettings = SoftwareSettings()
+    """`[backend]`: what computes, and where keys are."""
     sessions: Annotated[int, msgspec.Meta(ge=1, le=256)] = 2
     """Threads for dear operations."""
     event_loop: Literal["uvloop", "asyncio"] | None = None
@@ -119,6 +124,10 @@ def load_node_config(path: Path) -> tuple[NodeConfig, Cluster]:
     config = load_toml(path, NodeConfig)
     cluster = load_cluster(config.cluster)
     cluster.node(config.name)
+    if isinstance(config.backend, DeviceSettings) != (config.keystore.master_key.device is not None):
+        raise ConfigurationError(
+            f'{path}: master_key = {{ device = "LABEL" }} and [backend] kind = "pkcs11" go together; correct either'
+        )
     if config.tls == "off" and not (config.listen.is_loopback and cluster.package.name == "sandbox"):
         raise ConfigurationError(
             f'{path}: tls = "off" is only for a loopback address and package "sandbox"; name ca, certificate and key'

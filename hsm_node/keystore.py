@@ -57,7 +57,13 @@ class Keystore:
     """The parts, and how they are stopped. Made on the running loop."""
 
     def __init__(
-        self, config: NodeConfig, cluster: Cluster, keyring: Keyring, store: Store, recorder: Recorder | None = None
+        self,
+        config: NodeConfig,
+        cluster: Cluster,
+        keyring: Keyring,
+        store: Store,
+        recorder: Recorder | None = None,
+        backend: Backend | None = None,
     ) -> None:
         """Load every key.
 
@@ -67,6 +73,7 @@ class Keystore:
             keyring: that opens the store's records.
             store: where they are.
             recorder: keeps what was seen of the store beyond this process; None: nobody does.
+            backend: what computes; None: this process.
         """
         self.store = store
         self.keyring = keyring
@@ -91,7 +98,7 @@ class Keystore:
         self.sessions = Pool("session", config.sessions, limits.waiting_sessions, self.window.served)
         self.generation = Pool("generation", GENERATION_THREADS, limits.waiting_generations, nice=GENERATION_NICE)
         self.writer = Pool(STORE, store.writers, limits.waiting_changes)
-        backend = SoftwareBackend(keyring)
+        backend = SoftwareBackend(keyring) if backend is None else backend
         ledger = None if recorder is None else recorder.ledger
         keys = key_rows(self.table, keyring, store.cluster_id, backend)
         self.node_states = NodeStateRows(keyring, store.cluster_id)

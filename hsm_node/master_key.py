@@ -4,7 +4,6 @@ File and credential hold the same: 64 hexadecimal digits. No text quotes any of 
 """
 
 import os
-import stat
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -12,9 +11,15 @@ import msgspec
 
 from hsm_daemon.errors import StartError
 from hsm_node.core.keyring import MASTER_KEY_BYTES, Keyring
+from hsm_node.secret_file import (
+    CREDENTIALS_DIRECTORY,
+    SecretPlace,
+    check_credential,
+    credential_place,
+    file_place,
+    read_secret,
+)
 
-CREDENTIALS_DIRECTORY: Final = "CREDENTIALS_DIRECTORY"
-"""Set by systemd for a service that has LoadCredential or LoadCredentialEncrypted."""
 SHARES_KEPT_S: Final = 900.0
 """Since the last one was given: time to fetch the next person, not to leave half a set in memory over night."""
 _FILE_BYTES_LIMIT: Final = 4 * MASTER_KEY_BYTES
@@ -35,14 +40,15 @@ class MasterKeyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, o
     """Readable by the node's user only."""
     credential: str | None = None
     """Name of a systemd credential of the service."""
+    device: str | None = None
+    """What the labels of its objects in the token of `[backend]` begin with."""
     shares: SharesConfig | None = None
     """The node starts sealed, and people give it their shares; not for `next_master_key`."""
 
     def __post_init__(self) -> None:
-        if [self.file, self.credential, self.shares].count(None) != 2:
-            raise ValueError("a master key has exactly one source: file, credential or shares")
-        if self.credential is not None and ("/" in self.credential or self.credential in ("", ".", "..")):
-            raise ValueError("a credential is named as in LoadCredential=, without any folder")
+        if [self.file, self.credential, self.device, self.shares].count(None) != 3:
+            raise ValueError("a master key has exactly one source: file, credential, device or shares")
+        check_credential(self.credential)
 
 
 def read_master_key(source: MasterKeyConfig) -> bytes:
@@ -52,10 +58,11 @@ def read_master_key(source: MasterKeyConfig) -> bytes:
         StartError: it is missing, open to others, or not a master key; or it comes as shares. No text quotes it.
     """
     if source.file is not None:
-        return _read(source.file, "file", private=True)
+        return _read(file_place(source.file))
     if source.credential is not None:
-        # Who may read it is systemd's affair: its mode shows the mask of an access list there.
-        return _read(_credentials_folder(source.credential) / source.credential, "credential", private=False)
+        return _read(credential_place(source.credential))
+    if source.device is not None:
+        raise StartError("the master key is in a device, which does not give it out; restart the node to change that")
     raise StartError("the master key comes as shares, which people give to the running node; name a file or credential")
 
 
@@ -73,26 +80,9 @@ def load_keyring(source: MasterKeyConfig) -> Keyring:
     return Keyring(read_master_key(source))
 
 
-def _credentials_folder(name: str) -> Path:
-    folder = os.environ.get(CREDENTIALS_DIRECTORY)
-    if not folder:
-        raise StartError(
-            f"credential {name}: {CREDENTIALS_DIRECTORY} is not set; start the node by systemd, "
-            f"with LoadCredential={name}:PATH or LoadCredentialEncrypted={name}:PATH in its unit"
-        )
-    return Path(folder)
-
-
-def _read(path: Path, what: str, *, private: bool) -> bytes:
-    try:
-        with path.open("rb") as file:
-            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-            content = file.read(_FILE_BYTES_LIMIT)
-    except OSError as error:
-        raise StartError(f"{path}: the master key cannot be read ({error.strerror}); check the {what}") from None
-    if private and mode & 0o077:
-        raise StartError(f"{path}: the master key is open to others (mode {mode:04o}); chmod 600 it")
-    digits = content.strip()
+def _read(place: SecretPlace) -> bytes:
+    digits = read_secret(place, "master key", _FILE_BYTES_LIMIT).strip()
+    path = place.path
     try:
         master_key = bytes.fromhex(digits.decode("ascii"))
     except ValueError:

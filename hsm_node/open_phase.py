@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from hsm_daemon import clock, logs
+from hsm_node.backends.pkcs11.link import DeviceLink
 from hsm_node.config import KeystoreConfig
 from hsm_node.gauges import keystore_gauges, keystore_labels
 from hsm_node.keystore import Keystore
@@ -23,8 +24,9 @@ class OpenPhase:
 
     sealed = False
 
-    def __init__(self, facts: Facts, keystore: Keystore) -> None:
+    def __init__(self, facts: Facts, keystore: Keystore, link: DeviceLink | None = None) -> None:
         self.keystore = keystore
+        self._link = link
         self._facts = facts
 
     @property
@@ -34,7 +36,7 @@ class OpenPhase:
     @property
     def ready(self) -> bool:
         self.keystore.follower.follow()  # Nobody may have asked for a key since the store went or came back.
-        return self.keystore.follower.current
+        return self.keystore.follower.current and (self._link is None or not self._link.reason)
 
     @property
     def keys(self) -> int:
@@ -128,4 +130,6 @@ class OpenPhase:
             return "standby"
         if self.keystore.store.fenced:
             return "fenced"
+        if self._link is not None and self._link.reason:
+            return "locked" if self._link.locked else "down"
         return "up" if self.keystore.follower.current else "stale"

@@ -4,6 +4,7 @@ import contextlib
 import gc
 
 from hsm_cluster.cluster import Cluster
+from hsm_node.backends.base import Backend
 from hsm_node.config import NodeConfig
 from hsm_node.core.keyring import Keyring
 from hsm_node.core.ledger import Ledger
@@ -18,7 +19,12 @@ from hsm_node.store.sqlite import SqliteStore
 
 
 def open_keystore(
-    config: NodeConfig, cluster: Cluster, state: StateDir, keyring: Keyring, held: contextlib.ExitStack
+    config: NodeConfig,
+    cluster: Cluster,
+    state: StateDir,
+    keyring: Keyring,
+    held: contextlib.ExitStack,
+    backend: Backend | None = None,
 ) -> Keystore:
     """Return the loaded keystore; `held` closes what was opened for it.
 
@@ -36,7 +42,7 @@ def open_keystore(
         recorder = opened.enter_context(
             contextlib.closing(open_recorder(config.state_dir, ledger, first_start=first_start))
         )
-        keystore = Keystore(config, cluster, keyring, store, recorder)
+        keystore = Keystore(config, cluster, keyring, store, recorder, backend)
         opened.callback(keystore.close)
         keystore.backups.state = BackupState(config.state_dir)
         keystore.usage_recorder = opened.enter_context(contextlib.closing(open_usage(config.state_dir, keystore.tally)))

@@ -11,7 +11,7 @@ from hsm_daemon.errors import StartError
 from hsm_daemon.tls import Certificates, load_certificates
 from hsm_node.config import NodeConfig, load_node_config
 
-FIXED: Final = ("name", "listen", "admin", "state_dir", "store", "sessions", "event_loop", "limits")
+FIXED: Final = ("name", "listen", "admin", "state_dir", "store", "backend", "sessions", "event_loop", "limits")
 """Settings of node.toml that a process keeps for its life: sockets, threads, queues and the store were made of them.
 Of `keystore`, `next_master_key.Succession` decides."""
 

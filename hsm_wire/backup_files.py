@@ -5,6 +5,7 @@ of the part before it, so no part can be left out, exchanged, repeated or taken 
 MACs and check them; whoever has the file alone can only look whether it has this form.
 """
 
+import hashlib
 import struct
 from typing import Annotated, Final, NamedTuple
 
@@ -131,5 +132,6 @@ def encode_part(kind: int, body: bytes, mac: bytes) -> bytes:
 
 
 def authenticated(before: bytes, kind: int, body: bytes) -> bytes:
-    """Return what the MAC of a part covers; `before`: the MAC of the part before it."""
-    return HEAD + before + PART_HEAD.pack(kind, len(body)) + body
+    """Return what the MAC of a part is made of; `before`: the MAC of the part before it. It is short: a device may make
+    the MAC."""
+    return HEAD + before + hashlib.sha256(PART_HEAD.pack(kind, len(body)) + body).digest()

@@ -89,10 +89,14 @@ over is named in the log. [How to do it under load](../how-to/upgrade.md).
 | HSM_CLIENT_CONFIG | clients, hsmctl | path of client.toml; `--config` goes over it |
 | HSM_PROXY | clients, hsmctl | `HOST:PORT[,...]`, goes over `proxies` of client.toml; `--proxy` goes over it |
 | HSM_EVENT_LOOP | daemons | `uvloop` or `asyncio`, goes over `event_loop` |
-| CREDENTIALS_DIRECTORY | hsm-node | set by systemd: where `master_key = {{ credential = "NAME" }}` is looked for |
+| CREDENTIALS_DIRECTORY | hsm-node | set by systemd: where `{{ credential = "NAME" }}` of a master key or PIN is looked for |
 | NOTIFY_SOCKET, LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES | daemons | set by systemd: readiness, inherited sockets |
 | WATCHDOG_USEC, WATCHDOG_PID | daemons | set by systemd: how soon a loop that stands still is restarted |
 """
+
+
+NAMES = ("id", "slot", "wrap_mechanism")
+"""Numbers that name something: there is nothing to count."""
 
 
 def unit_of(name: str, kind: msgspec.inspect.Type) -> str:
@@ -102,7 +106,7 @@ def unit_of(name: str, kind: msgspec.inspect.Type) -> str:
     if name in ("latitude", "longitude"):
         return "degrees"
     found = next((unit for end, unit in UNITS.items() if name.endswith(end)), "")
-    return found or ("" if isinstance(kind, msgspec.inspect.FloatType) or name == "id" else "count")
+    return found or ("" if isinstance(kind, msgspec.inspect.FloatType) or name in NAMES else "count")
 
 
 def kind_words(kind: msgspec.inspect.Type) -> str:
@@ -116,7 +120,8 @@ def kind_words(kind: msgspec.inspect.Type) -> str:
             return f"array of {kind_words(kind.item_type)}"
         case msgspec.inspect.UnionType():
             parts = [part for part in kind.types if not isinstance(part, msgspec.inspect.NoneType)]
-            return " or ".join(kind_words(part) for part in sorted(parts, key=lambda part: not struct_in(part)))
+            words = [kind_words(part) for part in sorted(parts, key=lambda part: not structs_in(part))]
+            return " or ".join(dict.fromkeys(words))
         case msgspec.inspect.DictType():
             return f"table of names with {kind_words(kind.value_type)}"
         case _:
@@ -159,17 +164,17 @@ def default_words(field: msgspec.inspect.Field) -> str:
             return ""
 
 
-def struct_in(kind: msgspec.inspect.Type) -> msgspec.inspect.StructType | None:
-    """Return the table that a key holds, or holds an array of."""
+def structs_in(kind: msgspec.inspect.Type) -> list[msgspec.inspect.StructType]:
+    """Return the tables that a key may hold, or may hold an array of."""
     match kind:
         case msgspec.inspect.StructType():
-            return kind
+            return [kind]
         case msgspec.inspect.VarTupleType() | msgspec.inspect.ListType():
-            return struct_in(kind.item_type)
+            return structs_in(kind.item_type)
         case msgspec.inspect.UnionType():
-            return next((found for part in kind.types if (found := struct_in(part))), None)
+            return [found for part in kind.types for found in structs_in(part)]
         case _:
-            return None
+            return []
 
 
 def number_of(kind: msgspec.inspect.Type) -> msgspec.inspect.Type:
@@ -194,8 +199,7 @@ def sections(document: Document, form: type[msgspec.Struct], key: str, seen: dic
     for field in info.fields:
         path = f"{key}.{field.encode_name}" if key else field.encode_name
         kind = number_of(field.type)
-        deeper = struct_in(kind)
-        if deeper is not None:
+        for deeper in structs_in(kind):
             array = isinstance(kind, msgspec.inspect.VarTupleType | msgspec.inspect.ListType)
             inner.append((path + ("[]" if array else ""), deeper.cls))
         rows.append(
@@ -209,8 +213,10 @@ def sections(document: Document, form: type[msgspec.Struct], key: str, seen: dic
                 texts.get(field.name, ""),
             )
         )
-    yield section_head(document, key, form)
-    yield table(("key", "type", "unit", "default", "bounds", "taken over by", "meaning"), rows)
+    tag = f' ({info.tag_field} = "{info.tag}")' if info.tag is not None else ""
+    yield section_head(document, key + tag, form)
+    if rows:
+        yield table(("key", "type", "unit", "default", "bounds", "taken over by", "meaning"), rows)
     for path, cls in inner:
         yield from sections(document, cls, path, seen)
 

@@ -62,21 +62,21 @@ class AesKey(SoftwareKey):
     ) -> tuple[bytes, bytes]:
         if mechanism != ckm.CKM_AES_GCM:
             return aes_modes.encrypt(self._algorithm, mechanism, parameters, data, caller_iv=caller_iv)
-        gcm = _gcm_parameters(parameters)
+        gcm = gcm_parameters(parameters)
         nonce = gcm.iv
         if not nonce:
             nonce = os.urandom(MADE_NONCE_BYTES)
         elif not caller_iv:
             raise aes_modes.iv_not_allowed()
         else:
-            _check_nonce(nonce)
+            check_nonce(nonce)
         return self._gcm.encrypt(nonce, data, gcm.aad), nonce
 
     def decrypt(self, mechanism: int, parameters: Parameters | None, data: bytes) -> bytes:
         if mechanism != ckm.CKM_AES_GCM:
             return aes_modes.decrypt(self._algorithm, mechanism, parameters, data)
-        gcm = _gcm_parameters(parameters)
-        _check_nonce(gcm.iv)
+        gcm = gcm_parameters(parameters)
+        check_nonce(gcm.iv)
         if len(data) < TAG_BYTES:
             raise bad_ciphertext()
         try:
@@ -117,7 +117,8 @@ class AesKey(SoftwareKey):
         return derived_with_hkdf(self._material, parameters, length)
 
 
-def _gcm_parameters(parameters: Parameters | None) -> GcmParameters:
+def gcm_parameters(parameters: Parameters | None) -> GcmParameters:
+    """Return the parameters of GCM, which may be left out."""
     if parameters is None:
         return GcmParameters()
     assert isinstance(parameters, GcmParameters)  # the form that the mechanism table names
@@ -126,6 +127,7 @@ def _gcm_parameters(parameters: Parameters | None) -> GcmParameters:
     return parameters
 
 
-def _check_nonce(nonce: bytes) -> None:
+def check_nonce(nonce: bytes) -> None:
+    """Refuse a nonce of a length that is not taken here."""
     if not MIN_NONCE_BYTES <= len(nonce) <= MAX_NONCE_BYTES:
         raise Refusal(Status.BAD_REQUEST, f"the nonce has {MIN_NONCE_BYTES} to {MAX_NONCE_BYTES} bytes")

@@ -3,6 +3,7 @@
 On the wire a signature is r || s, each as long as the curve's order.
 """
 
+import hashlib
 from typing import Final
 
 from cryptography.exceptions import InvalidSignature
@@ -19,7 +20,7 @@ from hsm_node.backends.key_agreement import agreed_key, agreement, wrong_peer
 from hsm_node.backends.software_key import SoftwareKey
 from hsm_node.core.refusal import Refusal
 from hsm_wire import mechanisms as ckm
-from hsm_wire.mechanisms import MECHANISMS
+from hsm_wire.mechanisms import HASH_NAMES, MECHANISMS
 from hsm_wire.parameters import Parameters
 from hsm_wire.statuses import Status
 from hsm_wire.usages import Usage
@@ -51,20 +52,20 @@ _WHOLE: Final = {
 _DIGEST: Final = {length: ec.ECDSA(Prehashed(algorithm)) for length, algorithm in HASH_BY_LENGTH.items()}
 
 
-class EcKey(SoftwareKey):
-    """An EC private key."""
+class EcPublicKey(SoftwareKey):
+    """What is done with the public half, wherever the private one is."""
 
-    __slots__ = ("_bytes", "_private", "_public", "dear")
+    __slots__ = ("_bytes", "_public")
 
-    def __init__(self, private: ec.EllipticCurvePrivateKey) -> None:
-        self._private = private
-        self._public = private.public_key()
-        self._bytes = (private.curve.key_size + 7) // 8
-        self.dear = int(_DEAR.get(private.curve.name, 0))
+    def __init__(self, public: ec.EllipticCurvePublicKey) -> None:
+        self._public = public
+        self._bytes = (public.curve.key_size + 7) // 8
 
-    def sign(self, mechanism: int, _parameters: Parameters | None, data: bytes) -> bytes:
-        r, s = decode_dss_signature(self._private.sign(data, _algorithm(mechanism, data)))
-        return r.to_bytes(self._bytes, "big") + s.to_bytes(self._bytes, "big")
+    def digest(self, mechanism: int, data: bytes) -> bytes:
+        """Return what is signed with this mechanism: the data, which is a digest, or its hash."""
+        _algorithm(mechanism, data)
+        number = MECHANISMS[mechanism].hash_mechanism
+        return hashlib.new(HASH_NAMES[number], data).digest() if number else data
 
     def verify(self, mechanism: int, _parameters: Parameters | None, data: bytes, signature: bytes) -> None:
         algorithm = _algorithm(mechanism, data)
@@ -76,6 +77,21 @@ class EcKey(SoftwareKey):
             self._public.verify(der, data, algorithm)
         except InvalidSignature:
             raise bad_signature() from None
+
+
+class EcKey(EcPublicKey):
+    """An EC private key."""
+
+    __slots__ = ("_private", "dear")
+
+    def __init__(self, private: ec.EllipticCurvePrivateKey) -> None:
+        super().__init__(private.public_key())
+        self._private = private
+        self.dear = int(_DEAR.get(private.curve.name, 0))
+
+    def sign(self, mechanism: int, _parameters: Parameters | None, data: bytes) -> bytes:
+        r, s = decode_dss_signature(self._private.sign(data, _algorithm(mechanism, data)))
+        return r.to_bytes(self._bytes, "big") + s.to_bytes(self._bytes, "big")
 
     def derive(self, _mechanism: int, parameters: Parameters | None, length: int) -> bytes:
         parameters, peer = agreement(parameters)

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP, PSS, P
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from hsm_node.backends.base import bad_ciphertext, bad_signature
-from hsm_node.backends.hashes import HASH_BY_LENGTH, HASHES, parameter_hash, parameter_mask
+from hsm_node.backends.hashes import HASH_BY_LENGTH, HASHES, MASK_HASHES, parameter_hash, parameter_mask
 from hsm_node.backends.rsa_check import check_consistent
 from hsm_node.backends.software_key import SoftwareKey
 from hsm_node.core.refusal import Refusal
@@ -59,24 +59,17 @@ _Hash = hashes.HashAlgorithm | Prehashed
 _Padding = PSS | PKCS1v15
 
 
-class RsaKey(SoftwareKey):
-    """An RSA private key."""
+class RsaPublicKey(SoftwareKey):
+    """What is done with the public half, wherever the private one is."""
 
-    __slots__ = ("_bytes", "_private", "_public")
+    __slots__ = ("_bytes", "_public")
 
-    dear = int(Usage.SIGN | Usage.DECRYPT)
-
-    def __init__(self, private: rsa.RSAPrivateKey) -> None:
-        self._private = private
-        self._public = private.public_key()
-        self._bytes = (private.key_size + 7) // 8
-
-    def sign(self, mechanism: int, parameters: Parameters | None, data: bytes) -> bytes:
-        padding, algorithm, message = self._scheme(mechanism, parameters, data)
-        return self._private.sign(message, padding, algorithm)
+    def __init__(self, public: rsa.RSAPublicKey) -> None:
+        self._public = public
+        self._bytes = (public.key_size + 7) // 8
 
     def verify(self, mechanism: int, parameters: Parameters | None, data: bytes, signature: bytes) -> None:
-        padding, algorithm, message = self._scheme(mechanism, parameters, data)
+        padding, algorithm, message = self.scheme(mechanism, parameters, data)
         try:
             self._public.verify(signature, message, padding, algorithm)
         except InvalidSignature:
@@ -92,23 +85,11 @@ class RsaKey(SoftwareKey):
             raise Refusal(Status.BAD_DATA, f"this key encrypts at most {longest} bytes with these parameters")
         return self._public.encrypt(data, padding), b""
 
-    def decrypt(self, mechanism: int, parameters: Parameters | None, data: bytes) -> bytes:
-        padding, _ = _encryption(mechanism, parameters)
-        if len(data) != self._bytes:
-            raise bad_ciphertext()
-        try:
-            return self._private.decrypt(data, padding)
-        except ValueError:
-            raise bad_ciphertext() from None
-
     def wrap(self, mechanism: int, parameters: Parameters | None, material: bytes) -> bytes:
         wrapped, _ = self.encrypt(mechanism, parameters, material, caller_iv=False)
         return wrapped
 
-    def unwrap(self, mechanism: int, parameters: Parameters | None, wrapped: bytes) -> bytes:
-        return self.decrypt(mechanism, parameters, wrapped)
-
-    def _scheme(self, mechanism: int, parameters: Parameters | None, data: bytes) -> tuple[_Padding, _Hash, bytes]:
+    def scheme(self, mechanism: int, parameters: Parameters | None, data: bytes) -> tuple[_Padding, _Hash, bytes]:
         """Return padding, hash and message of a signature."""
         hash_mechanism = MECHANISMS[mechanism].hash_mechanism
         if mechanism == ckm.CKM_RSA_PKCS:
@@ -136,6 +117,41 @@ class RsaKey(SoftwareKey):
         if not 0 <= parameters.salt_bytes <= longest:
             raise Refusal(Status.BAD_REQUEST, f"the salt of this key and hash has 0 to {longest} bytes")
         return PSS(MGF1(mask), parameters.salt_bytes)
+
+
+class RsaKey(RsaPublicKey):
+    """An RSA private key."""
+
+    __slots__ = ("_private",)
+
+    dear = int(Usage.SIGN | Usage.DECRYPT)
+
+    def __init__(self, private: rsa.RSAPrivateKey) -> None:
+        super().__init__(private.public_key())
+        self._private = private
+
+    def sign(self, mechanism: int, parameters: Parameters | None, data: bytes) -> bytes:
+        padding, algorithm, message = self.scheme(mechanism, parameters, data)
+        return self._private.sign(message, padding, algorithm)
+
+    def decrypt(self, mechanism: int, parameters: Parameters | None, data: bytes) -> bytes:
+        padding, _ = _encryption(mechanism, parameters)
+        if len(data) != self._bytes:
+            raise bad_ciphertext()
+        try:
+            return self._private.decrypt(data, padding)
+        except ValueError:
+            raise bad_ciphertext() from None
+
+    def unwrap(self, mechanism: int, parameters: Parameters | None, wrapped: bytes) -> bytes:
+        return self.decrypt(mechanism, parameters, wrapped)
+
+
+def usual_pss(mechanism: int) -> PssParameters:
+    """Return the parameters that a mechanism has where the caller names none: one hash throughout, a salt as long."""
+    number = MECHANISMS[mechanism].hash_mechanism
+    mask = next(mgf for mgf, algorithm in MASK_HASHES.items() if algorithm.name == HASHES[number].name)
+    return PssParameters(number, mask, HASHES[number].digest_size)
 
 
 def check_imported(private: rsa.RSAPrivateKey, bits: int) -> None:

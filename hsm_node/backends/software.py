@@ -22,6 +22,7 @@ from hsm_node.backends import (
 from hsm_node.backends.base import LoadedKey
 from hsm_node.backends.check_key import CheckKey
 from hsm_node.backends.loaded_keys import LoadedKeys
+from hsm_node.backends.secrets import check_secret
 from hsm_node.backends.self_test import Outcome, prove
 from hsm_node.backends.software_key import SoftwareKey
 from hsm_node.core.keyring import MASTER_KEY_BYTES, Keyring
@@ -85,7 +86,7 @@ class SoftwareBackend:
 
     def import_key(self, key_type: KeyType, material: bytes) -> WrappedKey:
         if key_type.symmetric:
-            _check_secret(key_type, material)
+            check_secret(key_type, material)
             return self._wrapped_secret(material)
         return self._wrapped_private(private_keys.imported(key_type, material))
 
@@ -178,15 +179,6 @@ def own_outcome() -> Outcome:
     """Test the library once a process, which it lasts for, with keys that belong to nobody."""
     untested = SoftwareBackend(Keyring(os.urandom(MASTER_KEY_BYTES)), Outcome(IMPLEMENTED, ()))
     return prove(untested, IMPLEMENTED)
-
-
-def _check_secret(key_type: KeyType, material: bytes) -> None:
-    if key_type.family is Family.HMAC:
-        hmac_key.check_hmac_material(material)
-    elif key_type.family is Family.SECRET:
-        key_derivation.check_secret_material(material)
-    elif len(material) * 8 != key_type.size:
-        raise Refusal(Status.BAD_DATA, f"a key of type {key_type.name} has {key_type.size // 8} bytes")
 
 
 def _check_symmetric(key_type: KeyType) -> None:

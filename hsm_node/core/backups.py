@@ -2,8 +2,8 @@
 
 Theory. The rows are in the file as they are in the store, encrypted and authenticated, so the file gives nothing away
 that a stolen store does not. What a row's MAC does not say is which rows belong together: rows of two backups could be
-mixed, old states among new ones, and rows left out. So each part has a MAC under a key that is derived from the master
-key and used for nothing else, over the part and the MAC before it. The last one stands for the whole file.
+mixed, old states among new ones, and rows left out. So each part has a MAC under the MAC key of the master key, with a
+prefix that no row's has, over the part and the MAC before it. The last one stands for the whole file.
 
 Reading comes to its end before anything is done with what was read: `whole`. What is done then is done from the same
 file, which is read once more and checked once more, so nobody can exchange it in between.
@@ -64,7 +64,7 @@ class BackupWriting:
 
     def _part(self, kind: int, form: Body) -> bytes:
         body = encode_body(form)
-        self._before = self._keyring.backup_mac(authenticated(self._before, kind, body), self._version)
+        self._before = self._keyring.mac(authenticated(self._before, kind, body), self._version)
         return encode_part(kind, body, self._before)
 
 
@@ -153,7 +153,7 @@ class BackupReading:
 
     def _check(self, part: Part) -> None:
         message = authenticated(self._before, part.kind, part.body)
-        if not hmac.compare_digest(self._keyring.backup_mac(message, self._version), part.mac):
+        if not hmac.compare_digest(self._keyring.mac(message, self._version), part.mac):
             raise Refusal(Status.BAD_DATA, DAMAGED)
         self._before = part.mac
 

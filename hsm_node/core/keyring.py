@@ -4,16 +4,21 @@ Theory. What a master key protects can be protected by its successor: material i
 again, one by one, while the node holds both. What gives names cannot: with another naming key every row would have
 another name, and with another digest key no request would find itself. So the naming key and the digest key belong
 to the store. They are made with it, kept in it wrapped under the master key, and never change.
+
+A master key is 32 bytes in this process (`DerivedKeys`), or lies in a device that gives nothing of it out but its
+attribute key (see `MasterKey`). What only the first can do, material in and out, only the software back end asks for.
 """
 
 import hmac
 import os
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap
 
-from hsm_node.core.derived_keys import IV_BYTES, KEY_BYTES, DerivedKeys, derive
+from hsm_node.core.attribute_key import IV_BYTES, KEY_BYTES, AttributeKey, derive
+from hsm_node.core.der import trimmed
+from hsm_node.core.derived_keys import DerivedKeys
 
 MASTER_KEY_BYTES: Final = KEY_BYTES
 MASTER_KEY_VERSION: Final = 1
@@ -28,27 +33,61 @@ class KeyringError(Exception):
     """Wrapped material that this keyring cannot open."""
 
 
+class MasterKey(Protocol):
+    """What a node needs of a master key, wherever it is."""
+
+    @property
+    def fingerprint(self) -> bytes:
+        """Tells master keys apart; it says nothing of the key."""
+
+    @property
+    def attributes(self) -> AttributeKey:
+        """What hides what records say."""
+
+    def mac(self, message: bytes) -> bytes:
+        """Return the MAC of a record or of the store's check record.
+
+        Raises:
+            Refusal: its device does not answer; nothing is known of the record then.
+        """
+
+    def unwrap_store_key(self, wrapped: bytes) -> bytes:
+        """Return a key of the store.
+
+        Raises:
+            InvalidUnwrap, ValueError: it was not wrapped by this key.
+        """
+
+
 class Keyring:
     """Wraps key material, encrypts and authenticates records, gives names. Nothing gives its keys out."""
 
     __slots__ = ("_chance", "_digest_key", "_held", "_ledger_key", "_naming_key", "_told_key", "version")
 
     def __init__(
-        self, master_key: bytes, version: int = MASTER_KEY_VERSION, *, chance: Callable[[int], bytes] = os.urandom
+        self,
+        master_key: bytes | MasterKey,
+        version: int = MASTER_KEY_VERSION,
+        *,
+        chance: Callable[[int], bytes] = os.urandom,
     ) -> None:
-        """Hold one master key. The store's keys are those that stores of schema 1 derived from it, until `open_store`.
+        """Hold one master key. The store's keys are those that stores of schema 1 derived from it, until `open_store`;
+        for one in a device, which no such store has, they are at random.
 
         Args:
-            master_key: 32 bytes.
+            master_key: 32 bytes, or what stands for them.
             version: counts rotations, from 1. The store knows better: see `renumber`.
             chance: makes that many random bytes.
         """
-        self._held = {version: DerivedKeys(master_key)}
+        self._held: dict[int, MasterKey] = {version: _at_hand(master_key)}
         # Replaced, never changed: threads unwrap and compare MACs meanwhile.
         self._chance = chance
         self.version = version
         """Of the master key that new records are sealed and wrapped under."""
-        self._use_store_keys(derive(master_key, b"store names"), derive(master_key, b"request digests"))
+        if isinstance(master_key, bytes):
+            self._use_store_keys(derive(master_key, b"store names"), derive(master_key, b"request digests"))
+        else:
+            self.make_store_keys()
 
     def __repr__(self) -> str:
         return "Keyring(<secret>)"
@@ -74,11 +113,11 @@ class Keyring:
         """Return what tells a master key apart; None: the one in use."""
         return self._keys(self.version if version is None else version).fingerprint
 
-    def hold(self, master_key: bytes, version: int) -> None:
+    def hold(self, master_key: bytes | MasterKey, version: int) -> None:
         """Hold one more, for opening; `use` makes it the one for new records."""
         if version in self._held or len(self._held) == MAX_MASTER_KEYS:
             raise ValueError(f"a keyring holds at most {MAX_MASTER_KEYS} master keys, each of another version")
-        self._held = {**self._held, version: DerivedKeys(master_key)}
+        self._held = {**self._held, version: _at_hand(master_key)}
 
     def use(self, version: int) -> None:
         """Seal and wrap under that master key from now on."""
@@ -105,14 +144,14 @@ class Keyring:
 
     def wrap(self, material: bytes, version: int | None = None) -> bytes:
         """Return RFC5649(KEK, material) under that master key; None: the one in use."""
-        return self._keys(self.version if version is None else version).wrap(material)
+        return self._derived(self.version if version is None else version).wrap(material)
 
     def unwrap(self, wrapped: bytes, true_length: int, version: int | None = None) -> bytes:
         """Return the material. The record's MAC has been checked before.
 
         Args:
             wrapped: what `wrap` made.
-            true_length: that the record states.
+            true_length: that the record states; 0: that of the material's own DER.
             version: of the master key that the record names; None: whichever opens it.
 
         Raises:
@@ -125,6 +164,14 @@ class Keyring:
             except KeyringError:
                 continue
         return self._unwrapped(wrapped, true_length, candidates[-1])
+
+    def rewrap(self, wrapped: bytes, true_length: int) -> bytes:
+        """Return material that another master key has wrapped, wrapped under the one in use.
+
+        Raises:
+            KeyringError: it does not open.
+        """
+        return self.wrap(self.unwrap(wrapped, true_length))
 
     def mac(self, message: bytes, version: int | None = None) -> bytes:
         """Return the MAC of a record or of the store's check record under that master key; None: the one in use."""
@@ -143,15 +190,11 @@ class Keyring:
 
     def encrypt(self, plaintext: bytes) -> bytes:
         """Return a record's attributes as nobody can read them. The MAC goes over what is returned."""
-        return self._held[self.version].encrypt(plaintext, self._chance(IV_BYTES))
+        return self._held[self.version].attributes.encrypt(plaintext, self._chance(IV_BYTES))
 
     def decrypt(self, body: bytes, version: int) -> bytes:
         """Return the attributes of a record whose MAC was right under that master key."""
-        return self._keys(version).decrypt(body)
-
-    def backup_mac(self, message: bytes, version: int) -> bytes:
-        """Return the MAC of a part of a backup under that master key."""
-        return self._keys(version).backup_mac(message)
+        return self._keys(version).attributes.decrypt(body)
 
     def version_of(self, fingerprint: bytes) -> int:
         """Return the version of the master key that has that fingerprint; 0 where it is not held."""
@@ -176,7 +219,8 @@ class Keyring:
 
     def wrapped_store_keys(self, version: int | None = None) -> tuple[bytes, bytes]:
         """Return the store's naming key and digest key, each wrapped under that master key; None: the one in use."""
-        return self.wrap(self._naming_key, version), self.wrap(self._digest_key, version)
+        attributes = self._keys(self.version if version is None else version).attributes
+        return attributes.wrap_store_key(self._naming_key), attributes.wrap_store_key(self._digest_key)
 
     def open_store(self, naming: bytes, digest: bytes, version: int) -> None:
         """Use the keys of an existing store, which are wrapped under that master key.
@@ -184,10 +228,14 @@ class Keyring:
         Raises:
             KeyringError: they do not open.
         """
-        self._use_store_keys(
-            self._unwrapped(naming, KEY_BYTES, version),
-            self._unwrapped(digest, KEY_BYTES, version),
-        )
+        keys = self._keys(version)
+        try:
+            opened = keys.unwrap_store_key(naming), keys.unwrap_store_key(digest)
+        except (InvalidUnwrap, ValueError):
+            raise KeyringError("the store's keys do not open under this master key") from None
+        if {len(key) for key in opened} != {KEY_BYTES}:
+            raise KeyringError(f"the store's keys have not {KEY_BYTES} bytes")
+        self._use_store_keys(*opened)
 
     def name(self, partition: int, key_id: bytes) -> bytes:
         """Return the store's name of a key: it means nothing without the naming key."""
@@ -233,7 +281,13 @@ class Keyring:
         self._ledger_key = derive(naming_key, b"ledger")
         self._told_key = derive(naming_key, b"told")
 
-    def _keys(self, version: int) -> DerivedKeys:
+    def _derived(self, version: int) -> DerivedKeys:
+        keys = self._keys(version)
+        if not isinstance(keys, DerivedKeys):
+            raise KeyringError("the master key is in a device, which alone can wrap and unwrap with it")
+        return keys
+
+    def _keys(self, version: int) -> MasterKey:
         keys = self._held.get(version)
         if keys is None:
             raise KeyringError(f"master key version {version} is not held by this node")
@@ -241,9 +295,14 @@ class Keyring:
 
     def _unwrapped(self, wrapped: bytes, true_length: int, version: int) -> bytes:
         try:
-            material = self._keys(version).unwrap(wrapped)
+            material = self._derived(version).unwrap(wrapped)
+            material = material if true_length else trimmed(material)
         except (InvalidUnwrap, ValueError):
             raise KeyringError("the wrapped material does not open under this master key") from None
-        if len(material) != true_length:
+        if true_length and len(material) != true_length:
             raise KeyringError("the wrapped material is not of the stated length")
         return material
+
+
+def _at_hand(master_key: bytes | MasterKey) -> MasterKey:
+    return DerivedKeys(master_key) if isinstance(master_key, bytes) else master_key

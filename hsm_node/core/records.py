@@ -41,7 +41,8 @@ class Record(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen
     master_key_version: int
     key_type: str
     true_length: int
-    """Bytes of the material before wrapping pads it."""
+    """Bytes of the material before wrapping pads it. 0: a device has wrapped a private key, which may have padded it
+    with zeros first and does not say how many; the DER of the key says it."""
     label: str
     usage: int
     enabled: bool
@@ -129,8 +130,8 @@ def _with_current_material(record: Record, keyring: Keyring) -> Record:
     if not record.wrapped or record.master_key_version == keyring.version:
         return record
     # Made before the master key was changed, or by a thread meanwhile.
-    material = keyring.unwrap(record.wrapped, record.true_length)
-    return msgspec.structs.replace(record, wrapped=keyring.wrap(material), master_key_version=keyring.version)
+    wrapped = keyring.rewrap(record.wrapped, record.true_length)
+    return msgspec.structs.replace(record, wrapped=wrapped, master_key_version=keyring.version)
 
 
 def open_record(data: bytes, name: bytes, cluster_id: bytes, keyring: Keyring) -> Record:

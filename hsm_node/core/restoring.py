@@ -196,9 +196,12 @@ class KeyRestoring:
         return open_record(data, name, cluster_id, ring)
 
     def at_home(self, record: Record, home: Home) -> Record:
+        # The count of master keys may be another one there, so the record's number says nothing. Who holds one alone
+        # has opened the record with it, and material is wrapped under the same; else it is wrapped anew.
         ring = home.keyring
-        # The count of master keys is another one there, so the number says nothing: it is wrapped anew in any case.
-        wrapped = ring.wrap(ring.unwrap(record.wrapped, record.true_length)) if record.wrapped else b""
+        wrapped = record.wrapped
+        if wrapped and ring.several:
+            wrapped = ring.rewrap(wrapped, record.true_length)
         return msgspec.structs.replace(
             record, cluster_id=home.cluster_id, epoch=home.epoch, wrapped=wrapped, master_key_version=ring.version
         )

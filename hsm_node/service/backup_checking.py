@@ -17,7 +17,7 @@ from hsm_node.core.keyring import Keyring
 from hsm_node.core.records import Record
 from hsm_node.core.refusal import Refusal
 from hsm_node.core.restoring import DETAILS, Outcome
-from hsm_node.service.backup_readings import Kinds, Opened, Readings
+from hsm_node.service.backup_readings import Kinds, Opened, Readings, unhurried
 from hsm_node.service.request import Request
 from hsm_node.state.backup_state import BackupState
 from hsm_node.work.pool import Pool
@@ -35,7 +35,7 @@ _log = logs.logger("hsm_node.backup")
 
 
 class _Checked(Opened):
-    """A file that is being verified. `check` in a thread."""
+    """A file that is being verified."""
 
     def __init__(self, reading: BackupReading, prove: int, prover: KeyProver, kinds: Kinds) -> None:
         super().__init__(reading)
@@ -52,23 +52,25 @@ class _Checked(Opened):
         """Whether nothing was wrong up to here."""
         return not any(self.counts.by_outcome[fault] for fault in _FAULTS)
 
-    def check(self, rows: list[BackupRow]) -> None:
-        for row in rows:
-            self._check(row)
-
-    def _check(self, row: BackupRow) -> None:
+    def check(self, row: BackupRow) -> Record | None:
+        """Count a row; return the key that is to be proven."""
         record = self._opened(row)
-        counts = self.counts
         if record is None:
-            counts.note(Outcome.UNREADABLE, row.name, 0, DETAILS[Outcome.UNREADABLE])
-            return
-        counts.note(AUTHENTIC, b"", 0, "")
+            self.counts.note(Outcome.UNREADABLE, row.name, 0, DETAILS[Outcome.UNREADABLE])
+            return None
+        self.counts.note(AUTHENTIC, b"", 0, "")
         if record.destroyed:
-            counts.note(DESTROYED, b"", 0, "")
-        elif isinstance(record, Record) and self._is_due(record):
+            self.counts.note(DESTROYED, b"", 0, "")
+            return None
+        return record if isinstance(record, Record) and self._is_due(record) else None
+
+    def prove(self, keys: list[Record]) -> None:
+        """In a thread: use keys."""
+        for record in keys:
             # Under an id that nobody has: what is loaded of the key that lives is none of this one.
-            fault = self._prover.prove(msgspec.structs.replace(record, key_id=os.urandom(len(record.key_id)))).fault
-            counts.note(NOT_PROVEN if fault else PROVEN, record.key_id, record.partition, fault)
+            apart = msgspec.structs.replace(record, key_id=os.urandom(len(record.key_id)))
+            fault = self._prover.prove(apart).fault
+            self.counts.note(NOT_PROVEN if fault else PROVEN, record.key_id, record.partition, fault)
 
     def _opened(self, row: BackupRow) -> Any:
         """Return the record of a row; None: it is not authentic."""
@@ -129,8 +131,9 @@ class BackupChecking:
     async def _next(self, request: Request, number: int, part: Part) -> bytes:
         with self.readings.next(number) as opened:
             reading = opened.reading
-            rows = reading.take(part)
-            await self._pool.run(request.deadline, lambda: opened.check(rows), measured=False, asker=request)
+            keys = [opened.check(row) async for row in unhurried(reading.take(part))]
+            due = [key for key in keys if key is not None]
+            await self._pool.run(request.deadline, lambda: opened.prove(due), measured=False, asker=request)
             if reading.ended:
                 fault = "" if opened.good else "records or keys of it do not work"
                 await self._ended(request, number, opened, fault)

@@ -4,7 +4,8 @@ Rows of what nodes say and are told (administrative states, master keys) are abo
 """
 
 import os
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from hsm_daemon import clock, logs
@@ -12,6 +13,7 @@ from hsm_node.core.backups import BackupWriting, PartFill
 from hsm_node.core.envelopes import RecordError, format_of
 from hsm_node.core.keyring import Keyring
 from hsm_node.core.refusal import Refusal
+from hsm_node.service.backup_readings import unhurried
 from hsm_node.service.follower import Follower
 from hsm_node.service.record_rows import RecordRows
 from hsm_node.service.request import Request
@@ -32,7 +34,7 @@ _log = logs.logger("hsm_node.backup")
 
 
 class _Making:
-    """One that is under way. `next_part` in a thread, one at a time."""
+    """One that is under way."""
 
     def __init__(
         self, header: BackupHeader, snapshot: Snapshot, keyring: Keyring, kinds: Mapping[int, RecordRows[Any]]
@@ -45,35 +47,46 @@ class _Making:
         self._header: BackupHeader | None = header
         self._writing = BackupWriting(header, keyring)
         self._kinds = kinds
-        self._rows: list[Row] = []
-        """That were read and are in no part yet, the last one first."""
+        self._rows: deque[Row] = deque()
+        """That were read and are in no part yet."""
 
     @property
     def rows(self) -> int:
         return self._writing.rows
 
-    def next_part(self, refused: Mapping[bytes, object]) -> bytes:
+    async def next_part(self, refused: Mapping[bytes, object], read: Callable[[], Awaitable[list[Row]]]) -> bytes:
+        """Return the next part.
+
+        Args:
+            refused: names of rows that must not be used.
+            read: reads on in the snapshot.
+        """
         if self._header is not None:
             self._header = None
             return self._writing.header()
         fill = PartFill()
         while True:
             if not self._rows:
-                self._rows = self.snapshot.read()[::-1]
-                if not self._rows:
-                    break
-            row = self._rows.pop()
+                self._rows.extend(await read())
+            if not self._rows or await self._fill(fill, refused):
+                break
+        if fill.rows:
+            return self._writing.rows_part(fill.rows)
+        self.last = True
+        return self._writing.end(self.left_out)
+
+    async def _fill(self, fill: PartFill, refused: Mapping[bytes, object]) -> bool:
+        """Bring rows into a part; whether it is full then."""
+        async for row in unhurried(list(self._rows)):
+            self._rows.popleft()
             kind = self._kinds.get(format_of(row.data))
             if kind is None:
                 continue
             if row.name in refused or not _is_authentic(kind, row):
                 self.left_out += 1
             elif fill.add(BackupRow(row.name, row.data)):
-                break
-        if fill.rows:
-            return self._writing.rows_part(fill.rows)
-        self.last = True
-        return self._writing.end(self.left_out)
+                return True
+        return False
 
 
 class BackupMaking:
@@ -119,8 +132,9 @@ class BackupMaking:
             raise Refusal(Status.BAD_REQUEST, "this backup is not being made, or was given up; begin anew")
         making.busy = True
         try:
-            part = await self._pool.run(
-                request.deadline, lambda: making.next_part(self._follower.refused), measured=False, asker=request
+            part = await making.next_part(
+                self._follower.refused,
+                lambda: self._pool.run(request.deadline, making.snapshot.read, measured=False, asker=request),
             )
         except BaseException:
             self._drop(backup_id)

@@ -16,7 +16,7 @@ from hsm_node.core.envelopes import RecordError
 from hsm_node.core.keyring import Keyring, KeyringError
 from hsm_node.core.refusal import Refusal
 from hsm_node.core.restoring import DETAILS, WRITTEN, Choice, Decision, Home, Outcome, decide
-from hsm_node.service.backup_readings import Kind, Kinds, Opened, Readings
+from hsm_node.service.backup_readings import Kind, Kinds, Opened, Readings, unhurried
 from hsm_node.service.confirmations import Confirmations
 from hsm_node.service.follower import Follower
 from hsm_node.service.request import Request
@@ -77,8 +77,6 @@ class BackupRestoring:
         kinds: Kinds,
         confirmations: Confirmations,
         partitions: Callable[[], Collection[int]],
-        *,
-        pool: Pool,
         writer: Pool,
     ) -> None:
         """Restore nothing yet.
@@ -90,7 +88,6 @@ class BackupRestoring:
             kinds: of rows that a backup has.
             confirmations: of changes of what lives.
             partitions: returns those of the cluster.
-            pool: where rows are opened.
             writer: the store's threads.
         """
         self._store = store
@@ -99,7 +96,6 @@ class BackupRestoring:
         self._kinds = kinds
         self._confirmations = confirmations
         self._partitions = partitions
-        self._pool = pool
         self._writer = writer
         self.readings: Readings[_Restored] = Readings()
 
@@ -128,10 +124,7 @@ class BackupRestoring:
             raise Refusal(Status.BAD_REQUEST, "this backup is being restored; begin anew for another look")
         rows = opened.reading.take(part)
         home = Home(self._store.cluster_id, self._store.epoch, self._keyring)
-        found = await self._pool.run(
-            request.deadline, lambda: [self._found(row, opened, home) for row in rows], measured=False, asker=request
-        )
-        chosen = [self._chosen(opened, row, each) for row, each in zip(rows, found, strict=True)]
+        chosen = [self._chosen(opened, row, self._found(row, opened, home)) async for row in unhurried(rows)]
         todo = [each for each in chosen if each is not None]
         for start in range(0, len(todo), AT_ONCE):  # The loop goes on in between.
             some = (self._restore(request, opened, each) for each in todo[start : start + AT_ONCE])
@@ -146,7 +139,7 @@ class BackupRestoring:
             logs.event(_log, "warning", "a backup was restored", **said, who=request.principal.identity)
 
     def _found(self, row: BackupRow, opened: _Restored, home: Home) -> _Found | None:
-        """In a thread: return the record of a row; None: it does not open."""
+        """Return the record of a row; None: it does not open."""
         kind = self._kinds.of(row)
         reading = opened.reading
         try:

@@ -73,6 +73,8 @@ class Follower:
         self.ledger = Ledger(keyring.ledger_mac, store.cluster_id) if ledger is None else ledger
         """What this node has seen, also in earlier lives. At `applied_revision` its digest is every node's."""
         self._loaded = False
+        self._listed: set[bytes] = set()
+        """Names of the rows that the first look found, until all are applied."""
         self.leftovers = Leftovers(keyring)
         """Rows that are under another master key than the one in use."""
         self.refused: dict[bytes, RefusedRow] = {}
@@ -82,6 +84,8 @@ class Follower:
         """As of the last look into the store; None: that failed."""
         self._doubted = 0.0
         """When the process last stood still: a contact from before proves nothing any more."""
+        self._unapplied: list[Row] = []
+        """Rows that the store has given, and a device could not authenticate yet: they are next."""
         self._readable = True
         """Whether that look itself succeeded: each change of it has its line."""
         self._is_replaced = False
@@ -124,11 +128,15 @@ class Follower:
     def follow(self) -> None:
         """Bring the table to the store's state; without a store, note that the node is not current."""
         try:
-            if self._store.changed():
+            changed = self._store.changed()
+            if changed:
+                last = self._unapplied[-1].revision if self._unapplied else self.applied_revision
+                self._unapplied += self._store.rows_after(last)
+            if changed or self._unapplied:
                 with contextlib.nullcontext() if self._loaded else _no_collection():
-                    self._apply_all(self._store.rows_after(self.applied_revision))
+                    self._apply_all()
                 self._store.applied()
-        except StoreError as error:
+        except (StoreError, Refusal) as error:
             self._is_replaced = isinstance(error, ReplacedStoreError)
             if self._readable:
                 self.replaced += self._is_replaced
@@ -191,13 +199,22 @@ class Follower:
             raise damaged(kind)
         return entry
 
-    def _apply_all(self, rows: list[Row]) -> None:
-        for row in rows:
-            self._apply_any(row)
+    def _apply_all(self) -> None:
+        """Apply what was given, in order. Where the master key's device fails (Refusal), the rest stays for later."""
+        rows, self._unapplied = self._unapplied, []
+        if not self._loaded:
+            self._listed.update(row.name for row in rows)
+        for place, row in enumerate(rows):
+            try:
+                self._apply_any(row)
+            except Refusal:
+                self._unapplied = rows[place:]
+                raise
             self.applied_revision = row.revision
         if not self._loaded:
             self._loaded = True
-            self._compare_with_seen({row.name for row in rows})
+            self._compare_with_seen(self._listed)
+            self._listed.clear()
 
     def _compare_with_seen(self, present: set[bytes]) -> None:
         """Refuse what this node has seen in an earlier life and the store no longer has."""

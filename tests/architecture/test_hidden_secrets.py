@@ -18,6 +18,8 @@ from hsm_node.backends import software
 from hsm_node.backends.base import LoadedKey
 from hsm_node.backends.check_key import CheckKey
 from hsm_node.backends.loaded_keys import LoadedKeys
+from hsm_node.backends.pkcs11.device_keys import device_key
+from hsm_node.backends.pkcs11.key_templates import FAMILIES
 from hsm_node.backends.self_test import Outcome
 from hsm_node.core.derived_keys import DerivedKeys
 from hsm_node.core.keyring import Keyring
@@ -112,6 +114,10 @@ def test_no_class_shows_the_bytes_it_holds_but_those_that_hold_no_secret() -> No
     assert sorted(set(SHOW_BYTES) - found) == [], "these show nothing any more: shorten the list"
 
 
+NO_LINK: Any = None
+"""Keys in a device are not used here."""
+
+
 def everything_that_works(material: bytes) -> Iterator[object]:
     """Give one of each object that holds keys, made of these bytes where it can be."""
     ring = Keyring(material[:32])
@@ -123,6 +129,8 @@ def everything_that_works(material: bytes) -> Iterator[object]:
             wanted = check_new_key(GenerateKey(os.urandom(16), row.name), set(KEY_TYPES))
             record = new_record(wanted, back_end.generate(row), Origin(bytes(16), 1, 1, 0), bytes(32))
             yield from (record, back_end.load(record))
+            if row.family in FAMILIES:
+                yield device_key(NO_LINK, record)
 
 
 def test_no_key_at_work_shows_more_than_its_class() -> None:

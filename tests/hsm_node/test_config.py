@@ -109,3 +109,38 @@ def test_a_store_that_cannot_be_is_one_line_that_says_why(node_folder: Path, sto
     with pytest.raises(ConfigurationError, match=said) as caught:
         load_node_config(with_store(node_folder, store))
     assert "\n" not in str(caught.value)
+
+
+DEVICE = 'kind = "pkcs11"\nmodule = "m.so"\ntoken_label = "one"\npin = { file = "pin" }\n'
+
+
+def test_a_node_may_have_its_keys_in_a_device_and_no_pin_is_shown(node_folder: Path) -> None:
+    file = node_folder / "node.toml"
+    text = file.read_text().replace('file = "master.key"', 'device = "redoubt"')
+    file.write_text(f"{text}[backend]\n{DEVICE}")
+    shown = load_node_config(file)[0].effective()["backend"]
+    assert (shown["kind"], shown["module"]) == ("pkcs11", str(node_folder / "m.so"))
+    assert shown["pin"] == {"file": str(node_folder / "pin")}
+
+
+@pytest.mark.parametrize(
+    ("master_key", "backend", "said"),
+    [
+        ('file = "master.key"', DEVICE, "go together"),
+        ('device = "redoubt"', 'kind = "software"\n', "go together"),
+        ('device = "redoubt"', "", "go together"),
+        ('device = "redoubt", file = "x"', DEVICE, "exactly one source"),
+        ('device = "redoubt"', DEVICE.replace("token_label", "label"), "label"),
+        ('device = "redoubt"', DEVICE.replace('token_label = "one"\n', ""), "name the token"),
+        ('device = "redoubt"', DEVICE.replace("pkcs11", "magic"), "magic"),
+    ],
+)
+def test_a_device_that_cannot_be_is_one_line_that_says_why(
+    node_folder: Path, master_key: str, backend: str, said: str
+) -> None:
+    file = node_folder / "node.toml"
+    text = file.read_text().replace('file = "master.key"', master_key)
+    file.write_text(f"{text}[backend]\n{backend}" if backend else text)
+    with pytest.raises(ConfigurationError, match=said) as raised:
+        load_node_config(file)
+    assert "\n" not in str(raised.value)

@@ -3,7 +3,8 @@
 import pytest
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap
 
-from hsm_node.core.derived_keys import FINGERPRINT_BYTES, IV_BYTES, DerivedKeys, derive
+from hsm_node.core.attribute_key import derive
+from hsm_node.core.derived_keys import FINGERPRINT_BYTES, DerivedKeys
 
 KEY = bytes(range(32))
 
@@ -21,14 +22,6 @@ def test_stores_of_earlier_versions_stay_readable() -> None:
     assert DerivedKeys(KEY).mac(b"").hex() == "acc0163e7f047be15884974a41dcf7ab76617b803bcce06eb694a01001db37d1"
 
 
-def test_a_body_is_its_iv_and_as_many_bytes_as_the_plaintext() -> None:
-    keys, iv = DerivedKeys(KEY), b"i" * IV_BYTES
-    body = keys.encrypt(b"plain", iv)
-    assert (body[:IV_BYTES], len(body)) == (iv, IV_BYTES + 5)
-    assert keys.decrypt(body) == b"plain"
-    assert DerivedKeys(bytes(32)).decrypt(body) != b"plain"
-
-
 def test_what_was_not_wrapped_here_does_not_open() -> None:
     with pytest.raises(InvalidUnwrap):
         DerivedKeys(bytes(32)).unwrap(DerivedKeys(KEY).wrap(b"m"))
@@ -37,3 +30,12 @@ def test_what_was_not_wrapped_here_does_not_open() -> None:
 def test_a_master_key_of_another_length_is_refused() -> None:
     with pytest.raises(ValueError, match="32 bytes"):
         DerivedKeys(b"short")
+
+
+def test_the_store_keys_of_version_0_1_open_and_so_do_those_of_now() -> None:
+    keys = DerivedKeys(KEY)
+    assert keys.unwrap_store_key(keys.wrap(b"n" * 32)) == b"n" * 32
+    assert keys.unwrap_store_key(keys.attributes.wrap_store_key(b"n" * 32)) == b"n" * 32
+    for length in (0, 7, 40):
+        with pytest.raises((InvalidUnwrap, ValueError)):
+            keys.unwrap_store_key(bytes(length))

@@ -1,5 +1,6 @@
 import pytest
 
+from hsm_node.core.attribute_key import AttributeKey
 from hsm_node.core.keyring import Keyring, KeyringError
 
 
@@ -120,3 +121,45 @@ def test_a_thread_that_compares_is_not_disturbed_when_a_master_key_is_forgotten(
     monkeypatch.setattr("hmac.compare_digest", compare)
     assert keyring.mac_version(b"message", b"mac") == 0
     assert keyring.versions == [1]
+
+
+class InDevice:
+    """Stands for a master key that nothing of comes out but its attribute key."""
+
+    fingerprint = b"f" * 8
+
+    def __init__(self) -> None:
+        self.attributes = AttributeKey(b"a" * 32)
+
+    def mac(self, message: bytes) -> bytes:
+        return message[::-1]
+
+    def unwrap_store_key(self, wrapped: bytes) -> bytes:
+        return self.attributes.unwrap_store_key(wrapped)
+
+
+def test_a_master_key_in_a_device_authenticates_and_names_and_gives_no_material() -> None:
+    keyring = Keyring(InDevice())
+    assert keyring.mac_matches(b"ab", b"ba")
+    assert keyring.decrypt(keyring.encrypt(b"label"), 1) == b"label"
+    other = Keyring(InDevice())
+    assert other.name(1, b"a") != keyring.name(1, b"a")
+    other.open_store(*keyring.wrapped_store_keys(), 1)
+    assert other.name(1, b"a") == keyring.name(1, b"a")
+    for work in (lambda: keyring.wrap(b"m"), lambda: keyring.unwrap(bytes(40), 32)):
+        with pytest.raises(KeyringError, match="in a device"):
+            work()
+
+
+def test_material_of_no_stated_length_is_one_der_element(keyring: Keyring) -> None:
+    assert keyring.unwrap(keyring.wrap(b"\x30\x02ab" + bytes(4)), 0) == b"\x30\x02ab"
+    for other in (b"\x30\x02abc", b"m" * 32):
+        with pytest.raises(KeyringError, match="does not open"):
+            keyring.unwrap(keyring.wrap(other), 0)
+
+
+def test_what_is_wrapped_again_is_under_the_master_key_in_use(keyring: Keyring) -> None:
+    wrapped = keyring.wrap(b"m" * 32)
+    keyring.hold(b"2" * 32, 2)
+    keyring.use(2)
+    assert keyring.unwrap(keyring.rewrap(wrapped, 32), 32, 2) == b"m" * 32

@@ -1,0 +1,62 @@
+"""Numbers of PKCS#11 3.1 that the wire does not have: attributes, classes, key types, flags."""
+
+from typing import Final
+
+UNAVAILABLE: Final = 2**64 - 1
+"""CK_UNAVAILABLE_INFORMATION, and the length of an attribute that is not given out."""
+
+CKA_CLASS: Final = 0x000
+CKA_TOKEN: Final = 0x001
+CKA_PRIVATE: Final = 0x002
+CKA_LABEL: Final = 0x003
+CKA_VALUE: Final = 0x011
+CKA_TRUSTED: Final = 0x086
+CKA_KEY_TYPE: Final = 0x100
+CKA_ID: Final = 0x102
+CKA_SENSITIVE: Final = 0x103
+CKA_ENCRYPT: Final = 0x104
+CKA_DECRYPT: Final = 0x105
+CKA_WRAP: Final = 0x106
+CKA_UNWRAP: Final = 0x107
+CKA_SIGN: Final = 0x108
+CKA_VERIFY: Final = 0x10A
+CKA_DERIVE: Final = 0x10C
+CKA_MODULUS: Final = 0x120
+CKA_MODULUS_BITS: Final = 0x121
+CKA_PUBLIC_EXPONENT: Final = 0x122
+CKA_VALUE_LEN: Final = 0x161
+CKA_EXTRACTABLE: Final = 0x162
+CKA_LOCAL: Final = 0x163
+CKA_NEVER_EXTRACTABLE: Final = 0x164
+CKA_MODIFIABLE: Final = 0x170
+CKA_COPYABLE: Final = 0x171
+CKA_EC_PARAMS: Final = 0x180
+CKA_EC_POINT: Final = 0x181
+CKA_WRAP_WITH_TRUSTED: Final = 0x210
+CKA_UNWRAP_TEMPLATE: Final = 0x40000212
+
+CKO_PUBLIC_KEY: Final = 2
+CKO_PRIVATE_KEY: Final = 3
+CKO_SECRET_KEY: Final = 4
+
+CKK_RSA: Final = 0x00
+CKK_EC: Final = 0x03
+CKK_GENERIC_SECRET: Final = 0x10
+CKK_AES: Final = 0x1F
+
+CKM_RSA_PKCS_KEY_PAIR_GEN: Final = 0x0000
+CKM_GENERIC_SECRET_KEY_GEN: Final = 0x0350
+CKM_EC_KEY_PAIR_GEN: Final = 0x1040
+CKM_AES_KEY_GEN: Final = 0x1080
+
+CKF_RW_SESSION: Final = 0x2
+CKF_SERIAL_SESSION: Final = 0x4
+CKF_OS_LOCKING_OK: Final = 0x2
+CKF_TOKEN_INITIALIZED: Final = 0x400
+CKF_USER_PIN_INITIALIZED: Final = 0x8
+CKF_USER_PIN_COUNT_LOW: Final = 0x10000
+CKF_USER_PIN_FINAL_TRY: Final = 0x20000
+CKF_USER_PIN_LOCKED: Final = 0x40000
+
+CKU_USER: Final = 1
+CKZ_DATA_SPECIFIED: Final = 1

@@ -1,0 +1,270 @@
+"""A token at work, in the process of its module: answers questions, each in a session that one thread has.
+
+Session objects belong to the session that made them, so one session, the keeper, makes all of them and does nothing
+else: they outlast the sessions that are opened anew. A session that fails is opened again, and the call made once
+more; what is still wrong then is left to a new process (`LostError`), which is one way of recovery for all losses.
+"""
+
+import threading
+from typing import Final
+
+from hsm_node.backends.pkcs11 import cryptoki as ck
+from hsm_node.backends.pkcs11 import key_templates, messages
+from hsm_node.backends.pkcs11.core.object_cache import Cached, ObjectCache
+from hsm_node.backends.pkcs11.core.return_values import (
+    AMBIGUOUS,
+    DEVICE_MEMORY,
+    ENCRYPTED_DATA_INVALID,
+    SESSION_COUNT,
+    Fault,
+    meaning,
+)
+from hsm_node.backends.pkcs11.master_key_objects import ATTRIBUTES_BYTES, Part, part_label
+from hsm_node.backends.pkcs11.module import DeviceError, Module
+from hsm_node.backends.pkcs11.structures import Mechanism, Template, mechanism
+from hsm_wire.key_types import KEY_TYPES, Family, KeyType
+from hsm_wire.mechanisms import CKM_SHA256_HMAC, MECHANISMS
+from hsm_wire.messages import decode_body
+
+_MAC_BYTES: Final = 32
+_BLOCK: Final = bytes(16)
+
+
+class UnusableError(Exception):
+    """The token cannot be worked with; the text is one line."""
+
+
+class LostError(Exception):
+    """What was asked for failed as if the token, or the login, were gone: a new process has to look."""
+
+    def __init__(self, error: DeviceError) -> None:
+        super().__init__(str(error))
+        self.failed = messages.Failed(error.number, error.function)
+
+
+class MasterKeyHandles:
+    """The parts of one master key."""
+
+    __slots__ = ("given_out", "mac", "private_kek", "secret_kek")
+
+    def __init__(self, private_kek: int, secret_kek: int, mac: int, given_out: bytes) -> None:
+        self.private_kek = private_kek
+        self.secret_kek = secret_kek
+        self.mac = mac
+        self.given_out = given_out
+
+    def kek(self, key_type: KeyType) -> int:
+        """Return the KEK of such keys."""
+        return self.secret_kek if key_type.symmetric else self.private_kek
+
+
+class Device:
+    """A token, and what is loaded into it."""
+
+    def __init__(self, module: Module, slot: int) -> None:
+        """Open the keeper. Whatever fails in `begin` fails at or after the login, therefore."""
+        self._module = module
+        self._slot = slot
+        self._keeper = module.open_session(slot)
+        self._keeper_lock = threading.Lock()
+        self.room = ObjectCache()
+        """The session objects that are there, and how many may be."""
+        self._wrap_mechanism = 0
+        self._master_keys: dict[int, MasterKeyHandles] = {}
+
+    def begin(self, begin: messages.Begin) -> None:
+        """Log in, and find the parts of the master keys.
+
+        Raises:
+            UnusableError: a part is missing, or there are two of it.
+            DeviceError: C_Login, say.
+        """
+        self._module.login(self._keeper, begin.pin)
+        self._wrap_mechanism = begin.wrap_mechanism
+        self._master_keys = {named.version: self._parts(named.label) for named in begin.master_keys}
+
+    @property
+    def given_out(self) -> tuple[bytes, ...]:
+        """What each master key gives out, the newest last."""
+        return tuple(self._master_keys[version].given_out for version in sorted(self._master_keys))
+
+    def sessions(self, wanted: int) -> list[int]:
+        """Open that many sessions, or as many as the device gives."""
+        opened: list[int] = []
+        for _ in range(wanted):
+            try:
+                opened.append(self.session())
+            except DeviceError as error:
+                if error.number != SESSION_COUNT or not opened:
+                    raise
+                break
+        return opened
+
+    def session(self) -> int:
+        """Open one session."""
+        return self._module.open_session(self._slot)
+
+    def close(self, session: int) -> None:
+        """Close a session that may be gone already."""
+        try:
+            self._module.close_session(session)
+        except DeviceError:
+            return
+
+    def forget(self, key: messages.KeyRef) -> None:
+        """Destroy what is loaded of a key."""
+        with self._keeper_lock:
+            self._destroy(self.room.drop(key))
+
+    def answer(self, session: int, question: messages.Question) -> messages.Answer:
+        """Do what is asked, in that session."""
+        match question:
+            case messages.Use():
+                return messages.Done(self._use(session, question))
+            case messages.Mac(version, message):
+                handle = self._parts_of(version).mac
+                mac = self._module.sign(session, mechanism(CKM_SHA256_HMAC), handle, message, _MAC_BYTES)
+                return messages.Done(mac)
+            case messages.Generate(key_type, version):
+                return self._generate(session, KEY_TYPES[key_type], version)
+            case messages.Take():
+                return self._take(session, question)
+            case messages.Random(length):
+                return messages.Done(self._module.random(session, length))
+            case messages.Forget(key):
+                self.forget(key)
+                return messages.Done(b"")
+            case _:
+                raise TypeError(type(question).__name__)
+
+    def _use(self, session: int, question: messages.Use) -> bytes:
+        row = MECHANISMS[question.mechanism]
+        form = row.parameters
+        parameters = None if form is None or not question.parameters else decode_body(form, question.parameters)
+        made = mechanism(question.mechanism, parameters)
+        cached = self._loaded(question.key)
+        try:
+            call = {"sign": self._module.sign, "encrypt": self._module.encrypt, "decrypt": self._module.decrypt}
+            return call[question.verb](session, made, cached.handle, question.data, question.room)
+        except DeviceError as error:
+            if error.function == "C_Decrypt" and error.number in AMBIGUOUS and self._works(session, made, cached):
+                raise DeviceError(ENCRYPTED_DATA_INVALID, error.function) from None
+            raise
+        finally:
+            with self._keeper_lock:
+                self.room.give_back(cached)
+
+    def _works(self, session: int, made: Mechanism, cached: Cached) -> bool:
+        """Whether the device decrypts what it has just encrypted: then it was the caller's data that did not."""
+        try:
+            secret = self._module.encrypt(session, made, cached.handle, _BLOCK, 2 * len(_BLOCK) + len(_BLOCK))
+            return self._module.decrypt(session, made, cached.handle, secret, len(secret)) == _BLOCK
+        except DeviceError:
+            return False
+
+    def _loaded(self, key: messages.KeyRef) -> Cached:
+        """Return the session object of a key, made now if it is not there."""
+        with self._keeper_lock:
+            cached = self.room.take(key)
+            if cached is None:
+                self._destroy(self.room.surplus())
+                try:
+                    handle = self._unwrap(key)
+                except DeviceError as error:
+                    if error.number != DEVICE_MEMORY or not len(self.room):
+                        raise
+                    self._destroy(self.room.full())
+                    handle = self._unwrap(key)
+                cached = self.room.put(key, handle)
+            return cached
+
+    def _unwrap(self, key: messages.KeyRef) -> int:
+        key_type = KEY_TYPES[key.key_type]
+        kek, template = self._parts_of(key.version).kek(key_type), key_templates.unwrapped(key_type)
+        return self._module.unwrap(self._keeper, mechanism(self._wrap_mechanism), kek, key.wrapped, template)
+
+    def _destroy(self, handles: list[int]) -> None:
+        for handle in handles:
+            try:
+                self._module.destroy(self._keeper, handle)
+            except DeviceError:  # It is gone already, or will be with its session.
+                continue
+
+    # What makes keys
+
+    def _generate(self, session: int, key_type: KeyType, version: int) -> messages.Made:
+        template, made = key_templates.generated(key_type), key_templates.generation(key_type)
+        if key_type.symmetric:
+            key = self._module.generate(session, made, template)
+            return self._wrapped(session, key, key_type, version, key_type.size // 8, ())
+        public_template = key_templates.generated_public(key_type)
+        public, key = self._module.generate_pair(session, made, public_template, template)
+        try:
+            parts = self._public(session, public, key_type)
+        finally:
+            self._module.destroy(session, public)
+        return self._wrapped(session, key, key_type, version, 0, parts)
+
+    def _take(self, session: int, take: messages.Take) -> messages.Made:
+        key_type = KEY_TYPES[take.key_type]
+        transport: Template = {
+            ck.CKA_CLASS: ck.CKO_SECRET_KEY,
+            ck.CKA_KEY_TYPE: ck.CKK_AES,
+            ck.CKA_TOKEN: False,
+            ck.CKA_UNWRAP: True,
+            ck.CKA_VALUE: take.transport_key,
+        }
+        with_mechanism = mechanism(self._wrap_mechanism)
+        opening = self._module.create(session, transport)
+        try:
+            template = key_templates.taken(key_type)
+            key = self._module.unwrap(session, with_mechanism, opening, take.wrapped, template)
+        finally:
+            self._module.destroy(session, opening)
+        return self._wrapped(session, key, key_type, take.version, 0, ())
+
+    def _wrapped(
+        self, session: int, key: int, key_type: KeyType, version: int, true_length: int, public: tuple[bytes, ...]
+    ) -> messages.Made:
+        """Wrap a key that was made a moment ago, and destroy it: from here on nobody can have it extracted."""
+        try:
+            kek = self._parts_of(version).kek(key_type)
+            wrapped = self._module.wrap(session, mechanism(self._wrap_mechanism), kek, key)
+        finally:
+            self._module.destroy(session, key)
+        return messages.Made(wrapped, true_length, public)
+
+    def _public(self, session: int, public: int, key_type: KeyType) -> tuple[bytes, ...]:
+        rsa = (ck.CKA_MODULUS, ck.CKA_PUBLIC_EXPONENT)
+        wanted = rsa if key_type.family is Family.RSA else (ck.CKA_EC_POINT,)
+        return tuple(self._module.attribute(session, public, number) for number in wanted)
+
+    # Master keys
+
+    def _parts_of(self, version: int) -> MasterKeyHandles:
+        parts = self._master_keys.get(version)
+        if parts is None:  # Not in this token: its node asks for what it was not told to have.
+            raise KeyError(f"master key version {version}")
+        return parts
+
+    def _parts(self, label: str) -> MasterKeyHandles:
+        handles = {part: self._one(part_label(label, part)) for part in Part}
+        value = self._module.attribute(self._keeper, handles[Part.ATTRIBUTES], ck.CKA_VALUE)
+        if len(value) != ATTRIBUTES_BYTES:
+            name = part_label(label, Part.ATTRIBUTES).decode()
+            raise UnusableError(f"the token's object {name!r} has no value of {ATTRIBUTES_BYTES} bytes to give out")
+        return MasterKeyHandles(handles[Part.PRIVATE_KEK], handles[Part.SECRET_KEK], handles[Part.MAC], value)
+
+    def _one(self, label: bytes) -> int:
+        found = self._module.find(self._keeper, {ck.CKA_LABEL: label})
+        if len(found) == 1:
+            return found[0]
+        how_many = "no object" if not found else f"{len(found)} objects"
+        raise UnusableError(
+            f"the token has {how_many} labelled {label.decode()!r}: a master key has each of its parts once"
+        )
+
+
+def fault_of(error: DeviceError) -> Fault:
+    """Return whose fault a failed call is."""
+    return meaning(error.number).fault

@@ -1,0 +1,213 @@
+"""The node's end of the device: many threads ask, each over a line of its own; a device that is lost is brought back.
+
+Theory. A line is asked by one thread at a time and served by one session, so what comes back is always the answer to
+the last question. A line that is silent for too long hangs in the module. Nobody can end a call there, so the whole
+process is ended: all that were waiting hear of it at once, and their requests are done elsewhere. What brings the
+device back is the way that started it, PIN rules and all, in a thread of its own.
+
+The event loop has a line that nobody else uses, and a short limit: it stands still for that long once, and then the
+device is lost, and whoever asks is refused without waiting.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+from hsm_daemon import logs
+from hsm_node.backends.pkcs11 import messages
+from hsm_node.backends.pkcs11.channel import Channel, ChannelError
+from hsm_node.backends.pkcs11.core.recovery import next_wait_s
+from hsm_node.backends.pkcs11.core.return_values import Fault, meaning, refusal
+from hsm_node.backends.pkcs11.opening import DeviceStartError, OpenedDevice
+from hsm_node.backends.pkcs11.pin_file import PinFileError
+from hsm_node.backends.pkcs11.process import DeviceProcess
+from hsm_node.core.refusal import Refusal
+from hsm_wire.statuses import Status
+
+USE_LIMIT_S: Final = 5.0
+"""Of one use of a key. Proxies ask elsewhere after one second; a device that is that slow under load is not hanging."""
+GENERATION_LIMIT_S: Final = 600.0
+"""Of one key generation: RSA-8192 takes minutes in small devices."""
+LOOP_LIMIT_S: Final = 0.2
+"""How long the event loop may stand still for the device. Half a second is a stall, for which a node goes out."""
+MIN_LINES: Final = 2
+"""One of the loop, one of everything else."""
+
+_log = logs.logger("hsm_node.device")
+
+
+class DeviceLink:
+    """Asks the device. Threads share it."""
+
+    def __init__(self, open_device: Callable[[], OpenedDevice], loop_limit_s: float = LOOP_LIMIT_S) -> None:
+        """Open it for the first time.
+
+        Args:
+            open_device: starts it and logs in.
+            loop_limit_s: how long the event loop waits for an answer.
+
+        Raises:
+            DeviceStartError, PinFileError: it cannot be used.
+        """
+        self._open = open_device
+        self._loop_limit_s = loop_limit_s
+        self._changed = threading.Condition()
+        self._free: list[Channel] = []
+        self._loop_line: Channel | None = None
+        self._process: DeviceProcess | None = None
+        self._forgotten: list[messages.KeyRef] = []
+        self._closed = False
+        self._waited_s = 0.0
+        self._opened_at = 0.0
+        self.reason = ""
+        """Why the device cannot be asked; empty: it can."""
+        self.locked = False
+        """Whether an operator has to act before anything is tried."""
+        self.losses = 0
+        """Times that the device was lost."""
+        self.sessions = 0
+        self.seen, self.begun = self._install(open_device())
+
+    @property
+    def process_id(self) -> int | None:
+        """Of the module's process."""
+        process = self._process
+        return None if process is None else process.pid
+
+    @property
+    def idle(self) -> int:
+        """Sessions that nobody uses now."""
+        return len(self._free)
+
+    def ask(self, question: messages.Question, limit_s: float = USE_LIMIT_S) -> messages.Answer:
+        """Return the answer; called in threads.
+
+        Raises:
+            Refusal: the device is not here, or did not do it.
+        """
+        process, line = self._line(limit_s)
+        try:
+            while self._forgotten:
+                self._exchange(process, line, messages.Forget(self._forgotten.pop()), USE_LIMIT_S)
+            return self._exchange(process, line, question, limit_s)
+        finally:
+            with self._changed:
+                if self._process is process:
+                    self._free.append(line)
+                    self._changed.notify()
+
+    def ask_on_loop(self, question: messages.Question) -> messages.Answer:
+        """Return the answer; called on the event loop, and nowhere else.
+
+        Raises:
+            Refusal: as for `ask`; after the loop's limit at the latest.
+        """
+        process, line = self._process, self._loop_line
+        if process is None or line is None:
+            raise self._lost()
+        return self._exchange(process, line, question, self._loop_limit_s)
+
+    def forget(self, key: messages.KeyRef) -> None:
+        """Have what is loaded of a key destroyed, before the next question is asked."""
+        self._forgotten.append(key)
+
+    def close(self) -> None:
+        """End the device's process; nothing brings it back."""
+        self._closed = True
+        with self._changed:
+            process, self._process = self._process, None
+            self.reason = "the node is stopping"
+            self._changed.notify_all()
+        if process is not None:
+            process.end()
+
+    def _line(self, limit_s: float) -> tuple[DeviceProcess, Channel]:
+        """Return a free line, and whose it is."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._free or self._process is None, limit_s):
+                raise Refusal(Status.OVERLOADED, "all sessions of the device are at work", not_executed=True)
+            if self._process is None:
+                raise self._lost()
+            return self._process, self._free.pop()
+
+    def _exchange(
+        self, process: DeviceProcess, line: Channel, question: messages.Question, limit_s: float
+    ) -> messages.Answer:
+        try:
+            line.limit(limit_s)
+            line.send(messages.encoder.encode(question))
+            message = line.receive()
+        except ChannelError as error:
+            raise self._failed(process, f"{type(question).__name__}: {error}") from None
+        if not message:
+            raise self._failed(process, "its process has ended")
+        answer = messages.answers.decode(message)
+        if isinstance(answer, messages.Failed):
+            row = meaning(answer.number)
+            if row.fault in (Fault.SESSION, Fault.TOKEN):
+                self._lose(process, f"{answer.function} returned {row.name}")
+            raise refusal(answer.number)
+        return answer
+
+    def _failed(self, process: DeviceProcess, reason: str) -> Refusal:
+        self._lose(process, reason)
+        return Refusal(Status.DEVICE_ERROR, "the device did not answer; send the request again")
+
+    def _lost(self) -> Refusal:
+        text = (
+            "the device is locked; tell the operator" if self.locked else "the device is gone; send the request again"
+        )
+        return Refusal(Status.DEVICE_ERROR, text, not_executed=True)
+
+    # Loss and return
+
+    def _lose(self, process: DeviceProcess, reason: str) -> None:
+        """Give the device up, once for all who notice, and begin to bring it back."""
+        with self._changed:
+            if self._process is not process:
+                return
+            self._process = self._loop_line = None
+            self._free = []
+            self.reason = reason
+            self.losses += 1
+            self._changed.notify_all()
+        logs.event(_log, "error", "the device is lost", reason=reason, what="it is started anew")
+        process.kill()
+        threading.Thread(target=self._bring_back, args=(process,), name="device", daemon=True).start()
+
+    def _bring_back(self, process: DeviceProcess) -> None:
+        process.end()
+        worked_s = time.monotonic() - self._opened_at
+        while not self._closed:
+            self._waited_s = next_wait_s(self._waited_s, worked_s)
+            worked_s = 0.0
+            time.sleep(self._waited_s)
+            try:
+                opened = self._open()
+            except (DeviceStartError, PinFileError, OSError) as error:
+                self.reason = str(error)
+                self.locked = isinstance(error, DeviceStartError) and error.locked
+                if self.locked:
+                    logs.event(_log, "error", "the device is locked", reason=str(error))
+                    return
+                continue
+            self.seen, self.begun = self._install(opened)
+            logs.event(_log, "info", "the device is back", sessions=self.sessions)
+            return
+
+    def _install(self, opened: OpenedDevice) -> tuple[messages.Seen, messages.Begun]:
+        lines = list(opened.lines)
+        if len(lines) < MIN_LINES:
+            opened.process.end()
+            raise DeviceStartError(f"the device gives {len(lines)} session(s) and a node needs {MIN_LINES}")
+        with self._changed:
+            if self._closed:
+                opened.process.kill()
+            self._process = opened.process
+            self._loop_line, *self._free = lines
+            self.sessions = len(self._free)
+            self.reason = ""
+            self._opened_at = time.monotonic()
+            self._changed.notify_all()
+        return opened.seen, opened.begun

@@ -1,0 +1,62 @@
+"""Real SoftHSM2 tokens in a folder of a test's own, with a master key in them.
+
+`python softhsm.py LABEL PIN MASTER-KEY` brings a master key into a token; it runs in a process of its own, because a
+module looks at its configuration once in its life.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+MODULE: Final = Path("/usr/lib/softhsm/libsofthsm2.so")
+PIN: Final = "1234"
+SO_PIN: Final = "12345678"
+WRAP_MECHANISM: Final = 0x210A
+"""RFC 5649 in SoftHSM 2.6.1."""
+MASTER_KEY_LABEL: Final = "redoubt"
+
+
+class SoftHsm:
+    """A folder of tokens. Whoever uses them has `environment` in its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        tokens = folder / "tokens"
+        tokens.mkdir(parents=True)
+        self.configuration = folder / "softhsm2.conf"
+        self.configuration.write_text(
+            f"directories.tokendir = {tokens}\nobjectstore.backend = file\nlog.level = ERROR\n"
+        )
+        self.environment = {"SOFTHSM2_CONF": str(self.configuration)}
+
+    def make_token(self, label: str, master_key: bytes | None = None) -> None:
+        """Make a token; with a master key in it, if one is given."""
+        names = ["--free", "--label", label, "--so-pin", SO_PIN, "--pin", PIN]
+        self._run("softhsm2-util", "--init-token", *names)
+        if master_key is not None:
+            self._run(sys.executable, __file__, label, PIN, master_key.hex())
+
+    def _run(self, *command: str) -> None:
+        done = subprocess.run(
+            command, env={**os.environ, **self.environment}, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert done.returncode == 0, done.stderr or done.stdout
+
+
+def bring(label: str, pin: str, master_key: bytes) -> None:
+    """Make the objects of a master key in a token."""
+    from hsm_node.backends.pkcs11.master_key_objects import part_template, part_values
+    from hsm_node.backends.pkcs11.module import Module
+
+    module = Module(MODULE)
+    [slot] = [slot for slot in module.slots() if module.token(slot).label == label]
+    session = module.open_session(slot, writing=True)
+    module.login(session, pin.encode())
+    for part, value in part_values(master_key).items():
+        module.create(session, part_template(MASTER_KEY_LABEL, part, value))
+
+
+if __name__ == "__main__":
+    bring(sys.argv[1], sys.argv[2], bytes.fromhex(sys.argv[3]))
