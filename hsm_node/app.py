@@ -31,6 +31,7 @@ from hsm_node.keystore import Keystore
 from hsm_node.master_key import load_keyring
 from hsm_node.metrics import Gauge, Labels, NodeMetrics
 from hsm_node.net.acceptor import LISTEN_BACKLOG, Acceptor
+from hsm_node.net.answering import answering
 from hsm_node.net.local_acceptor import LocalAcceptor
 from hsm_node.net.local_socket import local_socket
 from hsm_node.net.slow_requests import SlowRequests
@@ -126,6 +127,7 @@ class Node:
         self._serving = False
         self._lifecycle: Lifecycle | None = None
         self._addresses = {"address": "", "admin": ""}
+        self._epoch = 0
         self._acceptor = Acceptor(
             cluster.name,
             config.name,
@@ -154,6 +156,7 @@ class Node:
 
     def open(self, keystore: Keystore, link: DeviceLink | None = None) -> None:
         """Serve these keys from now on; `link` is to the device that they are in, if it is one."""
+        keystore.promotion.answering = answering
         self._enter(OpenPhase(self.facts, keystore, link))
         if self._serving:
             self._say_ready()
@@ -236,6 +239,7 @@ class Node:
     async def _beat(self) -> None:
         while True:
             self._acceptor.beat()
+            self._follow_epoch()
             self._phase.beat()
             await asyncio.sleep(self._acceptor.beat_every_s)
 
@@ -254,7 +258,14 @@ class Node:
     def _is_ready(self) -> bool:
         return self._serving and self._phase.ready
 
+    def _follow_epoch(self) -> None:
+        """Have no link outlive an epoch: what proxies were told over it of the old one holds for all that it brings."""
+        before, self._epoch = self._epoch, self._phase.epoch
+        if before not in (0, self._epoch):
+            self._acceptor.dismiss("the store has a new epoch")
+
     def _pong(self) -> bytes:
+        self._follow_epoch()
         return encode_body(self._phase.pong())
 
     def _labels(self) -> list[Labels]:

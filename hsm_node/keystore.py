@@ -33,6 +33,7 @@ from hsm_node.service.master_key_rows import MasterKeyRows
 from hsm_node.service.master_keys import MasterKeys
 from hsm_node.service.node_state_rows import NodeStateRows
 from hsm_node.service.object_operations import ObjectOperations
+from hsm_node.service.promotion import Promotion
 from hsm_node.service.record_rows import RecordRows, key_rows, object_rows
 from hsm_node.service.request import STORE
 from hsm_node.service.rewrapping import Rewrapping
@@ -82,14 +83,11 @@ class Keystore:
         """Keeps what was used beyond this process."""
         self.nodes: list[str] = []
         """Names of the cluster's nodes."""
-        self.standby = False
-        """Whether it only follows: its site is for disaster recovery."""
         self.partitions: frozenset[int] = frozenset()
         """Ids of the cluster's partitions."""
         self._name = config.name
         self.table = KeyTable()
         self.shares = KeyShares(self.table)
-        self.configure(cluster)
         self.objects = ObjectTable()
         limits = config.limits
         self.window = Window(config.sessions, limits)
@@ -107,6 +105,8 @@ class Keystore:
         self.follower = Follower(store, keyring, keys, self.node_states, objects, said, ledger=ledger)
         self.checks = Checks(backend, self.sessions, self.failures)
         self.confirmations = Confirmations(store, self.writer)
+        self.promotion = Promotion(config.name, self.follower, keyring, store, self.writer, self.failures)
+        self.configure(cluster)
         self.administration = self._administration(cluster.name)
         turns = Turns()
         writer = KeyWriter(self.follower, keys, keyring, store, self.writer, self.confirmations, turns, self.shares)
@@ -131,7 +131,7 @@ class Keystore:
             self.backups,
             self.tally,
             self.failures,
-            stands_by=lambda: self.standby,
+            promotion=self.promotion,
         )
         self.second_looks = SecondLooks(store, self.follower, self.writer, self.failures)
         self.second_looks.serve = self.service.serve
@@ -158,7 +158,7 @@ class Keystore:
     def configure(self, cluster: Cluster) -> None:
         """Take up what a reload changed in the cluster."""
         self.nodes = [node.name for node in cluster.nodes]
-        self.standby = cluster.site(cluster.node(self._name).site).role == "disaster-recovery"
+        self.promotion.configure(cluster)
         self.partitions = frozenset(partition.id for partition in cluster.partitions)
         stored = {partition.id: cluster.quota_of(partition).stored_keys for partition in cluster.partitions}
         self.shares.limits = {partition: limit for partition, limit in stored.items() if limit is not None}

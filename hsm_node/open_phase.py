@@ -42,6 +42,10 @@ class OpenPhase:
     def keys(self) -> int:
         return self.keystore.table.live
 
+    @property
+    def epoch(self) -> int:
+        return self.keystore.store.epoch
+
     def pong(self) -> Pong:
         keystore, facts = self.keystore, self._facts
         keystore.follower.follow()
@@ -125,11 +129,11 @@ class OpenPhase:
         return None if lag_s is None else min(int(lag_s * 1000), MAX_LAG_MS)
 
     def _state(self) -> str:
-        # A node of the DR site holds every key and serves nobody until it is promoted.
-        if self.keystore.standby:
-            return "standby"
         if self.keystore.store.fenced:
             return "fenced"
         if self._link is not None and self._link.reason:
             return "locked" if self._link.locked else "down"
+        # A node of the DR site holds every key and serves nobody until it is promoted.
+        if self.keystore.promotion.standby:
+            return "standby"
         return "up" if self.keystore.follower.current else "stale"

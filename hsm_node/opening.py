@@ -36,8 +36,10 @@ def open_keystore(
     with contextlib.ExitStack() as opened:
         hold_next(keyring, config.keystore)
         store = opened.enter_context(contextlib.closing(open_store(config, cluster.name, state, keyring)))
-        state.check(store.cluster_id, store.epoch)
-        state.keep(store.cluster_id, store.epoch)
+        state.check_cluster(store.cluster_id)
+        if not store.fenced:  # Else it knows already, and the node comes up to say so.
+            state.check_epoch(store.epoch)
+            state.keep(store.cluster_id, store.epoch)
         ledger = Ledger(keyring.ledger_mac, store.cluster_id)
         recorder = opened.enter_context(
             contextlib.closing(open_recorder(config.state_dir, ledger, first_start=first_start))
@@ -65,4 +67,13 @@ def open_store(node: NodeConfig, cluster: str, state: StateDir, keyring: Keyring
     from hsm_node.store.etcd.driver import EtcdStore  # gRPC is for nodes that use it
 
     made = state.seen is None
-    return EtcdStore(config.endpoints, config.tls_files, cluster, keyring, node=node.name, make=made)
+    return EtcdStore(
+        config.endpoints,
+        config.tls_files,
+        cluster,
+        keyring,
+        node=node.name,
+        make=made,
+        seen_epoch=state.epoch,
+        keep=state.keep,
+    )

@@ -42,6 +42,10 @@ class Phase(Protocol):
     def keys(self) -> int:
         """Keys that are not destroyed, as far as it knows."""
 
+    @property
+    def epoch(self) -> int:
+        """Of the store that is followed; 0: none is."""
+
     def pong(self) -> Pong:
         """Return what proxies are told."""
 

@@ -20,6 +20,7 @@ class SealedPhase:
     sealed = True
     ready = False
     keys = 0
+    epoch = 0
 
     def __init__(self, facts: Facts, unsealing: Unsealing | None = None) -> None:
         """Wait; `unsealing` has the shares, None where the key comes from elsewhere, in a moment."""

@@ -39,6 +39,22 @@ class SetNodeState(Body, frozen=True):
     administrative_state: Name
 
 
+class RemoveNode(Body, frozen=True):
+    """REMOVE_NODE: of a node that is out of the configuration and off for good; changes no longer wait for it."""
+
+    node: Name
+
+
+class RemovedNode(Body, frozen=True):
+    """Answer to REMOVE_NODE."""
+
+    node: Name
+    was_registered: bool
+    """False: nobody waited for it; the same request may have been executed before."""
+    registered: list[Name]
+    """Nodes that changes wait for now."""
+
+
 class DrStatus(Body, frozen=True):
     """Answer to DR_STATUS."""
 
@@ -53,6 +69,11 @@ class DrPromote(Body, frozen=True):
 
     cluster: Name
     force: bool = False
+    """The operator says that the productive sites are off: nobody looks whether their nodes answer."""
+    look: bool = False
+    """Only say whether it would be done."""
+    apart: bool = False
+    """The DR site's member was made a store of its own: nobody waits for nodes of the productive sites any more."""
 
 
 class Report(Body, frozen=True):

@@ -55,6 +55,7 @@ class Opcode(IntEnum):
     ROTATE_MASTER_KEY = 0x040C
     UNSEAL = 0x040D
     MASTER_KEY_STATUS = 0x040E
+    REMOVE_NODE = 0x040F
 
 
 _NAMES = {int(opcode): opcode.name.lower() for opcode in Opcode}

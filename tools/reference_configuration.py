@@ -89,7 +89,7 @@ over is named in the log. [How to do it under load](../how-to/upgrade.md).
 | HSM_CLIENT_CONFIG | clients, hsmctl | path of client.toml; `--config` goes over it |
 | HSM_PROXY | clients, hsmctl | `HOST:PORT[,...]`, goes over `proxies` of client.toml; `--proxy` goes over it |
 | HSM_EVENT_LOOP | daemons | `uvloop` or `asyncio`, goes over `event_loop` |
-| CREDENTIALS_DIRECTORY | hsm-node | set by systemd: where `{{ credential = "NAME" }}` of a master key or PIN is looked for |
+| CREDENTIALS_DIRECTORY | hsm-node | set by systemd: where a `{{ credential = "NAME" }}` (master key, PIN) lies |
 | NOTIFY_SOCKET, LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES | daemons | set by systemd: readiness, inherited sockets |
 | WATCHDOG_USEC, WATCHDOG_PID | daemons | set by systemd: how soon a loop that stands still is restarted |
 """

@@ -103,6 +103,21 @@ class Nodes:
         """Whether a node has confirmed that revision or a later one."""
         return name in self.known and self.known[name].confirmed >= revision
 
+    @property
+    def registered(self) -> list[str]:
+        """Nodes whose registration is there."""
+        return sorted(name for name, known in self.known.items() if known.stopped is not None)
+
+    @property
+    def missing(self) -> list[str]:
+        """Nodes that are out: changes name them until they are back or removed."""
+        return [name for name in self.registered if name in self.out]
+
+    def registered_at(self, name: str) -> int:
+        """Return the revision of a node's registration; 0: there is none."""
+        known = self.known.get(name)
+        return 0 if known is None or known.stopped is None else known.revision
+
     def _registration(self, name: str, told: Told, now: float) -> None:
         known = self.known.get(name)
         if known is not None and told.revision <= known.revision:

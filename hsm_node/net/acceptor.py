@@ -103,6 +103,11 @@ class Acceptor:
         if not self.service.current:
             self.service.follow()
 
+    def dismiss(self, reason: str) -> None:
+        """Send all proxies away at once: what they are still owed they ask for anew."""
+        for link in list(self.links):
+            link.dismiss(reason)
+
     async def stop(self, limit_s: float) -> None:
         """Send all proxies away, let them have their answers, and drop who is left after that time."""
         self._leaving = True
@@ -142,8 +147,7 @@ class Acceptor:
         _log.event("warning", "the loop stood still; all proxies are dropped", seconds=round(pause, 3))
         self.service.doubt()
         self.service.follow()  # Where the store answers, the doubt is over at once.
-        for link in list(self.links):
-            link.dismiss("the node stood still")  # In words, so that no request is suspected of having stopped it.
+        self.dismiss("the node stood still")  # In words, so that no request is suspected of having stopped it.
         return True
 
     def admit(self, link: Link, transport: asyncio.BaseTransport) -> str | None:

@@ -1,9 +1,10 @@
-"""CLUSTER_STATE and SET_NODE_STATE: what the operator wants of each node."""
+"""CLUSTER_STATE, SET_NODE_STATE and REMOVE_NODE: what the operator wants of each node."""
 
 from collections.abc import Callable, Collection
 from functools import partial
 from typing import Final
 
+from hsm_daemon import logs
 from hsm_node.core.keyring import Keyring
 from hsm_node.core.node_states import READY, STATES, next_node_state, seal_node_state
 from hsm_node.core.refusal import Refusal
@@ -13,14 +14,16 @@ from hsm_node.service.follower import Follower
 from hsm_node.service.later import answer_later
 from hsm_node.service.node_state_rows import NodeStateRows
 from hsm_node.service.request import Request
-from hsm_node.store.base import Row, Store
+from hsm_node.store.base import Removal, Row, Store
 from hsm_node.work.pool import Pool
-from hsm_wire.administration import ClusterState, NodeState, SetNodeState
+from hsm_wire.administration import ClusterState, NodeState, RemovedNode, RemoveNode, SetNodeState
 from hsm_wire.messages import Empty, encode_body
 from hsm_wire.statuses import Status
 
 MAX_CHANGE_TRIES: Final = 8
 """Attempts of one change against changes of the same node's state through other nodes."""
+
+_log = logs.logger("hsm_node.administration")
 
 
 class Administration:
@@ -64,6 +67,23 @@ class Administration:
         if body.administrative_state not in STATES:
             raise Refusal(Status.BAD_REQUEST, f"a node's state is one of {', '.join(STATES)}")
         return answer_later(request, self._confirmed(request, body), self._failures)
+
+    def remove_node(self, request: Request, body: RemoveNode) -> bytes | None:
+        """REMOVE_NODE."""
+        if body.node in self._nodes():
+            text = f"{body.node} is in cluster.toml; take it out on all hosts and reload, then remove it"
+            raise Refusal(Status.BAD_REQUEST, text)
+        return answer_later(request, self._removed(request, body.node), self._failures)
+
+    async def _removed(self, request: Request, node: str) -> tuple[Status, bytes]:
+        removal = await self._writer.run(request.deadline, partial(self._store.remove, node), asker=request)
+        if removal is Removal.ALIVE:
+            raise Refusal(Status.BAD_REQUEST, f"{node} is alive: it follows the store; stop it, then remove it")
+        if removal is Removal.REMOVED:
+            what = "no change waits for it any more"
+            logs.event(_log, "warning", "a node was removed", node=node, by=request.principal.identity, what=what)
+        registered = [name for name in self._store.registered if name != node]
+        return Status.OK, encode_body(RemovedNode(node, removal is Removal.REMOVED, registered))
 
     async def _confirmed(self, request: Request, body: SetNodeState) -> tuple[Status, bytes]:
         return await self._confirmations.answer(request, await self._set(request, body), self._answer)

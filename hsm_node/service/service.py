@@ -19,6 +19,7 @@ from hsm_node.service.key_records import KeyRecords
 from hsm_node.service.key_uses import KeyUses
 from hsm_node.service.master_keys import MasterKeys
 from hsm_node.service.object_operations import ObjectOperations
+from hsm_node.service.promotion import Promotion
 from hsm_node.service.request import Request
 from hsm_node.service.sealed_service import share_over_the_network
 from hsm_node.service.tally import Tally
@@ -30,7 +31,8 @@ from hsm_wire.statuses import Status
 Handler = Callable[[Request, Any], bytes | None]
 """Returns the body of the answer, or None where it answers later."""
 
-_KEYLESS: Final = frozenset({Opcode.INFO, Opcode.RANDOM, Opcode.CHECK, Opcode.USAGE})
+_KEYLESS: Final = frozenset({Opcode.INFO, Opcode.RANDOM, Opcode.CHECK, Opcode.USAGE, Opcode.DR_PROMOTE})
+"""Operations that need no contact with the store, or find out by themselves whether there is one."""
 _NAMED_BY_OPERATION_ID: Final = frozenset(
     {
         Opcode.UPDATE_KEY,
@@ -71,10 +73,10 @@ class Service:
         tally: Tally,
         failures: Failures,
         *,
-        stands_by: Callable[[], bool] = lambda: False,
+        promotion: Promotion,
     ) -> None:
         self._follower = follower
-        self._stands_by = stands_by
+        self._promotion = promotion
         self._failures = failures
         handlers: dict[Opcode, Handler] = {
             Opcode.INFO: general.info,
@@ -83,6 +85,8 @@ class Service:
             Opcode.USAGE: tally.told,
             Opcode.CLUSTER_STATE: administration.cluster_state,
             Opcode.SET_NODE_STATE: administration.set_node_state,
+            Opcode.DR_PROMOTE: promotion.promote,
+            Opcode.REMOVE_NODE: administration.remove_node,
             Opcode.MASTER_KEY_STATUS: master_keys.status,
             Opcode.ROTATE_MASTER_KEY: master_keys.rotate,
             Opcode.CREATE_BACKUP: backups.create,
@@ -159,7 +163,7 @@ class Service:
     def _check_place(self, request: Request, operation: Operation) -> None:
         if not request.principal.partition and operation.work is not Work.ADMINISTER:
             raise Refusal(Status.DENIED, "an operator has no partition, and so no keys")
-        if request.principal.partition and self._stands_by():
+        if request.principal.partition and self._promotion.standby:
             # Proxies do not draw it; but no client may depend on that.
             raise Refusal(Status.NOT_CURRENT, "this node stands by for disaster recovery", not_executed=True)
         if self._follower.current:

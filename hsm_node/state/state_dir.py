@@ -52,27 +52,37 @@ class StateDir:
                 f"or remove {self._file} to begin with an empty store"
             )
 
-    def check(self, cluster_id: bytes, epoch: int) -> None:
-        """Refuse a store that is not the one that was used before, or that has not kept up with it.
+    @property
+    def epoch(self) -> int:
+        """The highest that was seen; 0: none was."""
+        return 0 if self.seen is None else self.seen.epoch
+
+    def check_cluster(self, cluster_id: bytes) -> None:
+        """Refuse a store that is not the one that was used before.
 
         Raises:
-            StartError: another cluster id, or a lower epoch.
+            StartError: it has another cluster id.
         """
-        if self.seen is None:
-            return
-        if self.seen.cluster_id != cluster_id.hex():
+        if self.seen is not None and self.seen.cluster_id != cluster_id.hex():
             raise StartError(
                 f"the store has cluster id {cluster_id.hex()}, this node used {self.seen.cluster_id}; correct [store] "
                 f"path, or remove {self._file} if the node is to belong to this store"
             )
-        if epoch < self.seen.epoch:
+
+    def check_epoch(self, epoch: int) -> None:
+        """Refuse a store that has not kept up with what was seen of it.
+
+        Raises:
+            StartError: it has a lower epoch.
+        """
+        if epoch < self.epoch:
             raise StartError(
-                f"the store has epoch {epoch}, this node has seen {self.seen.epoch}: the store is of before a "
+                f"the store has epoch {epoch}, this node has seen {self.epoch}: the store is of before a "
                 f"promotion; restore a newer backup, or remove {self._file} if it is to be used all the same"
             )
 
     def keep(self, cluster_id: bytes, epoch: int) -> None:
-        """Remember a store that has passed `check`; a file is replaced whole or not at all.
+        """Remember a store that has passed the checks; a file is replaced whole or not at all.
 
         Raises:
             StartError: it cannot be written.

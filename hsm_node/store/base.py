@@ -6,8 +6,9 @@ are called on the event loop before requests are served; `create`, `change`, `re
 or for other hosts, and are called in `writers` threads.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
+from enum import Enum
 from typing import Protocol
 
 import msgspec
@@ -21,6 +22,16 @@ class Row(msgspec.Struct, frozen=True):
     name: bytes
     revision: int
     data: bytes
+
+
+class Removal(Enum):
+    """What came of having a node forgotten."""
+
+    REMOVED = "removed"
+    ABSENT = "absent"
+    """Nobody of that name is registered."""
+    ALIVE = "alive"
+    """It has just confirmed, or registered anew: nothing was changed."""
 
 
 class StoreError(Exception):
@@ -83,6 +94,14 @@ class Store(Protocol):
         """
 
     @property
+    def registered(self) -> Collection[str]:
+        """Nodes that the store knows of: changes wait for those that have not said that they stopped."""
+
+    @property
+    def out(self) -> Collection[str]:
+        """Of these, nodes that a change has waited for in vain, and that had no contact since: answers name them."""
+
+    @property
     def refused_statements(self) -> int:
         """Rows in which nodes tell each other how far they are, and which no node has written: somebody forges them."""
 
@@ -92,7 +111,19 @@ class Store(Protocol):
 
     @property
     def epoch(self) -> int:
-        """Counts promotions of the DR site."""
+        """Counts promotions of the DR site. It may rise while the store is followed."""
+
+    @property
+    def promoted(self) -> bool:
+        """Whether the nodes of the DR site serve."""
+
+    def promote(self, keyring: Keyring, gone: Collection[str]) -> None:
+        """Raise the epoch, and have the nodes of the DR site serve; nothing where they do already.
+
+        Args:
+            keyring: of this node.
+            gone: nodes that are known to be off: nobody waits for them any more.
+        """
 
     def tell(self, arrived: Callable[[], object]) -> None:
         """Have that called, from any thread, whenever `changed` has become true of itself.
@@ -161,6 +192,15 @@ class Store(Protocol):
 
         Raises:
             StoreError: it did not answer; who has the change is open.
+        """
+
+    def remove(self, node: str) -> Removal:
+        """Forget that a node has registered, unless it is alive: no change waits for it or names it any more.
+
+        Waits for its confirmation as a change does.
+
+        Raises:
+            StoreError: the store did not answer; whether it was forgotten is open.
         """
 
     def renew(self) -> None:

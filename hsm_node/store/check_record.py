@@ -34,18 +34,21 @@ class ClusterRow(msgspec.Struct, frozen=True):
         return b"redoubt store\x01" + self.cluster_id + self.epoch.to_bytes(8, "big") + self.name.encode()
 
 
-class CheckRecord(ClusterRow, frozen=True):
+class CheckRecord(ClusterRow, frozen=True, omit_defaults=True):
     """What is said of a store since schema 2."""
 
     master_key_version: _Counter
     naming_key: _WrappedKey
     digest_key: _WrappedKey
+    promoted: bool = False
+    """Whether the nodes of the DR site serve."""
 
     @property
     def authenticated(self) -> bytes:
         """The bytes that its MAC covers: all but the name have one length."""
         numbers = self.epoch.to_bytes(8, "big") + self.master_key_version.to_bytes(8, "big")
-        head = b"redoubt store\x02" + self.cluster_id + numbers
+        form = b"\x03" if self.promoted else b"\x02"  # What was written before there were promotions stays as it is.
+        head = b"redoubt store" + form + self.cluster_id + numbers
         return head + self.naming_key + self.digest_key + self.name.encode()
 
 
@@ -59,7 +62,8 @@ def make_check_record(row: ClusterRow, keyring: Keyring, version: int | None = N
     """
     version = keyring.version if version is None else version
     naming, digest = keyring.wrapped_store_keys(version)
-    return CheckRecord(row.cluster_id, row.name, row.epoch, version, naming, digest)
+    promoted = isinstance(row, CheckRecord) and row.promoted
+    return CheckRecord(row.cluster_id, row.name, row.epoch, version, naming, digest, promoted)
 
 
 def open_check_record(record: CheckRecord, mac: object, keyring: Keyring) -> bool:

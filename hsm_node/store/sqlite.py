@@ -16,7 +16,7 @@ with what was followed; a node that finds another store serves no key until its 
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from types import MappingProxyType
@@ -27,7 +27,7 @@ import msgspec
 from hsm_daemon import clock
 from hsm_node.core.keyring import Keyring
 from hsm_node.store import sqlite_schema as schema
-from hsm_node.store.base import ReplacedStoreError, Row, StoreError
+from hsm_node.store.base import Removal, ReplacedStoreError, Row, StoreError
 from hsm_node.store.check_record import CheckRecord, make_check_record
 from hsm_node.store.sqlite_snapshot import SqliteSnapshot, sound_row
 
@@ -44,6 +44,8 @@ class SqliteStore:
     serves_stale = False
     members: Final[Mapping[str, str]] = MappingProxyType({})
     fenced = False
+    registered: Final[Collection[str]] = ()
+    out: Final[Collection[str]] = ()
     refused_statements = 0
 
     def __init__(self, path: Path, cluster: str, keyring: Keyring) -> None:
@@ -72,10 +74,15 @@ class SqliteStore:
         """Revision that the transaction gave out."""
         self.cluster_id = row.cluster_id
         self.epoch = row.epoch
+        self.promoted = False
         self.contact: float | None = None
         self._seen_version = -1
         self._writing = threading.Lock()
         """Held by a transaction: `close` on the loop must not pull the file away from under the writer's thread."""
+
+    def promote(self, keyring: Keyring, gone: Collection[str]) -> None:
+        del keyring, gone
+        raise StoreError("a store of one host has no disaster recovery site")
 
     def tell(self, arrived: Callable[[], object]) -> None:
         del arrived  # Every node looks before it serves.
@@ -158,6 +165,10 @@ class SqliteStore:
         nobody: Future[list[str]] = Future()
         nobody.set_result([])
         return nobody
+
+    def remove(self, node: str) -> Removal:
+        del node  # None registers: see `unconfirmed`.
+        return Removal.ABSENT
 
     def renew(self) -> None:
         """It shows itself to nobody."""

@@ -235,4 +235,5 @@ def _check_record(connection: sqlite3.Connection, query: str, form: type[T]) -> 
     found = connection.execute(query).fetchone()
     if found is None:
         raise sqlite3.DatabaseError("there is no check record")
-    return msgspec.convert(dict(zip(form.__struct_fields__, found[:-1], strict=True)), form), found[-1]
+    columns = form.__struct_fields__[: len(found) - 1]  # A store of one host is never promoted.
+    return msgspec.convert(dict(zip(columns, found[:-1], strict=True)), form), found[-1]

@@ -2,14 +2,15 @@
 
 import click
 
-from hsm_wire.administration import ClusterState, SetNodeState
+from hsm_wire.administration import ClusterState, RemovedNode, RemoveNode, SetNodeState
 from hsm_wire.opcodes import Opcode
+from hsmctl.printable import printable
 from hsmctl.session import Session, cluster_options
 
 
 @click.group()
 def node() -> None:
-    """Take nodes out of service and back; the wish is kept in the store, so it survives restarts.
+    """Take nodes out of service and back, or out for good; the wish is kept in the store, so it survives restarts.
 
     Example: hsmctl node drain node-1
     """
@@ -55,3 +56,26 @@ def enable(session: Session, name: str) -> None:
     Example: hsmctl node enable node-1
     """
     _set(session, name, "ready", "serves again, slowly at first")
+
+
+@node.command()
+@click.argument("name")
+@cluster_options
+def remove(session: Session, name: str) -> None:
+    """Have the store forget node NAME, which is off for good: no change waits for it or names it any more.
+
+    Take it out of cluster.toml first, and reload. A node that is alive is refused: stop it. One that runs and does not
+    reach the store looks as if it were off; it serves no more from its next contact on.
+
+    Example: hsmctl node remove node-4
+    """
+    with session.cluster() as cluster:
+        removed = cluster.request(Opcode.REMOVE_NODE, RemoveNode(name), RemovedNode)
+    if removed.was_registered:
+        text = "no change waits for it any more"
+    else:
+        known = ", ".join(map(printable, removed.registered))
+        text = f"nothing to remove: {f'the store knows {known}' if known else 'no change waits for any node'}"
+    session.out.result(
+        {"node": name, "was_registered": removed.was_registered, "registered": removed.registered}, f"{name}: {text}"
+    )

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from cluster import Cluster
 from etcd import EtcdCluster
-from programs import wait_until
+from hsmctl_forks import run_hsmctl_text
+from programs import Program, wait_until
 from scale import SLACK
 
 from hsm_client import sync
@@ -75,3 +76,49 @@ def test_a_node_that_hangs_is_named_one_that_is_back_confirms_and_one_that_stopp
         assert last.terminate() == 0
         took, told = change("it has stopped")
         assert (took < SOON_S, told) == (True, [])
+
+
+def test_a_lost_node_that_is_removed_is_waited_for_and_named_no_more_and_one_that_is_alive_stays(
+    cluster: Cluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, alive, lost = cluster.nodes
+    environment = {**os.environ, "HSM_CLIENT_CONFIG": str(cluster.config_of("operator"))}
+
+    def remove(name: str) -> tuple[int, str]:
+        done = run_hsmctl_text("node", "remove", name, environment=environment)
+        return done.returncode, done.stdout + done.stderr
+
+    def changed(label: str) -> bool:
+        """Change the key; whether that was answered soon and named nobody."""
+        caplog.clear()
+        begun = time.monotonic()
+        key.update(label=label)
+        named = [text for text in caplog.messages if "not confirmed by" in text]
+        print(label, round(time.monotonic() - begun, 3), named)
+        return time.monotonic() - begun < SOON_S and not named
+
+    def configure(*nodes: Program, of: tuple[Program, ...]) -> None:
+        cluster.nodes = list(nodes)
+        cluster.write_topology()
+        for program in of:
+            os.kill(program.pid, signal.SIGHUP)
+        wait_until(lambda: set(cluster.states()) == {node.name for node in nodes}, lambda: str(cluster.states()))
+
+    with caplog.at_level(logging.WARNING, "hsm_client"), sync.connect(cluster.client_config) as hsm:
+        key = hsm.generate_key("ec-p256")
+        lost.kill()
+        assert not changed("one is lost")
+        code, text = remove(lost.name)
+        assert (code, "is in cluster.toml" in text) == (1, True), text
+        configure(first, alive, of=(first, alive, cluster.proxy))
+        wait_until(lambda: remove(lost.name)[0] == 0, first.log)
+        wait_until(lambda: changed("it is removed"), lambda: "nobody is named")
+        assert "nothing to remove" in remove(lost.name)[1]
+        configure(first, of=(first, cluster.proxy))
+        code, text = remove(alive.name)
+        assert (code, "is alive" in text) == (1, True), text
+        configure(first, alive, lost, of=(first, alive, cluster.proxy))
+        lost.start()
+        lost.wait_ready()
+        cluster.wait_in_rotation()
+        wait_until(lambda: changed("it is back"), lambda: "all confirm")

@@ -97,6 +97,9 @@ class Pkcs11Backend:
             self._loaded.put(place, key)
         return key
 
+    def fresh(self, record: Record) -> LoadedKey:
+        return device_key(self._link, record, kept=False)
+
     def wrap_key(self, _record: Record, mechanism: int, _parameters: Parameters | None, _target: Record) -> bytes:
         raise not_here(mechanism)
 

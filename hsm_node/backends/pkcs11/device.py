@@ -6,7 +6,8 @@ more; what is still wrong then is left to a new process (`LostError`), which is 
 """
 
 import threading
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, NamedTuple
 
 from hsm_node.backends.pkcs11 import cryptoki as ck
 from hsm_node.backends.pkcs11 import key_templates, messages
@@ -19,7 +20,7 @@ from hsm_node.backends.pkcs11.core.return_values import (
     Fault,
     meaning,
 )
-from hsm_node.backends.pkcs11.master_key_objects import ATTRIBUTES_BYTES, Part, part_label
+from hsm_node.backends.pkcs11.master_key_objects import ATTRIBUTES_BYTES, Part, kek_of, part_label
 from hsm_node.backends.pkcs11.module import DeviceError, Module
 from hsm_node.backends.pkcs11.structures import Mechanism, Template, mechanism
 from hsm_wire.key_types import KEY_TYPES, Family, KeyType
@@ -42,20 +43,14 @@ class LostError(Exception):
         self.failed = messages.Failed(error.number, error.function)
 
 
-class MasterKeyHandles:
+class MasterKeyHandles(NamedTuple):
     """The parts of one master key."""
 
-    __slots__ = ("given_out", "mac", "private_kek", "secret_kek")
+    parts: Mapping[Part, int]
+    given_out: bytes
 
-    def __init__(self, private_kek: int, secret_kek: int, mac: int, given_out: bytes) -> None:
-        self.private_kek = private_kek
-        self.secret_kek = secret_kek
-        self.mac = mac
-        self.given_out = given_out
-
-    def kek(self, key_type: KeyType) -> int:
-        """Return the KEK of such keys."""
-        return self.secret_kek if key_type.symmetric else self.private_kek
+    def __repr__(self) -> str:
+        return "MasterKeyHandles(<secret>)"
 
 
 class Device:
@@ -122,7 +117,7 @@ class Device:
             case messages.Use():
                 return messages.Done(self._use(session, question))
             case messages.Mac(version, message):
-                handle = self._parts_of(version).mac
+                handle = self._part_of(version, Part.MAC)
                 mac = self._module.sign(session, mechanism(CKM_SHA256_HMAC), handle, message, _MAC_BYTES)
                 return messages.Done(mac)
             case messages.Generate(key_type, version):
@@ -152,7 +147,10 @@ class Device:
             raise
         finally:
             with self._keeper_lock:
-                self.room.give_back(cached)
+                if question.key.kept:
+                    self.room.give_back(cached)
+                else:
+                    self._destroy([cached.handle])
 
     def _works(self, session: int, made: Mechanism, cached: Cached) -> bool:
         """Whether the device decrypts what it has just encrypted: then it was the caller's data that did not."""
@@ -163,9 +161,9 @@ class Device:
             return False
 
     def _loaded(self, key: messages.KeyRef) -> Cached:
-        """Return the session object of a key, made now if it is not there."""
+        """Return the session object of a key, made now if it is not there, or is not to be relied on."""
         with self._keeper_lock:
-            cached = self.room.take(key)
+            cached = self.room.take(key) if key.kept else None
             if cached is None:
                 self._destroy(self.room.surplus())
                 try:
@@ -175,12 +173,12 @@ class Device:
                         raise
                     self._destroy(self.room.full())
                     handle = self._unwrap(key)
-                cached = self.room.put(key, handle)
+                cached = self.room.put(key, handle) if key.kept else Cached(handle)
             return cached
 
     def _unwrap(self, key: messages.KeyRef) -> int:
         key_type = KEY_TYPES[key.key_type]
-        kek, template = self._parts_of(key.version).kek(key_type), key_templates.unwrapped(key_type)
+        kek, template = self._part_of(key.version, kek_of(key_type)), key_templates.unwrapped(key_type)
         return self._module.unwrap(self._keeper, mechanism(self._wrap_mechanism), kek, key.wrapped, template)
 
     def _destroy(self, handles: list[int]) -> None:
@@ -228,7 +226,7 @@ class Device:
     ) -> messages.Made:
         """Wrap a key that was made a moment ago, and destroy it: from here on nobody can have it extracted."""
         try:
-            kek = self._parts_of(version).kek(key_type)
+            kek = self._part_of(version, kek_of(key_type))
             wrapped = self._module.wrap(session, mechanism(self._wrap_mechanism), kek, key)
         finally:
             self._module.destroy(session, key)
@@ -241,11 +239,11 @@ class Device:
 
     # Master keys
 
-    def _parts_of(self, version: int) -> MasterKeyHandles:
-        parts = self._master_keys.get(version)
-        if parts is None:  # Not in this token: its node asks for what it was not told to have.
+    def _part_of(self, version: int, part: Part) -> int:
+        held = self._master_keys.get(version)
+        if held is None:  # Not in this token: its node asks for what it was not told to have.
             raise KeyError(f"master key version {version}")
-        return parts
+        return held.parts[part]
 
     def _parts(self, label: str) -> MasterKeyHandles:
         handles = {part: self._one(part_label(label, part)) for part in Part}
@@ -253,7 +251,7 @@ class Device:
         if len(value) != ATTRIBUTES_BYTES:
             name = part_label(label, Part.ATTRIBUTES).decode()
             raise UnusableError(f"the token's object {name!r} has no value of {ATTRIBUTES_BYTES} bytes to give out")
-        return MasterKeyHandles(handles[Part.PRIVATE_KEK], handles[Part.SECRET_KEK], handles[Part.MAC], value)
+        return MasterKeyHandles(handles, value)
 
     def _one(self, label: bytes) -> int:
         found = self._module.find(self._keeper, {ck.CKA_LABEL: label})

@@ -64,9 +64,9 @@ class DeviceKey(LoadedKey):
 
     dear = _ALL
 
-    def __init__(self, link: DeviceLink, record: Record) -> None:
+    def __init__(self, link: DeviceLink, record: Record, *, kept: bool = True) -> None:
         self._link = link
-        self._ref = messages.KeyRef(record.key_type, record.wrapped, record.master_key_version)
+        self._ref = messages.KeyRef(record.key_type, record.wrapped, record.master_key_version, kept)
 
     def drop(self) -> None:
         """Have the device destroy what it has loaded."""
@@ -86,8 +86,8 @@ class DeviceRsaKey(DeviceKey):
 
     __slots__ = ("_public",)
 
-    def __init__(self, link: DeviceLink, record: Record) -> None:
-        super().__init__(link, record)
+    def __init__(self, link: DeviceLink, record: Record, *, kept: bool = True) -> None:
+        super().__init__(link, record, kept=kept)
         public = load_der_public_key(record.public_key)
         assert isinstance(public, RSAPublicKey)  # the record is authentic, and says so
         self._public = RsaPublicKey(public)
@@ -115,8 +115,8 @@ class DeviceEcKey(DeviceKey):
 
     __slots__ = ("_public",)
 
-    def __init__(self, link: DeviceLink, record: Record) -> None:
-        super().__init__(link, record)
+    def __init__(self, link: DeviceLink, record: Record, *, kept: bool = True) -> None:
+        super().__init__(link, record, kept=kept)
         public = load_der_public_key(record.public_key)
         assert isinstance(public, EllipticCurvePublicKey)  # the record is authentic, and says so
         self._public = EcPublicKey(public)
@@ -208,10 +208,16 @@ _FAMILIES: Final[Mapping[Family, type[DeviceKey]]] = {
 }
 
 
-def device_key(link: DeviceLink, record: Record) -> DeviceKey:
-    """Return the key of a record; MECHANISM_NOT_HERE for a type that no device keeps."""
+def device_key(link: DeviceLink, record: Record, *, kept: bool = True) -> DeviceKey:
+    """Return the key of a record; MECHANISM_NOT_HERE for a type that no device keeps.
+
+    Args:
+        link: to the device.
+        record: of the key.
+        kept: whether the device keeps what it has unwrapped, for the next use.
+    """
     made = _FAMILIES.get(KEY_TYPES[record.key_type].family)
     if made is None:
         text = f"this node's device keeps no {record.key_type} keys"
         raise Refusal(Status.MECHANISM_NOT_HERE, text, not_executed=True)
-    return made(link, record)
+    return made(link, record, kept=kept)

@@ -27,11 +27,12 @@ _KEY_TYPES: Final = {
 }
 FAMILIES: Final = frozenset(_KEY_TYPES)
 """Families of keys that are kept in devices. SoftHSM2 does not unwrap Edwards keys, and few devices have more."""
+# DERIVE is off by name: SoftHSM2 wants to be told what the KEK's template fixes.
 _USES: Final[dict[Family, Template]] = {
     Family.RSA: {ck.CKA_SIGN: True, ck.CKA_DECRYPT: True},
     Family.EC: {ck.CKA_SIGN: True},
-    Family.AES: {ck.CKA_ENCRYPT: True, ck.CKA_DECRYPT: True, ck.CKA_SIGN: True},
-    Family.HMAC: {ck.CKA_SIGN: True},
+    Family.AES: {ck.CKA_ENCRYPT: True, ck.CKA_DECRYPT: True, ck.CKA_SIGN: True, ck.CKA_DERIVE: False},
+    Family.HMAC: {ck.CKA_SIGN: True, ck.CKA_DERIVE: False},
 }
 
 

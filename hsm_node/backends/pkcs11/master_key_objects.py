@@ -3,13 +3,15 @@
 | part | what it does | what its template fixes |
 |---|---|---|
 | kek private | wraps and unwraps private keys | what it unwraps is a sensitive private key that is not extractable |
-| kek secret | wraps and unwraps secret keys | what it unwraps is a sensitive secret key that is not extractable |
+| kek aes | wraps and unwraps AES keys | the same of AES keys, which besides derive nothing |
+| kek secret | wraps and unwraps other secrets | the same of generic secrets |
 | mac | HMAC-SHA256 of records | - |
 | attributes | given out to the node, with the fingerprint: encrypts labels, names, store keys | it guards no key |
 
-The two KEKs have one value, because the record format has one KEK. They are two objects, because a template has one
-class. Tried with SoftHSM2: without EXTRACTABLE in the template, whoever has the PIN unwraps a key as extractable and
-wraps it once more under a key of his own; without CLASS he unwraps a private key as a secret one.
+The KEKs have one value, because the record format has one KEK. They are several objects, because a template has one
+class and one key type. Tried with SoftHSM2: without EXTRACTABLE in the template, whoever has the PIN unwraps a key as
+extractable and wraps it once more under a key of his own; without CLASS he unwraps a private key as a secret one;
+without KEY_TYPE he unwraps an AES key as one for DES, which can be guessed, and with DERIVE he would cut pieces off it.
 """
 
 from enum import StrEnum
@@ -19,12 +21,14 @@ from hsm_node.backends.pkcs11 import cryptoki as ck
 from hsm_node.backends.pkcs11.structures import Template
 from hsm_node.core.attribute_key import KEY_BYTES, derive
 from hsm_node.core.derived_keys import FINGERPRINT_BYTES, DerivedKeys
+from hsm_wire.key_types import Family, KeyType
 
 
 class Part(StrEnum):
     """What is behind a master key's label in the label of a part."""
 
     PRIVATE_KEK = "kek private"
+    AES_KEK = "kek aes"
     SECRET_KEK = "kek secret"  # noqa: S105 - a part of a label
     MAC = "mac"
     ATTRIBUTES = "attributes"
@@ -32,6 +36,21 @@ class Part(StrEnum):
 
 ATTRIBUTES_BYTES: Final = KEY_BYTES + FINGERPRINT_BYTES
 """The attribute key, and the fingerprint of its master key: both are what a node in software would have."""
+
+
+_UNWRAPPED: Final[dict[Part, Template]] = {
+    Part.PRIVATE_KEK: {ck.CKA_CLASS: ck.CKO_PRIVATE_KEY},
+    Part.AES_KEK: {ck.CKA_CLASS: ck.CKO_SECRET_KEY, ck.CKA_KEY_TYPE: ck.CKK_AES, ck.CKA_DERIVE: False},
+    Part.SECRET_KEK: {ck.CKA_CLASS: ck.CKO_SECRET_KEY, ck.CKA_KEY_TYPE: ck.CKK_GENERIC_SECRET, ck.CKA_DERIVE: False},
+}
+"""What is fixed of a key that a KEK unwraps, beside that it is hidden."""
+
+
+def kek_of(key_type: KeyType) -> Part:
+    """Return the KEK of such keys."""
+    if not key_type.symmetric:
+        return Part.PRIVATE_KEK
+    return Part.AES_KEK if key_type.family is Family.AES else Part.SECRET_KEK
 
 
 def part_label(label: str, part: Part) -> bytes:
@@ -43,7 +62,7 @@ def part_values(master_key: bytes) -> dict[Part, bytes]:
     """Return what the parts of a master key in software are: for a ceremony that brings it into a device."""
     kek = derive(master_key, b"kek")
     given_out = derive(master_key, b"record attributes") + DerivedKeys(master_key).fingerprint
-    values = (kek, kek, derive(master_key, b"record mac"), given_out)
+    values = (kek, kek, kek, derive(master_key, b"record mac"), given_out)
     return dict(zip(Part, values, strict=True))
 
 
@@ -75,10 +94,8 @@ def _kind(part: Part) -> Template:
     hidden: Template = {ck.CKA_SENSITIVE: True, ck.CKA_EXTRACTABLE: False}
     if part is Part.MAC:
         return {ck.CKA_KEY_TYPE: ck.CKK_GENERIC_SECRET, **hidden, **_uses(ck.CKA_SIGN)}
-    made = ck.CKO_PRIVATE_KEY if part is Part.PRIVATE_KEK else ck.CKO_SECRET_KEY
-    fixed: Template = {ck.CKA_CLASS: made, ck.CKA_SENSITIVE: True, ck.CKA_EXTRACTABLE: False}
     wrapping = _uses(ck.CKA_WRAP, ck.CKA_UNWRAP)
-    return {ck.CKA_KEY_TYPE: ck.CKK_AES, **hidden, **wrapping, ck.CKA_UNWRAP_TEMPLATE: fixed}
+    return {ck.CKA_KEY_TYPE: ck.CKK_AES, **hidden, **wrapping, ck.CKA_UNWRAP_TEMPLATE: {**_UNWRAPPED[part], **hidden}}
 
 
 def _uses(*allowed: int) -> Template:

@@ -26,6 +26,8 @@ class KeyRef(msgspec.Struct, array_like=True, frozen=True):
     wrapped: bytes
     version: int
     """Of the master key that it is wrapped under."""
+    kept: bool = True
+    """Whether its object stays for the next use; otherwise it is unwrapped for this one, and destroyed after it."""
 
     def __repr__(self) -> str:
         return f"KeyRef({self.key_type})"

@@ -5,9 +5,11 @@
 create finds itself, and a change finds its own bytes (design.md, section 6, rule 1).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Final
+
+import msgspec
 
 from hsm_cluster.address import Address
 from hsm_daemon import clock
@@ -15,14 +17,16 @@ from hsm_daemon.errors import StartError
 from hsm_daemon.tls import TlsFiles
 from hsm_node.core.keyring import Keyring
 from hsm_node.core.statements import Seal
-from hsm_node.store.base import ReplacedStoreError, Row, StoreError
+from hsm_node.store.base import Removal, ReplacedStoreError, Row, StoreError
 from hsm_node.store.check_record import make_check_record
 from hsm_node.store.etcd.calls import CALL_S, Calls
 from hsm_node.store.etcd.connecting import Connecting
+from hsm_node.store.etcd.epochs import Epochs, Keep, authentic, nowhere
 from hsm_node.store.etcd.following import Following
-from hsm_node.store.etcd.messages_pb2 import TxnResponse
+from hsm_node.store.etcd.messages_pb2 import KeyValue, TxnResponse
 from hsm_node.store.etcd.opening import Checked, decoded, encoded, open_store, read_check
 from hsm_node.store.etcd.probing import Probing
+from hsm_node.store.etcd.removing import remove_node
 from hsm_node.store.etcd.saying import Saying
 from hsm_node.store.etcd.snapshot import EtcdSnapshot
 from hsm_node.store.etcd.survey import Survey, check_endpoints
@@ -35,6 +39,7 @@ from hsm_node.store.etcd.transactions import (
     get,
     key_of,
     only,
+    promotion,
     put,
     row_of,
     told_in,
@@ -66,6 +71,8 @@ class EtcdStore:
         *,
         node: str = "",
         make: bool = True,
+        seen_epoch: int = 0,
+        keep: Keep = nowhere,
     ) -> None:
         """Open the store, make it where there is none, and follow it.
 
@@ -76,6 +83,8 @@ class EtcdStore:
             keyring: of this node.
             node: its name; empty: it serves nobody, so no change waits for it.
             make: whether an empty etcd may become a new store.
+            seen_epoch: the highest that this host has seen of the store.
+            keep: where a higher one is written down.
 
         Raises:
             StartError: it cannot be reached, is damaged, newer, another cluster's, or of another master key.
@@ -84,23 +93,25 @@ class EtcdStore:
         self._connecting = Connecting(addresses, tls)
         self._calls = Calls(self._connecting.links())
         self._calls.expired = self._connecting.expired
-        self._survey = Survey(self._calls)
         try:
-            check_endpoints(self._calls)
+            others = check_endpoints(self._calls, keyring)
             self._check = open_store(self._calls, place, cluster, keyring, make=make)
         except BaseException:
             self._calls.close()
             raise
         self.cluster_id = self._check.record.cluster_id
-        self.epoch = self._check.record.epoch
         seal = Seal(keyring.told_mac, self.cluster_id)
         self._following = Following()
         self._waits = Waits(node, seal)
         self._watching = Watching(self._calls, self._following, self._waits)
         self._saying = Saying(self._calls, self._following, self._waits, seal, node)
-        self._probing = Probing(self._calls, self._following, self._watching, self._saying)
+        self._epochs = Epochs(self._check.record, self._check.value, keyring, self._following.fence)
+        self._probing = Probing(self._calls, self._following, self._watching, self._saying, self._epochs)
+        self._survey = Survey(self._calls, self._epochs)
         self._plug()
         try:
+            self._epochs.remember(seen_epoch, keep)
+            self._epochs.shown(others)
             self._saying.register()  # Before the list: a change that is not in it waits for this node.
             self._watching.load()
         except StoreError as error:
@@ -118,6 +129,14 @@ class EtcdStore:
         return self._following.contact
 
     @property
+    def epoch(self) -> int:
+        return self._epochs.record.epoch
+
+    @property
+    def promoted(self) -> bool:
+        return self._epochs.record.promoted
+
+    @property
     def revision(self) -> int:
         """Up to which everything has come from the store, other keys than rows included."""
         return self._following.revision
@@ -130,6 +149,14 @@ class EtcdStore:
     @property
     def fenced(self) -> bool:
         return bool(self._following.fenced)
+
+    @property
+    def registered(self) -> list[str]:
+        return self._waits.registered
+
+    @property
+    def out(self) -> list[str]:
+        return self._waits.missing
 
     @property
     def refused_statements(self) -> int:
@@ -202,6 +229,24 @@ class EtcdStore:
                 return False
         raise StoreError("its check record is written by others all the time")
 
+    def promote(self, keyring: Keyring, gone: Collection[str]) -> None:
+        for _ in range(MAX_RESEAL_TRIES):
+            self._following.check()
+            pair = only(self._calls.range(get(CHECK_KEY)))
+            found = None if pair is None else authentic(pair, keyring)
+            if pair is None or found is None:
+                raise StoreError("its check record is gone or damaged, or under a master key that this node has not")
+            self._epochs.read(pair)
+            if found.promoted:
+                return
+            record = msgspec.structs.replace(found, epoch=found.epoch + 1, promoted=True)
+            value = encoded(record, keyring)
+            answer = self._calls.txn(promotion(value, pair.value, gone))
+            if answer.succeeded:
+                self._epochs.read(KeyValue(key=CHECK_KEY, value=value, mod_revision=answer.header.revision))
+                return
+        raise StoreError("its check record is written by others all the time")
+
     def unconfirmed(self, revision: int) -> "Future[list[str]]":
         begun = self._waits.begun(revision)
         if begun is not None:
@@ -209,6 +254,10 @@ class EtcdStore:
         self._following.check()
         sent = clock.boottime()  # Made before, by whomever: it waits as the first one did.
         return self._waits.begin(revision, told_in(self._calls.txn(asking(self._saying.wanted))), sent)
+
+    def remove(self, node: str) -> Removal:
+        self._following.check()
+        return remove_node(self._calls, self._waits, self._saying, node)
 
     def stopped(self) -> None:
         self._saying.stopped()

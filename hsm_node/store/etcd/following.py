@@ -93,9 +93,9 @@ class Following:
             return self._state.arrived if idle else self._applied
 
     def fence(self, text: str) -> None:
-        """Serve and write nothing any more: this process is not the one that has this node's name."""
+        """Serve and write nothing any more, until this process is started again. The first reason is the one."""
         with self._moved:
-            self.fenced = text
+            self.fenced = self.fenced or text
 
     def check(self) -> None:
         """Refuse to write to what is not the store that was followed.

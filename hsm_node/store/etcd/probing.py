@@ -11,6 +11,7 @@ from hsm_daemon import clock
 from hsm_node.core.statements import NODES, OUT
 from hsm_node.store.base import StoreError
 from hsm_node.store.etcd.calls import CALL_S, Calls, CompactedError
+from hsm_node.store.etcd.epochs import Epochs
 from hsm_node.store.etcd.following import Following
 from hsm_node.store.etcd.messages_pb2 import TxnResponse
 from hsm_node.store.etcd.saying import Saying
@@ -24,7 +25,7 @@ INTERVAL_S: Final = 0.25
 class Probing:
     """Begins with `start`, ends when the calls are closed."""
 
-    def __init__(self, calls: Calls, following: Following, watching: Watching, saying: Saying) -> None:
+    def __init__(self, calls: Calls, following: Following, watching: Watching, saying: Saying, epochs: Epochs) -> None:
         """Begin nothing yet.
 
         Args:
@@ -32,10 +33,12 @@ class Probing:
             following: hears of each read.
             watching: whose watch is looked after.
             saying: who this node is.
+            epochs: takes the check record that each read finds.
         """
+        self._epochs = epochs
         self._saying = saying
         node = saying.node
-        # In this order: records, who has this node's name, whether it is out.
+        # In this order: whose store it is, who has this node's name, whether it is out.
         self._request = reading(CHECK_KEY, *((told_key(NODES + node), told_key(OUT + node)) if node else ()))
         self._calls = calls
         self._following = following
@@ -71,9 +74,10 @@ class Probing:
         return True
 
     def _counts(self, answer: TxnResponse) -> bool:
+        self._epochs.read(only(answer.responses[0].range))
         if not self._saying.node:
             return True
-        if not self._saying.is_own(only(answer.responses[1].range)):
+        if self._following.fenced or not self._saying.is_own(only(answer.responses[1].range)):
             raise StoreError(self._following.fenced)
         mark = only(answer.responses[2].range)  # Whoever wrote it: if it is forged, this node is stale for a moment.
         if mark is not None:

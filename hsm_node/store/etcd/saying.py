@@ -70,7 +70,7 @@ class Saying:
         Raises:
             StoreError: the store did not take it.
         """
-        if not self.node:
+        if not self.node or self._following.fenced:
             return
         path = NODES + self.node
         for _ in range(MAX_REGISTER_TRIES):
@@ -139,6 +139,8 @@ class Saying:
         while not self._calls.closing.is_set():
             self._wake.wait(LOOK_S)
             self._wake.clear()
+            if self._following.fenced:
+                continue  # It vouches for nothing.
             try:
                 self._confirm()
                 self._mark()
@@ -161,8 +163,10 @@ class Saying:
 
     def _mark(self) -> None:
         for name in list(self._missed):
-            if not self._waits.is_marked(name):
+            registered_at = self._waits.registered_at(name)
+            if registered_at and not self._waits.is_marked(name):
                 path = OUT + name
                 said = self._seal.make(path, Word(self._boot_id))
-                self._calls.txn(put_told(path, said))
+                # Who was removed meanwhile, or has registered anew, is not marked.
+                self._calls.txn(put_told(path, said, revision={told_key(NODES + name): registered_at}))
             self._missed.discard(name)

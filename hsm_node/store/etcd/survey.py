@@ -6,16 +6,21 @@ full or another cluster's would be found on the day on which it is needed.
 
 import contextlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import grpc
 
 from hsm_daemon import clock, logs
 from hsm_daemon.errors import StartError
-from hsm_node.store.base import ReplacedStoreError
+from hsm_daemon.log_limit import LimitedLog
+from hsm_node.core.keyring import Keyring
+from hsm_node.store.base import ReplacedStoreError, StoreError
 from hsm_node.store.etcd.calls import LEAST_VERSION_TEXT, Calls, fault_of_call, is_too_old
-from hsm_node.store.etcd.messages_pb2 import StatusRequest, StatusResponse
+from hsm_node.store.etcd.channels import Link
+from hsm_node.store.etcd.epochs import Epochs, authentic
+from hsm_node.store.etcd.messages_pb2 import KeyValue, RangeRequest, StatusRequest, StatusResponse
+from hsm_node.store.etcd.transactions import CHECK_KEY, only
 from hsm_node.store.etcd.watching import END_S
 
 INTERVAL_S: Final = 5.0
@@ -28,18 +33,22 @@ _ALARMS: Final = {
 }
 
 _log = logs.logger("hsm_node.store")
+_kept_not = LimitedLog(_log, 1 / 60)
+"""Each look finds it again."""
 
 
 class Survey:
     """Begins with `start`, ends when the calls are closed."""
 
-    def __init__(self, calls: Calls) -> None:
+    def __init__(self, calls: Calls, epochs: Epochs) -> None:
         """Look at nobody yet.
 
         Args:
             calls: to the members.
+            epochs: hears of members that belong to another cluster: the DR site may have been promoted.
         """
         self._calls = calls
+        self._epochs = epochs
         self._wrong = {str(link.address): "" for link in calls.links}
         self._thread = threading.Thread(target=self._run, name="etcd-survey", daemon=True)
 
@@ -70,17 +79,25 @@ class Survey:
             elif before and not found:
                 logs.event(_log, "info", "a member of the store is back", member=member)
 
+    def once(self) -> None:
+        """Look at each member once, whatever comes of it."""
+        try:
+            self.look()
+        except StoreError as error:
+            _kept_not.event("error", "a member of another epoch could not be judged", reason=str(error))
+
     def _run(self) -> None:
         due = clock.monotonic()
         while not self._calls.closing.wait(max(due - clock.monotonic(), 0.0)):
             due = clock.monotonic() + INTERVAL_S
             self._calls.sweep()
-            self.look()
+            self.once()
 
     def _look_at(self, number: int) -> str:
         try:
             return wrong_with(self._calls.look_at(number, LOOK_S))
         except ReplacedStoreError as error:
+            self._epochs.shown(check_records([self._calls.links[number]]))
             return str(error)
         except grpc.RpcError as error:
             return self._calls.expired() or fault_of_call(error).text
@@ -98,22 +115,45 @@ def wrong_with(status: StatusResponse) -> str:
     return "" if status.leader else "it sees no leader: fewer members than a majority can reach each other"
 
 
-def check_endpoints(calls: Calls) -> None:
+def check_records(links: Iterable[Link]) -> list[KeyValue]:
+    """Return the check record that each of these members has, as it knows it; of one that does not answer, nothing."""
+    found = []
+    for link in links:
+        with contextlib.suppress(grpc.RpcError, ValueError):
+            # Without metadata: a member that has lost its others has seen what it has seen all the same.
+            pair = only(link.range(RangeRequest(key=CHECK_KEY, serializable=True), timeout=LOOK_S))
+            found += [] if pair is None else [pair]
+    return found
+
+
+def check_endpoints(calls: Calls, keyring: Keyring) -> list[KeyValue]:
     """Refuse members of more than one cluster, and members that are all too old, before anything is read or written.
 
-    Whoever does not answer is looked at before it is used.
+    Whoever does not answer is looked at before it is used. Two etcd clusters that are one store in different epochs are
+    what a promotion leaves behind: the first one is followed, and all their check records are returned.
 
     Raises:
         StartError: it names the addresses.
     """
-    found: dict[str, StatusResponse] = {}
+    found: dict[Link, StatusResponse] = {}
     for link in calls.links:
         with contextlib.suppress(grpc.RpcError):
-            found[str(link.address)] = link.status(StatusRequest(), timeout=LOOK_S)
-    clusters = {status.header.cluster_id: address for address, status in found.items()}
-    if len(clusters) > 1:
-        named = ", ".join(f"{address} to {cluster:x}" for cluster, address in clusters.items())
+            found[link] = link.status(StatusRequest(), timeout=LOOK_S)
+    clusters = {status.header.cluster_id: link for link, status in found.items()}
+    others = check_records(clusters.values()) if len(clusters) > 1 else []
+    if len(clusters) > 1 and not _one_store(others, len(clusters), keyring):
+        named = ", ".join(f"{link.address} to {cluster:x}" for cluster, link in clusters.items())
         raise StartError(f"[store] endpoints lead to members of different etcd clusters ({named}); correct them")
     if found and all(is_too_old(status.version) for status in found.values()):
-        runs = ", ".join(f"{address} runs etcd {status.version}" for address, status in found.items())
+        runs = ", ".join(f"{link.address} runs etcd {status.version}" for link, status in found.items())
         raise StartError(f"the store's members are too old ({runs}); upgrade them to {LEAST_VERSION_TEXT} or newer")
+    return others
+
+
+def _one_store(pairs: list[KeyValue], count: int, keyring: Keyring) -> bool:
+    """Whether these are the check records of one store in so many epochs."""
+    try:
+        records = [record for pair in pairs if (record := authentic(pair, keyring)) is not None]
+    except StoreError as error:
+        raise StartError(f"[store] endpoints lead to members of different etcd clusters, and {error}") from None
+    return len({record.epoch for record in records}) == count and len({record.cluster_id for record in records}) == 1

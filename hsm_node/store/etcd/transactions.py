@@ -3,10 +3,10 @@
 Keys: one of the check record, one for each row under a prefix, and under another one what nodes tell each other.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
-from hsm_node.core.statements import WANTED, Told
+from hsm_node.core.statements import CONFIRMED, NODES, OUT, WANTED, Told
 from hsm_node.store.base import Row
 from hsm_node.store.etcd.messages_pb2 import (
     Compare,
@@ -103,6 +103,23 @@ def put_told(
 def deletion(key: bytes, revision: int) -> TxnRequest:
     """Return the request to delete a pair that is still at that revision."""
     return TxnRequest(compare=[_at(key, revision)], success=[RequestOp(delete=DeleteRequest(key=key))])
+
+
+def promotion(value: bytes, before: bytes, gone: Iterable[str]) -> TxnRequest:
+    """Return the request of another check record in the place of the one before; what these nodes have told goes."""
+    paths = [kind + name for name in gone for kind in (NODES, CONFIRMED, OUT)]
+    done = [RequestOp(put=PutRequest(key=CHECK_KEY, value=value))]
+    done += [RequestOp(delete=DeleteRequest(key=told_key(path))) for path in paths]
+    return TxnRequest(compare=[_has(CHECK_KEY, before)], success=done)
+
+
+def removal(key: bytes, revision: int, *more: bytes) -> TxnRequest:
+    """Return the request to delete a pair that is still at that revision, and more with it; else the pair is read."""
+    return TxnRequest(
+        compare=[_at(key, revision)],
+        success=[RequestOp(delete=DeleteRequest(key=each)) for each in (key, *more)],
+        failure=[RequestOp(range=get(key))],
+    )
 
 
 def reading(*keys: bytes) -> TxnRequest:

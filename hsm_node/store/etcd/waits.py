@@ -59,6 +59,28 @@ class Waits:
         """Rows that no node has written, or an earlier life of one."""
         return self._nodes.refused
 
+    @property
+    def registered(self) -> list[str]:
+        """Nodes that are registered, as far as is known here."""
+        with self._moved:
+            return self._nodes.registered
+
+    @property
+    def missing(self) -> list[str]:
+        """Of these, nodes that did not confirm in time and have not come back."""
+        with self._moved:
+            return self._nodes.missing
+
+    def registered_at(self, name: str) -> int:
+        """Return the revision of a node's registration, as far as is known here; 0: there is none."""
+        with self._moved:
+            return self._nodes.registered_at(name)
+
+    def has(self, name: str, revision: int) -> bool:
+        """Whether a node has confirmed that revision or a later one, as far as is known here."""
+        with self._moved:
+            return self._nodes.has(name, revision)
+
     def is_marked(self, name: str) -> bool:
         """Whether that node has a row `out/N`, as far as is known here."""
         return name in self._nodes.out

@@ -231,3 +231,11 @@ def test_rows_that_are_no_more_are_forgotten_and_late_ones_change_nothing() -> N
     nodes.replace([], NOW_S)
     assert nodes.out == {}
     assert nodes.known["node-2"].is_off(NOW_S + WAIT_S)
+
+
+def test_who_is_registered_and_who_of_them_is_out_can_be_told() -> None:
+    nodes = followed(*ALL, out("node-3", 50), out("node-9", 51))
+    assert (nodes.registered, nodes.missing) == (["node-1", "node-2", "node-3"], ["node-3"])
+    assert (nodes.registered_at("node-3"), nodes.registered_at("node-9")) == (3, 0)
+    nodes.take(gone("nodes/node-3", 60), NOW_S)
+    assert (nodes.registered, nodes.missing, nodes.registered_at("node-3")) == (["node-1", "node-2"], [], 0)

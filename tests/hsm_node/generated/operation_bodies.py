@@ -61,6 +61,7 @@ class OperationBodies:
             Opcode.UPDATE_OBJECT: lambda: {"object_id": self._object, "expected_version": 0, "value": b"new"},
             Opcode.DESTROY_OBJECT: lambda: {"object_id": self._new(Opcode.CREATE_OBJECT)},
             Opcode.SET_NODE_STATE: lambda: {"node": "node-1", "administrative_state": "ready"},
+            Opcode.REMOVE_NODE: lambda: {"node": "node-9"},
             Opcode.FIND_KEYS: dict,
             Opcode.FIND_OBJECTS: dict,
         }

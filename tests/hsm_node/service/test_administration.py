@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from hsm_node.store.base import Removal
 from hsm_wire import kinds
-from hsm_wire.administration import ClusterState, SetNodeState
-from hsm_wire.messages import Empty, FindKeys, Pong, Unconfirmed, decode_body
+from hsm_wire.administration import ClusterState, RemovedNode, RemoveNode, SetNodeState
+from hsm_wire.messages import Empty, Failure, FindKeys, Pong, Unconfirmed, decode_body
 from hsm_wire.opcodes import Opcode
 from hsm_wire.statuses import Status
 
@@ -143,3 +144,36 @@ async def test_nodes_that_do_not_confirm_a_state_are_named_also_when_it_is_sent_
         )
         assert revisions[-1] == node.store.read(node.keystore.keyring.node_name("node-1")).revision
     assert len(set(revisions)) == 2
+
+
+async def remove(client: Any, node: str) -> Any:
+    return await client.call(Opcode.REMOVE_NODE, RemoveNode(node), principal=OPERATOR)
+
+
+async def test_a_node_is_removed_when_it_is_out_of_the_configuration_and_not_alive(
+    start_node: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    started = start_node()
+    operator, store = await operator_of(started), started.keystore.store
+    asked: list[str] = []
+
+    def forget(node: str) -> Removal:
+        asked.append(node)
+        return {"node-7": Removal.REMOVED, "node-8": Removal.ALIVE}.get(node, Removal.ABSENT)
+
+    store.remove, store.registered = forget, ["node-1", "node-7"]
+    assert (await remove(operator, "node-1")).status == Status.BAD_REQUEST
+    with caplog.at_level("WARNING", "hsm_node.administration"):
+        done = decode_body(RemovedNode, (await remove(operator, "node-7")).body)
+    assert done == RemovedNode("node-7", was_registered=True, registered=["node-1"])
+    assert caplog.messages == ["a node was removed"]
+    alive = await remove(operator, "node-8")
+    assert (alive.status, "stop it" in decode_body(Failure, alive.body).detail) == (Status.BAD_REQUEST, True)
+    assert decode_body(RemovedNode, (await remove(operator, "node-9")).body).was_registered is False
+    assert asked == ["node-7", "node-8", "node-9"]
+
+
+async def test_where_nodes_share_a_file_there_is_nobody_to_remove(start_node: Start) -> None:
+    operator = await operator_of(start_node())
+    answer = await remove(operator, "node-9")
+    assert decode_body(RemovedNode, answer.body) == RemovedNode("node-9", was_registered=False, registered=[])

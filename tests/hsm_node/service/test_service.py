@@ -1,15 +1,23 @@
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from promoted_cluster import cluster_of
 
 from hsm_wire import kinds
 from hsm_wire.administration import SetNodeState
 from hsm_wire.messages import DescribeKey, DestroyKey, Empty, GenerateKey, UpdateKey
 from hsm_wire.opcodes import Opcode
 from hsm_wire.statuses import Status
+
+DR_NODE = {
+    "zurich": ("active", "node-2", 1),
+    "geneva": ("active", "node-3", 2),
+    "alps": ("disaster-recovery", "node-1", 3),
+}
 
 
 async def test_roles_and_partitions_are_enforced_by_principal(start_node: Callable[[], Any]) -> None:
@@ -51,14 +59,14 @@ async def test_a_change_without_an_operation_id_is_refused(
 
 
 async def test_a_node_that_stands_by_serves_no_client(
-    start_node: Callable[[], Any], text_of: Callable[[Any], str]
+    start_node: Callable[[], Any], text_of: Callable[[Any], str], tmp_path: Path
 ) -> None:
     node = start_node()
     client = await node.client()
     client.bind(10, "spiffe://dev/operator/root", 0, ("operate",))
     key = os.urandom(16)
     assert (await client.call(Opcode.GENERATE_KEY, GenerateKey(key, "ec-p256"))).status == Status.OK
-    node.keystore.standby = True
+    node.keystore.promotion.configure(cluster_of(tmp_path, DR_NODE))
     for opcode, body in (
         (Opcode.DESCRIBE_KEY, DescribeKey(key)),
         (Opcode.GENERATE_KEY, GenerateKey(os.urandom(16), "ec-p256")),

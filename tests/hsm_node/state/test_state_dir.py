@@ -13,7 +13,9 @@ def test_the_first_start_makes_it_for_its_owner_only_and_takes_any_store(tmp_pat
     state = StateDir(tmp_path / "a" / "b")
     assert not list(tmp_path.iterdir())
     state.check_present(tmp_path / "no.db")
-    state.check(ONE, 3)
+    state.check_cluster(ONE)
+    state.check_epoch(3)
+    assert state.epoch == 0
     state.keep(ONE, 3)
     assert (tmp_path / "a" / "b").stat().st_mode & 0o777 == 0o700
     assert [path.name for path in (tmp_path / "a" / "b").iterdir()] == [FILE_NAME]
@@ -24,15 +26,17 @@ def test_a_store_of_another_cluster_or_a_lower_epoch_is_refused_and_a_higher_one
     StateDir(tmp_path).keep(ONE, 3)
     state = StateDir(tmp_path)
     with pytest.raises(StartError, match="cluster id"):
-        state.check(OTHER, 3)
+        state.check_cluster(OTHER)
     with pytest.raises(StartError, match="epoch 2, this node has seen 3"):
-        state.check(ONE, 2)
+        state.check_epoch(2)
     with pytest.raises(StartError, match="missing"):
         state.check_present(tmp_path / "no.db")
-    state.check(ONE, 4)
+    state.check_cluster(ONE)
+    state.check_epoch(4)
     state.keep(ONE, 4)
+    assert state.epoch == 4
     with pytest.raises(StartError, match="epoch"):
-        StateDir(tmp_path).check(ONE, 3)
+        StateDir(tmp_path).check_epoch(3)
 
 
 def test_what_has_not_changed_is_not_written(tmp_path: Path) -> None:

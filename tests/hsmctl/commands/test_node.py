@@ -40,3 +40,10 @@ def test_maintain_is_said_in_the_status(shell) -> None:
 
 def test_an_unknown_node_is_one_line_that_names_those_there_are(shell) -> None:
     assert "node-1, node-2" in shell.bad(1, "node", "drain", "node-9")
+
+
+def test_a_node_in_the_configuration_is_not_removed_and_of_another_one_there_is_nothing(shell) -> None:
+    assert "node-1 is in cluster.toml; take it out" in shell.bad(1, "node", "remove", "node-1")
+    assert "node-9: nothing to remove" in shell.good("node", "remove", "node-9").decode()
+    removed = {"node": "node-9", "was_registered": False, "registered": []}
+    assert shell.json("node", "remove", "node-9") == removed

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
+from hsm_node.backends.key_prover import KeyProver
 from hsm_node.backends.known_keys import known_material
 from hsm_node.backends.pkcs11.backend import Pkcs11Backend
 from hsm_node.backends.pkcs11.link import DeviceLink
@@ -147,3 +148,10 @@ def test_the_check_key_signs_in_the_device(backend: Pkcs11Backend, link: DeviceL
     public.verify(utils.encode_dss_signature(r, s), b"challenge", ec.ECDSA(SHA256()))
     assert link.process_id is not None
     assert len(backend.random(16)) == 16
+
+
+@pytest.mark.parametrize("key_type", ["rsa-2048", "ec-p256", "aes-256", "hmac-256"])
+def test_a_key_in_the_device_proves_itself(backend: Pkcs11Backend, record_of: MAKE, key_type: str) -> None:
+    record = record_of(key_type, backend.generate(KEY_TYPES[key_type]))
+    assert not KeyProver(backend).prove(record).fault
+    assert KeyProver(backend).prove(msgspec.structs.replace(record, wrapped=bytes(len(record.wrapped)))).fault

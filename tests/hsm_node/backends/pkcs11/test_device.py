@@ -80,3 +80,15 @@ def test_a_closed_session_is_the_session_s_fault(device: Device, session: int) -
     with pytest.raises(DeviceError) as raised:
         device.answer(session, messages.Random(8))
     assert fault_of(raised.value) is Fault.SESSION
+
+
+def test_a_key_that_is_not_kept_is_unwrapped_for_each_use(device: Device, session: int) -> None:
+    key = made(device, session, "hmac-256")
+    kept = signed(device, session, key)
+    held = len(device.room)
+    fresh = messages.KeyRef(key.key_type, key.wrapped, 1, kept=False)
+    assert [signed(device, session, fresh) for _ in range(2)] == [kept] * 2
+    assert len(device.room) == held
+    changed = messages.KeyRef(key.key_type, bytes(len(key.wrapped)), 1, kept=False)
+    with pytest.raises(DeviceError):
+        signed(device, session, changed)

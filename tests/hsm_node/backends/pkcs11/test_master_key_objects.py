@@ -1,11 +1,16 @@
 """The parts of a master key in a token, and what somebody with the PIN tries with them: nothing comes out."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 from cryptography.hazmat.primitives.keywrap import aes_key_unwrap_with_padding
 from softhsm import MASTER_KEY_LABEL, PIN, WRAP_MECHANISM
+from softhsm import __file__ as softhsm_file
 
 from hsm_node.backends.pkcs11 import cryptoki as ck
 from hsm_node.backends.pkcs11 import key_templates
@@ -18,9 +23,22 @@ from hsm_wire.mechanisms import CKM_AES_CBC
 from hsm_wire.parameters import IvParameters
 
 MASTER_KEY = bytes(range(32))
+FIND = f"""
+from softhsm import MODULE
+from hsm_node.backends.pkcs11 import cryptoki
+from hsm_node.backends.pkcs11.module import Module
+module = Module(MODULE)
+[slot] = [slot for slot in module.slots() if module.token(slot).label == "one"]
+session = module.open_session(slot)
+module.login(session, {PIN!r}.encode())
+print(module.find(session, {{cryptoki.CKA_LABEL: b"at work"}}))
+"""
 KWP = mechanism(WRAP_MECHANISM)
 KNOWN = b"k" * 32
-KEKS = [Part.PRIVATE_KEK, Part.SECRET_KEK]
+KINDS = {Part.PRIVATE_KEK: "ec-p256", Part.AES_KEK: "aes-256", Part.SECRET_KEK: "hmac-256"}
+KEKS = list(KINDS)
+HIDDEN = [*KEKS, Part.MAC]
+CKK_DES = 0x13
 
 
 class Attacker(NamedTuple):
@@ -48,7 +66,7 @@ def attacker(module: Module, slot_of: Callable[[str], int]) -> Iterator[Attacker
     session = module.open_session(slot_of("one"), writing=True)
     module.login(session, PIN.encode())
     made = Attacker(module, session, {})
-    for part, key_type in ((Part.PRIVATE_KEK, "ec-p256"), (Part.SECRET_KEK, "aes-256")):
+    for part, key_type in KINDS.items():
         row = KEY_TYPES[key_type]
         if row.symmetric:
             key = module.generate(session, key_templates.generation(row), key_templates.generated(row))
@@ -61,18 +79,16 @@ def attacker(module: Module, slot_of: Callable[[str], int]) -> Iterator[Attacker
     module.close_session(session)
 
 
-def kind_of(part: Part) -> str:
-    return "ec-p256" if part is Part.PRIVATE_KEK else "aes-256"
-
-
 @pytest.mark.parametrize("part", KEKS)
 def test_the_right_use_works(attacker: Attacker, part: Part) -> None:
-    assert attacker.unwrap(part, kind_of(part), {}) > 0
+    assert attacker.unwrap(part, KINDS[part], {}) > 0
 
 
-@pytest.mark.parametrize("part", KEKS)
-@pytest.mark.parametrize("use", [ck.CKA_DECRYPT, ck.CKA_ENCRYPT, ck.CKA_EXTRACTABLE, ck.CKA_SENSITIVE])
-def test_no_attribute_of_a_kek_can_be_changed_and_no_copy_made_with_others(
+@pytest.mark.parametrize("part", HIDDEN)
+@pytest.mark.parametrize(
+    "use", [ck.CKA_DECRYPT, ck.CKA_ENCRYPT, ck.CKA_DERIVE, ck.CKA_TRUSTED, ck.CKA_EXTRACTABLE, ck.CKA_SENSITIVE]
+)
+def test_no_attribute_of_kek_or_mac_key_can_be_changed_and_no_copy_made_with_others(
     attacker: Attacker, part: Part, use: int
 ) -> None:
     template: Template = {use: use != ck.CKA_SENSITIVE}
@@ -83,13 +99,15 @@ def test_no_attribute_of_a_kek_can_be_changed_and_no_copy_made_with_others(
 
 
 @pytest.mark.parametrize("part", KEKS)
-def test_a_kek_decrypts_nothing(attacker: Attacker, part: Part) -> None:
+def test_a_kek_encrypts_and_decrypts_nothing(attacker: Attacker, part: Part) -> None:
+    """A KEK that decrypts gives every key away, and one that encrypts has others take a key of the attacker's."""
     made = mechanism(CKM_AES_CBC, IvParameters(bytes(16)))
-    with pytest.raises(DeviceError, match="FUNCTION_NOT_PERMITTED"):
-        attacker.module.decrypt(attacker.session, made, attacker.part(part), attacker.wrapped[part], 200)
+    for use in (attacker.module.encrypt, attacker.module.decrypt):
+        with pytest.raises(DeviceError, match="FUNCTION_NOT_PERMITTED"):
+            use(attacker.session, made, attacker.part(part), attacker.wrapped[part], 200)
 
 
-@pytest.mark.parametrize("part", [*KEKS, Part.MAC])
+@pytest.mark.parametrize("part", HIDDEN)
 def test_neither_kek_nor_mac_key_is_read_or_wrapped(attacker: Attacker, part: Part) -> None:
     with pytest.raises(DeviceError, match="SENSITIVE"):
         attacker.module.attribute(attacker.session, attacker.part(part), ck.CKA_VALUE)
@@ -108,7 +126,7 @@ def test_neither_kek_nor_mac_key_is_read_or_wrapped(attacker: Attacker, part: Pa
 )
 def test_a_key_is_not_unwrapped_as_one_that_can_leave(attacker: Attacker, part: Part, wanted: Template) -> None:
     with pytest.raises(DeviceError, match="TEMPLATE_INCONSISTENT"):
-        attacker.unwrap(part, kind_of(part), wanted)
+        attacker.unwrap(part, KINDS[part], wanted)
 
 
 def test_a_private_key_is_not_unwrapped_as_a_secret_one_that_can_be_read(attacker: Attacker) -> None:
@@ -122,10 +140,41 @@ def test_a_private_key_is_not_unwrapped_as_a_secret_one_that_can_be_read(attacke
                 )
 
 
+@pytest.mark.parametrize(
+    "weaker",
+    [
+        {ck.CKA_VALUE_LEN: 8},
+        {ck.CKA_KEY_TYPE: CKK_DES},
+        {ck.CKA_KEY_TYPE: ck.CKK_GENERIC_SECRET, ck.CKA_VALUE_LEN: 1},
+        {ck.CKA_KEY_TYPE: ck.CKK_GENERIC_SECRET, ck.CKA_DERIVE: True},
+    ],
+)
+@pytest.mark.parametrize("part", [Part.AES_KEK, Part.SECRET_KEK])
+def test_a_key_is_not_unwrapped_as_one_that_can_be_guessed(attacker: Attacker, part: Part, weaker: Template) -> None:
+    """Shorter, or one of which shorter ones are derived (CKM_EXTRACT_KEY_FROM_KEY): each piece is found by trying."""
+    template = {**key_templates.unwrapped(KEY_TYPES[KINDS[part]]), **weaker}
+    with pytest.raises(DeviceError):
+        attacker.module.unwrap(attacker.session, KWP, attacker.part(part), attacker.wrapped[Part.AES_KEK], template)
+
+
+def test_nobody_with_the_pin_makes_a_key_that_counts_as_trusted(attacker: Attacker) -> None:
+    with pytest.raises(DeviceError):
+        attacker.module.change(attacker.session, attacker.own_key(), {ck.CKA_TRUSTED: True})
+
+
+def test_another_process_sees_no_key_that_a_node_has_at_work(attacker: Attacker) -> None:
+    attacker.unwrap(Part.AES_KEK, "aes-256", {ck.CKA_LABEL: b"at work"})
+    assert attacker.module.find(attacker.session, {ck.CKA_LABEL: b"at work"})
+    environment = {**os.environ, "PYTHONPATH": str(Path(softhsm_file).parent)}
+    command = [sys.executable, "-c", FIND]
+    found = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert found.stdout.strip() == "[]", found.stderr
+
+
 @pytest.mark.parametrize("part", KEKS)
 def test_what_a_node_has_unwrapped_is_not_wrapped_again(attacker: Attacker, part: Part) -> None:
-    key = attacker.unwrap(part, kind_of(part), {})
-    for wrapping in (attacker.own_key(), attacker.part(Part.PRIVATE_KEK), attacker.part(Part.SECRET_KEK)):
+    key = attacker.unwrap(part, KINDS[part], {})
+    for wrapping in (attacker.own_key(), *map(attacker.part, KEKS)):
         with pytest.raises(DeviceError, match="UNEXTRACTABLE"):
             attacker.module.wrap(attacker.session, KWP, wrapping, key)
     for change in ({ck.CKA_EXTRACTABLE: True}, {ck.CKA_SENSITIVE: False}):
@@ -153,7 +202,7 @@ def test_without_extractable_in_its_template_a_kek_gives_keys_away(attacker: Att
 def test_the_parts_are_those_of_a_node_in_software() -> None:
     values = part_values(MASTER_KEY)
     keys = DerivedKeys(MASTER_KEY)
-    assert values[Part.PRIVATE_KEK] == values[Part.SECRET_KEK]
+    assert values[Part.PRIVATE_KEK] == values[Part.AES_KEK] == values[Part.SECRET_KEK]
     assert aes_key_unwrap_with_padding(values[Part.SECRET_KEK], keys.wrap(b"material")) == b"material"
     assert values[Part.ATTRIBUTES].endswith(keys.fingerprint)
     assert len({*values.values()}) == 3

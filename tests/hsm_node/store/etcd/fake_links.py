@@ -6,7 +6,7 @@ from typing import Any
 import grpc
 
 from hsm_cluster.address import Address
-from hsm_node.store.etcd.messages_pb2 import Header, RangeResponse, StatusResponse, TxnResponse
+from hsm_node.store.etcd.messages_pb2 import Header, KeyValue, RangeResponse, StatusResponse, TxnResponse
 
 
 class FakeRpcError(grpc.RpcError):
@@ -35,6 +35,7 @@ class FakeLink:
         self.header = Header(cluster_id=cluster, revision=10)
         self.version = version
         self.leader = 1
+        self.kvs: list[KeyValue] = []
         self.is_learner = False
         self.errors: list[str] = []
         self.failing: Exception | None = None
@@ -62,9 +63,10 @@ class FakeLink:
         )
         return self._answer("status", self.failing_status, lambda: made, timeout)
 
-    def range(self, _request: Any, timeout: float, metadata: Any) -> RangeResponse:
-        assert ("hasleader", "true") in metadata
-        return self._answer("range", self.failing, lambda: RangeResponse(header=self.header), timeout)
+    def range(self, request: Any, timeout: float, metadata: Any = ()) -> RangeResponse:
+        assert request.serializable or ("hasleader", "true") in metadata
+        made = RangeResponse(header=self.header, kvs=self.kvs)
+        return self._answer("range", self.failing, lambda: made, timeout)
 
     def txn(self, _request: Any, timeout: float, metadata: Any) -> TxnResponse:
         return self._answer("txn", self.failing, lambda: TxnResponse(header=self.header, succeeded=True), timeout)
