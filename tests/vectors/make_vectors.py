@@ -246,7 +246,11 @@ def other_bodies() -> list[tuple[Opcode, msgspec.Struct, msgspec.Struct]]:
     state = a.ClusterState("payments", 1, [a.NodeState("zrh-1", "ready", 1)])
     held = [a.NodeMasterKeys("zrh-1", ["00112233aabbccdd", "8899aabb00112233"], "00112233aabbccdd")]
     master_keys = a.MasterKeyStatus("zrh-1", 1, "00112233aabbccdd", "8899aabb00112233", 7, 0, 0, True, held)
-    dr, report, page = a.DrStatus(1, False, 0, "in step"), a.Report(True, ["done"]), a.BackupPage([bytes(4)], bytes(2))
+    dr, report = a.DrStatus(1, False, 0, "in step"), a.Report(True, ["done"])
+    part = a.BackupPart(2, bytes(4), bytes(range(32)))
+    item = a.BackupItem(KEY_ID, 1, "destroyed since", "it was destroyed after the backup and stays so")
+    read = a.BackupReading(1, False, [a.BackupCount("made", 12)], [item], [])
+    choice = a.RestoreChoice(["tls"], 1, [KEY_ID.hex()], [])
     return [
         (c.INFO, none, m.InfoResult("payments", "zrh-1", "redoubt-node/0.1.0", [mechanism], ["ec-p256"])),
         (c.RANDOM, m.Random(16), m.RandomResult(bytes(range(16)))),
@@ -267,9 +271,9 @@ def other_bodies() -> list[tuple[Opcode, msgspec.Struct, msgspec.Struct]]:
         (c.DR_RECONCILE, none, report),
         (c.DR_DEMOTE, none, report),
         (c.READ_AUDIT, a.ReadAudit(5, 10), a.ReadAuditResult([bytes(4)])),
-        (c.CREATE_BACKUP, a.CreateBackup(), page),
-        (c.RESTORE_BACKUP, page, report),
-        (c.VERIFY_BACKUP, page, report),
+        (c.CREATE_BACKUP, a.CreateBackup(KEY_ID), a.CreatedPart(KEY_ID, bytes(4), False, 12, 0)),
+        (c.RESTORE_BACKUP, a.RestoreBackup(part, 1, True, choice), read),
+        (c.VERIFY_BACKUP, a.VerifyBackup(part, 1, 100), read),
         (c.ROTATE_MASTER_KEY, none, report),
         (c.MASTER_KEY_STATUS, none, master_keys),
         (c.UNSEAL, a.Unseal(bytes(8)), report),
