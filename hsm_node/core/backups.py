@@ -107,7 +107,7 @@ class BackupReading:
             raise Refusal(
                 Status.BAD_DATA,
                 f"the backup is under master key version {header.master_key_version} ({header.master_key.hex()}), "
-                "which this node does not hold; make it master_key or next_master_key of [keystore]",
+                "which this node does not hold; use it where that is the master key",
             )
         self.header = header
         self._keyring, self._version = keyring, version

@@ -68,7 +68,14 @@ def backup() -> None:
     metavar="DIR",
     help="Write a file named by cluster and time, then remove those of before --keep-days.",
 )
-@click.option("--keep-days", type=click.IntRange(min=1), default=KEEP_DAYS, show_default=True, metavar="N")
+@click.option(
+    "--keep-days",
+    type=click.IntRange(min=1),
+    default=KEEP_DAYS,
+    show_default=True,
+    metavar="N",
+    help="With --directory: how long files are kept. The new one stays in any case.",
+)
 @_prove_option
 @socket_option
 @json_option

@@ -97,3 +97,23 @@ async def test_what_the_store_does_not_give_any_more_ends_the_backup(start_node:
     assert refused.value.status is Status.STORE_UNAVAILABLE
     with pytest.raises(Refusal, match="begin anew"):
         await desk.ask(Opcode.CREATE_BACKUP, CreateBackup(begun.backup_id), CreatedPart)
+
+
+async def test_a_backup_shows_no_label_no_id_no_material_and_no_public_key(start_node: Start) -> None:
+    desk = Desk(start_node())
+    key = await desk.key("a label that nobody may see")
+    document = await desk.object(b"a value that nobody may see")
+    entry = desk.keystore.table.get(1, key)
+    material = desk.keystore.keyring.unwrap(entry.record.wrapped, entry.record.true_length)
+    content = b"".join(part.body + part.mac for part in await desk.backup())
+    for secret in (
+        key,
+        document,
+        b"nobody may see",
+        entry.record.public_key,
+        material,
+        material[-32:],
+        bytes(range(32)),
+    ):
+        assert secret not in content
+        assert secret.hex().encode() not in content
