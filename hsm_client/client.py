@@ -5,8 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Unpack
 
+import msgspec
+
 from hsm_client.cluster import Cluster
 from hsm_client.config import ClientConfig, load_config
+from hsm_client.durabilities import Durability
 from hsm_client.errors import ClusterError, KeyNotFound, KeyOrDataError
 from hsm_client.key_ids import chosen_key_id, maybe_key_id
 from hsm_client.keys import Key
@@ -55,32 +58,20 @@ class Hsm(Cluster):
 
     # ---- keys -------------------------------------------------------------------------------------------------
 
-    async def generate_key(
-        self,
-        key_type: str,
-        *,
-        label: str = "",
-        usage: int | None = None,
-        policy: m.Policy | None = None,
-        key_id: str | bytes | None = None,
-    ) -> Key:
-        """Make a key in the cluster; its id is chosen here, so that sending twice makes one key."""
-        body = m.GenerateKey(chosen_key_id(key_id), key_type, label, int(usage or 0), policy or m.Policy())
-        return Key(self, await self.request(Opcode.GENERATE_KEY, body, m.KeyInfo))
+    async def generate_key(self, key_type: str, **new: Unpack[NewKey]) -> Key:
+        """Make a key in the cluster; see NewKey for what may be named: label, usage, policy, key_id, durability.
 
-    async def import_key(
-        self,
-        key_type: str,
-        material: bytes,
-        *,
-        label: str = "",
-        usage: int | None = None,
-        policy: m.Policy | None = None,
-        key_id: str | bytes | None = None,
-    ) -> Key:
-        """Bring a key in: PKCS#8 DER for private keys, the bytes themselves for secret ones."""
-        body = m.ImportKey(chosen_key_id(key_id), key_type, material, label, int(usage or 0), policy or m.Policy())
-        return Key(self, await self.request(Opcode.IMPORT_KEY, body, m.KeyInfo))
+        Its id is chosen here, so that sending twice makes one key.
+        """
+        fields = key_fields(new)
+        body = m.GenerateKey(fields.key_id, key_type, *fields[1:])
+        return Key(self, await self._make(Opcode.GENERATE_KEY, body, new))
+
+    async def import_key(self, key_type: str, material: bytes, **new: Unpack[NewKey]) -> Key:
+        """Bring a key in: PKCS#8 DER for private keys, the bytes themselves for secret ones; see NewKey for more."""
+        fields = key_fields(new)
+        body = m.ImportKey(fields.key_id, key_type, material, *fields[1:])
+        return Key(self, await self._make(Opcode.IMPORT_KEY, body, new))
 
     async def unwrap_key(
         self,
@@ -105,10 +96,13 @@ class Hsm(Cluster):
                 version.key_id, choice.number, choice.parameters, wrapped,
                 fields.key_id, key_type, fields.label, fields.usage, fields.policy,
             )  # fmt: skip
-            return await self.request(Opcode.UNWRAP_KEY, body, m.KeyInfo)
+            return await self._make(Opcode.UNWRAP_KEY, body, new)
 
         # What failed has made nothing, so the new key's id is as good for the next version.
         return Key(self, await unwrapping_key.by_version(choice.number, unwrap))
+
+    async def _make(self, opcode: int, body: msgspec.Struct, new: NewKey) -> m.KeyInfo:
+        return await self.request(opcode, body, m.KeyInfo, durability=new.get("durability"))
 
     async def key(self, id_or_label: str) -> Key:
         """Return the key with that id (32 hex digits) or label; of versions of one key, the newest.
@@ -147,11 +141,18 @@ class Hsm(Cluster):
     # ---- objects ----------------------------------------------------------------------------------------------
 
     async def create_object(
-        self, kind: str, value: bytes, *, label: str = "", object_id: str | bytes | None = None
+        self,
+        kind: str,
+        value: bytes,
+        *,
+        label: str = "",
+        object_id: str | bytes | None = None,
+        durability: Durability | None = None,
     ) -> StoredObject:
         """Store a `certificate` (X.509, DER), a `public-key` (SubjectPublicKeyInfo, DER) or `data`."""
         body = o.CreateObject(chosen_key_id(object_id), kind, value, label)
-        return StoredObject(self, await self.request(Opcode.CREATE_OBJECT, body, o.ObjectInfo))
+        made = await self.request(Opcode.CREATE_OBJECT, body, o.ObjectInfo, durability=durability)
+        return StoredObject(self, made)
 
     async def object(self, id_or_label: str) -> StoredObject:
         """Return the object with that id (32 hex digits) or label.

@@ -11,6 +11,7 @@ import msgspec
 from hsm_client import retry
 from hsm_client.config import ClientConfig, ProxyAddress
 from hsm_client.connection import Connection, ConnectionFull, ConnectionLost
+from hsm_client.durabilities import Durability, durability_flag
 from hsm_client.errors import HsmError, make_error
 from hsm_client.key_ids import new_operation_id
 from hsm_client.pool import Pool
@@ -20,6 +21,7 @@ from hsm_wire import messages as m
 from hsm_wire import objects as o
 from hsm_wire.administration import ClusterState
 from hsm_wire.errors import BodyError
+from hsm_wire.forms import NIL
 from hsm_wire.frames import Frame
 from hsm_wire.opcodes import Opcode
 from hsm_wire.operations import OPERATIONS
@@ -100,12 +102,14 @@ class Cluster:
         *,
         timeout_s: float | None = None,
         operation_id: int | None = None,
+        durability: Durability | None = None,
     ) -> _T:
         """Send a request, again where that is useful, and return its answer's body.
 
         Raises:
             HsmError: the subclass of the answer's status.
         """
+        flags = durability_flag(durability)
         operation = operation_id or new_operation_id()
         if timeout_s is None:
             timeout_s = _usual_s(opcode) if self._chosen_s is None else self._chosen_s
@@ -115,7 +119,7 @@ class Cluster:
         tried: list[ProxyAddress] = []
         status = int(Status.CANCELLED)  # as long as nothing else is known
         try:
-            frame = await self._exchange(opcode, m.encode_body(body), deadline, operation, tried)
+            frame = await self._exchange(opcode, m.encode_body(body), deadline, operation, tried, flags)
             status = frame.status
             return await self._result(frame, body, result_form, deadline)
         except HsmError as error:
@@ -130,7 +134,7 @@ class Cluster:
                 self._slow.note(operation, opcode, status, seconds, tried, started + seconds)
 
     async def _exchange(
-        self, opcode: int, body: bytes, deadline: float, operation_id: int, tried: list[ProxyAddress]
+        self, opcode: int, body: bytes, deadline: float, operation_id: int, tried: list[ProxyAddress], flags: int = 0
     ) -> Frame:
         """Send until there is an answer that stands, or the deadline has come; note in `tried` where it was sent."""
         loop = asyncio.get_running_loop()
@@ -144,9 +148,8 @@ class Cluster:
             connection = await self._pool.acquire(deadline, avoid)
             retry_after_ms, lost = 0, False
             try:
-                future = connection.send(
-                    opcode, body, timeout_s=max(deadline - loop.time(), 0.001), operation_id=operation_id
-                )
+                left_s = max(deadline - loop.time(), 0.001)
+                future = connection.send(opcode, body, timeout_s=left_s, operation_id=operation_id, flags=flags)
                 tried.append(connection.address)
                 frame = await connection.answer(future)
             except ConnectionFull:
@@ -174,13 +177,13 @@ class Cluster:
             raise _failure(frame)[0]
         if frame.status not in _UNCONFIRMED:
             return m.decode_body(form, frame.body)
-        # The change is done, but the answer says who has not confirmed it, not what the key looks like now.
-        missing = m.decode_body(m.Unconfirmed, frame.body).unconfirmed
-        _log.warning("done, but not confirmed by %s", ", ".join(missing))
-        return await self._changed(body, form, deadline)
+        done = m.decode_body(m.Unconfirmed, frame.body)
+        what = "yet at the DR site" if frame.status == Status.OK_DR_PENDING else "confirmed by"
+        _log.warning("done, but not %s %s", what, ", ".join(done.unconfirmed))
+        return await self._changed(body, form, deadline) if done.result == NIL else m.decode_body(form, done.result)
 
     async def _changed(self, body: msgspec.Struct, form: type[_T], deadline: float) -> _T:
-        """Return what the answer to a change would have said, had all confirmed it."""
+        """Ask for what the answer would have said, had all confirmed it: it does not say."""
         if form is m.Empty:
             return m.decode_body(form, m.EMPTY_BODY)
         key_id = getattr(body, "new_key_id", None) or getattr(body, "key_id", None)

@@ -127,7 +127,9 @@ class Connection(asyncio.Protocol):
         """How many requests may be sent now."""
         return max(0, self.max_in_flight - len(self._pending)) if self.usable else 0
 
-    def send(self, opcode: int, body: bytes, *, timeout_s: float, operation_id: int = 0) -> "asyncio.Future[Frame]":
+    def send(
+        self, opcode: int, body: bytes, *, timeout_s: float, operation_id: int = 0, flags: int = 0
+    ) -> "asyncio.Future[Frame]":
         """Send a request; the future has its RESPONSE frame, whatever the status.
 
         It raises Timeout GRACE_S after the deadline and ConnectionLost when the connection ends.
@@ -156,6 +158,7 @@ class Connection(asyncio.Protocol):
             encode_frame(
                 kinds.REQUEST,
                 body,
+                flags=flags,
                 request_id=request_id,
                 timeout_ms=timeout_ms,
                 opcode=opcode,

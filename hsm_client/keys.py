@@ -7,10 +7,12 @@ mechanism itself notices a wrong key (see `versions`).
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, NamedTuple, TypeVar, Unpack
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
 from hsm_client import encodings
 from hsm_client.derivations import PeerPublicKey, ecdh_parameters, hkdf_parameters
+from hsm_client.durabilities import Durability
 from hsm_client.errors import KeyType
 from hsm_client.key_ids import chosen_key_id
 from hsm_client.mechanisms import Prepared, encode_parameters, find_mechanism, prepare_cipher, prepare_signature
@@ -174,7 +176,7 @@ class Key:
         body = m.Derive(
             self.info.key_id, row.number, encode_parameters(parameters), fields.key_id, key_type, *fields[1:]
         )
-        return Key(self._hsm, await self._hsm.request(Opcode.DERIVE, body, m.KeyInfo))
+        return await self._make(Opcode.DERIVE, body, new.get("durability"))
 
     async def ecdh(
         self,
@@ -208,7 +210,8 @@ class Key:
         body = m.Encapsulate(
             self.info.key_id, mech.CKM_ML_KEM, m.NIL_PARAMETERS, fields.key_id, key_type, *fields[1:]
         )  # fmt: skip
-        made = await self._hsm.request(Opcode.ENCAPSULATE, body, m.EncapsulateResult)
+        durability = new.get("durability")
+        made = await self._hsm.request(Opcode.ENCAPSULATE, body, m.EncapsulateResult, durability=durability)
         return Encapsulated(made.ciphertext, Key(self._hsm, made.key))
 
     async def decapsulate(self, ciphertext: bytes, key_type: str = "secret-256", **new: Unpack[NewKey]) -> "Key":
@@ -220,15 +223,17 @@ class Key:
         body = m.Decapsulate(
             self.info.key_id, mech.CKM_ML_KEM, m.NIL_PARAMETERS, ciphertext, fields.key_id, key_type, *fields[1:]
         )
-        return Key(self._hsm, await self._hsm.request(Opcode.DECAPSULATE, body, m.KeyInfo))
+        return await self._make(Opcode.DECAPSULATE, body, new.get("durability"))
 
-    async def rotate(self, *, key_id: str | bytes | None = None) -> "Key":
+    async def rotate(self, *, key_id: str | bytes | None = None, durability: Durability | None = None) -> "Key":
         """Make the next version of the key and return it; this one only verifies, decrypts and unwraps from then on.
 
         Whoever holds this one asks for the key by its label again: a signature by another key is not made unasked.
         """
-        body = m.RotateKey(self.info.key_id, chosen_key_id(key_id))
-        return Key(self._hsm, await self._hsm.request(Opcode.ROTATE_KEY, body, m.KeyInfo))
+        return await self._make(Opcode.ROTATE_KEY, m.RotateKey(self.info.key_id, chosen_key_id(key_id)), durability)
+
+    async def _make(self, opcode: int, body: msgspec.Struct, durability: Durability | None) -> "Key":
+        return Key(self._hsm, await self._hsm.request(opcode, body, m.KeyInfo, durability=durability))
 
     # ---- the key itself ---------------------------------------------------------------------------------------
 
@@ -256,27 +261,29 @@ class Key:
         usage: int | None = None,
         policy: m.Policy | None = None,
         expected_version: int = 0,
+        durability: Durability | None = None,
     ) -> m.KeyInfo:
         """Change the key; None leaves a field as it is."""
         flags = None if usage is None else int(usage)
         body = m.UpdateKey(self.info.key_id, expected_version, label, enabled, flags, policy)
-        self.info = await self._hsm.request(Opcode.UPDATE_KEY, body, m.KeyInfo)
+        self.info = await self._hsm.request(Opcode.UPDATE_KEY, body, m.KeyInfo, durability=durability)
         return self.info
 
-    async def disable(self) -> m.KeyInfo:
+    async def disable(self, *, durability: Durability | None = None) -> m.KeyInfo:
         """Let the key serve no more requests until it is enabled."""
-        return await self.update(enabled=False)
+        return await self.update(enabled=False, durability=durability)
 
-    async def enable(self) -> m.KeyInfo:
+    async def enable(self, *, durability: Durability | None = None) -> m.KeyInfo:
         """Let the key serve again; a scheduled destruction is off then."""
-        return await self.update(enabled=True)
+        return await self.update(enabled=True, durability=durability)
 
-    async def destroy(self, *, wait_s: int = 0) -> None:
+    async def destroy(self, *, wait_s: int = 0, durability: Durability | None = None) -> None:
         """Destroy the key for good: at once, or after `wait_s` or the policy's wait, whichever is longer.
 
         Until then it is disabled, and `enable` revokes the destruction.
         """
-        await self._hsm.request(Opcode.DESTROY_KEY, m.DestroyKey(self.info.key_id, wait_s), m.Empty)
+        body = m.DestroyKey(self.info.key_id, wait_s)
+        await self._hsm.request(Opcode.DESTROY_KEY, body, m.Empty, durability=durability)
 
     def _is_ecdsa(self, mechanism: str | int) -> bool:
         if find_mechanism(mechanism).families != (Family.EC,):

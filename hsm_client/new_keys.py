@@ -2,12 +2,13 @@
 
 from typing import NamedTuple, TypedDict
 
+from hsm_client.durabilities import Durability
 from hsm_client.key_ids import chosen_key_id
 from hsm_wire import messages as m
 
 
 class NewKey(TypedDict, total=False):
-    """The named arguments of `derive`, `unwrap_key`, `encapsulate` and others; all may be left out."""
+    """The named arguments of `generate_key`, `derive`, `unwrap_key`, `encapsulate` and others; all may be left out."""
 
     label: str
     usage: int | None
@@ -16,10 +17,12 @@ class NewKey(TypedDict, total=False):
     """See hsm_client.policy; None = the default."""
     key_id: str | bytes | None
     """None = a fresh one, kept over all re-sendings, so that sending twice makes one key."""
+    durability: Durability | None
+    """`"dr"`: done when the disaster-recovery site has the key too; None = as the cluster's rule says."""
 
 
 class KeyFields(NamedTuple):
-    """The same as the bodies of requests have it."""
+    """The same as the bodies of requests have it; durability is not in them."""
 
     key_id: bytes
     label: str

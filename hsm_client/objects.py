@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from hsm_client.durabilities import Durability
 from hsm_wire import messages as m
 from hsm_wire import objects as o
 from hsm_wire.opcodes import Opcode
@@ -42,13 +43,19 @@ class StoredObject:
         return read.value
 
     async def update(
-        self, *, value: bytes | None = None, label: str | None = None, expected_version: int = 0
+        self,
+        *,
+        value: bytes | None = None,
+        label: str | None = None,
+        expected_version: int = 0,
+        durability: Durability | None = None,
     ) -> o.ObjectInfo:
         """Change the object; None leaves a field as it is, `expected_version` 0 means whatever it is."""
         body = o.UpdateObject(self.info.object_id, expected_version, value, label)
-        self.info = await self._hsm.request(Opcode.UPDATE_OBJECT, body, o.ObjectInfo)
+        self.info = await self._hsm.request(Opcode.UPDATE_OBJECT, body, o.ObjectInfo, durability=durability)
         return self.info
 
-    async def destroy(self) -> None:
+    async def destroy(self, *, durability: Durability | None = None) -> None:
         """Destroy the object for good."""
-        await self._hsm.request(Opcode.DESTROY_OBJECT, o.DestroyObject(self.info.object_id), m.Empty)
+        body = o.DestroyObject(self.info.object_id)
+        await self._hsm.request(Opcode.DESTROY_OBJECT, body, m.Empty, durability=durability)

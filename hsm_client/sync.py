@@ -12,6 +12,7 @@ import msgspec
 
 from hsm_client import client, encodings
 from hsm_client.config import ClientConfig, load_config
+from hsm_client.durabilities import Durability
 from hsm_client.errors import make_error
 from hsm_client.keys import Encrypted
 from hsm_client.new_keys import NewKey
@@ -123,10 +124,13 @@ class Hsm:
         *,
         timeout_s: float | None = None,
         operation_id: int | None = None,
+        durability: Durability | None = None,
     ) -> _S:
         """Send a request and return its answer's body."""
         return self.run(
-            lambda hsm: hsm.request(opcode, body, result_form, timeout_s=timeout_s, operation_id=operation_id)
+            lambda hsm: hsm.request(
+                opcode, body, result_form, timeout_s=timeout_s, operation_id=operation_id, durability=durability
+            )
         )
 
     def info(self) -> m.InfoResult:
@@ -149,40 +153,13 @@ class Hsm:
         """Return n random bytes of the HSMs."""
         return self.run(lambda hsm: hsm.random(n))
 
-    def generate_key(
-        self,
-        key_type: str,
-        *,
-        label: str = "",
-        usage: int | None = None,
-        policy: m.Policy | None = None,
-        key_id: str | bytes | None = None,
-    ) -> Key:
-        """Make a key in the cluster."""
-        return Key(
-            self,
-            self.run(
-                lambda hsm: hsm.generate_key(key_type, label=label, usage=usage, policy=policy, key_id=key_id)
-            ).info,
-        )
+    def generate_key(self, key_type: str, **new: Unpack[NewKey]) -> Key:
+        """Make a key in the cluster; see NewKey for what may be named: label, usage, policy, key_id, durability."""
+        return Key(self, self.run(lambda hsm: hsm.generate_key(key_type, **new)).info)
 
-    def import_key(
-        self,
-        key_type: str,
-        material: bytes,
-        *,
-        label: str = "",
-        usage: int | None = None,
-        policy: m.Policy | None = None,
-        key_id: str | bytes | None = None,
-    ) -> Key:
-        """Bring a key in: PKCS#8 DER, or a secret key's bytes."""
-        return Key(
-            self,
-            self.run(
-                lambda hsm: hsm.import_key(key_type, material, label=label, usage=usage, policy=policy, key_id=key_id)
-            ).info,
-        )
+    def import_key(self, key_type: str, material: bytes, **new: Unpack[NewKey]) -> Key:
+        """Bring a key in: PKCS#8 DER, or a secret key's bytes; see NewKey for what else may be named."""
+        return Key(self, self.run(lambda hsm: hsm.import_key(key_type, material, **new)).info)
 
     def unwrap_key(
         self,
@@ -213,10 +190,18 @@ class Hsm:
         return [Key(self, found.info) for found in self.run(lambda hsm: hsm.find_keys(label, key_type))]
 
     def create_object(
-        self, kind: str, value: bytes, *, label: str = "", object_id: str | bytes | None = None
+        self,
+        kind: str,
+        value: bytes,
+        *,
+        label: str = "",
+        object_id: str | bytes | None = None,
+        durability: Durability | None = None,
     ) -> StoredObject:
         """Store a `certificate` (X.509, DER), a `public-key` (SubjectPublicKeyInfo, DER) or `data`."""
-        made = self.run(lambda hsm: hsm.create_object(kind, value, label=label, object_id=object_id))
+        made = self.run(
+            lambda hsm: hsm.create_object(kind, value, label=label, object_id=object_id, durability=durability)
+        )
         return StoredObject(self, made.info)
 
     def object(self, id_or_label: str) -> StoredObject:

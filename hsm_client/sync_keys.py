@@ -7,6 +7,7 @@ from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
 from hsm_client import client, encodings, keys
 from hsm_client.derivations import PeerPublicKey
+from hsm_client.durabilities import Durability
 from hsm_client.keys import Encrypted
 from hsm_client.new_keys import NewKey
 from hsm_client.versions import Versions
@@ -163,9 +164,9 @@ class Key:
         """Make the secret key that belongs to a ciphertext of `encapsulate`."""
         return self._made(lambda key: key.decapsulate(ciphertext, key_type, **new))
 
-    def rotate(self, *, key_id: str | bytes | None = None) -> "Key":
+    def rotate(self, *, key_id: str | bytes | None = None, durability: Durability | None = None) -> "Key":
         """Make the next version of the key and return it."""
-        return self._made(lambda key: key.rotate(key_id=key_id))
+        return self._made(lambda key: key.rotate(key_id=key_id, durability=durability))
 
     def public_key(self) -> PublicKeyTypes:
         """Return the public part as a `cryptography` key."""
@@ -184,23 +185,29 @@ class Key:
         usage: int | None = None,
         policy: m.Policy | None = None,
         expected_version: int = 0,
+        durability: Durability | None = None,
     ) -> m.KeyInfo:
         """Change the key; None leaves a field as it is."""
         self.info = self._run(
             lambda key: key.update(
-                label=label, enabled=enabled, usage=usage, policy=policy, expected_version=expected_version
+                label=label,
+                enabled=enabled,
+                usage=usage,
+                policy=policy,
+                expected_version=expected_version,
+                durability=durability,
             )
         )
         return self.info
 
-    def disable(self) -> m.KeyInfo:
+    def disable(self, *, durability: Durability | None = None) -> m.KeyInfo:
         """Let the key serve no more requests until it is enabled."""
-        return self.update(enabled=False)
+        return self.update(enabled=False, durability=durability)
 
-    def enable(self) -> m.KeyInfo:
+    def enable(self, *, durability: Durability | None = None) -> m.KeyInfo:
         """Let the key serve again; a scheduled destruction is off then."""
-        return self.update(enabled=True)
+        return self.update(enabled=True, durability=durability)
 
-    def destroy(self, *, wait_s: int = 0) -> None:
+    def destroy(self, *, wait_s: int = 0, durability: Durability | None = None) -> None:
         """Destroy the key for good: at once, or after `wait_s` or the policy's wait, whichever is longer."""
-        self._run(lambda key: key.destroy(wait_s=wait_s))
+        self._run(lambda key: key.destroy(wait_s=wait_s, durability=durability))

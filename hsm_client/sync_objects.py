@@ -4,6 +4,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hsm_client import objects
+from hsm_client.durabilities import Durability
 from hsm_wire import objects as o
 
 if TYPE_CHECKING:
@@ -42,14 +43,23 @@ class StoredObject:
         return self._run(lambda stored: stored.value())
 
     def update(
-        self, *, value: bytes | None = None, label: str | None = None, expected_version: int = 0
+        self,
+        *,
+        value: bytes | None = None,
+        label: str | None = None,
+        expected_version: int = 0,
+        durability: Durability | None = None,
     ) -> o.ObjectInfo:
         """Change the object; None leaves a field as it is."""
-        return self._run(lambda stored: stored.update(value=value, label=label, expected_version=expected_version))
+        return self._run(
+            lambda stored: stored.update(
+                value=value, label=label, expected_version=expected_version, durability=durability
+            )
+        )
 
-    def destroy(self) -> None:
+    def destroy(self, *, durability: Durability | None = None) -> None:
         """Destroy the object for good."""
-        self._run(lambda stored: stored.destroy())
+        self._run(lambda stored: stored.destroy(durability=durability))
 
     def _run(self, work: Callable[[objects.StoredObject], Coroutine[Any, Any, _T]]) -> _T:
         async def run(stored: objects.StoredObject) -> tuple[_T, o.ObjectInfo]:

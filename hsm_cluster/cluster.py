@@ -10,7 +10,7 @@ from hsm_cluster.errors import ConfigurationError
 from hsm_cluster.packages import PACKAGES, Package, Quota
 from hsm_cluster.rules import OPERATOR_ROLES, violations
 from hsm_cluster.toml_file import load_toml
-from hsm_cluster.topology import Grant, Node, Partition, Site, Topology
+from hsm_cluster.topology import Durability, Grant, Node, Partition, Site, Topology
 
 OPERATORS_PARTITION = 0
 
@@ -34,6 +34,7 @@ class Cluster:
     nodes: tuple[Node, ...]
     partitions: tuple[Partition, ...]
     operators: tuple[Grant, ...]
+    durability: Durability
     configuration_hash: str  # hex SHA-256; the same for files that differ only in order, layout or comments
     _principals: dict[str, Principal] = field(repr=False)
 
@@ -52,6 +53,11 @@ class Cluster:
     def quota_of(self, partition: Partition) -> Quota:
         """Return what a partition may use: what the package gives it, or where packages are agreed, the file."""
         return partition.own_quota if self.package.own_quotas else self.package.quota
+
+    @property
+    def recovery_sites(self) -> list[str]:
+        """Names of the sites for disaster recovery."""
+        return [site.name for site in self.sites if site.role == "disaster-recovery"]
 
     def site(self, name: str) -> Site:
         """Return a site by name; ConfigurationError when there is none."""
@@ -75,6 +81,7 @@ def load_cluster(path: Path) -> Cluster:
         nodes=topology.nodes,
         partitions=topology.partitions,
         operators=topology.operators,
+        durability=topology.cluster.durability,
         configuration_hash=_hash(topology),
         _principals=_principals(topology),
     )
@@ -97,7 +104,8 @@ def _principals(topology: Topology) -> dict[str, Principal]:
 
 
 def _hash(topology: Topology) -> str:
-    # The order of tables and names in a file means nothing, so it must not make two hosts look different.
+    # The order of tables and names in a file means nothing, so it must not make two hosts look different. Nor does a
+    # default that is written out, of what [cluster] got later.
     canonical = {
         "cluster": topology.cluster,
         "sites": sorted(

@@ -25,7 +25,7 @@ _CLUSTER_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")  # it is the trust doma
 def violations(topology: Topology) -> list[str]:
     """Return every rule that the file breaks, each with what to do; empty when there is none."""
     package = PACKAGES.get(topology.cluster.package)
-    found = chain(_names(topology), _nodes(topology), _identities(topology))
+    found = chain(_names(topology), _nodes(topology), _identities(topology), _durability(topology))
     if package is None:
         known = ", ".join(PACKAGES)
         return [f"package {topology.cluster.package!r} is unknown: use one of {known}", *found]
@@ -100,6 +100,12 @@ def _grant(grant: Grant, place: str, prefix: str, roles: frozenset[str]) -> Iter
     for role in grant.roles:
         if role not in roles:
             yield f"{place}: {grant.identity!r} has the unknown role {role!r}: use {_list(roles)}"
+
+
+def _durability(topology: Topology) -> Iterator[str]:
+    recovery = sum(site.role == "disaster-recovery" for site in topology.sites)
+    if topology.cluster.durability == "dr" and recovery != 1:
+        yield f'durability "dr" with {recovery} disaster-recovery sites: have one, or leave durability out'
 
 
 def _quotas(topology: Topology, package: Package) -> Iterator[str]:

@@ -7,6 +7,7 @@ import msgspec
 from hsm_cluster.address import Address
 from hsm_cluster.packages import Quota
 
+Durability = Literal["quorum", "dr"]
 Share = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
 
 
@@ -81,13 +82,16 @@ class Partition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return Quota(self.signatures_per_minute, self.key_generations_per_second, self.stored_keys)
 
 
-class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The table [cluster]."""
 
     name: str
     """1 to 63 of a-z 0-9 . _ -: the trust domain of every SPIFFE id."""
     package: str
     """`sandbox`, `economy`, `platinum` or `dedicated`: which of the rules hold."""
+    durability: Durability = "quorum"
+    """When a request that makes or changes something is answered OK, where it does not say itself: as soon as the store
+    has it, or not before the disaster-recovery site has it too."""
 
 
 class Topology(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

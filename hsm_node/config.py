@@ -14,8 +14,9 @@ from hsm_daemon.tls import TlsFiles
 from hsm_node.backends.pkcs11.settings import DeviceSettings, SoftwareSettings
 from hsm_node.core.limits import DEFAULTS, Limits
 from hsm_node.master_key import MasterKeyConfig
+from hsm_wire.limits import MAX_STORE_MEMBERS
 
-MAX_ENDPOINTS: Final = 9
+MAX_ENDPOINTS: Final = MAX_STORE_MEMBERS
 """Members of etcd: five are many, and while they are exchanged there are more."""
 
 
@@ -28,6 +29,9 @@ class StoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """sqlite: the file, relative to this one; the same for all nodes of a host, on a local disk."""
     endpoints: Annotated[tuple[Address, ...], msgspec.Meta(max_length=MAX_ENDPOINTS)] = ()
     """etcd: where its members serve clients, all of them, the one of this site first: it is preferred."""
+    dr_endpoint: Address | None = None
+    """etcd: that one of endpoints which is at the disaster-recovery site. Without it nobody can ask for durability
+    `dr`."""
     tls: TlsFiles | Literal["off"] | None = None
     """etcd: files for mutual TLS, with the store's own CA; under the same names they are read anew at SIGHUP. `"off"`
     is for package sandbox on loopback."""
@@ -36,8 +40,8 @@ class StoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if self.driver == "sqlite":
             if self.path is None:
                 raise ValueError('driver "sqlite" needs path')
-            if self.endpoints or self.tls is not None:
-                raise ValueError('endpoints and tls are for driver "etcd"')
+            if self.endpoints or self.tls is not None or self.dr_endpoint is not None:
+                raise ValueError('endpoints, dr_endpoint and tls are for driver "etcd"')
             return
         if self.path is not None:
             raise ValueError('path is for driver "sqlite"')
@@ -45,6 +49,8 @@ class StoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError('driver "etcd" needs endpoints and tls')
         if len({str(address) for address in self.endpoints}) < len(self.endpoints):
             raise ValueError("endpoints names a member twice")
+        if self.dr_endpoint is not None and self.dr_endpoint not in self.endpoints:
+            raise ValueError(f"dr_endpoint {self.dr_endpoint} is none of endpoints")
 
     @property
     def tls_files(self) -> TlsFiles | None:
@@ -137,4 +143,19 @@ def load_node_config(path: Path) -> tuple[NodeConfig, Cluster]:
             f'{path}: store.tls = "off" is only for loopback endpoints and package "sandbox"; name the files of a '
             "certificate of the store's own CA"
         )
+    _check_durability(path, config.store, cluster)
     return config, cluster
+
+
+def _check_durability(path: Path, store: StoreConfig, cluster: Cluster) -> None:
+    if store.dr_endpoint is None:
+        if cluster.durability == "dr":
+            raise ConfigurationError(
+                f'{path}: the cluster has durability "dr", so [store] needs driver "etcd" and dr_endpoint, the member '
+                f"at site {cluster.recovery_sites[0]!r}"
+            )
+    elif len(cluster.recovery_sites) != 1:
+        raise ConfigurationError(
+            f"{path}: store.dr_endpoint is for a cluster with one disaster-recovery site, and {cluster.name} has "
+            f"{len(cluster.recovery_sites)}; leave it out"
+        )

@@ -109,7 +109,7 @@ def _store_gauges(k: Keystore) -> list[Gauge]:
             lambda: k.store.refused_statements,
             counts=True,
         ),
-        Gauge("changes_waiting", "Changes that wait for other nodes.", lambda: k.confirmations.waiting),
+        Gauge("changes_waiting", "Requests that wait for other nodes or the DR site.", lambda: k.confirmations.waiting),
         Gauge(
             "changes_confirmed", "Changes that every node had in time.", lambda: k.confirmations.confirmed, counts=True
         ),
@@ -117,6 +117,18 @@ def _store_gauges(k: Keystore) -> list[Gauge]:
             "changes_unconfirmed",
             "Changes that were answered with the names of nodes that may not have them.",
             lambda: k.confirmations.unconfirmed,
+            counts=True,
+        ),
+        Gauge(
+            "dr_confirmed",
+            "Requests with durability dr whose writing the DR site had when they were answered.",
+            lambda: k.confirmations.copied,
+            counts=True,
+        ),
+        Gauge(
+            "dr_pending",
+            "Requests with durability dr that were answered before the DR site had what was written.",
+            lambda: k.confirmations.pending,
             counts=True,
         ),
         Gauge("ledger_rows", "Rows of the store that this node remembers.", lambda: len(k.follower.ledger)),

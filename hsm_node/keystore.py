@@ -85,6 +85,8 @@ class Keystore:
         """Names of the cluster's nodes."""
         self.partitions: frozenset[int] = frozenset()
         """Ids of the cluster's partitions."""
+        self.durable_dr = False
+        """Whether OK waits for the DR site where a request does not say."""
         self._name = config.name
         self.table = KeyTable()
         self.shares = KeyShares(self.table)
@@ -104,7 +106,8 @@ class Keystore:
         said = MasterKeyRows(keyring, store.cluster_id)
         self.follower = Follower(store, keyring, keys, self.node_states, objects, said, ledger=ledger)
         self.checks = Checks(backend, self.sessions, self.failures)
-        self.confirmations = Confirmations(store, self.writer)
+        recovery = "" if config.store.dr_endpoint is None else cluster.recovery_sites[0]
+        self.confirmations = Confirmations(store, self.writer, recovery, durable_dr=lambda: self.durable_dr)
         self.promotion = Promotion(config.name, self.follower, keyring, store, self.writer, self.failures)
         self.configure(cluster)
         self.administration = self._administration(cluster.name)
@@ -132,6 +135,7 @@ class Keystore:
             self.tally,
             self.failures,
             promotion=self.promotion,
+            check_durability=self.confirmations.check_durability,
         )
         self.second_looks = SecondLooks(store, self.follower, self.writer, self.failures)
         self.second_looks.serve = self.service.serve
@@ -158,6 +162,7 @@ class Keystore:
     def configure(self, cluster: Cluster) -> None:
         """Take up what a reload changed in the cluster."""
         self.nodes = [node.name for node in cluster.nodes]
+        self.durable_dr = cluster.durability == "dr"
         self.promotion.configure(cluster)
         self.partitions = frozenset(partition.id for partition in cluster.partitions)
         stored = {partition.id: cluster.quota_of(partition).stored_keys for partition in cluster.partitions}

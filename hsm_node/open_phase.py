@@ -12,7 +12,8 @@ from hsm_node.next_master_key import Succession
 from hsm_node.phase import Facts
 from hsm_node.service.request import Serving
 from hsm_node.store.base import StoreError
-from hsm_wire.messages import Pong
+from hsm_wire.limits import MAX_NAME_CHARACTERS, MAX_NODES_OUT
+from hsm_wire.messages import Pong, StoreMember
 
 MAX_LAG_MS: Final = 0xFFFF_FFFF
 """What the field holds: 49 days."""
@@ -66,6 +67,8 @@ class OpenPhase:
             seen_revision=keystore.follower.ledger.revision,
             seen_writes=keystore.follower.ledger.writes,
             lag_ms=self._lag_ms(),
+            nodes_out=list(keystore.store.out)[:MAX_NODES_OUT],
+            store_members=self._members(),
         )
 
     def status(self) -> dict[str, Any]:
@@ -127,6 +130,10 @@ class OpenPhase:
     def _lag_ms(self) -> int | None:
         lag_s = self.keystore.follower.lag_s
         return None if lag_s is None else min(int(lag_s * 1000), MAX_LAG_MS)
+
+    def _members(self) -> list[StoreMember]:
+        members = self.keystore.store.members.items()
+        return [StoreMember(address, wrong[:MAX_NAME_CHARACTERS]) for address, wrong in members]
 
     def _state(self) -> str:
         if self.keystore.store.fenced:

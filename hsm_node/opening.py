@@ -74,6 +74,7 @@ def open_store(node: NodeConfig, cluster: str, state: StateDir, keyring: Keyring
         keyring,
         node=node.name,
         make=made,
+        recovery=config.dr_endpoint,
         seen_epoch=state.epoch,
         keep=state.keep,
     )

@@ -116,6 +116,18 @@ class PartitionReport(Body, frozen=True):
     stored_limit: U63 | None = None
 
 
+class StoreMemberReport(Body, frozen=True):
+    """One member of a distributed store, as the nodes see it that a proxy reaches."""
+
+    address: Name
+    usable_for: U32
+    """How many nodes could use it..."""
+    of: U32
+    """...of how many that looked at it."""
+    fault: Name = ""
+    """Why one of the others could not."""
+
+
 class StatusResult(Body, frozen=True):
     """Answer to STATUS, which the proxy itself gives."""
 
@@ -154,6 +166,13 @@ class StatusResult(Body, frozen=True):
     """What the package promises and the cluster does not have now, a sentence each; empty while it has all."""
     partitions: list[PartitionReport] = msgspec.field(default_factory=list)
     """All of them for an operator; for others their own."""
+    nodes_out: Annotated[list[Name], msgspec.Meta(max_length=limits.MAX_NODES_OUT)] = msgspec.field(
+        default_factory=list
+    )
+    """Nodes that a change has waited for in vain, and that have not come back to the store since: answers to changes
+    name them until they are back or removed. They may be out of the configuration by now."""
+    store_members: list[StoreMemberReport] = msgspec.field(default_factory=list)
+    """Of a distributed store."""
 
 
 class Check(Body, frozen=True):

@@ -56,13 +56,19 @@ class Failure(Body, frozen=True):
     """How long to wait before sending again; 0 = as the caller likes."""
 
 
+NIL = msgspec.Raw(b"\xc0")
+
+
 class Unconfirmed(Body, frozen=True):
-    """Body of OK_UNCONFIRMED and OK_DR_PENDING for a change: which nodes or sites did not confirm."""
+    """Body of OK_UNCONFIRMED and OK_DR_PENDING: who did not confirm, and what was done."""
 
     unconfirmed: list[Name]
+    """Nodes, and behind them the DR site where that was waited for and does not have it yet."""
+    result: msgspec.Raw = NIL
+    """What the body of OK would be; nil where it is no more to be had: then ask again."""
 
 
-NIL_PARAMETERS = msgspec.Raw(b"\xc0")
+NIL_PARAMETERS = NIL
 EMPTY_BODY = b"\x90"
 
 _B = TypeVar("_B", bound=msgspec.Struct)

@@ -79,14 +79,14 @@ def encode_frame(
 
 
 def readdress_request(frame: Frame, request_id: int, timeout_ms: int, principal: int) -> bytes:
-    """Return the request under another id, time left and principal; body and operation id stay."""
+    """Return the request under another id, time left and principal; flags, body and operation id stay."""
     raw = frame.raw
     return (
         HEADER.pack(
             len(raw) - limits.LENGTH_FIELD_BYTES,
             limits.PROTOCOL_VERSION,
             kinds.REQUEST,
-            0,
+            frame.flags,
             request_id,
             timeout_ms,
             principal,
@@ -110,9 +110,13 @@ def _header_fault(kind: int, flags: int, timeout_ms: int, principal: int, opcode
     A REQUEST comes here only with flags or a status: the splitter's loop lets the good ones pass by itself.
     """
     if kind == kinds.REQUEST:
-        return "a REQUEST has flags and status 0"
+        if status:
+            return "a REQUEST has status 0"
+        if flags & ~kinds.REQUEST_FLAGS:
+            return f"a REQUEST has unknown flags {flags:#06x}"
+        return "a REQUEST asks for one durability" if flags == kinds.REQUEST_FLAGS else None
     if kind == kinds.RESPONSE:
-        if flags & ~kinds.KNOWN_FLAGS:
+        if flags & ~kinds.RESPONSE_FLAGS:
             return f"unknown flags {flags:#06x}"
         if timeout_ms or principal:
             return "a RESPONSE has timeout and principal 0"

@@ -19,12 +19,16 @@ class Kind(IntEnum):
 
 
 class Flag(IntFlag):
-    """Bits of the flags field. Legal in a RESPONSE only."""
+    """Bits of the flags field: the first two are a RESPONSE's, the others a REQUEST's, of which one may be set."""
 
     NOT_EXECUTED = 1
-    """The operation certainly did not run."""
+    """RESPONSE: the operation certainly did not run."""
     STALE = 2
-    """The node had no contact with its store when it answered."""
+    """RESPONSE: the node had no contact with its store when it answered."""
+    DURABLE_QUORUM = 4
+    """REQUEST: the answer waits for nothing at the DR site, whatever the cluster's rule is."""
+    DURABLE_DR = 8
+    """REQUEST: OK waits until the DR site has what was made or changed, whatever the cluster's rule is."""
 
 
 # Plain integers for comparisons on the hot path: an IntEnum member costs several times as much.
@@ -38,4 +42,6 @@ GOAWAY = int(Kind.GOAWAY)
 CANCEL = int(Kind.CANCEL)
 BIND = int(Kind.BIND)
 UNBIND = int(Kind.UNBIND)
-KNOWN_FLAGS = int(Flag.NOT_EXECUTED | Flag.STALE)
+DURABLE_DR = int(Flag.DURABLE_DR)
+RESPONSE_FLAGS = int(Flag.NOT_EXECUTED | Flag.STALE)
+REQUEST_FLAGS = int(Flag.DURABLE_QUORUM | Flag.DURABLE_DR)

@@ -39,6 +39,10 @@ MAX_KEY_ID_BYTES: Final = 16
 MAX_LABEL_CHARACTERS: Final = 128
 MAX_NAME_CHARACTERS: Final = 256
 """Of a name, a reason or any other text of one sentence."""
+MAX_NODES_OUT: Final = 64
+"""Nodes that did not confirm a change, in one PONG or STATUS: more than a cluster has."""
+MAX_STORE_MEMBERS: Final = 9
+"""Members of a store that a node is told of, and tells of."""
 MAX_RANDOM_BYTES: Final = 65_536
 """Bytes in one answer to RANDOM."""
 MAX_FIND_LIMIT: Final = 256

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import msgspec
 
+from hsm_wire import limits
 from hsm_wire.forms import U16, U32, U63, Body, Name
 
 
@@ -30,6 +31,14 @@ class Welcome(Body, frozen=True):
     max_in_flight: U32
     name: Name
     configuration_hash: Name = ""
+
+
+class StoreMember(Body, frozen=True):
+    """A member of a distributed store, as a node sees it that looks at all of them."""
+
+    address: Name
+    fault: Name = ""
+    """Why it cannot be used; empty: nothing is wrong with it."""
 
 
 class Pong(Body, frozen=True):
@@ -66,6 +75,15 @@ class Pong(Body, frozen=True):
     """How often the records that it has seen were written, in all: who has seen fewer was not shown something."""
     lag_ms: U32 | None = None
     """It has everything that was committed until so long ago. nil: it has had no contact with its store yet."""
+    nodes_out: Annotated[list[Name], msgspec.Meta(max_length=limits.MAX_NODES_OUT)] = msgspec.field(
+        default_factory=list
+    )
+    """Nodes that a change has waited for in vain, and that have not come back to the store since: answers to changes
+    name them. They may be out of the configuration by now."""
+    store_members: Annotated[list[StoreMember], msgspec.Meta(max_length=limits.MAX_STORE_MEMBERS)] = msgspec.field(
+        default_factory=list
+    )
+    """Of a distributed store, whether the node uses them or not."""
 
 
 class Goaway(Body, frozen=True):

@@ -1,13 +1,14 @@
-"""Options of the commands that make a key: its label, its usage and its policy."""
+"""Options of the commands that make a key: its label, its usage, its policy, how durable it must be."""
 
 import datetime
 import functools
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, get_args
 
 import click
 
 from hsm_client import policy
+from hsm_client.durabilities import Durability
 from hsm_client.key_ids import maybe_key_id
 from hsm_client.new_keys import NewKey
 from hsm_wire.key_types import KEY_TYPES
@@ -60,6 +61,11 @@ label_option = click.option("--label", default="", metavar="L", callback=checked
 usage_option = click.option(
     "--usage", "usages", multiple=True, type=click.Choice(USAGE_NAMES), help="What the key may do; may be repeated."
 )
+durability_option: _Decorator[Any] = click.option(
+    "--durability",
+    type=click.Choice(list(get_args(Durability))),
+    help="Done when the store has it, or when the disaster-recovery site has it too [the cluster's rule].",
+)
 _flag_options: list[_Decorator[Any]] = [
     click.option(f"--{flag_name(flag)}", str(flag.name).lower(), is_flag=True, help=text)
     for flag, text in FLAG_HELP.items()
@@ -104,12 +110,12 @@ def makes_key(*, names: tuple[str, ...] = ("--mechanism", "--allow-mechanism")) 
         @functools.wraps(command)
         def with_new_key(*args: Any, **options: Any) -> _R:
             label, usages = options.pop("label"), options.pop("usages")
-            made = _policy_of(options)
-            return command(*args, new=NewKey(label=label, usage=usage_bits(usages), policy=made), **options)
+            durability, made = options.pop("durability"), _policy_of(options)
+            new = NewKey(label=label, usage=usage_bits(usages), policy=made, durability=durability)
+            return command(*args, new=new, **options)
 
-        return with_options(
-            with_new_key, [label_option, usage_option, *_flag_options, mechanisms_option(*names), *bound_options]
-        )
+        policies = [*_flag_options, mechanisms_option(*names), *bound_options]
+        return with_options(with_new_key, [label_option, usage_option, *policies, durability_option])
 
     return decorated
 

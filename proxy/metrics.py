@@ -21,6 +21,7 @@ from hsm_wire.statuses import StatusClass
 from proxy.core.checks.agreement import DISAGREEMENTS, FAULTS
 from proxy.core.counters import DURATION_BOUNDS_S, Counters
 from proxy.core.nodes.node_table import ADMINISTRATIVE_STATES, OPERATIONAL_STATES, Node
+from proxy.core.reporting.shared_store import nodes_out
 from proxy.core.requests.dispatcher import Dispatcher
 
 PREFIX: Final = "hsm_proxy"
@@ -148,7 +149,7 @@ def _state_families(nodes: Iterable[Node]) -> Iterator[Metric]:
     yield from (state, administrative, path_up, path_requests)
 
 
-def _store_families(nodes: Iterable[Node]) -> Iterator[Metric]:
+def _store_families(nodes: Sequence[Node]) -> Iterator[Metric]:
     faults = GaugeMetricFamily(
         "hsm_proxy_node_store_fault",
         "1 where a node's store lacks what another node has seen (behind), or is not that of another one.",
@@ -162,17 +163,25 @@ def _store_families(nodes: Iterable[Node]) -> Iterator[Metric]:
         "Age of a node's copy of the store: it has everything from before.",
         labels=["node"],
     )
+    out = GaugeMetricFamily(
+        "hsm_proxy_node_out",
+        "1 where a node did not confirm a change and has not come back: changes name it.",
+        labels=["node"],
+    )
+    missing = nodes_out(nodes)
+    # Who is out of the configuration may be among them.
+    for name in dict.fromkeys([*(node.name for node in nodes), *missing]):
+        out.add_metric([name], int(name in missing))
     disagreeing = 0
     for node in nodes:
-        reached = any(path.up for path in node.paths)
-        if reached and node.lag_records is not None:
+        if node.reached and node.lag_records is not None:
             lag_records.add_metric([node.name], node.lag_records)
-        if reached and node.lag_s is not None:
+        if node.reached and node.lag_s is not None:
             lag.add_metric([node.name], node.lag_s)
         disagreeing += any(fault in node.store_faults for fault in DISAGREEMENTS)
         for fault in FAULTS:
             faults.add_metric([node.name, fault], int(fault in node.store_faults))
-    yield from (faults, lag_records, lag)
+    yield from (faults, lag_records, lag, out)
     text = "Nodes that were shown another store than another node: 0, or 2 and more."
     yield _gauge("hsm_proxy_store_disagreements", text, disagreeing)
 

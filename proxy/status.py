@@ -30,6 +30,7 @@ from proxy.core.principals import Bound
 from proxy.core.reporting.events import RecentEvents, time_words
 from proxy.core.reporting.health import health, problems
 from proxy.core.reporting.rates import Flow, Rates, Traffic
+from proxy.core.reporting.shared_store import nodes_out, store_members, store_problems
 
 PAGE_EVENTS: Final = 50
 """Events on the page `/status`."""
@@ -85,7 +86,8 @@ class StatusReporter:
         """Return the report; `partition`: of whom it is for, None for operators, who see all of them."""
         shell, table = self._shell(), self._table
         traffic = self._rates.traffic(now)
-        wrong = [problem[:MAX_NAME_CHARACTERS] for problem in (*problems(table), *shell.problems)]
+        told = [*problems(table), *store_problems(table.nodes)]
+        wrong = [problem[:MAX_NAME_CHARACTERS] for problem in (*told, *shell.problems)]
         return StatusResult(
             self._proxy,
             self._site,
@@ -108,6 +110,8 @@ class StatusReporter:
             package=shell.package,
             shortfalls=[shortfall[:MAX_NAME_CHARACTERS] for shortfall in shell.shortfalls],
             partitions=[report for number, report in shell.partitions if partition in (None, number)],
+            nodes_out=nodes_out(table.nodes),
+            store_members=store_members(table.nodes),
         )
 
     def events(self, after: int, limit: int) -> EventsResult:
@@ -141,7 +145,6 @@ class StatusReporter:
 
 def _node_report(node: Node, traffic: Traffic, now: float, *, in_rotation: bool) -> NodeReport:
     flow = traffic.nodes.get(node.name, Flow())
-    reached = any(path.up for path in node.paths)
     return NodeReport(
         node.name,
         node.site,
@@ -165,8 +168,8 @@ def _node_report(node: Node, traffic: Traffic, now: float, *, in_rotation: bool)
         p99_ms=flow.p99_ms,
         since_s=round(max(0.0, now - node.since), 3),
         in_rotation=in_rotation,
-        lag_records=node.lag_records if reached else None,
-        lag_s=node.lag_s if reached else None,
+        lag_records=node.lag_records if node.reached else None,
+        lag_s=node.lag_s if node.reached else None,
     )
 
 

@@ -12,9 +12,11 @@ import pytest
 from hypothesis import settings
 
 from hsm_daemon import log_limit
+from hsm_wire.messages import StoreMember
 from proxy.core.nodes.node_table import Node, NodeTable
 from proxy.core.parties import Link
 from proxy.core.reporting.health import problems, problems_of_proxy
+from proxy.core.reporting.shared_store import store_problems
 from proxy.core.settings import Settings
 
 # The machine may be slow or busy: how long one example takes says nothing about the code.
@@ -80,6 +82,8 @@ def wrong_in_every_way() -> list[str]:
         node.outdated = ""
         table.judge(node, 3.0, "drain")
     said += problems(table)
+    table.nodes[0].nodes_out, table.nodes[0].store_members = ["n3"], [StoreMember("10.0.0.1:2379", "no answer")]
+    said += store_problems(table.nodes)
     for urgent_s in (0.0, 5.0):
         said += problems_of_proxy(overload="queue_full", urgent_s=urgent_s, reload_failed=True)
     return sorted({*said})

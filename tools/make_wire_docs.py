@@ -107,7 +107,7 @@ def type_words(kind: msgspec.inspect.Type) -> str:
         case msgspec.inspect.BoolType() | msgspec.inspect.NoneType():
             return "bool" if isinstance(kind, msgspec.inspect.BoolType) else "nil"
         case msgspec.inspect.RawType():
-            return "array or nil: parameters of the mechanism"
+            return "array or nil"
         case msgspec.inspect.ListType():
             most = f", at most {kind.max_length}" if kind.max_length else ""
             return f"array of ({type_words(kind.item_type)}){most}"
@@ -119,11 +119,17 @@ def type_words(kind: msgspec.inspect.Type) -> str:
             raise AssertionError(f"no words for {kind}")
 
 
+def field_words(field: msgspec.inspect.Field) -> str:
+    """Return type and range of a field; what `parameters` are, each of the bodies would have to say."""
+    words = type_words(field.type)
+    return f"{words}: parameters of the mechanism" if field.name == "parameters" else words
+
+
 def default_words(field: msgspec.inspect.Field) -> str:
     if field.required:
         return "required"
     value = field.default_factory() if field.default is msgspec.NODEFAULT else field.default
-    if value is None:
+    if value is None or isinstance(value, msgspec.Raw):
         return "nil"
     if isinstance(value, msgspec.Struct):
         return f"`{json.dumps(plain(value))}`"
@@ -150,7 +156,7 @@ def form_section(form: type[msgspec.Struct]) -> str:
     if kind.fields:
         texts = following_texts(inspect.getsource(form))
         rows = (
-            (i, f"`{field.name}`", type_words(field.type), default_words(field), texts.get(field.name, ""))
+            (i, f"`{field.name}`", field_words(field), default_words(field), texts.get(field.name, ""))
             for i, field in enumerate(kind.fields)
         )
         section += "\n" + table(("#", "field", "type and range", "default", "meaning"), rows)

@@ -159,7 +159,8 @@ class KeyMakers:
             if self._follower.lookup(request.principal.partition, wanted.key_id) is None:  # else nothing is used
                 prepare()
                 await self._pay(request, way, self._allowed(request, way))
-            return Status.OK, answer(await self._writer.create(request, body, wanted, prepare, self._sessions))
+            entry = await self._writer.create(request, body, wanted, prepare, self._sessions)
+            return await self._writer.kept(request, entry, answer)
 
         return answer_later(request, work(), self._failures)
 

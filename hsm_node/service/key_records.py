@@ -83,7 +83,7 @@ class KeyRecords:
             return Made(self._backend.generate(wanted.key_type))
 
         work = self._writer.create(request, body, wanted, lambda: make, self._generation)
-        return answer_later(request, _info_of(work), self._failures)
+        return answer_later(request, self._kept(request, work), self._failures)
 
     def import_key(self, request: Request, body: ImportKey) -> bytes | None:
         """IMPORT_KEY."""
@@ -94,7 +94,7 @@ class KeyRecords:
 
         # Loading a long RSA key takes as long as hundreds of signatures: not where store transactions wait.
         work = self._writer.create(request, body, wanted, lambda: make, self._sessions)
-        return answer_later(request, _info_of(work), self._failures)
+        return answer_later(request, self._kept(request, work), self._failures)
 
     def update(self, request: Request, body: UpdateKey) -> bytes | None:
         """UPDATE_KEY."""
@@ -151,6 +151,5 @@ class KeyRecords:
                 raise
         return await self._writer.confirmed(request, changed, partial(self._writer.info_of, made))
 
-
-async def _info_of(work: Coroutine[Any, Any, Entry]) -> tuple[Status, bytes]:
-    return Status.OK, (await work).encoded_info
+    async def _kept(self, request: Request, work: Coroutine[Any, Any, Entry]) -> tuple[Status, bytes]:
+        return await self._writer.kept(request, await work, lambda entry: entry.encoded_info)

@@ -60,7 +60,8 @@ class ObjectOperations:
 
         async def work() -> tuple[Status, bytes]:
             with self._shares.on_the_way(record.partition, size):
-                return Status.OK, (await self._writer.made(request, body.object_id, digest, make)).encoded_info
+                entry = await self._writer.made(request, body.object_id, digest, make)
+            return await self._writer.kept(request, entry, lambda made: made.encoded_info)
 
         return answer_later(request, work(), self._failures)
 

@@ -46,6 +46,7 @@ class Request:
         "body",
         "deadline",
         "executed",
+        "flags",
         "looked_again",
         "opcode",
         "operation_id",
@@ -62,6 +63,7 @@ class Request:
     ) -> None:
         self.request_id = frame.request_id
         self.opcode = frame.opcode
+        self.flags = frame.flags
         self.operation_id = frame.operation_id
         self.body = frame.body
         self.principal = principal

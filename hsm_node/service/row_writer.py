@@ -73,6 +73,7 @@ class RowWriter(Generic[R]):
         rows, partition = self._rows, request.principal.partition
         entry = self._follower.find(rows, partition, record_id)
         if entry is None:
+            self._confirmations.check_room_for_new(request)
             sealed = rows.seal(await make())
             name = rows.name(partition, record_id)
             # Another node may have been faster: then the store returns its record, and the digest decides.
@@ -105,6 +106,12 @@ class RowWriter(Generic[R]):
                 return self._follower.take_as(rows, row)
             self._follower.follow()
         raise Refusal(Status.OVERLOADED, f"the {rows.noun} is being changed by too many at once", not_executed=True)
+
+    async def kept(
+        self, request: Request, entry: Entry[R], answer: Callable[[Entry[R]], bytes]
+    ) -> tuple[Status, bytes]:
+        """Return the answer to what has made a record, now or before: see `Confirmations.answer_new`."""
+        return await self._confirmations.answer_new(request, entry.revision, partial(answer, entry))
 
     async def confirmed(self, request: Request, entry: Entry[R], answer: Callable[[], bytes]) -> tuple[Status, bytes]:
         """Return the answer to a change when each node has it, or names are known: see `Confirmations.answer`."""

@@ -33,6 +33,7 @@ Handler = Callable[[Request, Any], bytes | None]
 
 _KEYLESS: Final = frozenset({Opcode.INFO, Opcode.RANDOM, Opcode.CHECK, Opcode.USAGE, Opcode.DR_PROMOTE})
 """Operations that need no contact with the store, or find out by themselves whether there is one."""
+_WRITES: Final = frozenset({Work.CHANGE, Work.GENERATE, Work.ADMINISTER})
 _NAMED_BY_OPERATION_ID: Final = frozenset(
     {
         Opcode.UPDATE_KEY,
@@ -74,9 +75,11 @@ class Service:
         failures: Failures,
         *,
         promotion: Promotion,
+        check_durability: Callable[[Request], None] = lambda _request: None,
     ) -> None:
         self._follower = follower
         self._promotion = promotion
+        self._check_durability = check_durability
         self._failures = failures
         handlers: dict[Opcode, Handler] = {
             Opcode.INFO: general.info,
@@ -150,6 +153,8 @@ class Service:
             allow_operation(request.principal, row.operation, clock.now())
             if row.needs_store:
                 self._check_place(request, row.operation)
+            if request.flags and row.operation.work in _WRITES:
+                self._check_durability(request)
             if row.needs_operation_id and not request.operation_id:
                 raise Refusal(Status.BAD_REQUEST, "an operation id is needed so that it is safe to send twice")
             request.executed = row.executed
@@ -169,7 +174,7 @@ class Service:
         if self._follower.current:
             return
         request.stale = True
-        if operation.work in (Work.CHANGE, Work.GENERATE, Work.ADMINISTER):
+        if operation.work in _WRITES:
             raise Refusal(Status.STORE_UNAVAILABLE, "this node cannot reach its store", not_executed=True)
         if not self._follower.usable:
             raise Refusal(Status.NOT_CURRENT, "this node cannot read its store", not_executed=True)

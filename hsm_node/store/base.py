@@ -194,6 +194,15 @@ class Store(Protocol):
             StoreError: it did not answer; who has the change is open.
         """
 
+    def copied(self, revision: int) -> "Future[bool]":
+        """Return what will be whether the store's member at the DR site has `revision`, which was written.
+
+        It is waited for until then, by nobody's thread, and for a time that has a limit.
+
+        Raises:
+            StoreError: there is no such member, or the store is closed.
+        """
+
     def remove(self, node: str) -> Removal:
         """Forget that a node has registered, unless it is alive: no change waits for it or names it any more.
 

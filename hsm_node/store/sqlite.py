@@ -166,6 +166,9 @@ class SqliteStore:
         nobody.set_result([])
         return nobody
 
+    def copied(self, revision: int) -> "Future[bool]":
+        raise StoreError(f"revision {revision} is in a file, which has no member at a DR site")
+
     def remove(self, node: str) -> Removal:
         del node  # None registers: see `unconfirmed`.
         return Removal.ABSENT

@@ -8,6 +8,7 @@ import click
 import msgspec
 
 from hsm_client import policy
+from hsm_client.durabilities import Durability
 from hsm_client.errors import KeyNotFound
 from hsm_client.sync import Key
 from hsm_wire.messages import Policy
@@ -18,6 +19,7 @@ from hsmctl.key_options import (
     USAGE_NAMES,
     bound_options,
     checked_label,
+    durability_option,
     flag_name,
     mechanisms_option,
     usage_bits,
@@ -69,6 +71,7 @@ def _update_options(command: Any) -> Any:
             click.option("--strict", is_flag=True, help="Refused by a node that is cut off from its store."),
             mechanisms_option("--mechanism", text="What it may still be used with; repeatable."),
             *bound_options,
+            durability_option,
         ],
     )
 
@@ -85,6 +88,7 @@ def update(
     usages: tuple[str, ...],
     without: tuple[str, ...],
     strict: bool,
+    durability: Durability | None,
     **bounds: Any,
 ) -> None:
     """Rename a key, or let it do less: what a policy forbids stays forbidden.
@@ -98,28 +102,36 @@ def update(
         narrowed = _narrowed(found.info.policy, without, strict, bounds)
         # A policy goes whole: what another one changed meanwhile must not be undone by it.
         expected = found.info.version if narrowed is not None else 0
-        info = found.update(label=label, usage=usage_bits(usages), policy=narrowed, expected_version=expected)
+        info = found.update(
+            label=label,
+            usage=usage_bits(usages),
+            policy=narrowed,
+            expected_version=expected,
+            durability=durability,
+        )
     session.out.result(describe(info), text_of(info))
 
 
 @click.command()
 @_name
+@durability_option
 @cluster_options
-def disable(session: Session, name: str) -> None:
+def disable(session: Session, name: str, durability: Durability | None) -> None:
     """Stop a key from being used until it is enabled again.
 
     Example: hsmctl key disable tls
     """
     with session.cluster() as cluster:
         found = cluster.key(name)
-        found.disable()
+        found.disable(durability=durability)
         session.out.result({"id": found.id, "enabled": False}, f"{printable(name)} is disabled")
 
 
 @click.command()
 @_name
+@durability_option
 @cluster_options
-def enable(session: Session, name: str) -> None:
+def enable(session: Session, name: str, durability: Durability | None) -> None:
     """Let a disabled key be used again; a scheduled destruction is off then.
 
     Example: hsmctl key enable tls
@@ -127,7 +139,7 @@ def enable(session: Session, name: str) -> None:
     with session.cluster() as cluster:
         found = cluster.key(name)
         scheduled = found.info.destroy_at
-        found.enable()
+        found.enable(durability=durability)
     revoked = f"; its destruction, scheduled for {moment_text(scheduled)}, is revoked" if scheduled else ""
     session.out.result(
         {"id": found.id, "enabled": True, "destruction_revoked": bool(scheduled)},
@@ -137,14 +149,15 @@ def enable(session: Session, name: str) -> None:
 
 @click.command()
 @_name
+@durability_option
 @cluster_options
-def rotate(session: Session, name: str) -> None:
+def rotate(session: Session, name: str, durability: Durability | None) -> None:
     """Make a key's next version, with its label; prints the new id. The old one only verifies and decrypts then.
 
     Example: hsmctl key rotate tls
     """
     with session.cluster() as cluster:
-        made = cluster.key(name).rotate()
+        made = cluster.key(name).rotate(durability=durability)
         session.out.result(describe(made.info), made.id)
 
 
@@ -152,8 +165,9 @@ def rotate(session: Session, name: str) -> None:
 @_name
 @click.option("--wait", "wait_s", type=Length(), default=0, metavar="LENGTH", help="Only after 7d, 12h...; revocable.")
 @click.option("--yes", is_flag=True, help="Destroy without asking.")
+@durability_option
 @cluster_options
-def destroy(session: Session, name: str, wait_s: int, yes: bool) -> None:
+def destroy(session: Session, name: str, wait_s: int, yes: bool, durability: Durability | None) -> None:
     """Destroy a key for ever. Asks first; without a terminal it wants --yes.
 
     With --wait, or where the key's policy says so, the key is only disabled until then: `hsmctl key enable` brings
@@ -171,7 +185,7 @@ def destroy(session: Session, name: str, wait_s: int, yes: bool) -> None:
             click.confirm(
                 f"Destroy key {found.id} ({found.type}, label {found.label!r}) for ever, {when}?", abort=True, err=True
             )
-        found.destroy(wait_s=wait_s)
+        found.destroy(wait_s=wait_s, durability=durability)
         destroy_at = _scheduled(found) if waits_s else 0
     older = "; its earlier versions stay" if found.info.replaces else ""
     if destroy_at:

@@ -8,12 +8,13 @@ from typing import Any
 
 import click
 
+from hsm_client.durabilities import Durability
 from hsm_client.errors import KeyNotFound
 from hsm_wire.limits import MAX_OBJECT_BYTES
 from hsm_wire.objects import KINDS, ObjectInfo
 from hsmctl.failures import FAILED, USAGE, CommandError
 from hsmctl.files import raw_output, read_input, too_large, write_output
-from hsmctl.key_options import checked_label, label_option
+from hsmctl.key_options import checked_label, durability_option, label_option
 from hsmctl.moments import moment_text
 from hsmctl.output import pairs
 from hsmctl.printable import printable
@@ -63,15 +64,16 @@ def object_group() -> None:
 @click.option("--kind", required=True, type=_KINDS, metavar="K", help=f"One of {', '.join(KINDS)}.")
 @click.option("--in", "source", required=True, metavar="F", help="Certificates and public keys in PEM or DER.")
 @label_option
+@durability_option
 @cluster_options
-def create(session: Session, kind: str, source: str, label: str) -> None:
+def create(session: Session, kind: str, source: str, label: str, durability: Durability | None) -> None:
     """Store a file; prints its id. Everyone who may use keys of the partition may read it.
 
     Example: hsmctl object create --kind certificate --in tls.pem --label tls
     """
     value = _value(kind, source)
     with session.cluster() as cluster:
-        made = cluster.create_object(kind, value, label=label)
+        made = cluster.create_object(kind, value, label=label, durability=durability)
         session.out.result(describe(made.info), made.id)
 
 
@@ -130,8 +132,9 @@ def read(session: Session, name: str, out: str | None, form: str) -> None:
 @_name
 @click.option("--in", "source", metavar="F", help="The new value, of the same kind.")
 @click.option("--label", metavar="L", callback=checked_label, help="The new label.")
+@durability_option
 @cluster_options
-def update(session: Session, name: str, source: str | None, label: str | None) -> None:
+def update(session: Session, name: str, source: str | None, label: str | None, durability: Durability | None) -> None:
     """Change an object's value or label.
 
     Example: hsmctl object update tls --in renewed.pem
@@ -141,15 +144,16 @@ def update(session: Session, name: str, source: str | None, label: str | None) -
     with session.cluster() as cluster, _wants_object(name):
         stored = cluster.object(name)
         value = _value(stored.kind, source) if source is not None else None
-        document = describe(stored.update(value=value, label=label))
+        document = describe(stored.update(value=value, label=label, durability=durability))
     session.out.result(document, pairs(document))
 
 
 @object_group.command()
 @_name
 @click.option("--yes", is_flag=True, help="Destroy without asking.")
+@durability_option
 @cluster_options
-def destroy(session: Session, name: str, yes: bool) -> None:
+def destroy(session: Session, name: str, yes: bool, durability: Durability | None) -> None:
     """Destroy an object for ever. Asks first; without a terminal it wants --yes.
 
     Example: hsmctl object destroy tls --yes
@@ -161,5 +165,5 @@ def destroy(session: Session, name: str, yes: bool) -> None:
         if not yes:
             question = f"Destroy object {stored.id} ({stored.kind}, label {stored.label!r}) for ever?"
             click.confirm(question, abort=True, err=True)
-        stored.destroy()
+        stored.destroy(durability=durability)
     session.out.result({"id": stored.id, "destroyed": True}, f"{printable(name)} is destroyed")

@@ -91,8 +91,10 @@ def _store_toml(plan: Plan, node: Member) -> str:
         return 'driver = "sqlite"\npath = "store.db"\n'
     near_first = sorted(plan.stores, key=lambda store: store.site != node.site)
     endpoints = ", ".join(_quoted(store.address) for store in near_first)
+    standby = {site.name for site in plan.sites if site.is_standby}
+    recovery = "".join(f"dr_endpoint = {_quoted(store.address)}\n" for store in plan.stores if store.site in standby)
     return (
-        f'driver = "etcd"\nendpoints = [{endpoints}]\n'
+        f'driver = "etcd"\nendpoints = [{endpoints}]\n{recovery}'
         f'tls = {{ ca = "store-ca.pem", certificate = "{node.name}-store.pem", key = "{node.name}-store-key.pem" }}\n'
     )
 

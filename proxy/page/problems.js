@@ -232,6 +232,17 @@ const SAID = [
     todo: ["Compare its device and its host with those of the others: ", { code: "hsmctl top" }, "."],
   },
   { form: / with an old state of the store/, level: "warn", todo: ["Look at the store that it uses."] },
+  {
+    form: /^[^ ]+ is out: /, level: "warn",
+    todo: [
+      "Bring it back; one that is off for good is taken out of cluster.toml, and then removed: ",
+      { code: "hsmctl node remove NAME" }, ".",
+    ],
+  },
+  {
+    form: /^store member /, level: "warn",
+    todo: ["Mend it today: changes need more than half of the members: ", { code: "systemctl status redoubt-etcd" }, "."],
+  },
   { form: /^overload: /, level: "warn", todo: ["It is over when nothing has been refused for ten seconds."] },
 ];
 

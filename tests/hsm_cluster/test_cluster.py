@@ -48,6 +48,20 @@ def test_the_hash_is_of_the_meaning_and_not_of_the_text(tmp_path: Path, economy:
     assert len(bytes.fromhex(before)) == 32
 
 
+def test_durability_is_in_the_hash_where_it_is_not_the_usual_one(tmp_path: Path, economy: str) -> None:
+    before = load_cluster(write(tmp_path, economy))
+    quorum = load_cluster(write(tmp_path, economy.replace('"economy"', '"economy"\ndurability = "quorum"')))
+    other = load_cluster(write(tmp_path, economy.replace('"economy"', '"economy"\ndurability = "dr"')))
+    assert (before.durability, quorum.durability, other.durability) == ("quorum", "quorum", "dr")
+    assert before.configuration_hash == quorum.configuration_hash != other.configuration_hash
+    with pytest.raises(ConfigurationError, match="durability"):
+        load_cluster(write(tmp_path, economy.replace('"economy"', '"economy"\ndurability = "all"')))
+
+
+def test_recovery_sites_are_known_by_name(tmp_path: Path, economy: str) -> None:
+    assert load_cluster(write(tmp_path, economy)).recovery_sites == ["alps"]
+
+
 def test_a_partition_has_the_quota_of_the_package_or_where_it_is_agreed_its_own(tmp_path: Path, economy: str) -> None:
     cluster = load_cluster(write(tmp_path, economy))
     assert cluster.quota_of(cluster.partitions[0]) == PACKAGES["economy"].quota

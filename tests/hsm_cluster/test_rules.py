@@ -65,6 +65,17 @@ def test_each_violation_is_named(economy: str, old: str, new: str, expected: str
     assert any(expected in one for one in found), found
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "number"),
+    [('role = "disaster-recovery"\n', "", 0), ('name = "geneva"', 'name = "geneva"\nrole = "disaster-recovery"', 2)],
+)
+def test_durability_dr_needs_one_recovery_site(economy: str, old: str, new: str, number: int) -> None:
+    text = economy.replace('"economy"', '"economy"\ndurability = "dr"')
+    assert check(text) == []
+    said = f'durability "dr" with {number} disaster-recovery sites: have one, or leave durability out'
+    assert said in check(text.replace(old, new, 1))
+
+
 def test_all_violations_come_at_once(economy: str) -> None:
     assert len(check(economy.replace('"CH-GE"', '"CH-ZH"').replace("weight = 2", "weight = 0"))) == 2
 

@@ -78,7 +78,8 @@ def test_a_node_may_have_its_records_in_etcd(node_folder: Path) -> None:
     assert [str(address) for address in config.store.endpoints] == ["127.0.0.1:2379", "127.0.0.1:2378"]
     assert (config.store.path, config.store.tls_files, config.store.is_open) == (None, None, False)
     shown = json.loads(json.dumps(config.effective()))["store"]
-    assert shown == {"driver": "etcd", "path": None, "endpoints": ["127.0.0.1:2379", "127.0.0.1:2378"], "tls": "off"}
+    endpoints = ["127.0.0.1:2379", "127.0.0.1:2378"]
+    assert shown == {"driver": "etcd", "path": None, "endpoints": endpoints, "dr_endpoint": None, "tls": "off"}
 
 
 def test_certificates_of_the_store_are_files_beside_the_node_s(node_folder: Path) -> None:
@@ -93,11 +94,14 @@ def test_certificates_of_the_store_are_files_beside_the_node_s(node_folder: Path
     ("store", "said"),
     [
         ("", 'driver "sqlite" needs path'),
-        ('path = "s"\nendpoints = ["127.0.0.1:2379"]\n', 'endpoints and tls are for driver "etcd"'),
-        ('path = "s"\ntls = "off"\n', 'endpoints and tls are for driver "etcd"'),
+        ('path = "s"\nendpoints = ["127.0.0.1:2379"]\n', 'endpoints, dr_endpoint and tls are for driver "etcd"'),
+        ('path = "s"\ntls = "off"\n', 'endpoints, dr_endpoint and tls are for driver "etcd"'),
         (ETCD + 'path = "s"\n', 'path is for driver "sqlite"'),
         ('driver = "etcd"\ntls = "off"\n', 'driver "etcd" needs endpoints and tls'),
         ('driver = "etcd"\nendpoints = ["127.0.0.1:2379"]\n', 'driver "etcd" needs endpoints and tls'),
+        ('path = "s"\ndr_endpoint = "127.0.0.1:2379"\n', 'endpoints, dr_endpoint and tls are for driver "etcd"'),
+        (ETCD + 'dr_endpoint = "127.0.0.1:2377"\n', "dr_endpoint 127.0.0.1:2377 is none of endpoints"),
+        (ETCD + 'dr_endpoint = "127.0.0.1:2378"\n', "dr_endpoint is for a cluster with one disaster-recovery site"),
         (ETCD.replace("2378", "2379"), "names a member twice"),
         (ETCD.replace(":2378", ""), r"store\.endpoints"),
         (ETCD.replace("127.0.0.1:2378", "192.0.2.1:2378"), r'store\.tls = "off" is only for loopback'),
@@ -109,6 +113,39 @@ def test_a_store_that_cannot_be_is_one_line_that_says_why(node_folder: Path, sto
     with pytest.raises(ConfigurationError, match=said) as caught:
         load_node_config(with_store(node_folder, store))
     assert "\n" not in str(caught.value)
+
+
+def with_recovery_site(folder: Path, durability: str) -> None:
+    """Give the cluster a package that has a DR site, and that site."""
+    file = folder / "cluster.toml"
+    site = (
+        '[[sites]]\nname = "{0}"\nrole = "{1}"\nrisk_zone = "{0}"\nlatitude = {2}\nlongitude = 8.0\n'
+        'uplinks = ["lo", "li"]\n[[nodes]]\nname = "{0}-1"\nsite = "{0}"\n'
+        'paths = [{{ uplink = "lo", address = "192.0.2.{2}:2420" }}]\n'
+    )
+    text = file.read_text().replace('"sandbox"', f'"dedicated"\ndurability = "{durability}"')
+    text = text.replace('uplinks = ["lo"]', 'uplinks = ["lo", "li"]')
+    file.write_text(text + site.format("other", "active", 46) + site.format("alps", "disaster-recovery", 45))
+    node = folder / "node.toml"
+    node.write_text(node.read_text().replace('tls = "off"\nstate', f"{TLS}\nstate"))
+
+
+@pytest.mark.parametrize(("durability", "member"), [("quorum", ""), ("quorum", "2378"), ("dr", "2378")])
+def test_durability_dr_waits_for_the_member_that_is_at_the_recovery_site(
+    node_folder: Path, durability: str, member: str
+) -> None:
+    with_recovery_site(node_folder, durability)
+    store = ETCD.replace('tls = "off"', TLS) + (f'dr_endpoint = "127.0.0.1:{member}"\n' if member else "")
+    config, cluster = load_node_config(with_store(node_folder, store, "dedicated"))
+    assert (cluster.durability, str(config.store.dr_endpoint).rpartition(":")[2]) == (durability, member or "None")
+
+
+@pytest.mark.parametrize("store", ['path = "store.db"\n', ETCD.replace('tls = "off"', TLS)])
+def test_durability_dr_without_such_a_member_is_refused_by_name(node_folder: Path, store: str) -> None:
+    with_recovery_site(node_folder, "dr")
+    said = r"has durability \"dr\", so \[store\] needs driver \"etcd\" and dr_endpoint, the member at site 'alps'"
+    with pytest.raises(ConfigurationError, match=said):
+        load_node_config(with_store(node_folder, store, "dedicated"))
 
 
 DEVICE = 'kind = "pkcs11"\nmodule = "m.so"\ntoken_label = "one"\npin = { file = "pin" }\n'

@@ -7,6 +7,7 @@ import pytest
 
 from hsm_node.open_phase import OpenPhase
 from hsm_node.store.base import StoreError
+from hsm_wire.messages import StoreMember
 
 
 async def test_pong_and_status_agree(start_node: Callable[..., Any]) -> None:
@@ -52,3 +53,17 @@ async def test_it_says_how_old_its_copy_of_the_store_is(
     assert phase.pong().lag_ms == phase.status()["lag_ms"] == 1250
     monkeypatch.setattr(type(node.keystore.follower), "lag_s", None)
     assert phase.pong().lag_ms is None
+
+
+async def test_it_says_which_nodes_are_out_and_which_members_of_the_store_cannot_be_used(
+    start_node: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = start_node()
+    await node.client()
+    phase, store = OpenPhase(node.node.facts, node.keystore), type(node.store)
+    assert (phase.pong().nodes_out, phase.pong().store_members) == ([], [])
+    monkeypatch.setattr(store, "out", ["node-2"])
+    monkeypatch.setattr(store, "members", {"10.0.0.1:2379": "", "10.0.0.2:2379": "x" * 300})
+    pong = phase.pong()
+    assert pong.nodes_out == ["node-2"]
+    assert pong.store_members == [StoreMember("10.0.0.1:2379"), StoreMember("10.0.0.2:2379", "x" * 256)]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hsm_wire import kinds, limits
 from hsm_wire.frames import HEADER, Frame, FrameSplitter, encode_frame, readdress_request, readdress_response
-from hsm_wire.kinds import Kind
+from hsm_wire.kinds import Flag, Kind
 from hsm_wire.statuses import Status
 
 Outcome = tuple[list[bytes], tuple[Status, str, int | None] | None]
@@ -51,9 +51,11 @@ MALFORMED = {
     "kind 0": (patched(5, "00"), Status.BAD_REQUEST, 9),
     "kind 11": (patched(5, "0b"), Status.BAD_REQUEST, 9),
     "kind 255": (patched(5, "ff"), Status.BAD_REQUEST, 9),
-    "flag in a request": (patched(6, "0001"), Status.BAD_REQUEST, 9),
+    "a response's flag in a request": (patched(6, "0001"), Status.BAD_REQUEST, 9),
+    "unknown flag in a request": (patched(6, "0010"), Status.BAD_REQUEST, 9),
+    "two durabilities in a request": (patched(6, "000c"), Status.BAD_REQUEST, 9),
     "status in a request": (patched(22, "0001"), Status.BAD_REQUEST, 9),
-    "unknown flag in a response": (patched(6, "0004", RESPONSE), Status.BAD_REQUEST, 9),
+    "a request's flag in a response": (patched(6, "0004", RESPONSE), Status.BAD_REQUEST, 9),
     "highest flag in a response": (patched(6, "8000", RESPONSE), Status.BAD_REQUEST, 9),
     "timeout in a response": (patched(12, "00000001", RESPONSE), Status.BAD_REQUEST, 9),
     "principal in a response": (patched(16, "00000001", RESPONSE), Status.BAD_REQUEST, 9),
@@ -175,10 +177,18 @@ def test_repr_of_a_frame_shows_no_body(kind: Kind) -> None:
     assert "<14 bytes>" in repr(frame)
 
 
-def test_request_is_readdressed_with_its_body_and_operation_id() -> None:
-    frame = FrameSplitter(1 << 20).split(REQUEST)[0]
+@pytest.mark.parametrize("flags", [0, int(Flag.DURABLE_QUORUM), int(Flag.DURABLE_DR)])
+def test_request_is_readdressed_with_its_flags_its_body_and_its_operation_id(flags: int) -> None:
+    frame = FrameSplitter(1 << 20).split(patched(6, f"{flags:04x}"))[0]
     expected = encode_frame(
-        kinds.REQUEST, b"\x91\x10", request_id=77, timeout_ms=4990, principal=3, opcode=2, operation_id=1 << 60
+        kinds.REQUEST,
+        b"\x91\x10",
+        flags=flags,
+        request_id=77,
+        timeout_ms=4990,
+        principal=3,
+        opcode=2,
+        operation_id=1 << 60,
     )
     assert readdress_request(frame, 77, 4990, 3) == expected
 

@@ -24,5 +24,6 @@ def test_plain_integers_are_those_of_the_enumeration() -> None:
         assert plain == kind
 
 
-def test_flags_are_bits_0_and_1() -> None:
-    assert (Flag.NOT_EXECUTED, Flag.STALE, kinds.KNOWN_FLAGS) == (1, 2, 3)
+def test_flags_are_two_bits_of_a_response_and_two_of_a_request() -> None:
+    assert (Flag.NOT_EXECUTED, Flag.STALE, kinds.RESPONSE_FLAGS) == (1, 2, 3)
+    assert (Flag.DURABLE_QUORUM, Flag.DURABLE_DR, kinds.REQUEST_FLAGS) == (4, 8, 12)

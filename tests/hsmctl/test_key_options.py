@@ -27,7 +27,7 @@ def made_by(*arguments: str, names: tuple[str, ...] = ("--mechanism",)) -> Any:
 
 
 def test_without_options_all_is_left_to_the_type() -> None:
-    assert made_by() == {"label": "", "usage": None, "policy": Policy()}
+    assert made_by() == {"label": "", "usage": None, "policy": Policy(), "durability": None}
 
 
 def test_all_options_together_make_the_policy() -> None:

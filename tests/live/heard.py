@@ -17,9 +17,11 @@ _sendings: defaultdict[int, list["asyncio.Future[Frame]"]] = defaultdict(list)
 class HeardConnection(Connection):
     """A connection that remembers what was sent for which call."""
 
-    def send(self, opcode: int, body: bytes, *, timeout_s: float, operation_id: int = 0) -> "asyncio.Future[Frame]":
+    def send(
+        self, opcode: int, body: bytes, *, timeout_s: float, operation_id: int = 0, flags: int = 0
+    ) -> "asyncio.Future[Frame]":
         """Send as the library does."""
-        future = super().send(opcode, body, timeout_s=timeout_s, operation_id=operation_id)
+        future = super().send(opcode, body, timeout_s=timeout_s, operation_id=operation_id, flags=flags)
         _sendings[operation_id].append(future)
         return future
 

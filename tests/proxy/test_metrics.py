@@ -182,3 +182,15 @@ def test_how_far_a_node_is_behind_is_there_while_it_is_reached():
     assert 'hsm_proxy_node_lag_records{node="a"} 3.0' in text
     assert 'hsm_proxy_node_lag_seconds{node="a"} 0.25' in text
     assert 'node="b"' not in "".join(line for line in text.splitlines() if "_lag_" in line)
+
+
+def test_a_node_that_changes_name_is_there_also_when_it_is_out_of_the_configuration():
+    table = NodeTable([Node(name, "s", 1, [("p", "h:1")]) for name in ("a", "b")], Settings(), 0.0)
+    dispatcher = Dispatcher(
+        table, Balancer(table, random.Random(1)), Settings(), Counters(), 0.0, lambda f, now, who: b""
+    )
+    table.nodes[0].paths[0].up = True
+    table.nodes[0].nodes_out = ["b", "z"]
+    text = metrics_page(ProxyCollector(dispatcher, lambda: FIGURES)).text().decode()
+    found = [line for line in text.splitlines() if line.startswith("hsm_proxy_node_out{")]
+    assert found == [f'hsm_proxy_node_out{{node="{name}"}} {value}.0' for name, value in (("a", 0), ("b", 1), ("z", 1))]

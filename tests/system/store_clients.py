@@ -64,9 +64,11 @@ class HeardAnswers(Connection):
     calls: ClassVar[dict[int, list[Heard | None]]] = {}
     """By operation id; None: not yet."""
 
-    def send(self, opcode: int, body: bytes, *, timeout_s: float, operation_id: int = 0) -> "asyncio.Future[Frame]":
+    def send(
+        self, opcode: int, body: bytes, *, timeout_s: float, operation_id: int = 0, flags: int = 0
+    ) -> "asyncio.Future[Frame]":
         """Send as the library does."""
-        future = super().send(opcode, body, timeout_s=timeout_s, operation_id=operation_id)
+        future = super().send(opcode, body, timeout_s=timeout_s, operation_id=operation_id, flags=flags)
         sendings = self.calls.get(operation_id)
         if sendings is not None:
             place = len(sendings)

@@ -160,6 +160,16 @@ class StoreStand:
 
         wait_until(said, lambda: f"{line}\n{self.metrics(node)}", NOTICED_S)
 
+    def wait_problem(self, begins: str, *, there: bool) -> None:
+        """Wait until the status has a problem that begins so, or none."""
+
+        def said() -> bool:
+            problems = json.loads(get(port, "/status")[1])["problems"]
+            return any(problem.startswith(begins) for problem in problems) is there
+
+        port = int(self.entry("proxy-1")["admin"].rpartition(":")[2])
+        wait_until(said, lambda: f"{begins}: {there}, in {get(port, '/status')[1].decode()[:2000]}", NOTICED_S)
+
     def make_keys(self, count: int = 5) -> None:
         """Make keys, and use each: changes go on. During an election one may be refused: it is asked for again."""
         said = ""

@@ -11,7 +11,7 @@ import pytest
 from cluster import Cluster
 from etcd import EtcdCluster
 from hsmctl_forks import run_hsmctl_text
-from programs import Program, wait_until
+from programs import Program, get, wait_until
 from scale import SLACK
 
 from hsm_client import sync
@@ -97,6 +97,17 @@ def test_a_lost_node_that_is_removed_is_waited_for_and_named_no_more_and_one_tha
         print(label, round(time.monotonic() - begun, 3), named)
         return time.monotonic() - begun < SOON_S and not named
 
+    def told_out() -> list[str]:
+        """Return who is out as the proxy has it; the page, the command and the metric say so too."""
+        status = cluster.proxy.status()
+        text = run_hsmctl_text("status", environment=environment).stdout
+        gauge = f'hsm_proxy_node_out{{node="{lost.name}"}} 1.0'
+        metrics = get(cluster.proxy.admin_port, "/metrics")[1].decode()
+        told = f"{lost.name} is out: it did not confirm a change"
+        said = {told in text, any(told in problem for problem in status["problems"]), gauge in metrics}
+        out: list[str] = status["nodes_out"]
+        return out if said == {bool(out)} else ["they differ"]
+
     def configure(*nodes: Program, of: tuple[Program, ...]) -> None:
         cluster.nodes = list(nodes)
         cluster.write_topology()
@@ -108,11 +119,13 @@ def test_a_lost_node_that_is_removed_is_waited_for_and_named_no_more_and_one_tha
         key = hsm.generate_key("ec-p256")
         lost.kill()
         assert not changed("one is lost")
+        wait_until(lambda: told_out() == [lost.name], first.log)
         code, text = remove(lost.name)
         assert (code, "is in cluster.toml" in text) == (1, True), text
         configure(first, alive, of=(first, alive, cluster.proxy))
         wait_until(lambda: remove(lost.name)[0] == 0, first.log)
         wait_until(lambda: changed("it is removed"), lambda: "nobody is named")
+        wait_until(lambda: told_out() == [], first.log)
         assert "nothing to remove" in remove(lost.name)[1]
         configure(first, of=(first, cluster.proxy))
         code, text = remove(alive.name)

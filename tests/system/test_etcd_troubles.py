@@ -79,10 +79,13 @@ def test_a_member_with_a_damaged_disk_is_replaced_and_no_request_fails(
         damage(stand.folder / "etcd" / "etcd-alps")
         assert said in stand.try_to_start("etcd-alps")
         stand.wait_member("etcd-alps", usable=False)
+        said_by_status = f"store member {stand.entry('etcd-alps')['address']} is out"
+        stand.wait_problem(said_by_status, there=True)
         stand.wait_logged("node-3", "a member of the store is out.*" + stand.entry("etcd-alps")["address"])
         stand.make_keys()
         stand.follow("The disk of a member is damaged")
         stand.wait_member("etcd-alps", usable=True)
+        stand.wait_problem(said_by_status, there=False)
         stand.make_keys()
     assert load.failed == {}
     assert load.latencies

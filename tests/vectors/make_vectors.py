@@ -99,6 +99,8 @@ PONG = m.Pong(
     42,
     57,
     120,
+    ["zrh-3"],
+    [m.StoreMember("192.0.2.30:2379", "no answer in time")],
 )
 BIND = m.Bind(7, "spiffe://payments/client/issuer", 1, ["use", "manage"], bytes(range(32)), 1_781_536_000)
 
@@ -119,6 +121,15 @@ def frames() -> list[dict[str, Any]]:
             principal=7,
             **common,
         ),
+        vector(
+            "REQUEST: OK shall wait for the DR site",
+            k.REQUEST,
+            m.DestroyKey(bytes(range(16))),
+            opcode=Opcode.DESTROY_KEY,
+            flags=kinds.Flag.DURABLE_DR,
+            timeout_ms=5000,
+            **common,
+        ),
         vector("RESPONSE: OK", k.RESPONSE, m.RandomResult(bytes(range(16))), opcode=Opcode.RANDOM, **common),
         vector(
             "RESPONSE: OK, stale",
@@ -134,6 +145,14 @@ def frames() -> list[dict[str, Any]]:
             m.Unconfirmed(["gva-1"]),
             opcode=Opcode.DESTROY_KEY,
             status=Status.OK_UNCONFIRMED,
+            **common,
+        ),
+        vector(
+            "RESPONSE: OK_DR_PENDING, with what OK would have said",
+            k.RESPONSE,
+            m.Unconfirmed(["alps"], msgspec.Raw(m.EMPTY_BODY)),
+            opcode=Opcode.DESTROY_KEY,
+            status=Status.OK_DR_PENDING,
             **common,
         ),
         vector(

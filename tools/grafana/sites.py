@@ -18,6 +18,7 @@ from grafana.scales import (
 )
 
 _HERE = '{site=~"$site"}'
+_STANDS_BY = 'and on (cluster, node) hsm_proxy_node_info{role="disaster-recovery", site=~"$site"}'
 _NODES: Values = {0: ("out", RED), 1: ("1 node", YELLOW)} | {number: (f"{number} nodes", GREEN) for number in (2, 3, 4)}
 _IN_ROTATION = f"min by (site) (sum by (proxy, site) (hsm_proxy_node_in_rotation{_HERE}))"
 
@@ -220,6 +221,29 @@ _CURRENCY = Row(
             "Nodes of each data centre that cannot read the store now.",
             "none",
             Query(f"sum by (site) (hsm_node_store_current{_HERE} == bool 0)", "{{site}}"),
+            steps=NONE_IS_GOOD,
+        ),
+        lines(
+            "Copies behind in time",
+            "Age of what the nodes of a disaster recovery site have of the store: they have everything from before. "
+            "Their objective is 10 s; well, they are 0.3 s behind. A gap: no proxy reaches the node.",
+            "s",
+            Query(f"max by (node) (hsm_proxy_node_lag_seconds {_STANDS_BY})", "{{node}}"),
+            steps=((None, GREEN), (10, RED)),
+        ),
+        lines(
+            "Copies behind in records",
+            "Writings of records that the nodes of a disaster recovery site lack and another node has seen. Their "
+            "objective is 100.",
+            "none",
+            Query(f"max by (node) (hsm_proxy_node_lag_records {_STANDS_BY})", "{{node}}"),
+            steps=((None, GREEN), (100, RED)),
+        ),
+        lines(
+            "Named by changes",
+            "1 for a node that a change has waited for in vain: every change names it until it is back, or removed.",
+            "none",
+            Query("max by (node) (hsm_proxy_node_out)", "{{node}}"),
             steps=NONE_IS_GOOD,
         ),
         lines(

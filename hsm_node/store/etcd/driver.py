@@ -21,6 +21,7 @@ from hsm_node.store.base import Removal, ReplacedStoreError, Row, StoreError
 from hsm_node.store.check_record import make_check_record
 from hsm_node.store.etcd.calls import CALL_S, Calls
 from hsm_node.store.etcd.connecting import Connecting
+from hsm_node.store.etcd.copying import Copying
 from hsm_node.store.etcd.epochs import Epochs, Keep, authentic, nowhere
 from hsm_node.store.etcd.following import Following
 from hsm_node.store.etcd.messages_pb2 import KeyValue, TxnResponse
@@ -71,6 +72,7 @@ class EtcdStore:
         *,
         node: str = "",
         make: bool = True,
+        recovery: Address | None = None,
         seen_epoch: int = 0,
         keep: Keep = nowhere,
     ) -> None:
@@ -83,6 +85,7 @@ class EtcdStore:
             keyring: of this node.
             node: its name; empty: it serves nobody, so no change waits for it.
             make: whether an empty etcd may become a new store.
+            recovery: which of the addresses is at the DR site; None: none.
             seen_epoch: the highest that this host has seen of the store.
             keep: where a higher one is written down.
 
@@ -93,6 +96,7 @@ class EtcdStore:
         self._connecting = Connecting(addresses, tls)
         self._calls = Calls(self._connecting.links())
         self._calls.expired = self._connecting.expired
+        self._copying = Copying(self._calls, recovery)
         try:
             others = check_endpoints(self._calls, keyring)
             self._check = open_store(self._calls, place, cluster, keyring, make=make)
@@ -121,7 +125,7 @@ class EtcdStore:
             self.close()
             raise
         self._probing.once()
-        for thread in (self._watching, self._waits, self._saying, self._probing, self._survey):
+        for thread in (self._watching, self._waits, self._saying, self._probing, self._survey, self._copying):
             thread.start()
 
     @property
@@ -255,6 +259,9 @@ class EtcdStore:
         sent = clock.boottime()  # Made before, by whomever: it waits as the first one did.
         return self._waits.begin(revision, told_in(self._calls.txn(asking(self._saying.wanted))), sent)
 
+    def copied(self, revision: int) -> "Future[bool]":
+        return self._copying.begin(revision)
+
     def remove(self, node: str) -> Removal:
         self._following.check()
         return remove_node(self._calls, self._waits, self._saying, node)
@@ -274,6 +281,7 @@ class EtcdStore:
         self._following.close()
         self._calls.close()
         self._waits.close()
+        self._copying.close()
         for thread in (self._watching, self._probing, self._saying, self._survey):
             thread.join()
 

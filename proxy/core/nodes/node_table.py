@@ -8,10 +8,10 @@ What is seen comes from three sides: from the paths (none up: `down`), from the 
 `standby`...), and from what `supervisor` concludes (`sanction`: ejected, blocked, probing; `outdated`: stale).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
-from hsm_wire.messages import Pong
+from hsm_wire.messages import Pong, StoreMember
 from proxy.core.changes import StateChange, short_reason
 from proxy.core.counters import DURATION_BOUNDS_S
 from proxy.core.nodes.nearness import prefer_near
@@ -85,6 +85,7 @@ class Node:
         "left_at",
         "link",
         "name",
+        "nodes_out",
         "on_the_way",
         "operational",
         "outdated",
@@ -99,6 +100,7 @@ class Node:
         "site",
         "slowness",
         "store_faults",
+        "store_members",
         "suspects",
         "warm_since",
         "weight",
@@ -127,6 +129,10 @@ class Node:
         """How many writings of records it lacks, as `agreement` has found; None: nobody knows."""
         self.lag_s: float | None = None
         """How old its copy of the store is, as it says; None: it has not said."""
+        self.nodes_out: Sequence[str] = ()
+        """Nodes that changes name, as it says."""
+        self.store_members: Sequence[StoreMember] = ()
+        """How it sees the members of the store."""
         self.boot_id = b""
         self.window = 0
         self.on_the_way = 0
@@ -163,6 +169,11 @@ class Node:
         """When its states last changed."""
         self.left_at: float | None = None
         """When it last left the rotation."""
+
+    @property
+    def reached(self) -> bool:
+        """Whether it answers over some path."""
+        return any(path.up for path in self.paths)
 
     @property
     def why(self) -> str:
@@ -286,6 +297,7 @@ class NodeTable:
         node.window = max(1, min(pong.window + node.on_the_way, link.max_in_flight))
         node.boot_id = pong.boot_id
         node.lag_s = None if pong.lag_ms is None else pong.lag_ms / 1000
+        node.nodes_out, node.store_members = pong.nodes_out, pong.store_members
         known = pong.administrative_state in ADMINISTRATIVE_STATES
         administrative = pong.administrative_state if known else node.administrative
         reported = pong.state if pong.state in OPERATIONAL_STATES else DOWN

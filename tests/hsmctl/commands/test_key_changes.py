@@ -9,9 +9,12 @@ from click.testing import CliRunner
 from fake_cluster import FakeCluster
 
 from hsm_wire import mechanisms as mech
+from hsm_wire.opcodes import Opcode
 from hsm_wire.usages import PolicyFlag, Usage
 from hsmctl.cli import main
 from hsmctl.commands import key_changes
+
+READS = (Opcode.DESCRIBE_KEY, Opcode.FIND_KEYS)
 
 
 def made(shell, *options: str, key_type: str = "ec-p256") -> str:
@@ -155,3 +158,18 @@ def test_a_real_cluster_rotates_schedules_revokes_and_narrows(shell, tmp_path) -
     shell.good("sign", *signing, data=b"x")
     assert shell.json("key", "update", label, "--without", "exportable")["policy"]["flags"] == []
     assert "may only grow" in shell.bad(1, "key", "update", label, "--destruction-wait", "1m")
+
+
+# ---- durability -------------------------------------------------------------------------------------------------
+
+
+def test_whatever_makes_or_changes_a_key_can_ask_for_a_durability(fake_shell, fake_cluster: FakeCluster) -> None:
+    proxy = fake_cluster.proxy
+    key_id = made(fake_shell, "--durability", "dr")
+    fake_shell.good("key", "disable", key_id, "--durability", "quorum")
+    fake_shell.good("key", "enable", key_id, "--durability", "dr")
+    fake_shell.good("key", "update", key_id, "--label", "x", "--durability", "dr")
+    fake_shell.good("key", "destroy", key_id, "--yes", "--durability", "dr")
+    fake_shell.good("key", "rotate", made(fake_shell), "--durability", "dr")
+    assert [frame.flags for frame in proxy.requests if frame.opcode not in READS] == [8, 4, 8, 8, 8, 0, 8]
+    assert "--durability" in fake_shell.bad(2, "key", "rotate", key_id, "--durability", "all")
