@@ -235,7 +235,7 @@ def _verified_text(run: Run) -> str:
             "made": f"{moment_text(header.made)}, revision {header.revision}",
             "master key": f"version {header.master_key_version}, fingerprint {header.master_key.hex()}",
             "records": f"{counts.get('authentic', 0) - destroyed}, and {destroyed} that were destroyed",
-            "proven": f"{counts.get('proven', 0)} keys",
+            "keys proven": counts.get("proven", 0),
         }
     )
 

@@ -57,7 +57,7 @@ def test_what_was_destroyed_by_mistake_is_brought_back_by_name(cluster: Cluster,
     with sync.connect(cluster.client_config) as hsm:
         kept, gone = (hsm.generate_key("ec-p256", label=label) for label in ("kept", "gone"))
         public = gone.public_key()
-        assert "proven      2 keys" in backups.run("create", "--out", file)
+        assert "keys proven  2" in backups.run("create", "--out", file)
         assert file.stat().st_mode & 0o777 == 0o600
         gone.destroy()
         looked = json.loads(backups.run("restore", file, "--json"))

@@ -90,11 +90,11 @@ def test_a_backup_is_made_verified_and_described(node: Keystore, tmp_path: Path)
     out = tmp_path / "x.backup"
     assert run(node, "create", "--out", out).splitlines() == [
         str(out),
-        "cluster     dev",
-        "made        2027-01-15T08:00:00+00:00, revision 7",
-        "master key  version 1, fingerprint 66696e6765727072",
-        "records     2, and 1 that were destroyed",
-        "proven      2 keys",
+        "cluster      dev",
+        "made         2027-01-15T08:00:00+00:00, revision 7",
+        "master key   version 1, fingerprint 66696e6765727072",
+        "records      2, and 1 that were destroyed",
+        "keys proven  2",
     ]
     assert out.read_bytes() == CONTENT
     assert node.proven == 100
@@ -147,7 +147,7 @@ def test_keys_to_be_proven_are_a_number_or_all(node: Keystore, file: Path, numbe
 
 
 def test_a_file_is_verified(node: Keystore, file: Path) -> None:
-    assert run(node, "verify", file, "--prove", 0).splitlines()[-1] == "proven      2 keys"
+    assert run(node, "verify", file, "--prove", 0).splitlines()[-1] == "keys proven  2"
     assert node.proven == 0
     document = json.loads(run(node, "verify", file, "--json"))
     assert (document["cluster"], document["counts"]["proven"]) == ("dev", 2)
