@@ -13,6 +13,7 @@ from hsm_daemon.log_settings import LogSettings
 from hsm_daemon.tls import TlsFiles
 from hsm_node.backends.pkcs11.settings import DeviceSettings, SoftwareSettings
 from hsm_node.core.limits import DEFAULTS, Limits
+from hsm_node.core.recovery_settings import RecoverySettings
 from hsm_node.master_key import MasterKeyConfig
 from hsm_wire.limits import MAX_STORE_MEMBERS
 
@@ -109,6 +110,8 @@ class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[log]`."""
     limits: Limits = DEFAULTS
     """`[limits]`."""
+    recovery: RecoverySettings = RecoverySettings()
+    """`[recovery]`."""
 
     @property
     def tls_files(self) -> TlsFiles | None:

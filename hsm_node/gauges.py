@@ -9,6 +9,7 @@ from hsm_node.core.unsealing import Unsealing
 from hsm_node.keystore import Keystore
 from hsm_node.metrics import Gauge, Labels
 from hsm_node.net.acceptor import Acceptor
+from hsm_node.recovery_gauges import recovery_gauges, recovery_labels
 from hsm_node.service.use_meter import UseMeter
 
 OPERATIONAL_STATES: Final = ("up", "stale", "sealed", "standby", "fenced")
@@ -214,6 +215,7 @@ def keystore_gauges(k: Keystore, sessions: int, proxies: Callable[[], int]) -> l
         ),
         *_store_gauges(k),
         *_backup_gauges(k),
+        *(recovery_gauges(k.drills) if k.role.recovers else ()),
         Gauge("checks", "Deep checks answered.", lambda: k.checks.served, counts=True),
         Gauge("expired", "Requests whose time ran out in a queue.", lambda: k.expired, counts=True),
         Gauge("internal_errors", "Requests that failed inside.", lambda: k.failures.internal, counts=True),
@@ -238,6 +240,7 @@ def keystore_labels(k: Keystore, node: str) -> list[Labels]:
             k.follower.refused_by_reason,
         ),
         *_member_labels(k),
+        *([recovery_labels(k.drills)] if k.role.recovers else ()),
     ]
 
 

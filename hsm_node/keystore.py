@@ -1,11 +1,14 @@
 """Puts store, back end, pools and handlers together: everything of a node but its sockets."""
 
 import asyncio
+import random
 from typing import Final
 
 from hsm_cluster.cluster import Cluster
 from hsm_daemon import clock
 from hsm_node.backends.base import Backend
+from hsm_node.backends.key_prover import KeyProver
+from hsm_node.backends.self_test import prove
 from hsm_node.backends.software import SoftwareBackend
 from hsm_node.config import NodeConfig
 from hsm_node.core.key_shares import KeyShares
@@ -20,7 +23,10 @@ from hsm_node.service.administration import Administration
 from hsm_node.service.backups import Backups
 from hsm_node.service.checks import Checks
 from hsm_node.service.confirmations import Confirmations
+from hsm_node.service.copy_lag import CopyLag
 from hsm_node.service.destructions import Destructions
+from hsm_node.service.drill_run import DrillParts
+from hsm_node.service.drills import Drills
 from hsm_node.service.failures import Failures
 from hsm_node.service.follower import Follower
 from hsm_node.service.general import General
@@ -35,14 +41,17 @@ from hsm_node.service.node_state_rows import NodeStateRows
 from hsm_node.service.object_operations import ObjectOperations
 from hsm_node.service.promotion import Promotion
 from hsm_node.service.record_rows import RecordRows, key_rows, object_rows
+from hsm_node.service.recovery import Recovery, Role
 from hsm_node.service.request import STORE
 from hsm_node.service.rewrapping import Rewrapping
+from hsm_node.service.row_kinds import RowKinds
 from hsm_node.service.row_writer import RowWriter
 from hsm_node.service.second_looks import SecondLooks
 from hsm_node.service.service import Service
 from hsm_node.service.tally import Tally
 from hsm_node.service.turns import Turns
 from hsm_node.service.use_meter import UseMeter
+from hsm_node.state.drill_file import DrillFile
 from hsm_node.state.recorder import Recorder
 from hsm_node.state.usage_recorder import UsageRecorder
 from hsm_node.store.base import Store
@@ -52,6 +61,10 @@ GENERATION_THREADS: Final = 1
 """RSA generation takes a whole core for seconds; one leaves the others to signatures."""
 GENERATION_NICE: Final = 19
 """Steps by which generations yield to signatures where cores are short."""
+DRILL_THREADS: Final = 1
+"""A drill is in no hurry, and a second thread would take a core from what is."""
+WAITING_DRILL_STEPS: Final = 16
+"""A drill of its own, one on command and the look at the lag: each waits for one step at a time."""
 
 
 class Keystore:
@@ -88,6 +101,7 @@ class Keystore:
         self.durable_dr = False
         """Whether OK waits for the DR site where a request does not say."""
         self._name = config.name
+        self.role = Role(cluster.name, cluster.package.name, "", config.name, ())
         self.table = KeyTable()
         self.shares = KeyShares(self.table)
         self.objects = ObjectTable()
@@ -121,6 +135,9 @@ class Keystore:
         self.rewrapping = Rewrapping(self.follower, keyring, store, self.writer, turn, limits.rewraps_per_s)
         self.master_keys = self._master_keys(config.name, said)
         legacy_tests = cluster.package.name == "sandbox"
+        self.prober = Pool("drill", DRILL_THREADS, WAITING_DRILL_STEPS, nice=GENERATION_NICE)
+        self.drills = self._drills(config, backend, RowKinds(keys, self.node_states, objects, said))
+        self.recovery = self._recovery()
         self.service = Service(
             self.follower,
             General(cluster.name, config.name, backend),
@@ -132,6 +149,7 @@ class Keystore:
             self.administration,
             self.master_keys,
             self.backups,
+            self.recovery,
             self.tally,
             self.failures,
             promotion=self.promotion,
@@ -148,8 +166,9 @@ class Keystore:
 
     def sweep(self) -> None:
         """Answer what waited too long, destroy what is due, write down what was seen."""
-        for pool in (self.sessions, self.generation, self.writer):
+        for pool in self._pools:
             pool.sweep()
+        self.drills.sweep()
         self.destructions.sweep()
         self.master_keys.sweep()
         self.meter.sweep()
@@ -162,6 +181,8 @@ class Keystore:
     def configure(self, cluster: Cluster) -> None:
         """Take up what a reload changed in the cluster."""
         self.nodes = [node.name for node in cluster.nodes]
+        dr_sites = tuple(cluster.recovery_sites)
+        self.role = Role(cluster.name, cluster.package.name, cluster.node(self._name).site, self._name, dr_sites)
         self.durable_dr = cluster.durability == "dr"
         self.promotion.configure(cluster)
         self.partitions = frozenset(partition.id for partition in cluster.partitions)
@@ -175,11 +196,33 @@ class Keystore:
 
     def close(self) -> None:
         """End the threads. The store and the recorder are closed by who opened them."""
-        for pool in (self.sessions, self.generation, self.writer):
+        for pool in self._pools:
             pool.close()
         self.backups.close()
 
+    @property
+    def _pools(self) -> tuple[Pool, ...]:
+        return self.sessions, self.generation, self.writer, self.prober
+
     # Parts of many parts
+
+    def _drills(self, config: NodeConfig, backend: Backend, kinds: RowKinds) -> Drills:
+        parts = DrillParts(
+            self.follower,
+            self.table,
+            kinds,
+            KeyProver(backend),
+            lambda: prove(backend, backend.offered, apart=True).failures,
+            self.store.copy,
+            self.keyring,
+            self.prober,
+            CopyLag(self.store.copy, self.prober),
+        )
+        shuffle = random.SystemRandom().shuffle
+        return Drills(parts, config.recovery, DrillFile(config.state_dir), lambda: self.promotion.standby, shuffle)
+
+    def _recovery(self) -> Recovery:
+        return Recovery(lambda: self.role, self.promotion, self.store, self.drills, self.table, self.failures)
 
     def _administration(self, cluster: str) -> Administration:
         return Administration(

@@ -29,6 +29,7 @@ class OpenPhase:
         self.keystore = keystore
         self._link = link
         self._facts = facts
+        keystore.recovery.state = self._state
 
     @property
     def service(self) -> Serving:
@@ -104,6 +105,7 @@ class OpenPhase:
 
     def reconfigured(self) -> None:
         self.keystore.configure(self._facts.cluster)
+        self.keystore.drills.settings = self._facts.config.recovery
 
     def served(self, requests: int, seconds: float) -> None:
         self.keystore.window.served(seconds / requests)

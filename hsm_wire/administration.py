@@ -55,13 +55,78 @@ class RemovedNode(Body, frozen=True):
     """Nodes that changes wait for now."""
 
 
-class DrStatus(Body, frozen=True):
-    """Answer to DR_STATUS."""
+class DrillReport(Body, frozen=True):
+    """Answer to DR_DRILL, and what DR_STATUS tells of the last drill."""
 
+    node: Name
+    """That made it."""
+    at: U63
+    """When it began, seconds since 1970."""
+    took_ms: U63
+    good: bool
+    """A promotion would have had what it needs."""
+    whole: bool
+    """Every key was used, not some of them."""
+    commanded: bool
+    """An operator asked for it."""
+    keys: U63
+    """That were used."""
+    failed: U63
+    """Of these, keys that do not work."""
+    records: U63
+    """That the site's own copy of the store has, all of them read and authenticated."""
+    refused: U63
+    """Of these, records that must not be used, and records that it lacks."""
+    lag_records: U63 | None = None
+    """RPO: changes that the copy did not have yet; nil: nobody knows."""
+    lag_ms: U63 | None = None
+    """RPO: how long it took until it had them; nil: nobody knows."""
+    rto_ms: U63 | None = None
+    """RTO: from the command until everything that the keys are for was done with them once; nil: it was not."""
+    kinds: list[Name] = msgspec.field(default_factory=list)
+    """What was done with keys, a line for each type."""
+    faults: list[Name] = msgspec.field(default_factory=list)
+    """What would fail, a sentence each."""
+
+
+class DrProblem(Body, frozen=True):
+    """Something that is wrong with the DR site."""
+
+    what: Name
+    advice: Name
+    """What to do."""
+
+
+class DrStatus(Body, frozen=True):
+    """Answer to DR_STATUS, as a node of the DR site sees it."""
+
+    cluster: Name
+    package: Name
+    site: Name
+    """The node's own."""
+    node: Name
+    state: Name
+    """Operational state, as in PONG."""
     epoch: U63
+    """Counts promotions."""
     promoted: bool
-    lag_revisions: U63
-    text: Name = ""
+    """The DR site serves."""
+    keys: U63
+    """That the node holds."""
+    objective_ms: U63
+    """The most that may be lost."""
+    drill_interval_ms: U63
+    """From one drill to the next."""
+    lag_records: U63 | None = None
+    """Changes that the site's own copy of the store lacks; nil: nobody knows."""
+    lag_ms: U63 | None = None
+    """For how long it has lacked something; nil: nobody knows."""
+    last: DrillReport | None = None
+    """The last drill; nil: there was none."""
+    last_good: U63 = 0
+    """When the last good one began, seconds since 1970; 0: there was none."""
+    problems: list[DrProblem] = msgspec.field(default_factory=list)
+    """Empty: all is well."""
 
 
 class DrPromote(Body, frozen=True):
@@ -69,15 +134,22 @@ class DrPromote(Body, frozen=True):
 
     cluster: Name
     force: bool = False
-    """The operator says that the productive sites are off: nobody looks whether their nodes answer."""
+    """The operator says that the productive sites are off: their nodes are not looked for, nor waited for."""
     look: bool = False
     """Only say whether it would be done."""
-    apart: bool = False
-    """The DR site's member was made a store of its own: nobody waits for nodes of the productive sites any more."""
+
+
+class DrPromotion(Body, frozen=True):
+    """Answer to DR_PROMOTE."""
+
+    epoch: U63
+    """Counts promotions."""
+    promoted: bool
+    """The DR site serves; not yet where it was only looked."""
 
 
 class Report(Body, frozen=True):
-    """Answer of DR_DRILL, DR_RECONCILE, DR_DEMOTE, ROTATE_MASTER_KEY and UNSEAL: lines to read."""
+    """Answer of DR_RECONCILE, DR_DEMOTE, ROTATE_MASTER_KEY and UNSEAL: lines to read."""
 
     ok: bool
     lines: list[Name]

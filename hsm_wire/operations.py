@@ -86,8 +86,8 @@ OPERATIONS: dict[int, Operation] = {
         Operation(_C.CLUSTER_STATE, m.Empty, a.ClusterState, _OPERATE, Work.ADMINISTER),
         Operation(_C.SET_NODE_STATE, a.SetNodeState, a.ClusterState, _OPERATE, Work.ADMINISTER),
         Operation(_C.DR_STATUS, m.Empty, a.DrStatus, _OPERATE, Work.ADMINISTER),
-        Operation(_C.DR_DRILL, m.Empty, a.Report, _OPERATE, Work.ADMINISTER),
-        Operation(_C.DR_PROMOTE, a.DrPromote, a.DrStatus, _OPERATE, Work.ADMINISTER),
+        Operation(_C.DR_DRILL, m.Empty, a.DrillReport, _OPERATE, Work.ADMINISTER, limits.DRILL_TIMEOUT_MS),
+        Operation(_C.DR_PROMOTE, a.DrPromote, a.DrPromotion, _OPERATE, Work.ADMINISTER),
         Operation(_C.DR_RECONCILE, m.Empty, a.Report, _OPERATE, Work.ADMINISTER),
         Operation(_C.DR_DEMOTE, m.Empty, a.Report, _OPERATE, Work.ADMINISTER),
         Operation(_C.READ_AUDIT, a.ReadAudit, a.ReadAuditResult, (Role.AUDIT,), Work.ADMINISTER),
@@ -107,8 +107,12 @@ OPERATIONS: dict[int, Operation] = {
 
 ANSWERED_BY_PROXY: frozenset[int] = frozenset({int(_C.STATUS), int(_C.EVENTS)})
 """Operations about the cluster as the proxy sees it: no node is asked."""
-LONG: frozenset[int] = frozenset(number for number, row in OPERATIONS.items() if row.work is Work.GENERATE)
+LONG: frozenset[int] = frozenset(
+    {number for number, row in OPERATIONS.items() if row.work is Work.GENERATE} | {int(_C.DR_DRILL)}
+)
 """Operations that take seconds by nature, in a pool of their own on a node: how long says nothing of its health."""
+AT_DR_SITE: frozenset[int] = frozenset({int(_C.DR_STATUS), int(_C.DR_DRILL)})
+"""Operations for a node of the DR site, which is not in rotation: proxies give them to one that they reach."""
 SIGNATURES: frozenset[int] = frozenset({int(_C.SIGN)})
 """Operations that count for a partition's quota of signatures."""
 GENERATIONS: frozenset[int] = frozenset({int(_C.GENERATE_KEY), int(_C.ROTATE_KEY)})

@@ -16,6 +16,7 @@ from hsmctl.commands.csr import csr
 from hsmctl.commands.data import decrypt, encrypt
 from hsmctl.commands.dev import dev
 from hsmctl.commands.doctor import doctor
+from hsmctl.commands.dr.group import dr
 from hsmctl.commands.events import events
 from hsmctl.commands.key import key
 from hsmctl.commands.master_key import master_key
@@ -101,6 +102,7 @@ for _command in (
     decrypt,
     dev,
     doctor,
+    dr,
     encrypt,
     events,
     key,

@@ -251,10 +251,12 @@ class ProxyApp:
         )  # fmt: skip
 
     def _place_nodes(self) -> None:
-        """Note how far each node is."""
-        far = distances(self.config.cluster.sites, self.config.file.site)
+        """Note how far each node is, and what its site is for."""
+        cluster = self.config.cluster
+        far = distances(cluster.sites, self.config.file.site)
         for node in self.table.nodes:
             node.distance = far[node.site]
+            node.recovers = cluster.site(node.site).role == "disaster-recovery"
 
     def _replace_nodes(self, now: float) -> list[Node]:
         gone = self.table.replace(merged(self.table.nodes, self.config.cluster.nodes), now)

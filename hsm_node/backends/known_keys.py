@@ -105,8 +105,15 @@ def known_material(key_type: str) -> bytes:
 class KnownKeys:
     """The known keys in a back end; each is imported when it is first asked for."""
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: Backend, *, apart: bool = False) -> None:
+        """Import nothing yet.
+
+        Args:
+            backend: that is tested.
+            apart: each key is unwrapped anew and kept nowhere: a thread may do that beside the back end's other work.
+        """
         self.backend = backend
+        self._apart = apart
         self._records: dict[str, Record] = {}
 
     def record(self, key_type: str) -> Record:
@@ -119,22 +126,29 @@ class KnownKeys:
 
     def loaded(self, key_type: str) -> LoadedKey:
         """Return the known key of a type, at work."""
-        return self.backend.load(self.record(key_type))
+        record = self.record(key_type)
+        return self.backend.fresh(record) if self._apart else self.backend.load(record)
 
     def unload(self, key_type: str) -> None:
         """Have the key loaded anew when it is asked for next."""
-        self.backend.forget(_PARTITION, key_type.encode())
+        self._forget(key_type.encode())
 
     def mac_of(self, made: WrappedKey) -> bytes:
         """Return what a new HMAC key says of the message: it tells keys apart, and shows no material."""
-        self.backend.forget(_PARTITION, _MADE_ID)
-        return self.backend.load(temporary_record("hmac-256", made)).sign(_MAC, None, MESSAGE)
+        self._forget(_MADE_ID)
+        record = temporary_record("hmac-256", made)
+        key = self.backend.fresh(record) if self._apart else self.backend.load(record)
+        return key.sign(_MAC, None, MESSAGE)
 
     def clear(self) -> None:
         """Unload them."""
-        self.backend.forget(_PARTITION, _MADE_ID)
+        self._forget(_MADE_ID)
         for key_type in self._records:
             self.unload(key_type)
+
+    def _forget(self, key_id: bytes) -> None:
+        if not self._apart:
+            self.backend.forget(_PARTITION, key_id)
 
 
 def mac_by(material: bytes) -> bytes:

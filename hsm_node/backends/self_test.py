@@ -26,12 +26,12 @@ class Outcome(NamedTuple):
     """What failed and how, for the log."""
 
 
-def prove(backend: Backend, claimed: Mapping[int, Usage]) -> Outcome:
-    """Try everything that the back end claims to do."""
+def prove(backend: Backend, claimed: Mapping[int, Usage], *, apart: bool = False) -> Outcome:
+    """Try everything that the back end claims to do; `apart`: in a thread, beside its other work."""
     proved: dict[int, Usage] = {}
     failed: dict[int, Usage] = {}
     failures = []
-    keys = KnownKeys(backend)
+    keys = KnownKeys(backend, apart=apart)
     for proof in PROOFS:
         usages = proof.usages & claimed.get(proof.mechanism, _NONE)
         if not usages:

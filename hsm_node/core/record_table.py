@@ -118,6 +118,11 @@ class RecordTable(Generic[R]):
         self._by_label.setdefault((partition, record.label), set()).add(record_id)
         return True
 
+    @property
+    def living(self) -> list[R]:
+        """Records that are not destroyed, in no order."""
+        return [entry.record for entry in self._entries.values()]
+
     def count(self, partition: int) -> int:
         """Return how many records of a partition are not destroyed."""
         ids = self._ids.get(partition)

@@ -19,7 +19,7 @@ from hsm_node.service.later import answer_later
 from hsm_node.service.request import Request
 from hsm_node.store.base import Store
 from hsm_node.work.pool import Pool
-from hsm_wire.administration import DrPromote, DrStatus
+from hsm_wire.administration import DrPromote, DrPromotion
 from hsm_wire.messages import encode_body
 from hsm_wire.statuses import Status
 
@@ -97,17 +97,17 @@ class Promotion:
                     "or say by --force that they are off",
                 )
         if body.look:
-            return Status.OK, self._status("it can be promoted")
-        gone = sorted(self._productive) if body.apart else []
+            return Status.OK, self._answer()
+        gone = sorted(self._productive) if body.force else []
         make = partial(self._store.promote, self._keyring, gone)
         await self._writer.run(request.deadline, make, asker=request)
         self._follower.follow()
         who = request.principal.identity
-        logs.event(_log, "warning", "the DR site is promoted", epoch=self._store.epoch, who=who, apart=body.apart)
-        return Status.OK, self._status("it serves")
+        logs.event(_log, "warning", "the DR site is promoted", epoch=self._store.epoch, who=who, forced=body.force)
+        return Status.OK, self._answer()
 
-    def _status(self, text: str) -> bytes:
-        return encode_body(DrStatus(self._store.epoch, self._store.promoted, 0, text))
+    def _answer(self) -> bytes:
+        return encode_body(DrPromotion(self._store.epoch, self._store.promoted))
 
 
 async def _nobody(_addresses: dict[str, list[Address]]) -> Sequence[str]:

@@ -20,6 +20,7 @@ from hsm_node.service.key_uses import KeyUses
 from hsm_node.service.master_keys import MasterKeys
 from hsm_node.service.object_operations import ObjectOperations
 from hsm_node.service.promotion import Promotion
+from hsm_node.service.recovery import Recovery
 from hsm_node.service.request import Request
 from hsm_node.service.sealed_service import share_over_the_network
 from hsm_node.service.tally import Tally
@@ -31,7 +32,17 @@ from hsm_wire.statuses import Status
 Handler = Callable[[Request, Any], bytes | None]
 """Returns the body of the answer, or None where it answers later."""
 
-_KEYLESS: Final = frozenset({Opcode.INFO, Opcode.RANDOM, Opcode.CHECK, Opcode.USAGE, Opcode.DR_PROMOTE})
+_STORELESS: Final = frozenset(
+    {
+        Opcode.INFO,
+        Opcode.RANDOM,
+        Opcode.CHECK,
+        Opcode.USAGE,
+        Opcode.DR_STATUS,
+        Opcode.DR_DRILL,
+        Opcode.DR_PROMOTE,
+    }
+)
 """Operations that need no contact with the store, or find out by themselves whether there is one."""
 _WRITES: Final = frozenset({Work.CHANGE, Work.GENERATE, Work.ADMINISTER})
 _NAMED_BY_OPERATION_ID: Final = frozenset(
@@ -71,6 +82,7 @@ class Service:
         administration: Administration,
         master_keys: MasterKeys,
         backups: Backups,
+        recovery: Recovery,
         tally: Tally,
         failures: Failures,
         *,
@@ -95,6 +107,8 @@ class Service:
             Opcode.CREATE_BACKUP: backups.create,
             Opcode.RESTORE_BACKUP: backups.restore,
             Opcode.VERIFY_BACKUP: backups.verify,
+            Opcode.DR_STATUS: recovery.status,
+            Opcode.DR_DRILL: recovery.drill,
             Opcode.GENERATE_KEY: records.generate,
             Opcode.IMPORT_KEY: records.import_key,
             Opcode.DESCRIBE_KEY: records.describe,
@@ -122,7 +136,7 @@ class Service:
             int(opcode): _Row(
                 OPERATIONS[opcode],
                 handler,
-                opcode not in _KEYLESS,
+                opcode not in _STORELESS,
                 opcode in _NAMED_BY_OPERATION_ID,
                 counts.get(int(opcode)),
             )
@@ -168,8 +182,8 @@ class Service:
     def _check_place(self, request: Request, operation: Operation) -> None:
         if not request.principal.partition and operation.work is not Work.ADMINISTER:
             raise Refusal(Status.DENIED, "an operator has no partition, and so no keys")
-        if request.principal.partition and self._promotion.standby:
-            # Proxies do not draw it; but no client may depend on that.
+        if operation.work is not Work.ADMINISTER and self._promotion.standby:
+            # Proxies do not draw it; but no client may depend on that. Who may be both is an operator here.
             raise Refusal(Status.NOT_CURRENT, "this node stands by for disaster recovery", not_executed=True)
         if self._follower.current:
             return

@@ -5,14 +5,13 @@ Theory. A store that was restored from an old backup, or that a site which was g
 from inside. Only a memory outside of it can tell that the cluster has gone on without it.
 """
 
-import contextlib
-import os
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from hsm_daemon.errors import StartError
+from hsm_node.state.replaced_file import replace_file
 
 FILE_NAME: Final = "store.json"
 MAX_FILE_BYTES: Final = 4096
@@ -90,15 +89,9 @@ class StateDir:
         seen = Seen(cluster_id.hex(), epoch)
         if seen == self.seen:
             return
-        fresh = self._path / f".{FILE_NAME}.{os.getpid()}.new"
         try:
-            self._path.mkdir(parents=True, exist_ok=True, mode=0o700)
-            _write(fresh, msgspec.json.encode(seen) + b"\n")
-            fresh.rename(self._file)
-            _sync_folder(self._path)
+            replace_file(self._file, msgspec.json.encode(seen) + b"\n")
         except OSError as error:
-            with contextlib.suppress(OSError):  # It may be what is wrong; that is said below.
-                fresh.unlink(missing_ok=True)
             raise StartError(
                 f"{self._path}: state_dir cannot be written ({error.strerror}); check its rights"
             ) from None
@@ -116,18 +109,3 @@ class StateDir:
             return msgspec.json.decode(content, type=Seen)
         except msgspec.DecodeError:
             raise StartError(f"{self._file}: it is damaged; remove it if the store is the right one") from None
-
-
-def _write(path: Path, content: bytes) -> None:
-    with open(os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(path: Path) -> None:
-    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

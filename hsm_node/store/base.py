@@ -4,16 +4,22 @@ The rules of design.md section 6 that a driver keeps: a create happens only wher
 only at the revision that it names, nothing is ever deleted, and revisions only grow. `changed` and `rows_after`
 are called on the event loop before requests are served; `create`, `change`, `read` and `catch_up` may wait for a disk
 or for other hosts, and are called in `writers` threads.
+
+A node follows the store wherever it is reached. That says nothing of the copy in its own place, from which the store
+would begin again where every other place is lost: an `OwnCopy` is read by itself, whatever the node has in memory.
 """
 
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
 from enum import Enum
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
 from hsm_node.core.keyring import Keyring
+
+PAGE_ROWS: Final = 200
+"""Of a copy at once: 120 KB, which a thread opens in a few milliseconds."""
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -62,6 +68,48 @@ class Snapshot(Protocol):
 
     def close(self) -> None:
         """Let go of it: a store may have to keep old states until then."""
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Some rows of a copy, in the order of names."""
+
+    rows: list[Row]
+    revision: int
+    """Of the state that they are of."""
+    more: bool
+    """Whether there are others behind them."""
+
+
+class OwnCopy(Protocol):
+    """The store as this place alone has it. Every method waits, and is called in a thread."""
+
+    def newest(self) -> int:
+        """Return a revision at or above that of all that was committed before this call, anywhere.
+
+        Raises:
+            StoreError: the rest of the store does not answer.
+        """
+
+    def revision(self) -> int:
+        """Return how far this copy has come.
+
+        Raises:
+            StoreError: it cannot be read.
+        """
+
+    def page(self, after: bytes, revision: int) -> Page:
+        """Return the rows behind that name (empty: the first ones), as of that revision (0: now).
+
+        Raises:
+            StoreError: they cannot be read.
+        """
+
+    def master_key_version(self, keyring: Keyring) -> int:
+        """Return the version of the master key that this copy is under; 0 where the keyring does not hold it.
+
+        Raises:
+            StoreError: it cannot be read, or is another store's.
+        """
 
 
 class Store(Protocol):
@@ -124,6 +172,10 @@ class Store(Protocol):
             keyring: of this node.
             gone: nodes that are known to be off: nobody waits for them any more.
         """
+
+    @property
+    def copy(self) -> OwnCopy:
+        """What is left here when every other place is lost."""
 
     def tell(self, arrived: Callable[[], object]) -> None:
         """Have that called, from any thread, whenever `changed` has become true of itself.

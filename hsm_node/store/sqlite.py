@@ -29,6 +29,7 @@ from hsm_node.core.keyring import Keyring
 from hsm_node.store import sqlite_schema as schema
 from hsm_node.store.base import Removal, ReplacedStoreError, Row, StoreError
 from hsm_node.store.check_record import CheckRecord, make_check_record
+from hsm_node.store.sqlite_copy import FileCopy
 from hsm_node.store.sqlite_snapshot import SqliteSnapshot, sound_row
 
 READ_BUSY_TIMEOUT_MS: Final = 50
@@ -74,6 +75,7 @@ class SqliteStore:
         """Revision that the transaction gave out."""
         self.cluster_id = row.cluster_id
         self.epoch = row.epoch
+        self.copy = FileCopy(path, row.cluster_id)
         self.promoted = False
         self.contact: float | None = None
         self._seen_version = -1

@@ -26,19 +26,19 @@ CONNECT_S: Final = 1.0
 
 def restart(folder: Folder, name: str, deadline_s: float = RESTART_DEADLINE_S) -> AnyEntry:
     """Start the daemon of that name and return it when it serves."""
-    manifest = _running(folder)
+    manifest = running_manifest(folder)
     before = _member(manifest, name)
-    if _alive(before, manifest):
+    if alive(before, manifest):
         raise CommandError(f"{name} runs already (process {before.pid}); stop it first with `kill {before.pid}`")
     log = folder.log_of(name)
     log_start = log.stat().st_size if log.exists() else 0
     folder.ask_for(name)
     deadline = time.monotonic() + deadline_s
     while time.monotonic() < deadline:
-        manifest = _running(folder)
+        manifest = running_manifest(folder)
         now = _member(manifest, name)
         if now.pid != before.pid:
-            if not _alive(now, manifest):
+            if not alive(now, manifest):
                 reason = last_line(log, log_start) or "it said nothing"
                 raise CommandError(f"{name} ended at its start: {reason} (log: {log})")
             if _serves(now):
@@ -54,7 +54,7 @@ def missing_in(folder: Folder, name: str, deadline_s: float = ROTATION_DEADLINE_
     """
     deadline = time.monotonic() + deadline_s
     while True:
-        missing = [proxy.name for proxy in _running(folder).proxies if _lacks(proxy, name)]
+        missing = [proxy.name for proxy in running_manifest(folder).proxies if _lacks(proxy, name)]
         if not missing or time.monotonic() > deadline:
             return missing
         time.sleep(POLL_INTERVAL_S)
@@ -77,7 +77,7 @@ def _serves(entry: AnyEntry) -> bool:
     return readiness.get(entry.admin, "/readyz")[0] == http.client.OK
 
 
-def _running(folder: Folder) -> Manifest:
+def running_manifest(folder: Folder) -> Manifest:
     if not folder.held():
         raise CommandError(f"no `hsmctl dev` runs in {folder.path}; start it, or name its folder by --dir", USAGE)
     manifest = maybe_read(folder.manifest)
@@ -95,7 +95,7 @@ def _member(manifest: Manifest, name: str) -> AnyEntry:
     return member
 
 
-def _alive(member: AnyEntry, manifest: Manifest) -> bool:
+def alive(member: AnyEntry, manifest: Manifest) -> bool:
     """Whether the process is the daemon: neither a dead one nor a stranger that got its number since."""
     process = Path(f"/proc/{member.pid}")
     try:

@@ -56,6 +56,7 @@ SHOW_BYTES = {
     "hsm_node.core.tombstones.Buried": "digests",
     "hsm_node.service.key_makers._Way": "an id",
     "hsm_node.service.key_writer.Made": "wrapped material and a ciphertext",
+    "hsm_node.service.drill_run._Opened": "the name of a row, and a record, which hides what it has",
     "hsm_node.store.base.Row": "a row of the store",
     "hsm_node.store.check_record.CheckRecord": "wrapped keys",
     "hsm_node.store.check_record.ClusterRow": "the cluster's id",

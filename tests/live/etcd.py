@@ -78,6 +78,12 @@ class Member:
         assert self._process is not None
         self._process.send_signal(number)
 
+    @property
+    def pid(self) -> int:
+        """Process id of a running member."""
+        assert self._process is not None
+        return self._process.pid
+
     def kill(self) -> None:
         """Kill the process, whatever state it is in."""
         if self._process is not None:
@@ -169,15 +175,24 @@ class EtcdCluster:
         tls = '"off"' if self.client is None else self.client.as_toml()
         return f'{{ driver = "etcd", endpoints = [{endpoints}], tls = {tls} }}'
 
-    def ctl(self, *arguments: str, member: Member | None = None) -> Any:
-        """Run etcdctl and return what it says as JSON."""
+    def ctl_command(self, *arguments: str, member: Member | None = None) -> list[str]:
+        """Return the command line of etcdctl that asks a member, or all of them."""
         command = [str(self.program.with_name("etcdctl")), "--write-out", "json"]
         urls = [one.url for one in ([member] if member else self.members)]
         command += ["--endpoints", ",".join(urls)]
         if self.client is not None:
             command += ["--cacert", str(self.client.ca), "--cert", str(self.client.certificate)]
             command += ["--key", str(self.client.key)]
-        done = subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=CALL_S, check=False)
+        return [*command, *arguments]
+
+    def ctl(self, *arguments: str, member: Member | None = None) -> Any:
+        """Run etcdctl and return what it says as JSON."""
+        return self.ctl_says(self.ctl_command(*arguments, member=member))
+
+    @staticmethod
+    def ctl_says(command: list[str]) -> Any:
+        """Run such a command line, wherever it leads, and return what it says as JSON."""
+        done = subprocess.run(command, capture_output=True, text=True, timeout=CALL_S, check=False)
         assert done.returncode == 0, done.stderr
         lines = done.stdout.strip().splitlines()
         return json.loads(lines[-1]) if lines and lines[-1].startswith(("{", "[")) else done.stdout

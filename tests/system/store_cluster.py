@@ -104,15 +104,30 @@ class SiteStore(EtcdCluster):
         """Return the value of `store` for a node there: the member of its own site first."""
         near_first = sorted(self.members, key=lambda member: SITES[self.members.index(member)] != site)
         endpoints = ", ".join(f'"{member.address}"' for member in near_first)
+        recovery = self.members[SITES.index(DR)].address
         assert self.client is not None
-        return f'{{ driver = "etcd", endpoints = [{endpoints}], tls = {self.client.as_toml()} }}'
+        tls = self.client.as_toml()
+        return f'{{ driver = "etcd", endpoints = [{endpoints}], dr_endpoint = "{recovery}", tls = {tls} }}'
+
+    def ctl_inside(self, site: str, *arguments: str) -> Any:
+        """Ask the member of a site from there, whatever its network does; return what it says as JSON."""
+        member = self.members[SITES.index(site)]
+        return self.ctl_says(self.networks.command(site, self.ctl_command(*arguments, member=member)))
 
 
 class StoreCluster(Cluster):
     """See the module. `networks` has the faults between sites; `store` the members, in the order of SITES."""
 
-    def __init__(self, folder: Path, *, lifetime: timedelta = timedelta(hours=1), settings: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        lifetime: timedelta = timedelta(hours=1),
+        settings: str = "",
+        durability: str = "quorum",
+    ) -> None:
         """Make networks and files; nothing is started."""
+        self._durability = durability
         self.networks = SiteNetworks(SITES)
         try:
             self.store_members = SiteStore(folder / "etcd", self.networks, lifetime)
@@ -170,6 +185,14 @@ class StoreCluster(Cluster):
 
         wait_until(leads, lambda: f"the member of {site} leads")
 
+    def kill_sites_at_once(self, sites: Iterable[str]) -> None:
+        """Kill all processes of several sites, before any of them notices."""
+        pids = [program.pid for site in sites for program in (self.members[site], *self.at(site))]
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        for site in sites:
+            self.kill_site(site)
+
     def kill_site(self, site: str) -> None:
         """Kill all processes of a site."""
         self.members[site].kill()
@@ -218,7 +241,8 @@ class StoreCluster(Cluster):
             for node in self.nodes
         )
         (self.folder / "cluster.toml").write_text(
-            f'[cluster]\nname = "{NAME}"\npackage = "dedicated"\n{sites}{nodes}'
+            f'[cluster]\nname = "{NAME}"\npackage = "dedicated"\ndurability = "{self._durability}"\n'
+            f"{sites}{nodes}"
             f'[[partitions]]\nid = 1\nname = "first"\n'
             f'clients = [{{ identity = "spiffe://{NAME}/client/app", roles = ["use", "manage"] }}]\n'
             f'[[operators]]\nidentity = "spiffe://{NAME}/operator/operator"\nroles = ["operate"]\n'

@@ -265,11 +265,17 @@ def other_bodies() -> list[tuple[Opcode, msgspec.Struct, msgspec.Struct]]:
     state = a.ClusterState("payments", 1, [a.NodeState("zrh-1", "ready", 1)])
     held = [a.NodeMasterKeys("zrh-1", ["00112233aabbccdd", "8899aabb00112233"], "00112233aabbccdd")]
     master_keys = a.MasterKeyStatus("zrh-1", 1, "00112233aabbccdd", "8899aabb00112233", 7, 0, 0, True, held)
-    dr, report = a.DrStatus(1, False, 0, "in step"), a.Report(True, ["done"])
+    report = a.Report(True, ["done"])
     part = a.BackupPart(2, bytes(4), bytes(range(32)))
     item = a.BackupItem(KEY_ID, 1, "destroyed since", "it was destroyed after the backup and stays so")
     read = a.BackupReading(1, False, [a.BackupCount("made", 12)], [item], [])
     choice = a.RestoreChoice(["tls"], 1, [KEY_ID.hex()], [])
+    drill = a.DrillReport(
+        "alp-1", 1_750_000_000, 900, True, False, True, 12, 0, 14, 0, 0, 0, 800, ["ec-p256: sign, verify"]
+    )
+    problem = a.DrProblem("the last drill was not good", "see the runbook")
+    where = ("payments", "economy", "alps", "alp-1", "standby")
+    dr = a.DrStatus(*where, 1, False, 12, 5_000, 3_600_000, 0, 0, drill, 1_750_000_000, [problem])
     return [
         (c.INFO, none, m.InfoResult("payments", "zrh-1", "redoubt-node/0.1.0", [mechanism], ["ec-p256"])),
         (c.RANDOM, m.Random(16), m.RandomResult(bytes(range(16)))),
@@ -285,8 +291,8 @@ def other_bodies() -> list[tuple[Opcode, msgspec.Struct, msgspec.Struct]]:
         (c.CLUSTER_STATE, none, state),
         (c.SET_NODE_STATE, a.SetNodeState("zrh-1", "drain"), state),
         (c.DR_STATUS, none, dr),
-        (c.DR_DRILL, none, report),
-        (c.DR_PROMOTE, a.DrPromote("payments", True), dr),
+        (c.DR_DRILL, none, drill),
+        (c.DR_PROMOTE, a.DrPromote("payments", True), a.DrPromotion(2, True)),
         (c.DR_RECONCILE, none, report),
         (c.DR_DEMOTE, none, report),
         (c.READ_AUDIT, a.ReadAudit(5, 10), a.ReadAuditResult([bytes(4)])),

@@ -24,6 +24,7 @@ from hsm_node.store.etcd.connecting import Connecting
 from hsm_node.store.etcd.copying import Copying
 from hsm_node.store.etcd.epochs import Epochs, Keep, authentic, nowhere
 from hsm_node.store.etcd.following import Following
+from hsm_node.store.etcd.member_copy import MemberCopy
 from hsm_node.store.etcd.messages_pb2 import KeyValue, TxnResponse
 from hsm_node.store.etcd.opening import Checked, decoded, encoded, open_store, read_check
 from hsm_node.store.etcd.probing import Probing
@@ -104,6 +105,7 @@ class EtcdStore:
             self._calls.close()
             raise
         self.cluster_id = self._check.record.cluster_id
+        self.copy = MemberCopy(self._calls, self.cluster_id, recovery)
         seal = Seal(keyring.told_mac, self.cluster_id)
         self._following = Following()
         self._waits = Waits(node, seal)

@@ -92,6 +92,7 @@ class Node:
         "paths",
         "pings",
         "reason",
+        "recovers",
         "reported",
         "requests",
         "sanction",
@@ -161,6 +162,8 @@ class Node:
         """Its part of the draw: its weight, less while it starts slowly or is slow."""
         self.distance = 0.0
         """Of its site from the proxy's own, in km."""
+        self.recovers = False
+        """Its site is for disaster recovery."""
         self.slowness = 1.0
         """Factor of the share, below 1 for a node that is slower than the others."""
         self.warm_since = 0.0
@@ -210,6 +213,11 @@ class NodeTable:
     def reachable(self) -> list[Node]:
         """Nodes that could serve, whatever the operator wants of them."""
         return [node for node in self.nodes if node.link is not None and node.operational == UP]
+
+    @property
+    def at_dr_site(self) -> list[Node]:
+        """Nodes of the DR site that answer, whether they serve or stand by."""
+        return [node for node in self.nodes if node.recovers and node.link is not None]
 
     @property
     def hurries(self) -> bool:

@@ -11,10 +11,10 @@ from typing import Final
 
 from hsm_wire import kinds
 from hsm_wire.frames import Frame, encode_frame, readdress_response
-from hsm_wire.operations import ANSWERED_BY_PROXY, LONG, OPERATIONS, SIGNATURES, Work
+from hsm_wire.operations import ANSWERED_BY_PROXY, AT_DR_SITE, LONG, OPERATIONS, SIGNATURES, Work
 from hsm_wire.statuses import Status
 from proxy.core.counters import DURATION_BOUNDS_S, Counters
-from proxy.core.nodes.node_table import NodeTable
+from proxy.core.nodes.node_table import Node, NodeTable
 from proxy.core.notices import Notices
 from proxy.core.parties import Client, Link, Owed, Probe, Request
 from proxy.core.quota.quotas import COUNTED, Quotas
@@ -111,10 +111,9 @@ class Dispatcher:
             return
         request = Request(client, frame, now, now + timeout_s(frame))
         client.in_flight[frame.request_id] = request
-        node = None if self.queue.size else self._balancer.maybe_node()
-        if node is None and frame.opcode in _ADMINISTRATION and not self.table.rotation:
-            # Who took the last node out must be able to bring it back.
-            node = self._balancer.maybe_among(self.table.reachable)
+        node = self._apart(frame.opcode) if frame.opcode in _ADMINISTRATION else None
+        if node is None and not self.queue.size:
+            node = self._balancer.maybe_node()
         if node is not None:
             self._send(request, node, now)
         else:
@@ -242,6 +241,14 @@ class Dispatcher:
         link.in_flight[frame.request_id] = entry
         self.counters.wrong_answers += 1
         link.close("the node broke the protocol: it answered a request with the answer to another one")
+
+    def _apart(self, opcode: int) -> Node | None:
+        """Return a node for an operator's request that is not drawn among those in rotation."""
+        node = self._balancer.maybe_among(self.table.at_dr_site) if opcode in AT_DR_SITE else None
+        if node is None and not self.table.rotation:
+            # Who took the last node out must be able to bring it back.
+            node = self._balancer.maybe_among(self.table.reachable)
+        return node
 
     def _within_quota(self, client: Client, frame: Frame, now: float) -> bool:
         """Let a request through that its partition's quota has room for; answer any other."""

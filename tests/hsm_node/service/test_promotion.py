@@ -11,7 +11,7 @@ from hsm_node.core.keyring import Keyring
 from hsm_node.store.base import StoreError
 from hsm_node.store.sqlite import SqliteStore
 from hsm_wire import kinds
-from hsm_wire.administration import DrPromote, DrStatus
+from hsm_wire.administration import DrPromote, DrPromotion
 from hsm_wire.messages import Pong, decode_body
 from hsm_wire.opcodes import Opcode
 from hsm_wire.statuses import Status
@@ -55,7 +55,7 @@ async def reported(client: Any) -> Pong:
 async def test_a_node_of_the_dr_site_stands_by_until_it_is_promoted_and_its_links_end_with_the_epoch(node: Any) -> None:
     assert (await reported(node.operator)).state == "standby"
     answer = await promote(node)
-    assert decode_body(DrStatus, answer.body) == DrStatus(2, True, 0, "it serves")
+    assert decode_body(DrPromotion, answer.body) == DrPromotion(2, promoted=True)
     assert node.gone == [[]]
     assert (await node.operator.frame()).kind == kinds.GOAWAY
     told = await reported(await node.client())
@@ -63,12 +63,12 @@ async def test_a_node_of_the_dr_site_stands_by_until_it_is_promoted_and_its_link
 
 
 async def test_who_only_looks_changes_nothing(node: Any) -> None:
-    assert decode_body(DrStatus, (await promote(node, look=True)).body) == DrStatus(1, False, 0, "it can be promoted")
+    assert decode_body(DrPromotion, (await promote(node, look=True)).body) == DrPromotion(1, promoted=False)
     assert not node.gone
 
 
 async def test_nodes_that_are_given_up_are_named_to_the_store(node: Any) -> None:
-    assert (await promote(node, force=True, apart=True)).status == Status.OK
+    assert (await promote(node, force=True)).status == Status.OK
     assert node.gone == [["node-2", "node-3"]]
 
 

@@ -10,7 +10,7 @@ import pytest
 from hsm_daemon import clock
 from hsm_daemon.errors import StartError
 from hsm_node.core.keyring import Keyring
-from hsm_node.store.base import ReplacedStoreError, Row, Store, StoreError
+from hsm_node.store.base import PAGE_ROWS, ReplacedStoreError, Row, Store, StoreError
 
 OpenStore = Callable[..., Store]
 MASTER_KEY = bytes(range(32))
@@ -296,3 +296,25 @@ def test_a_snapshot_of_an_empty_store_has_nothing(open_store: OpenStore) -> None
     snapshot = open_store().snapshot()
     assert snapshot.read() == []
     snapshot.close()
+
+
+def test_the_own_copy_has_every_row_in_the_order_of_names_page_by_page(open_store: OpenStore) -> None:
+    store = open_store()
+    count = PAGE_ROWS + 3
+    rows = [store.create(name(number), b"data") for number in range(1, count + 1)]
+    newest, seen, after, revision = store.copy.newest(), [], b"", 0
+    while True:
+        page = store.copy.page(after, revision)
+        seen += page.rows
+        if not page.more:
+            break
+        after, revision = page.rows[-1].name, page.revision
+    assert seen == rows
+    assert newest >= rows[-1].revision
+    assert store.copy.revision() >= newest
+
+
+def test_the_own_copy_tells_whether_the_master_key_is_its_own(open_store: OpenStore, other_keyring: Keyring) -> None:
+    store = open_store()
+    assert store.copy.master_key_version(Keyring(MASTER_KEY)) == 1
+    assert store.copy.master_key_version(other_keyring) == 0

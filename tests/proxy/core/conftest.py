@@ -97,11 +97,9 @@ class World:
         principal = self.principals.join(f"spiffe://t/client/{name}", 1, ["use"])
         return Client(peer.sink, principal, **settings), peer
 
-    def ask(self, client: Client, request_id: int, *, timeout_ms: int = 0, opcode: int = SIGN, body: bytes = b"\x90"):
+    def ask(self, client: Client, request_id: int, *, opcode: int = SIGN, body: bytes = b"\x90", **more: int):
         frame = frame_of(
-            encode_frame(
-                kinds.REQUEST, body, request_id=request_id, timeout_ms=timeout_ms, opcode=opcode, operation_id=7
-            )
+            encode_frame(kinds.REQUEST, body, request_id=request_id, opcode=opcode, operation_id=7, **more)
         )
         client.wire_ids.add(request_id)
         self.dispatcher.request(client, frame, self.now)

@@ -677,6 +677,26 @@ def test_who_took_the_last_node_out_can_bring_it_back(world):
     assert "taken out of service by an operator" in decode_body(Failure, answers[2].body).detail
 
 
+def test_what_the_dr_site_is_asked_goes_to_its_node_whatever_its_state(world):
+    apart = world.nodes[2]
+    apart.recovers = True
+    world.table.move(apart, world.now, "", operational="standby", administrative="ready")
+    client, peer = world.client()
+    for request_id, opcode in enumerate((Opcode.DR_STATUS, Opcode.DR_DRILL) * 5, 1):
+        world.ask(client, request_id, opcode=opcode)
+        assert world.holders() == [apart]
+        world.answer(apart)
+    assert statuses(peer) == [Status.OK] * 10
+    world.ask(client, 11, opcode=Opcode.CLUSTER_STATE)
+    assert apart not in world.holders()
+
+
+def test_without_a_node_of_the_dr_site_any_node_says_so(world):
+    client, _ = world.client()
+    world.ask(client, 1, opcode=Opcode.DR_STATUS)
+    assert len(world.holders()) == 1
+
+
 def test_nothing_is_administered_through_a_node_that_is_not_well(world):
     for node in world.nodes:
         world.table.move(node, world.now, "", operational="ejected", administrative="ready")

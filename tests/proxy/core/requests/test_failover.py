@@ -64,6 +64,16 @@ def test_a_change_of_a_key_has_five_seconds(world):
     assert world.holders() != [node]
 
 
+def test_the_durability_that_a_request_asks_for_goes_with_it_to_every_node(world):
+    _, _, node = ask_one(world, opcode=UPDATE, flags=kinds.DURABLE_DR)
+    world.lose(node)
+    world.advance(0.1)
+    (second,) = world.holders()
+    assert second is not node
+    flags = [frame.flags for peer in (world.peers[node], world.peers[second]) for frame in peer.of(kinds.REQUEST)]
+    assert flags == [kinds.DURABLE_DR, kinds.DURABLE_DR]
+
+
 def test_key_generation_is_left_where_it_is(world):
     _, _, node = ask_one(world, opcode=GENERATE)
     world.advance(59)

@@ -1,0 +1,1 @@
+"""hsmctl dr: the DR site. `group` has the commands, one module each; `asking` says whom they ask."""

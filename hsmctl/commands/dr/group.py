@@ -1,0 +1,19 @@
+"""The command group `hsmctl dr`."""
+
+import click
+
+from hsmctl.commands.dr.drill import drill
+from hsmctl.commands.dr.promote import promote
+from hsmctl.commands.dr.status import status
+
+
+@click.group()
+def dr() -> None:
+    """Look after the DR site, which takes over when all productive sites are lost.
+
+    Example: hsmctl dr status
+    """
+
+
+for _command in (drill, promote, status):
+    dr.add_command(_command)

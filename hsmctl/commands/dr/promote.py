@@ -1,0 +1,68 @@
+"""hsmctl dr promote: the DR site takes over."""
+
+import os
+import sys
+from pathlib import Path
+
+import click
+import msgspec
+
+from hsmctl.dev.folder import Folder
+from hsmctl.failures import USAGE, CommandError
+from hsmctl.promotion.dev_host import DevHost
+from hsmctl.promotion.host import Host
+from hsmctl.promotion.promote import Promoted, Promotion
+from hsmctl.promotion.systemd_host import SystemdHost
+from hsmctl.session import Session, cluster_options
+
+
+@click.command()
+@click.option("--force", is_flag=True, help="The productive sites are off, and stay off: nobody asks them any more.")
+@click.option("--yes", is_flag=True, help="Do not ask for the cluster's name.")
+@click.option("--dir", "folder", type=click.Path(path_type=Path), metavar="D", help="Folder of `hsmctl dev`.")
+@cluster_options
+def promote(session: Session, force: bool, yes: bool, folder: Path | None) -> None:
+    """Have the DR site serve: run it as root on a host of that site. It asks for the cluster's name.
+
+    No certificate is needed. Where the store's majority was lost with the productive sites, --force goes on with the
+    copy of this site alone; what is not in that copy is lost. A cluster of `hsmctl dev` is found by --dir or its
+    client.toml, from anywhere.
+
+    Example: hsmctl dr promote --force
+    """
+    promotion = Promotion(_host(session, folder), session.out.note, force=force)
+    cluster = promotion.look()
+    if not yes:
+        _ask_for(cluster)
+    done = promotion.run(cluster)
+    session.out.result(msgspec.to_builtins(done), _text(done))
+
+
+def _host(session: Session, folder: Path | None) -> Host:
+    if folder is not None:
+        return DevHost(Folder(folder))
+    named = session.config or os.environ.get("HSM_CLIENT_CONFIG")
+    if named is not None and (beside := Path(named).expanduser().parent / "dev.json").exists():
+        return DevHost(Folder(beside.parent))
+    return SystemdHost()
+
+
+def has_terminal() -> bool:
+    """Whether somebody can be asked."""
+    return sys.stdin.isatty()
+
+
+def _ask_for(cluster: str) -> None:
+    if not has_terminal():
+        raise CommandError("there is no terminal to ask for the cluster's name on; say --yes", USAGE)
+    typed: str = click.prompt(f"The DR site of {cluster} is to serve. Type the cluster's name", err=True)
+    if typed.strip() != cluster:
+        raise CommandError(f"that is not {cluster}; nothing was done", USAGE)
+
+
+def _text(done: Promoted) -> str:
+    lines = [f"the DR site of {done.cluster} serves, epoch {done.epoch} ({done.seconds:g} s)"]
+    if done.own_store:
+        lines.append(f"its member is a store of its own now; what it was before is kept in {done.kept}")
+        lines.append("keep the productive sites off until docs/disaster-recovery.md brings them back")
+    return "\n".join(lines)

@@ -1,0 +1,110 @@
+"""The steps of a promotion: by the store's majority, or where that is gone by the member that is left."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from hsm_client.errors import HsmError
+from hsm_wire.administration import DrPromote, DrPromotion
+from hsm_wire.messages import Empty, InfoResult
+from hsm_wire.opcodes import Opcode
+from hsm_wire.statuses import Status
+from hsmctl.failures import CommandError
+from hsmctl.local_node import local_node
+from hsmctl.promotion.host import Host
+from hsmctl.promotion.own_store import make_own_store
+
+READY_S: Final = 60.0
+"""For nodes that were started again to have the store: 100,000 keys take seconds."""
+POLL_S: Final = 0.1
+_NOW: Final = (Status.STORE_UNAVAILABLE, Status.NOT_CURRENT)
+"""What a node says while it has no contact with the store's majority."""
+Note = Callable[[str], None]
+
+
+class Promoted(msgspec.Struct, frozen=True):
+    """What was done."""
+
+    cluster: str
+    epoch: int
+    own_store: bool
+    """The DR site's member was made a store of its own."""
+    kept: str
+    """Where its old data are; empty where they were left in place."""
+    seconds: float
+
+
+class Promotion:
+    """One run of the command on a host of the DR site."""
+
+    def __init__(self, host: Host, note: Note, *, force: bool) -> None:
+        self._host = host
+        self._note = note
+        self._force = force
+        self._epoch = 0
+
+    def look(self) -> str:
+        """Return the cluster's name, unless its DR site cannot be promoted.
+
+        Raises:
+            CommandError, HsmError: it cannot; the line says why.
+        """
+        with local_node(self._node) as node:
+            cluster = node.request(Opcode.INFO, Empty(), InfoResult).cluster
+            self._epoch = node.request(Opcode.DR_PROMOTE, self._asked(cluster, look=True), DrPromotion).epoch
+        return cluster
+
+    def run(self, cluster: str) -> Promoted:
+        """Promote the DR site of the cluster of that name, after `look`.
+
+        Raises:
+            CommandError, HsmError: that failed; the line says what to do.
+        """
+        begun = time.monotonic()
+        kept: Path | None = None
+        try:
+            epoch = self._ask(cluster)
+        except HsmError as error:
+            if error.status not in _NOW:
+                raise
+            kept = self._leave_the_lost(cluster)
+            epoch = self._ask_until_ready(cluster)
+        seconds = round(time.monotonic() - begun, 1)
+        return Promoted(cluster, epoch, kept is not None, "" if kept is None else str(kept), seconds)
+
+    @property
+    def _node(self) -> Path:
+        return self._host.sockets[0]
+
+    def _asked(self, cluster: str, *, look: bool = False) -> DrPromote:
+        return DrPromote(cluster, self._force, look)
+
+    def _ask(self, cluster: str) -> int:
+        with local_node(self._node) as node:
+            return node.request(Opcode.DR_PROMOTE, self._asked(cluster), DrPromotion).epoch
+
+    def _leave_the_lost(self, cluster: str) -> Path:
+        store = self._host.store
+        if not self._force or store is None:
+            raise CommandError(
+                "the store has no majority: it was lost with the productive sites; if they are off, and stay off, "
+                "`hsmctl dr promote --force` goes on with this site's copy alone"
+            )
+        self._note("the store has no majority: the member of this site becomes a store of its own")
+        kept = make_own_store(self._host, store, cluster, self._epoch + 1)
+        self._note("nodes of this site open it")
+        self._host.restart_nodes()
+        return kept
+
+    def _ask_until_ready(self, cluster: str) -> int:
+        deadline = time.monotonic() + READY_S
+        while True:
+            try:
+                return self._ask(cluster)
+            except HsmError as error:
+                if error.status not in _NOW or time.monotonic() > deadline:
+                    raise
+            time.sleep(POLL_S)

@@ -1,0 +1,96 @@
+"""A host whose daemons are systemd's, as docs/systemd.md installs them."""
+
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any, Final
+
+from hsmctl.failures import USAGE, CommandError
+from hsmctl.promotion.host import LocalStore, StoreTls
+
+FOLDER: Final = Path("/etc/redoubt")
+MEMBER_UNIT: Final = "redoubt-etcd.service"
+STEP_S: Final = 120.0
+"""For one unit to stop or to start: as long as the node's unit gives it to load its keys."""
+
+
+class SystemdHost:
+    """Implements `Host`."""
+
+    def __init__(self, folder: Path = FOLDER) -> None:
+        """Find the nodes of this host: the files in that folder that are a node's.
+
+        Raises:
+            CommandError: there is none, or one cannot be read.
+        """
+        self._folder = folder
+        self._nodes = {str(said["name"]): said for path in sorted(folder.glob("*.toml")) if (said := _node_file(path))}
+        if not self._nodes:
+            raise CommandError(
+                f"no file of a node is in {folder}; run this on a host of the DR site, as root, or name the folder of "
+                "`hsmctl dev` by --dir",
+                USAGE,
+            )
+
+    @property
+    def sockets(self) -> list[Path]:
+        return [self._folder / str(said["state_dir"]) / "admin.sock" for said in self._nodes.values()]
+
+    @property
+    def store(self) -> LocalStore | None:
+        said = next(iter(self._nodes.values()))["store"]
+        endpoints, tls = said.get("endpoints") or [], said.get("tls")
+        if not endpoints:
+            return None
+        files = None
+        if isinstance(tls, dict):
+            files = StoreTls(*(self._folder / str(tls[name]) for name in ("ca", "certificate", "key")))
+        return LocalStore(str(endpoints[0]), files)  # The own site's is the first.
+
+    @property
+    def member_file(self) -> Path:
+        return self._folder / "etcd.yaml"
+
+    def program(self, name: str) -> Path:
+        found = shutil.which(name)
+        if found is None:
+            raise CommandError(f"{name} is not on PATH; install it (Debian: etcd-client), of the member's version")
+        return Path(found)
+
+    def stop_member(self) -> None:
+        _systemctl("stop", MEMBER_UNIT)
+
+    def start_member(self) -> None:
+        _systemctl("start", MEMBER_UNIT)
+
+    def restart_nodes(self) -> None:
+        _systemctl("restart", *(f"hsm-node@{name}.service" for name in self._nodes))
+
+
+def _node_file(path: Path) -> dict[str, Any] | None:
+    """Return what a node's file says; None: it is another one's."""
+    try:
+        said = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise CommandError(f"cannot read {path}: {error.strerror}; run this as root", USAGE) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+        return None  # A node with it does not run either.
+    return said if {"name", "state_dir", "store"} <= said.keys() else None
+
+
+def _systemctl(what: str, *units: str) -> None:
+    program = shutil.which("systemctl")
+    if program is None:
+        raise CommandError("systemctl is not here; follow docs/disaster-recovery.md by hand")
+    command, shown = [program, what, *units], f"`systemctl {what} {' '.join(units)}`"
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=STEP_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise CommandError(f"{shown} took longer than {STEP_S:g} s; see `journalctl -u {units[0]}`") from None
+    if done.returncode:
+        said = done.stderr.strip().splitlines()
+        why = said[0] if said else f"exit code {done.returncode}"
+        raise CommandError(f"{shown} failed ({why}); see `journalctl -u {units[0]}`")

@@ -1,0 +1,56 @@
+"""A host that notes what it is asked for; its programs are shell scripts that do the same."""
+
+from pathlib import Path
+
+from hsmctl.promotion.host import LocalStore, StoreTls
+
+TLS = StoreTls(Path("ca.pem"), Path("node.pem"), Path("node-key.pem"))
+
+
+class FakeHost:
+    """Implements `Host`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.steps: list[str] = []
+        self.sockets = [folder / "admin.sock"]
+        self.store: LocalStore | None = LocalStore("127.0.0.1:2379", TLS)
+        self.member_file = folder / "etcd.yaml"
+        self.data = folder / "data"
+        self.data.mkdir()
+        (self.data / "old").write_text("what it was")
+        self.member_file.write_text(
+            f"# a member\nname: etcd-alps\ndata-dir: {self.data}  # its own\n"
+            "initial-advertise-peer-urls: 'https://127.0.0.1:2380'\npeer-transport-security:\n  cert-file: x\n"
+        )
+        self.script("etcdctl", "touch $snapshot")
+        self.script("etcdutl", "mkdir -p $restored/member && touch $restored/member/new")
+
+    def script(self, name: str, does: str) -> None:
+        """Have a program do that; it notes its arguments."""
+        file = self.folder / name
+        file.write_text(
+            "#!/bin/sh\n"
+            f'echo {name} "$@" >> {self.folder}/calls\n'
+            f'for snapshot in "$@"; do :; done\n'
+            f"restored={self.folder}/dev-epoch-2.new\n"
+            f"{does}\n"
+        )
+        file.chmod(0o755)
+
+    @property
+    def calls(self) -> list[str]:
+        """What the programs were called with."""
+        return (self.folder / "calls").read_text().splitlines()
+
+    def program(self, name: str) -> Path:
+        return self.folder / name
+
+    def stop_member(self) -> None:
+        self.steps.append("stop member")
+
+    def start_member(self) -> None:
+        self.steps.append("start member")
+
+    def restart_nodes(self) -> None:
+        self.steps.append("restart nodes")

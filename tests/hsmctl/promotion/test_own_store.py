@@ -1,0 +1,75 @@
+"""The member that is left is saved, restored under another token, and put in its old place."""
+
+from pathlib import Path
+
+import pytest
+from fake_host import FakeHost
+
+from hsmctl.failures import CommandError
+from hsmctl.promotion.host import LocalStore
+from hsmctl.promotion.own_store import make_own_store
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> FakeHost:
+    return FakeHost(tmp_path)
+
+
+def made(host: FakeHost) -> Path:
+    assert host.store is not None
+    return make_own_store(host, host.store, "dev", 2)
+
+
+def test_the_member_gets_the_restored_data_and_the_old_ones_are_kept(host: FakeHost) -> None:
+    kept = made(host)
+    assert host.steps == ["stop member", "start member"]
+    assert (kept / "old").read_text() == "what it was"
+    assert (host.data / "member" / "new").exists()
+    assert host.data.stat().st_mode & 0o777 == 0o700
+    assert {path.name for path in host.folder.iterdir()} >= {"data", "data.before-epoch-2"}
+    assert not list(host.folder.glob("*.snapshot")) + list(host.folder.glob("*.new"))
+    saved, restored = host.calls
+    assert "--endpoints https://127.0.0.1:2379" in saved
+    assert "--cacert ca.pem --cert node.pem --key node-key.pem snapshot save" in saved
+    for said in (
+        "--name etcd-alps",
+        "--initial-cluster etcd-alps=https://127.0.0.1:2380",
+        "--initial-cluster-token dev-epoch-2",
+        "--bump-revision 1000000 --mark-compacted",
+    ):
+        assert said in restored
+
+
+def test_a_second_time_keeps_what_was_there_too(host: FakeHost) -> None:
+    first, second = made(host), made(host)
+    assert (first.name, second.name) == ("data.before-epoch-2", "data.before-epoch-2.2")
+    assert (second / "member" / "new").exists()
+
+
+def test_without_tls_no_certificate_is_shown(host: FakeHost) -> None:
+    make_own_store(host, LocalStore("127.0.0.1:2379", None), "dev", 2)
+    assert "--endpoints http://127.0.0.1:2379 --dial-timeout=3s snapshot" in host.calls[0]
+
+
+@pytest.mark.parametrize(("program", "said"), [("etcdctl", "gives no snapshot"), ("etcdutl", "could not be restored")])
+def test_a_step_that_fails_changes_nothing_and_says_why(host: FakeHost, program: str, said: str) -> None:
+    host.script(program, "echo first >&2; echo 'the reason' >&2; exit 4")
+    with pytest.raises(CommandError, match=rf"{said} \(the reason\)"):
+        made(host)
+    assert (host.steps, (host.data / "old").exists()) == ([], True)
+    host.script(program, "exit 4")
+    with pytest.raises(CommandError, match=r"\(exit code 4\)"):
+        made(host)
+
+
+def test_a_step_that_hangs_is_ended(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hsmctl.promotion.own_store.SAVE_S", 0.1)
+    host.script("etcdctl", "exec sleep 60")
+    with pytest.raises(CommandError, match=r"gives no snapshot within 0\.1 s"):
+        made(host)
+
+
+def test_a_disk_that_refuses_is_named(host: FakeHost) -> None:
+    host.script("etcdutl", f"mkdir -p $restored && rm -r {host.data}")
+    with pytest.raises(CommandError, match="data: No such file"):
+        made(host)

@@ -1,0 +1,101 @@
+"""The steps of a promotion, before a node that answers as it is told."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_host import FakeHost
+
+from hsm_client.errors import HsmError, make_error
+from hsm_wire.administration import DrPromote, DrPromotion
+from hsm_wire.messages import InfoResult
+from hsm_wire.opcodes import Opcode
+from hsm_wire.statuses import Status
+from hsmctl.failures import CommandError
+from hsmctl.promotion import promote as module
+from hsmctl.promotion.promote import Promotion
+
+LOST = make_error(Status.STORE_UNAVAILABLE, "this node cannot reach its store")
+
+
+class FakeNode:
+    """Answers over its local socket; `failing` are raised first, one a request to promote."""
+
+    def __init__(self) -> None:
+        self.failing: list[Exception] = []
+        self.asked: list[DrPromote] = []
+
+    def request(self, opcode: int, body: Any, _form: type) -> Any:
+        if opcode == Opcode.INFO:
+            return InfoResult("dev", "node-5", "", [], [])
+        self.asked.append(body)
+        if not body.look and self.failing:
+            raise self.failing.pop(0)
+        return DrPromotion(1 if body.look else 2, promoted=not body.look)
+
+
+@pytest.fixture
+def node(monkeypatch: pytest.MonkeyPatch) -> FakeNode:
+    fake = FakeNode()
+
+    @contextlib.contextmanager
+    def connected(_path: Path) -> Iterator[FakeNode]:
+        yield fake
+
+    monkeypatch.setattr(module, "local_node", connected)
+    monkeypatch.setattr(module, "POLL_S", 0.0)
+    return fake
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> FakeHost:
+    return FakeHost(tmp_path)
+
+
+def promoted(host: FakeHost, *, force: bool) -> Any:
+    notes: list[str] = []
+    promotion = Promotion(host, notes.append, force=force)
+    done = promotion.run(promotion.look())
+    return done, notes
+
+
+def test_with_the_stores_majority_it_is_one_transaction_of_the_node(node: FakeNode, host: FakeHost) -> None:
+    done, notes = promoted(host, force=False)
+    assert (done.cluster, done.epoch, done.own_store, done.kept) == ("dev", 2, False, "")
+    assert node.asked == [DrPromote("dev", look=True), DrPromote("dev")]
+    assert (host.steps, notes) == ([], [])
+
+
+def test_without_it_the_member_is_made_a_store_of_its_own_first(node: FakeNode, host: FakeHost) -> None:
+    node.failing = [LOST, LOST, make_error(Status.NOT_CURRENT, "not yet")]
+    done, notes = promoted(host, force=True)
+    assert host.steps == ["stop member", "start member", "restart nodes"]
+    assert (done.epoch, done.own_store, Path(done.kept).name) == (2, True, "data.before-epoch-2")
+    assert node.asked[-1] == DrPromote("dev", force=True)
+    assert len(notes) == 2
+
+
+def test_without_it_and_without_force_nothing_is_done(node: FakeNode, host: FakeHost) -> None:
+    node.failing = [LOST]
+    with pytest.raises(CommandError, match="the store has no majority.*--force"):
+        promoted(host, force=False)
+    host.store, node.failing = None, [LOST]
+    with pytest.raises(CommandError, match="no majority"):
+        promoted(host, force=True)
+    assert host.steps == []
+
+
+def test_what_the_node_refuses_is_refused(node: FakeNode, host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    node.failing = [make_error(Status.BAD_REQUEST, "promoted already")]
+    with pytest.raises(HsmError, match="promoted already"):
+        promoted(host, force=True)
+    assert host.steps == []
+    node.failing = [LOST, make_error(Status.BAD_REQUEST, "fenced")]
+    with pytest.raises(HsmError, match="fenced"):
+        promoted(host, force=True)
+    monkeypatch.setattr(module, "READY_S", 0.0)
+    node.failing = [LOST, LOST]
+    with pytest.raises(HsmError, match="cannot reach its store"):
+        promoted(host, force=True)

@@ -1,0 +1,62 @@
+"""`hsmctl dev --store etcd` as a process of its own: two active data centres and a DR site on this machine."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from programs import bound_to_parent, wait_until
+from scale import SLACK
+
+READY_S = 15.0 * SLACK
+"""The contract's, on a quiet machine."""
+STOP_S = 30.0
+
+
+class Dev:
+    """A running `hsmctl dev`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        command = [sys.executable, "-m", "hsmctl.cli", "dev", "--store", "etcd", "--dir", str(folder)]
+        self.log = folder.with_suffix(".log")
+        begun = time.monotonic()
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(bound_to_parent(command, signal.SIGTERM), stdout=log, stderr=log)
+        wait_until((folder / "dev.json").exists, self.log.read_text, 2 * READY_S)
+        self.ready_s = time.monotonic() - begun
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """What dev.json says."""
+        found: dict[str, Any] = json.loads((self.folder / "dev.json").read_text())
+        return found
+
+    def kill_site(self, site: str) -> list[str]:
+        """Kill everything of a site; return the names."""
+        entries = [entry for kind in ("proxies", "nodes", "store") for entry in self.manifest[kind]]
+        lost = [entry for entry in entries if entry["site"] == site]
+        for entry in lost:
+            os.kill(entry["pid"], signal.SIGKILL)
+        return [entry["name"] for entry in lost]
+
+    def again(self, name: str) -> None:
+        """Start a daemon that was killed."""
+        command = [sys.executable, "-m", "hsmctl.cli", "dev", "start", name, "--dir", str(self.folder)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=2 * STOP_S, check=False)
+        assert done.returncode == 0, done.stderr
+
+    def hsmctl(self, *arguments: object) -> "subprocess.CompletedProcess[str]":
+        """Run a command that finds this cluster by its client.toml."""
+        command = [sys.executable, "-m", "hsmctl.cli", *map(str, arguments)]
+        environment = {**os.environ, "HSM_CLIENT_CONFIG": str(self.folder / "client.toml")}
+        return subprocess.run(command, capture_output=True, text=True, timeout=4 * STOP_S, env=environment, check=False)
+
+    def stop(self) -> None:
+        """Stop in order, as Ctrl-C does."""
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait(STOP_S)

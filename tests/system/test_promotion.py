@@ -1,0 +1,95 @@
+"""Both active data centres are lost while keys are made; the DR site serves them by one command."""
+
+import json
+import random
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from data_centres import Dev
+from scale import SLACK, times
+
+from hsm_client import sync
+from hsm_client.errors import HsmError
+
+RTO_S = 10.0 * SLACK
+LAST_S = 1.0
+"""Before the loss: keys of it may be lost under durability `quorum`."""
+MESSAGE = b"made before the loss, signed after it"
+SITES = ("zurich", "geneva")
+
+
+class Maker:
+    """Makes keys through a connected client until it is told to stop, and notes which were acknowledged, and when."""
+
+    def __init__(self, hsm: sync.Hsm) -> None:
+        self.made: list[tuple[float, sync.Key]] = []
+        self._hsm = hsm
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                key = self._hsm.generate_key("ec-p256")
+            except HsmError:
+                continue  # Nobody was told that it is there.
+            self.made.append((time.monotonic(), key))
+
+
+@pytest.fixture
+def dev(tmp_path: Path) -> Iterator[Dev]:
+    running = Dev(tmp_path / "dc")
+    yield running
+    running.stop()
+
+
+def works(key: sync.Key) -> bool:
+    """Whether a key signs, by a client that was connected before the loss."""
+    try:
+        key.verify(MESSAGE, key.sign(MESSAGE, "ecdsa-sha256"), "ecdsa-sha256")
+    except HsmError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("turn", range(times(3)))
+def test_the_dr_site_serves_every_key_that_was_acknowledged_by_one_command(dev: Dev, count: Any, turn: int) -> None:
+    chance = random.Random(turn)
+    with sync.connect(dev.folder / "client.toml", timeout_s=5.0 * SLACK) as hsm:
+        maker = Maker(hsm)
+        try:
+            time.sleep(2 + 2 * chance.random())
+            refused = dev.hsmctl("dr", "promote", "--yes")
+            assert (refused.returncode, "still answer" in refused.stderr) == (1, True), refused.stderr
+            for site in SITES:
+                dev.kill_site(site)
+            lost_at = time.monotonic()
+            refused = dev.hsmctl("dr", "promote", "--yes")
+            assert (refused.returncode, "no majority" in refused.stderr) == (1, True), refused.stderr
+            done = dev.hsmctl("dr", "promote", "--force", "--yes", "--json")
+        finally:
+            maker.stop()
+        assert done.returncode == 0, done.stderr
+        said = json.loads(done.stdout)
+        assert (said["epoch"], said["own_store"]) == (2, True)
+        before = [(at, key) for at, key in maker.made if at < lost_at]
+        lost = [at for at, key in before if not works(key)]
+        count("keys acknowledged before the loss", len(before))
+        count("of these, lost", len(lost))
+        count("seconds until the DR site served", said["seconds"])
+        assert len(before) > 10
+        assert all(at > lost_at - LAST_S for at in lost)
+        assert said["seconds"] < RTO_S
+        assert works(hsm.generate_key("ec-p256", label="after"))
+        before[0][1].disable()  # Nobody of the lost sites is waited for.
+        again = dev.hsmctl("dr", "promote", "--force", "--yes")
+        assert (again.returncode, "promoted already, in epoch 2" in again.stderr) == (1, True), again.stderr
