@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from hsm_wire.administration import BackupPart
 from hsm_wire.backup_files import (
     END,
     HEAD,
@@ -20,6 +19,7 @@ from hsm_wire.backup_files import (
     check_head,
     read_part_head,
 )
+from hsm_wire.backup_messages import BackupPart
 from hsm_wire.errors import BodyError
 from hsm_wire.messages import decode_body
 from hsmctl.failures import USAGE, CommandError

@@ -9,7 +9,8 @@ from typing import Final, TypeVar
 import msgspec
 
 from hsm_client.errors import BadData
-from hsm_wire.administration import (
+from hsm_wire.backup_files import HEADER, MAC_BYTES, PART_HEAD, BackupFileError, BackupHeader
+from hsm_wire.backup_messages import (
     BackupItem,
     BackupPart,
     BackupReading,
@@ -19,7 +20,6 @@ from hsm_wire.administration import (
     RestoreChoice,
     VerifyBackup,
 )
-from hsm_wire.backup_files import HEADER, MAC_BYTES, PART_HEAD, BackupFileError, BackupHeader
 from hsm_wire.opcodes import Opcode
 from hsmctl.backup_files import NewFile, header_of, name_in, parts_of
 from hsmctl.failures import CommandError

@@ -20,7 +20,7 @@ from hsm_node.core.lifecycle import tombstone
 from hsm_node.core.object_records import ObjectRecord, open_object
 from hsm_node.core.record_table import TableRecord
 from hsm_node.core.records import Record, open_record
-from hsm_wire.administration import RestoreChoice
+from hsm_wire.backup_messages import RestoreChoice
 
 
 class Outcome(StrEnum):

@@ -21,8 +21,8 @@ from hsm_node.service.backup_readings import Kinds, Opened, Readings, unhurried
 from hsm_node.service.request import Request
 from hsm_node.state.backup_state import BackupState
 from hsm_node.work.pool import Pool
-from hsm_wire.administration import VerifyBackup
 from hsm_wire.backup_files import BackupRow
+from hsm_wire.backup_messages import VerifyBackup
 from hsm_wire.statuses import Status
 
 AUTHENTIC: Final = "authentic"

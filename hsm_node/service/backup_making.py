@@ -19,8 +19,8 @@ from hsm_node.service.record_rows import RecordRows
 from hsm_node.service.request import Request
 from hsm_node.store.base import Row, Snapshot, Store
 from hsm_node.work.pool import Pool
-from hsm_wire.administration import CreateBackup, CreatedPart
 from hsm_wire.backup_files import BackupHeader, BackupRow
+from hsm_wire.backup_messages import CreateBackup, CreatedPart
 from hsm_wire.messages import encode_body
 from hsm_wire.statuses import Status
 

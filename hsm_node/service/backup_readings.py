@@ -12,7 +12,7 @@ from hsm_node.core.envelopes import format_of
 from hsm_node.core.refusal import Refusal
 from hsm_node.core.restoring import Restoring
 from hsm_node.service.record_rows import RecordRows
-from hsm_wire import administration as forms
+from hsm_wire import backup_messages as forms
 from hsm_wire.backup_files import BackupRow
 from hsm_wire.messages import encode_body
 from hsm_wire.statuses import Status

@@ -22,8 +22,8 @@ from hsm_node.service.follower import Follower
 from hsm_node.service.request import Request
 from hsm_node.store.base import Row, Store
 from hsm_node.work.pool import Pool
-from hsm_wire.administration import RestoreBackup
 from hsm_wire.backup_files import BackupRow
+from hsm_wire.backup_messages import RestoreBackup
 from hsm_wire.statuses import Status
 
 AT_ONCE: Final = 16

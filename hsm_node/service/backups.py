@@ -23,7 +23,7 @@ from hsm_node.service.request import Request
 from hsm_node.state.backup_state import BackupState
 from hsm_node.store.base import Store
 from hsm_node.work.pool import Pool
-from hsm_wire.administration import CreateBackup, RestoreBackup, VerifyBackup
+from hsm_wire.backup_messages import CreateBackup, RestoreBackup, VerifyBackup
 from hsm_wire.opcodes import Opcode
 from hsm_wire.statuses import Status
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import click
 
-from hsm_wire.administration import RestoreChoice
+from hsm_wire.backup_messages import RestoreChoice
 from hsmctl.backup_files import older_ones
 from hsmctl.backup_runs import Made, Node, Restoring, Run, make, verify
 from hsmctl.failures import USAGE, CommandError

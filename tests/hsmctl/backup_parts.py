@@ -1,6 +1,5 @@
 """A file that has the form of a backup; nothing in it is authentic."""
 
-from hsm_wire.administration import BackupPart
 from hsm_wire.backup_files import (
     END,
     HEAD,
@@ -12,6 +11,7 @@ from hsm_wire.backup_files import (
     BackupRows,
     encode_part,
 )
+from hsm_wire.backup_messages import BackupPart
 from hsm_wire.messages import encode_body
 
 HEADER_BODY = BackupHeader(

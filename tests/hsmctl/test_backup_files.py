@@ -9,13 +9,13 @@ from backup_parts import CONTENT, HEADER_BODY, PARTS
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hsm_wire.administration import BackupPart
 from hsm_wire.backup_files import (
     HEAD,
     HEADER,
     PART_HEAD,
     BackupFileError,
 )
+from hsm_wire.backup_messages import BackupPart
 from hsmctl.backup_files import NewFile, header_of, name_in, older_ones, parts_of
 from hsmctl.failures import USAGE, CommandError
 

@@ -8,7 +8,8 @@ import pytest
 from backup_parts import CONTENT, HEADER_BODY, PARTS
 from local_peer import FakeNode
 
-from hsm_wire.administration import (
+from hsm_wire.backup_files import encode_part
+from hsm_wire.backup_messages import (
     BackupCount,
     BackupItem,
     BackupReading,
@@ -17,7 +18,6 @@ from hsm_wire.administration import (
     RestoreChoice,
     VerifyBackup,
 )
-from hsm_wire.backup_files import encode_part
 from hsm_wire.messages import Failure, decode_body
 from hsmctl import backup_runs
 from hsmctl.backup_runs import MAX_ITEMS, Node, Restoring, make, verify

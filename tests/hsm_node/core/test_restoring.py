@@ -22,7 +22,7 @@ from hsm_node.core.restoring import (
     Restoring,
     decide,
 )
-from hsm_wire.administration import RestoreChoice
+from hsm_wire.backup_messages import RestoreChoice
 from hsm_wire.messages import Policy
 from hsm_wire.usages import PolicyFlag
 

@@ -12,7 +12,8 @@ from hsm_node.core.principals import LOCAL_OPERATOR, Principal
 from hsm_node.core.refusal import Refusal
 from hsm_node.service.request import Request
 from hsm_wire import kinds
-from hsm_wire.administration import (
+from hsm_wire.backup_files import MAC_BYTES, PART_HEAD
+from hsm_wire.backup_messages import (
     BackupPart,
     BackupReading,
     CreateBackup,
@@ -21,7 +22,6 @@ from hsm_wire.administration import (
     RestoreChoice,
     VerifyBackup,
 )
-from hsm_wire.backup_files import MAC_BYTES, PART_HEAD
 from hsm_wire.frames import Frame
 from hsm_wire.limits import HEADER_BYTES
 from hsm_wire.messages import GenerateKey, KeyInfo, decode_body, encode_body

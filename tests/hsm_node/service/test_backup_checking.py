@@ -12,8 +12,8 @@ from hsm_node.core.keyring import Keyring
 from hsm_node.core.records import open_record, seal_record
 from hsm_node.core.refusal import Refusal
 from hsm_node.state.backup_state import BackupState
-from hsm_wire.administration import BackupPart
 from hsm_wire.backup_files import ROWS, BackupHeader, BackupRow, BackupRows
+from hsm_wire.backup_messages import BackupPart
 from hsm_wire.key_types import KEY_TYPES
 from hsm_wire.messages import DestroyKey, Empty, decode_body
 from hsm_wire.opcodes import Opcode

@@ -10,9 +10,10 @@ from backup_desk import USER, Desk, counts, part_of
 from hsm_node.core.envelopes import format_of
 from hsm_node.core.refusal import Refusal
 from hsm_node.service import backup_making
-from hsm_wire.administration import BackupPart, CreateBackup, CreatedPart, SetNodeState
 from hsm_wire.administration import ClusterState as States
+from hsm_wire.administration import SetNodeState
 from hsm_wire.backup_files import END, HEADER, ROWS, BackupEnd, BackupHeader, BackupRow, BackupRows
+from hsm_wire.backup_messages import BackupPart, CreateBackup, CreatedPart
 from hsm_wire.messages import DestroyKey, Empty, decode_body
 from hsm_wire.opcodes import Opcode
 from hsm_wire.statuses import Status

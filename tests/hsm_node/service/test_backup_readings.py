@@ -7,8 +7,8 @@ from hsm_node.core.backups import BackupReading
 from hsm_node.core.refusal import Refusal
 from hsm_node.service import backup_readings
 from hsm_node.service.backup_readings import SLICE_ROWS, Counts, Opened, Readings, unhurried
-from hsm_wire.administration import BackupCount, BackupItem
-from hsm_wire.administration import BackupReading as Answer
+from hsm_wire.backup_messages import BackupCount, BackupItem
+from hsm_wire.backup_messages import BackupReading as Answer
 from hsm_wire.messages import decode_body
 from hsm_wire.statuses import Status
 

@@ -12,7 +12,7 @@ from backup_desk import USER, Desk, counts, details
 from hsm_daemon import clock
 from hsm_node.core.refusal import Refusal
 from hsm_wire import mechanisms as ckm
-from hsm_wire.administration import BackupPart, BackupReading, RestoreBackup, RestoreChoice
+from hsm_wire.backup_messages import BackupPart, BackupReading, RestoreBackup, RestoreChoice
 from hsm_wire.messages import (
     NIL_PARAMETERS,
     DescribeKey,

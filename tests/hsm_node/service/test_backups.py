@@ -8,7 +8,7 @@ from backup_desk import USER, Desk, counts
 
 from hsm_node.core.principals import Principal
 from hsm_node.core.refusal import Refusal
-from hsm_wire.administration import BackupPart, BackupReading, CreateBackup, CreatedPart, RestoreBackup, VerifyBackup
+from hsm_wire.backup_messages import BackupPart, BackupReading, CreateBackup, CreatedPart, RestoreBackup, VerifyBackup
 from hsm_wire.opcodes import Opcode
 from hsm_wire.statuses import Status
 

@@ -10,7 +10,8 @@ from backup_parts import CONTENT, PARTS
 from click.testing import CliRunner
 from local_peer import FakeNode
 
-from hsm_wire.administration import (
+from hsm_wire.backup_files import encode_part
+from hsm_wire.backup_messages import (
     BackupCount,
     BackupItem,
     BackupReading,
@@ -19,7 +20,6 @@ from hsm_wire.administration import (
     RestoreChoice,
     VerifyBackup,
 )
-from hsm_wire.backup_files import encode_part
 from hsm_wire.messages import Failure, decode_body
 from hsm_wire.opcodes import Opcode
 from hsmctl.cli import main
