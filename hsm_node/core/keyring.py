@@ -196,7 +196,22 @@ class Keyring:
         """Return the attributes of a record whose MAC was right under that master key."""
         return self._keys(version).attributes.decrypt(body)
 
+    def version_of(self, fingerprint: bytes) -> int:
+        """Return the version of the master key that has that fingerprint; 0 where it is not held."""
+        return next((version for version, keys in self._held.items() if keys.fingerprint == fingerprint), 0)
+
     # Keys of the store
+
+    def of_store(self, naming: bytes, digest: bytes, version: int) -> "Keyring":
+        """Return a ring with the master keys that are held now and the keys of another store, as `open_store` takes it.
+
+        Raises:
+            KeyringError: they do not open.
+        """
+        other = Keyring.__new__(Keyring)
+        other._held, other._chance, other.version = self._held, self._chance, self.version
+        other.open_store(naming, digest, version)
+        return other
 
     def make_store_keys(self) -> None:
         """Make the keys of a new store."""

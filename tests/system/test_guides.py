@@ -22,7 +22,7 @@ START = """<!-- first terminal -->
 Ctrl-C stops everything.
 ```
 """
-ELSEWHERE = frozenset({"index.md", "move-to-etcd.md", "store.md"})
+ELSEWHERE = frozenset({"growth.md", "index.md", "move-to-etcd.md", "store.md"})
 """The second has its nodes stopped, so requests do fail: `test_store_migration` follows it. Each section of the third
 is the way out of a trouble that somebody has to make first: `test_etcd_troubles` does."""
 KEY = """```sh

@@ -30,6 +30,7 @@ from hsm_node.store.etcd.opening import Checked, decoded, encoded, open_store, r
 from hsm_node.store.etcd.probing import Probing
 from hsm_node.store.etcd.removing import remove_node
 from hsm_node.store.etcd.saying import Saying
+from hsm_node.store.etcd.snapshot import EtcdSnapshot
 from hsm_node.store.etcd.survey import Survey, check_endpoints
 from hsm_node.store.etcd.transactions import (
     CHECK_KEY,
@@ -189,6 +190,9 @@ class EtcdStore:
     def read(self, name: bytes) -> Row | None:
         found = only(self._calls.range(get(key_of(name))))
         return None if found is None else row_of(found)
+
+    def snapshot(self) -> EtcdSnapshot:
+        return EtcdSnapshot(self._calls)
 
     def create(self, name: bytes, data: bytes) -> Row:
         answer = self._put(key_of(name), data, 0)

@@ -271,6 +271,33 @@ def test_a_change_that_no_other_node_can_miss_is_waited_for_by_nobody(open_store
         assert store.unconfirmed(changed.revision).result(ARRIVAL_S) == []
 
 
+def test_a_snapshot_is_of_one_moment_whatever_is_written_while_it_is_read(open_store: OpenStore) -> None:
+    store, other = open_store(), open_store()
+    rows = [store.create(name(number), b"x" * 50) for number in range(450)]
+    snapshot = store.snapshot()
+    found = snapshot.read()
+    assert snapshot.revision == rows[-1].revision
+    other.create(name(449) + b"behind", b"new")
+    other.create(b"\0", b"new")
+    changed = other.change(name(440), rows[440].revision, b"changed")
+    assert changed is not None
+    while more := snapshot.read():
+        found += more
+    assert found == rows
+    assert snapshot.read() == []
+    snapshot.close()
+    again = store.snapshot()
+    assert again.revision >= changed.revision
+    assert sum(len(page) for page in iter(again.read, [])) == 452
+    again.close()
+
+
+def test_a_snapshot_of_an_empty_store_has_nothing(open_store: OpenStore) -> None:
+    snapshot = open_store().snapshot()
+    assert snapshot.read() == []
+    snapshot.close()
+
+
 def test_the_own_copy_has_every_row_in_the_order_of_names_page_by_page(open_store: OpenStore) -> None:
     store = open_store()
     count = PAGE_ROWS + 3
