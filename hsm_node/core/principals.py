@@ -13,6 +13,10 @@ MAX_BINDINGS: Final = 65_536
 """Principals bound on one connection at a time: about 20 MB at worst."""
 
 
+LOCAL_OPERATOR: Final = "local operator"
+"""Root on the node's own host. No BIND announces it: identities begin with spiffe://."""
+
+
 class Principal(msgspec.Struct, frozen=True):
     """An identity, with what it may do."""
 
@@ -21,6 +25,11 @@ class Principal(msgspec.Struct, frozen=True):
     roles: frozenset[str]
     not_after: int
     """End of its certificate, seconds since 1970; 0 = none."""
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it came over the local socket, by no proxy and no network."""
+        return self.identity == LOCAL_OPERATOR
 
 
 class Bindings:
