@@ -22,6 +22,8 @@ PANELS = {
     "dr-out": ("Copies behind in time", "Sealed and standing by"),
     "changes-name-a-node": ("Named by changes",),
     "stores-disagree": ("Nodes that disagree", "Faults of stores", "Faults of its store"),
+    "drill-failed": ("Last drill", "Faults of the last drill"),
+    "drill-missing": ("Last good drill",),
     "certificate-expires-soon": ("Certificates expire in",),
     "certificate-expires-now": ("Certificates expire in",),
     "clock-skew": ("Clocks",),

@@ -2,6 +2,7 @@
 
 from grafana.model import Row, dashboard, variable
 from grafana.node_keys import KEYS, LIMITS, SHARES
+from grafana.node_recovery import RECOVERY
 from grafana.panels import Json, Query, Values, lines, stat, timeline
 from grafana.scales import (
     ADMINISTRATIVE,
@@ -26,7 +27,7 @@ def node_dashboard() -> Json:
     query = 'label_values(hsm_proxy_node_state{cluster=~"$cluster"}, node)'
     chosen = variable("node", "Node", "The node to look at.", query, several=False)
     text = "One node: whether it serves and why not, what it is busy with, and what it knows of keys and store."
-    return dashboard("Node", text, [chosen], [_NOW, _SEEN, _WORK, KEYS, LIMITS, SHARES])
+    return dashboard("Node", text, [chosen], [_NOW, _SEEN, _WORK, KEYS, LIMITS, SHARES, RECOVERY])
 
 
 def _state(metric: str, values: Values, by: str) -> str:
