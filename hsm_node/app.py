@@ -197,7 +197,7 @@ class Node:
         self._reload_successful = False
         new = load(config_file, self.facts.config, self.facts.cluster)
         succession = self._phase.succession(new.config.keystore)
-        self._phase.renew()
+        self._phase.renew(new.config.store.endpoints)
         self._apply(new)
         restart_for = (*new.restart_for, *(() if succession is None else succession.apply()))
         self._reload_successful = True

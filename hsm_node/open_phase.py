@@ -1,7 +1,9 @@
 """A node that has its keys: what it says of itself."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
+from hsm_cluster.address import Address
 from hsm_daemon import clock, logs
 from hsm_node.backends.pkcs11.link import DeviceLink
 from hsm_node.config import KeystoreConfig
@@ -100,8 +102,8 @@ class OpenPhase:
             return None  # The same key as before: its file need not be there any more.
         return Succession(keystore.keyring, config, settled=keystore.master_keys.settled)
 
-    def renew(self) -> None:
-        self.keystore.store.renew()
+    def renew(self, endpoints: Sequence[Address]) -> None:
+        self.keystore.store.renew(endpoints)
 
     def reconfigured(self) -> None:
         self.keystore.configure(self._facts.cluster)

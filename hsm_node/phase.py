@@ -1,8 +1,9 @@
 """What a node is by turns: sealed, while it waits for its master key, and open from then on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from hsm_cluster.address import Address
 from hsm_cluster.cluster import Cluster
 from hsm_node.config import KeystoreConfig, NodeConfig
 from hsm_node.metrics import Gauge, Labels, RequestCounts
@@ -65,8 +66,8 @@ class Phase(Protocol):
             StartError: they cannot be read, or cannot be held now.
         """
 
-    def renew(self) -> None:
-        """Read the certificate files of the store anew.
+    def renew(self, endpoints: Sequence[Address]) -> None:
+        """Read the certificate files of the store anew, and use these members of it.
 
         Raises:
             StartError: they cannot be read; nothing has changed.

@@ -9,11 +9,14 @@ from hsm_cluster.cluster import Cluster
 from hsm_daemon import logs
 from hsm_daemon.errors import StartError
 from hsm_daemon.tls import Certificates, load_certificates
-from hsm_node.config import NodeConfig, load_node_config
+from hsm_node.config import NodeConfig, StoreConfig, load_node_config
 
 FIXED: Final = ("name", "listen", "admin", "state_dir", "store", "backend", "sessions", "event_loop", "limits")
 """Settings of node.toml that a process keeps for its life: sockets, threads, queues and the store were made of them.
-Of `keystore`, `next_master_key.Succession` decides."""
+Of `keystore`, `next_master_key.Succession` decides; members of a distributed store may come and go."""
+
+OF_A_STORE: Final = tuple(name for name in StoreConfig.__struct_fields__ if name != "endpoints")
+"""What makes a store another one: all but its members."""
 
 
 class Reconfiguration(NamedTuple):
@@ -44,6 +47,8 @@ def load(path: Path, config: NodeConfig, cluster: Cluster) -> Reconfiguration:
     logs.check(new.log)
     certificates = load_certificates(new.tls_files)
     fixed = {name: getattr(config, name) for name in FIXED if getattr(config, name) != getattr(new, name)}
+    if all(getattr(config.store, name) == getattr(new.store, name) for name in OF_A_STORE):
+        fixed.pop("store", None)
     restart_for = [*fixed]
     new = msgspec.structs.replace(new, **fixed)
     if new_cluster.name != cluster.name:

@@ -1,7 +1,9 @@
 """A node that waits for the shares of its master key: it is there, says so, and serves nobody."""
 
+from collections.abc import Sequence
 from typing import Any
 
+from hsm_cluster.address import Address
 from hsm_daemon import clock, logs
 from hsm_node.config import KeystoreConfig
 from hsm_node.core.unsealing import Unsealing
@@ -61,7 +63,7 @@ class SealedPhase:
     def succession(self, _config: KeystoreConfig) -> Succession | None:
         return None  # It is read when there is a key to hold it beside.
 
-    def renew(self) -> None:
+    def renew(self, _endpoints: Sequence[Address]) -> None:
         """The store is not open: its files are read when it is."""
 
     def reconfigured(self) -> None:

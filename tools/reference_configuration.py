@@ -43,7 +43,8 @@ class Document(NamedTuple):
 
 def node_changes() -> dict[str, str]:
     """Return which keys of node.toml need a restart."""
-    return dict.fromkeys(hsm_node.reconfiguration.FIXED, "restart") | {"tls": "SIGHUP; between files and off: restart"}
+    more = {"tls": "SIGHUP; between files and off: restart", "store.endpoints": "SIGHUP"}
+    return dict.fromkeys(hsm_node.reconfiguration.FIXED, "restart") | more
 
 
 def proxy_changes() -> dict[str, str]:

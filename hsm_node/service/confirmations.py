@@ -55,7 +55,7 @@ class Confirmations:
     def check_durability(self, request: Request) -> None:
         """Refuse what asks for a durability that this cluster does not have."""
         if request.flags & DURABLE_DR and not self.recovery_site:
-            text = "no member of the store at a DR site is known here (dr_endpoint), so durability dr cannot be had"
+            text = "durability dr cannot be had: no store member is at a DR site; ask without it, or set dr_endpoint"
             raise Refusal(Status.BAD_REQUEST, text, not_executed=True)
 
     def check_room(self) -> None:

@@ -9,13 +9,14 @@ A node follows the store wherever it is reached. That says nothing of the copy i
 would begin again where every other place is lost: an `OwnCopy` is read by itself, whatever the node has in memory.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from enum import Enum
 from typing import Final, Protocol
 
 import msgspec
 
+from hsm_cluster.address import Address
 from hsm_node.core.keyring import Keyring
 
 PAGE_ROWS: Final = 200
@@ -239,8 +240,11 @@ class Store(Protocol):
             StoreError: the store did not answer; whether it was forgotten is open.
         """
 
-    def renew(self) -> None:
+    def renew(self, endpoints: Sequence[Address] = ()) -> None:
         """Read the files of its certificate anew, and show that from now on; nothing that is under way is lost.
+
+        Args:
+            endpoints: members of a distributed store from now on; empty: the same as before.
 
         Raises:
             StartError: a file cannot be read; the old ones stay in use.

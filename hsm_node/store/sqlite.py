@@ -16,7 +16,7 @@ with what was followed; a node that finds another store serves no key until its 
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from types import MappingProxyType
@@ -24,6 +24,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from hsm_cluster.address import Address
 from hsm_daemon import clock
 from hsm_node.core.keyring import Keyring
 from hsm_node.store import sqlite_schema as schema
@@ -170,7 +171,7 @@ class SqliteStore:
         del node  # None registers: see `unconfirmed`.
         return Removal.ABSENT
 
-    def renew(self) -> None:
+    def renew(self, endpoints: Sequence[Address] = ()) -> None:
         """It shows itself to nobody."""
 
     def stopped(self) -> None:

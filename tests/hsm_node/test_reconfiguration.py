@@ -103,6 +103,19 @@ def test_what_the_store_is_shown_is_looked_at_before_it_is_used(node_folder: Pat
         load(node_folder / "node.toml", config, cluster)
 
 
+def test_members_of_the_store_may_come_and_go_but_nothing_else_of_it(node_folder: Path) -> None:
+    file = node_folder / "node.toml"
+    edit(file, 'path = "store.db"', 'driver = "etcd"\nendpoints = ["127.0.0.1:2379"]\ntls = "off"')
+    config, cluster = load_node_config(file)
+    edit(file, '["127.0.0.1:2379"]', '["127.0.0.2:2379", "127.0.0.1:2379"]')
+    new = load(file, config, cluster)
+    assert new.restart_for == ()
+    assert [address.host for address in new.config.store.endpoints] == ["127.0.0.2", "127.0.0.1"]
+    edit(file, 'driver = "etcd"\nendpoints = ["127.0.0.2:2379", "127.0.0.1:2379"]\ntls = "off"', 'path = "store.db"')
+    new = load(file, config, cluster)
+    assert (new.restart_for, new.config.store) == (("store",), config.store)
+
+
 class Process:
     """A node as a process, and its log."""
 

@@ -64,16 +64,26 @@ class Calls:
         Args:
             links: to the members, the preferred first.
         """
-        self.links = links
-        self.members = Members([link.address for link in links])
+        self._ways = links, Members([link.address for link in links])
+        """Replaced together: other threads may be under way."""
         self.identity = Identity()
         self.closing = threading.Event()
         self.on_replaced: Callable[[ReplacedStoreError], None] = _nobody
         """Told, in the caller's thread, that what answers is not what was followed."""
         self.expired: Callable[[], str] = str
         """Says so when this node's own certificate has expired: members do not."""
-        self._looked_at = [False] * len(links)
+        self._looked_at: set[Link] = set()
         self._retired: list[tuple[float, list[Link]]] = []
+
+    @property
+    def links(self) -> list[Link]:
+        """To all members, the preferred first."""
+        return self._ways[0]
+
+    def order(self) -> list[Link]:
+        """Return the links to all members in the order in which they are to be asked."""
+        links, members = self._ways
+        return [links[number] for number in members.order(clock.monotonic())]
 
     def range(self, request: RangeRequest, within_s: float = CALL_S) -> RangeResponse:
         """Read.
@@ -101,11 +111,11 @@ class Calls:
         fault = Fault(Meaning.NOT_DONE, "no member was asked")
         doubt = False
         while not self.closing.is_set():
-            for number in self.members.order(clock.monotonic()):
+            for link in self.order():
                 left = deadline - clock.monotonic()
                 if left <= 0:
                     raise _given_up(fault, doubt=doubt)
-                answered, fault = self._try(number, of, request, min(TRY_S, left))
+                answered, fault = self._try(link, of, request, min(TRY_S, left))
                 if answered is not None:
                     return answered
                 doubt |= fault.meaning is Meaning.IN_DOUBT
@@ -113,9 +123,11 @@ class Calls:
         raise StoreError("this node has closed the store")
 
     def renew(self, links: list[Link]) -> None:
-        """Go on over other links to the same members; what is under way over those before comes to its end."""
-        old, self.links = self.links, links
-        self._looked_at = [False] * len(links)
+        """Go on over other links, also to other members; what is under way over those before comes to its end."""
+        old, before = self._ways
+        members = Members([link.address for link in links])
+        members.adopt(before)
+        self._ways, self._looked_at = (links, members), set()
         self._retired.append((clock.monotonic() + RETIRED_S, old))
 
     def sweep(self) -> None:
@@ -124,27 +136,39 @@ class Calls:
             for link in self._retired.pop(0)[1]:
                 link.close()
 
-    def look_at(self, number: int, within_s: float) -> StatusResponse:
+    def look_at(self, link: Link, within_s: float) -> StatusResponse:
         """Look whether a member may be used, and return what it says of itself.
 
         Raises:
             grpc.RpcError: it does not answer.
             ReplacedStoreError: it may not.
         """
-        link = self.links[number]
         status: StatusResponse = link.status(StatusRequest(), timeout=within_s)
         self.identity.check_cluster(status.header)
         if is_too_old(status.version):
             raise ReplacedStoreError(
                 f"the member {link.address} runs etcd {status.version}; upgrade it to {LEAST_VERSION_TEXT} or newer"
             )
-        self._looked_at[number] = True
+        self._looked_at.add(link)
         return status
 
-    def failed(self, number: int) -> None:
+    def worked(self, link: Link) -> None:
+        """Note that a member answered."""
+        links, members = self._ways
+        if link in links:
+            members.worked(links.index(link))
+
+    def failed(self, link: Link) -> None:
         """Note that a member did not answer: others are asked first for a while."""
-        self._looked_at[number] = False
-        self.members.failed(number, clock.monotonic())
+        self._looked_at.discard(link)
+        links, members = self._ways
+        if link in links:
+            members.failed(links.index(link), clock.monotonic())
+
+    def waits(self, link: Link) -> bool:
+        """Whether a member failed just now, or is not used any more."""
+        links, members = self._ways
+        return link not in links or members.waits(links.index(link), clock.monotonic())
 
     def close(self) -> None:
         """End all calls."""
@@ -154,17 +178,17 @@ class Calls:
                 link.close()
 
     def _try(
-        self, number: int, of: Callable[[Link], Callable[..., Any]], request: object, within_s: float
+        self, link: Link, of: Callable[[Link], Callable[..., Any]], request: object, within_s: float
     ) -> tuple[Answered | None, Fault]:
         asked = False
         begun = clock.monotonic()
         try:
-            if not self._looked_at[number]:
-                self.look_at(number, within_s)
+            if link not in self._looked_at:
+                self.look_at(link, within_s)
             floor, asked = self.identity.highest, True
             sent = clock.boottime()
             left = max(within_s - (clock.monotonic() - begun), 0.001)
-            answer = of(self.links[number])(request, timeout=left, metadata=METADATA)
+            answer = of(link)(request, timeout=left, metadata=METADATA)
             header: Header = answer.header
             self.identity.check(header, floor)
         except ReplacedStoreError as error:
@@ -178,9 +202,9 @@ class Calls:
         except ValueError:  # gRPC's way to say that the channel is closed
             raise StoreError("this node has closed the store") from None
         else:
-            self.members.worked(number)
+            self.worked(link)
             return Answered(answer, sent), Fault(Meaning.NOT_DONE, "")
-        self.failed(number)
+        self.failed(link)
         return None, fault
 
     def _fault(self, error: grpc.RpcError, *, asked: bool) -> Fault:

@@ -1,4 +1,4 @@
-"""With which certificate this node shows itself to the store's members; read anew when somebody says so."""
+"""Which members there are, and with which certificate this node shows itself to them: anew when somebody says so."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -23,14 +23,18 @@ class Connecting:
         self._files = files
         self._not_after: int | None = None
 
-    def links(self) -> list[Link]:
+    def links(self, addresses: Sequence[Address] | None = None) -> list[Link]:
         """Return new links to all members, with what the files hold now.
 
+        Args:
+            addresses: of the members from now on; None: the same as before.
+
         Raises:
-            StartError: a file cannot be read.
+            StartError: a file cannot be read; nothing has changed.
         """
         credentials = credentials_of(self._files)
         self._not_after = None if self._files is None else not_after(self._files)
+        self._addresses = self._addresses if addresses is None else tuple(addresses)
         return [Link(address, credentials) for address in self._addresses]
 
     def expired(self) -> str:

@@ -37,8 +37,7 @@ class Copying:
             member: the one at the DR site; None: there is none, and nobody may wait for it.
         """
         self._calls = calls
-        self._number = None if member is None else [link.address for link in calls.links].index(member)
-        self._member = str(member)
+        self._member = member
         self._moved = threading.Condition()
         self._copy = SiteCopy()
         self._futures: dict[int, Future[bool]] = {}
@@ -47,7 +46,7 @@ class Copying:
 
     def start(self) -> None:
         """Ask from now on."""
-        if self._number is not None:
+        if self._member is not None:
             self._thread.start()
 
     def begin(self, revision: int) -> "Future[bool]":
@@ -59,7 +58,7 @@ class Copying:
         future: Future[bool] = Future()
         future.set_running_or_notify_cancel()  # From now on nobody takes it away from the thread.
         with self._moved:
-            if self._closed or self._number is None:
+            if self._closed or self._member is None:
                 raise StoreError("this node has closed the store, or was told of no member at the DR site")
             ticket, ended = self._copy.begin(revision, clock.boottime())
             self._futures[ticket] = future
@@ -99,9 +98,10 @@ class Copying:
 
     def _ask(self, within_s: float) -> int | None:
         """Return the revision up to which the member has everything; None: it does not say."""
-        assert self._number is not None  # else the thread was not started
         try:
-            answer = self._calls.links[self._number].range(_REQUEST, timeout=within_s)
+            # The links may be others than a moment ago; among them there is always one to it: the configuration has it.
+            link = next(link for link in self._calls.links if link.address == self._member)
+            answer = link.range(_REQUEST, timeout=within_s)
             self._calls.identity.check_cluster(answer.header)  # Another cluster's revisions say nothing.
         except (grpc.RpcError, ReplacedStoreError, ValueError):
             # `survey` names what is wrong with a member. The last one is gRPC's way to say that the channel is closed.
@@ -116,10 +116,10 @@ class Copying:
         if owed and not owed_before:
             what = "until it has, requests with durability dr are answered OK_DR_PENDING at once; look at the DR site"
             text = "the store's member at the DR site does not have what was written"
-            logs.event(_log, "warning", text, member=self._member, what=what)
+            logs.event(_log, "warning", text, member=str(self._member), what=what)
         elif owed_before and not owed:
             text = "the store's member at the DR site has everything that was waited for"
-            logs.event(_log, "info", text, member=self._member)
+            logs.event(_log, "info", text, member=str(self._member))
 
 
 def _answer(answers: "list[tuple[Future[bool], bool]]") -> None:

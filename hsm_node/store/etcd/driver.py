@@ -72,6 +72,7 @@ class EtcdStore:
         *,
         node: str = "",
         make: bool = True,
+        maker: str = "",
         recovery: Address | None = None,
         seen_epoch: int = 0,
         keep: Keep = nowhere,
@@ -85,6 +86,7 @@ class EtcdStore:
             keyring: of this node.
             node: its name; empty: it serves nobody, so no change waits for it.
             make: whether an empty etcd may become a new store.
+            maker: the node that makes one of it, where this one may not; empty: nobody does.
             recovery: which of the addresses is at the DR site; None: none.
             seen_epoch: the highest that this host has seen of the store.
             keep: where a higher one is written down.
@@ -99,7 +101,7 @@ class EtcdStore:
         self._copying = Copying(self._calls, recovery)
         try:
             others = check_endpoints(self._calls, keyring)
-            self._check = open_store(self._calls, place, cluster, keyring, make=make)
+            self._check = open_store(self._calls, place, cluster, keyring, make=make, maker=maker)
         except BaseException:
             self._calls.close()
             raise
@@ -271,8 +273,9 @@ class EtcdStore:
     def members(self) -> Mapping[str, str]:
         return self._survey.wrong
 
-    def renew(self) -> None:
-        self._calls.renew(self._connecting.links())
+    def renew(self, endpoints: Sequence[Address] = ()) -> None:
+        self._calls.renew(self._connecting.links(endpoints or None))
+        self._survey.renewed()
         self._watching.move()
 
     def close(self) -> None:

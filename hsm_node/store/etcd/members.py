@@ -28,6 +28,13 @@ class Members:
         self._waits = [0.0] * len(self.addresses)
         self._until = [0.0] * len(self.addresses)
 
+    def adopt(self, others: "Members") -> None:
+        """Take over how the same members did under another configuration."""
+        known = {str(address): number for number, address in enumerate(others.addresses)}
+        for number, address in enumerate(self.addresses):
+            if (before := known.get(str(address))) is not None:
+                self._waits[number], self._until[number] = others._waits[before], others._until[before]
+
     def order(self, now: float) -> list[int]:
         """Return the numbers of all members in the order in which they are to be asked."""
 
@@ -48,6 +55,6 @@ class Members:
         self._waits[number] = min(max(2 * self._waits[number], FIRST_WAIT_S), LONGEST_WAIT_S)
         self._until[number] = now + self._waits[number]
 
-    def waiting(self, now: float) -> list[int]:
-        """Return the members that failed and whose time has not come."""
-        return [number for number, until in enumerate(self._until) if until > now]
+    def waits(self, number: int, now: float) -> bool:
+        """Whether a member failed and its time has not come."""
+        return self._until[number] > now

@@ -68,16 +68,21 @@ class Survey:
 
     def look(self) -> None:
         """Look at each member once, and log what has changed."""
-        for number, link in enumerate(self._calls.links):
-            found = self._look_at(number)
-            if self._calls.closing.is_set():
+        wrong = self._wrong  # Before the links: where they are replaced meanwhile, this is read by nobody any more.
+        for link in self._calls.links:
+            found = self._look_at(link)
+            if self._calls.closing.is_set() or wrong is not self._wrong:
                 return
             member = str(link.address)
-            before, self._wrong[member] = self._wrong[member], found
+            before, wrong[member] = wrong.get(member, ""), found
             if found and found != before:
                 logs.event(_log, "warning", "a member of the store is out", member=member, reason=found)
             elif before and not found:
                 logs.event(_log, "info", "a member of the store is back", member=member)
+
+    def renewed(self) -> None:
+        """Forget members that are no more among the links; of new ones nothing is known yet."""
+        self._wrong = {str(link.address): self._wrong.get(str(link.address), "") for link in self._calls.links}
 
     def once(self) -> None:
         """Look at each member once, whatever comes of it."""
@@ -93,11 +98,11 @@ class Survey:
             self._calls.sweep()
             self.once()
 
-    def _look_at(self, number: int) -> str:
+    def _look_at(self, link: Link) -> str:
         try:
-            return wrong_with(self._calls.look_at(number, LOOK_S))
+            return wrong_with(self._calls.look_at(link, LOOK_S))
         except ReplacedStoreError as error:
-            self._epochs.shown(check_records([self._calls.links[number]]))
+            self._epochs.shown(check_records([link]))
             return str(error)
         except grpc.RpcError as error:
             return self._calls.expired() or fault_of_call(error).text

@@ -10,7 +10,7 @@ from hsm_daemon import clock, logs
 from hsm_daemon.log_limit import LimitedLog
 from hsm_node.store.base import ReplacedStoreError, StoreError
 from hsm_node.store.etcd.calls import TRY_S, Calls, CompactedError, fault_of_call
-from hsm_node.store.etcd.channels import METADATA
+from hsm_node.store.etcd.channels import METADATA, Link
 from hsm_node.store.etcd.faults import Meaning
 from hsm_node.store.etcd.follow_state import Change
 from hsm_node.store.etcd.following import Following
@@ -56,7 +56,8 @@ class Watching:
         self._following = following
         self._list = False
         self._moves = False
-        self._number = -1
+        self._link: Link | None = None
+        """Over which is watched; None: over none."""
         self._opened: float | None = None
         """When the watch was asked for; None: the member has said that it watches, or there is no watch."""
         self._call: grpc.Call | None = None
@@ -94,13 +95,15 @@ class Watching:
 
     def check(self) -> None:
         """End a watch that hangs; called now and then by the thread that proves contact."""
-        now, opened = clock.monotonic(), self._opened
+        opened, link = self._opened, self._link
+        if link is None:
+            return  # The thread opens one by itself.
         if (
-            (opened is not None and now - opened > CREATED_S)
-            or self._number in self._calls.members.waiting(now)
+            (opened is not None and clock.monotonic() - opened > CREATED_S)
+            or self._calls.waits(link)
             or self._following.behind() > LATE_S
         ):
-            self._calls.failed(max(self._number, 0))
+            self._calls.failed(link)
             self.end_watch()
 
     def list_again(self) -> None:
@@ -121,22 +124,24 @@ class Watching:
 
     def _run(self) -> None:
         while not self._calls.closing.is_set():
+            link = None
             try:
                 if self._list:
                     self.load()
                     self._list = False
                     logs.event(_log, "warning", "the store was listed anew", revision=self._following.revision)
-                self._watch(self._calls.members.order(clock.monotonic())[0])
+                link = self._calls.order()[0]
+                self._watch(link)
             except CompactedError:
                 self._list = True  # What was followed is no more: what there is now is compared with it.
             except ReplacedStoreError as error:
                 self._following.wrong(error)
                 self._list = True
             except (StoreError, grpc.RpcError, ValueError) as error:
-                self._ended(error)
+                self._ended(error, link)
             self._calls.closing.wait(PAUSE_S)
 
-    def _ended(self, error: Exception) -> None:
+    def _ended(self, error: Exception, link: Link | None) -> None:
         moves, self._moves = self._moves, False
         if moves or self._calls.closing.is_set():
             return
@@ -144,29 +149,30 @@ class Watching:
             fault = fault_of_call(error)
             self._list |= fault.meaning is Meaning.COMPACTED
             reason = fault.text
-            self._calls.failed(max(self._number, 0))
+            if link is not None:
+                self._calls.failed(link)
         else:
             reason = str(error)
         _again.event("warning", "the store's watch ended; it is opened again", reason=reason)
 
-    def _watch(self, number: int) -> None:
-        self._number = number
+    def _watch(self, link: Link) -> None:
+        self._link = link
         self._opened = clock.monotonic()
         ended = threading.Event()
         try:
-            self._calls.look_at(number, TRY_S)
+            self._calls.look_at(link, TRY_S)
             request = watch(self._following.revision + 1)
-            call = self._calls.links[number].watch(_kept_open(request, ended), metadata=METADATA)
+            call = link.watch(_kept_open(request, ended), metadata=METADATA)
             self._call = call
             self._opened = clock.monotonic()
             for answer in call:
-                self._take(answer)
+                self._take(answer, link)
         finally:
             ended.set()
             self._call = self._opened = None
-            self._number = -1
+            self._link = None
 
-    def _take(self, answer: WatchResponse) -> None:
+    def _take(self, answer: WatchResponse, link: Link) -> None:
         self._calls.identity.check_cluster(answer.header)
         if answer.canceled:
             if answer.compact_revision:
@@ -174,7 +180,7 @@ class Watching:
             raise StoreError(f"the member ended it ({answer.cancel_reason})")
         if answer.created:
             self._opened = None
-            self._calls.members.worked(self._number)
+            self._calls.worked(link)
         if answer.events:
             changes = [_change(event) for event in answer.events]
             told = [told_of(change.key, change.revision, change.data) for change in changes]

@@ -43,9 +43,9 @@ def open_etcd(etcd: EtcdCluster, keyring: Keyring) -> Iterator[Callable[..., Etc
     made: list[EtcdStore] = []
 
     def open_store(
-        ring: Keyring | None = None, cluster: str = "dev", *, node: str = "", make: bool = True
+        ring: Keyring | None = None, cluster: str = "dev", *, node: str = "", make: bool = True, maker: str = ""
     ) -> EtcdStore:
-        made.append(EtcdStore(etcd.addresses, etcd.tls, cluster, ring or keyring, node=node, make=make))
+        made.append(EtcdStore(etcd.addresses, etcd.tls, cluster, ring or keyring, node=node, make=make, maker=maker))
         return made[-1]
 
     yield open_store

@@ -34,6 +34,8 @@ def test_two_nodes_see_each_others_changes_before_the_next_request(stores: list[
 
 def test_a_commit_is_its_own_confirmation(stores: list[SqliteStore]) -> None:
     assert stores[0].unconfirmed(1).result(0) == []
+    with pytest.raises(StoreError, match="has no member at a DR site"):
+        stores[0].copied(1)
 
 
 def test_a_read_waits_for_no_writer(tmp_path: Path, stores: list[SqliteStore]) -> None:

@@ -72,7 +72,7 @@ def test_an_older_member_is_not_used(calls: Calls, links: list[FakeLink], versio
     assert (links[0].asked, links[1].asked) == (["status"], ["status", "range"])
     for link in links:
         link.version = version
-        calls.failed(links.index(link))
+        calls.failed(link)  # type: ignore[arg-type]  # a fake
     with pytest.raises(UnreachableStoreError, match=r"runs etcd .*; upgrade it to 3\.5\.30 or newer"):
         calls.range(RangeRequest(), SHORT_S)
 
@@ -139,6 +139,24 @@ def test_other_links_are_used_at_once_and_the_old_ones_closed_when_nobody_can_us
     assert all(link.closed for link in links)
     calls.close()
     assert all(link.closed for link in new)
+
+
+def test_other_members_are_used_from_then_on_and_who_was_out_before_still_waits(
+    calls: Calls, links: list[FakeLink]
+) -> None:
+    links[0].failing = NO_LEADER
+    calls.range(RangeRequest())
+    new = [FakeLink(1), FakeLink(4)]
+    calls.renew(new)  # type: ignore[arg-type]  # fakes
+    assert [link.address.port for link in calls.order()] == [4, 1]
+    calls.range(RangeRequest())
+    assert (new[0].asked, new[1].asked) == ([], ["status", "range"])
+    # Whoever was under way over a link that is no more has nothing to say about the others.
+    calls.failed(links[2])  # type: ignore[arg-type]  # a fake
+    calls.worked(links[0])  # type: ignore[arg-type]  # a fake
+    assert [link.address.port for link in calls.order()] == [4, 1]
+    assert calls.waits(links[2])  # type: ignore[arg-type]  # a fake
+    assert not calls.waits(new[1])  # type: ignore[arg-type]  # a fake
 
 
 def test_what_fails_says_that_this_nodes_own_certificate_has_expired(calls: Calls, links: list[FakeLink]) -> None:

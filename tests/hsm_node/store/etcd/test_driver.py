@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import pytest
 from etcd import EtcdCluster
+from programs import free_port
+from test_watching import rows_of
 
 from hsm_cluster.address import Address
 from hsm_daemon.errors import StartError
@@ -106,6 +108,24 @@ def test_the_first_member_of_the_file_that_answers_is_used(etcd: EtcdCluster, ke
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         nobody = Address("127.0.0.1", free.getsockname()[1])
+        EtcdStore(etcd.addresses, None, "dev", keyring).close()
         store = EtcdStore([nobody, *etcd.addresses], None, "dev", keyring)
         assert store.create(NAME, b"1") == store.read(NAME)
         store.close()
+
+
+def test_other_members_are_used_after_a_renewal_and_what_was_written_meanwhile_arrives(
+    etcd: EtcdCluster, open_etcd: OpenStore
+) -> None:
+    store, other = open_etcd(), open_etcd()
+    [member] = etcd.addresses
+    nobody = Address("127.0.0.1", free_port())
+    store.renew([nobody, member])
+    assert set(store.members) == {str(nobody), str(member)}
+    made = other.create(NAME, b"1")
+    assert rows_of(store, 1) == [made]
+    store.renew([member])
+    assert set(store.members) == {str(member)}
+    assert store.change(NAME, made.revision, b"2") is not None
+    store.renew()
+    assert set(store.members) == {str(member)}

@@ -14,9 +14,9 @@ def test_who_failed_is_asked_last_until_its_time_has_come() -> None:
     members = three()
     members.failed(0, 10.0)
     assert members.order(10.0) == [1, 2, 0]
-    assert members.waiting(10.0) == [0]
+    assert [members.waits(number, 10.0) for number in range(3)] == [True, False, False]
     assert members.order(10.0 + FIRST_WAIT_S) == [0, 1, 2]
-    assert members.waiting(10.0 + FIRST_WAIT_S) == []
+    assert not members.waits(0, 10.0 + FIRST_WAIT_S)
 
 
 def test_each_failure_doubles_the_wait_up_to_a_limit_and_an_answer_ends_it() -> None:

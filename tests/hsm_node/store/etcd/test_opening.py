@@ -2,13 +2,17 @@
 
 import base64
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 import pytest
 from etcd import EtcdCluster
+from programs import free_port
 
+from hsm_cluster.address import Address
 from hsm_daemon.errors import StartError
 from hsm_node.core.keyring import Keyring
+from hsm_node.store.etcd import opening
 from hsm_node.store.etcd.driver import EtcdStore
 from hsm_node.store.etcd.transactions import CHECK_KEY, ROW_PREFIX
 from hsm_node.store.migration.mark import MARK_SCHEMA
@@ -28,6 +32,34 @@ def write(etcd: EtcdCluster, value: bytes) -> None:
 def test_a_store_that_was_used_and_is_empty_is_not_made_again(etcd: EtcdCluster, open_etcd: OpenStore) -> None:
     with pytest.raises(StartError, match=r"the store that this node used is empty; .*\[store\] endpoints"):
         open_etcd(make=False)
+    assert "kvs" not in etcd.ctl("get", "", "--prefix")
+
+
+def test_another_node_than_the_first_makes_no_store_and_says_who_does(
+    etcd: EtcdCluster, open_etcd: OpenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "MAKER_S", 0.5)
+    wanted = r"it has no store, and only zrh-1, the first node of cluster\.toml, makes one; .*\[store\] endpoints"
+    with pytest.raises(StartError, match=wanted):
+        open_etcd(make=False, maker="zrh-1")
+    assert "kvs" not in etcd.ctl("get", "", "--prefix")
+
+
+def test_another_node_than_the_first_waits_until_that_has_made_the_store(open_etcd: OpenStore) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        second = pool.submit(open_etcd, Keyring(bytes(range(32))), make=False, maker="zrh-1")
+        assert not second.done()
+        first = open_etcd(Keyring(bytes(range(32))))
+        assert second.result(opening.MAKER_S).cluster_id == first.cluster_id
+
+
+def test_no_store_is_made_where_half_of_the_members_do_not_answer(
+    etcd: EtcdCluster, keyring: Keyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "OPEN_S", 1.0)
+    nobody = Address("127.0.0.1", free_port())
+    with pytest.raises(StartError, match="more than half of its members answer, and 1 of 2 do; start them, or correct"):
+        EtcdStore([*etcd.addresses, nobody], None, "dev", keyring)
     assert "kvs" not in etcd.ctl("get", "", "--prefix")
 
 

@@ -1,6 +1,7 @@
 """What a look at every member says, and which endpoints a node does not start with."""
 
 import logging
+from typing import Any
 
 import pytest
 from fake_links import TOO_LATE, FakeLink
@@ -46,6 +47,38 @@ def test_members_that_nobody_uses_are_looked_at_too(calls: Calls, links: list[Fa
     survey.look()
     assert survey.wrong == {"127.0.0.1:1": "", "127.0.0.1:2": "", "127.0.0.1:3": ""}
     assert all(link.asked == ["status"] for link in links)
+
+
+def test_members_that_come_are_looked_at_and_those_that_go_are_forgotten(
+    calls: Calls, links: list[FakeLink], epochs: Epochs
+) -> None:
+    survey = Survey(calls, epochs)
+    links[2].failing_status = TOO_LATE
+    survey.look()
+    new = [FakeLink(3), FakeLink(4)]
+    new[1].failing_status = TOO_LATE
+    calls.renew(new)  # type: ignore[arg-type]  # fakes
+    survey.renewed()
+    assert survey.wrong == {"127.0.0.1:3": "no answer in time", "127.0.0.1:4": ""}
+    survey.look()
+    assert survey.wrong == {"127.0.0.1:3": "", "127.0.0.1:4": "no answer in time"}
+
+
+def test_a_look_that_is_under_way_when_members_are_exchanged_says_nothing_of_them(
+    calls: Calls, links: list[FakeLink], epochs: Epochs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    survey = Survey(calls, epochs)
+    look_at = calls.look_at
+
+    def exchanged(*asked: Any) -> Any:
+        calls.renew([FakeLink(9)])  # type: ignore[list-item]  # a fake
+        survey.renewed()
+        return look_at(*asked)
+
+    monkeypatch.setattr(calls, "look_at", exchanged)
+    survey.look()
+    assert survey.wrong == {"127.0.0.1:9": ""}
+    assert links[1].asked == []
 
 
 def test_each_fault_has_its_words(calls: Calls, links: list[FakeLink], epochs: Epochs) -> None:
