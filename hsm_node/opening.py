@@ -34,7 +34,7 @@ def open_keystore(
     first_start = state.seen is None
     with contextlib.ExitStack() as opened:
         hold_next(keyring, config.keystore)
-        store = opened.enter_context(contextlib.closing(open_store(config, cluster.name, state, keyring)))
+        store = opened.enter_context(contextlib.closing(open_store(config, cluster, state, keyring)))
         state.check_cluster(store.cluster_id)
         if not store.fenced:  # Else it knows already, and the node comes up to say so.
             state.check_epoch(store.epoch)
@@ -52,7 +52,7 @@ def open_keystore(
     return keystore
 
 
-def open_store(node: NodeConfig, cluster: str, state: StateDir, keyring: Keyring) -> Store:
+def open_store(node: NodeConfig, cluster: Cluster, state: StateDir, keyring: Keyring) -> Store:
     """Return the store of the configured driver; made where there is none, unless this node has used one before.
 
     Raises:
@@ -61,18 +61,19 @@ def open_store(node: NodeConfig, cluster: str, state: StateDir, keyring: Keyring
     config = node.store
     if config.path is not None:
         state.check_present(config.path)
-        return SqliteStore(config.path, cluster, keyring)
+        return SqliteStore(config.path, cluster.name, keyring)
     from hsm_node.store.etcd.driver import EtcdStore  # gRPC is for nodes that use it
 
     made = state.seen is None
     return EtcdStore(
         config.endpoints,
         config.tls_files,
-        cluster,
+        cluster.name,
         keyring,
         node=node.name,
         make=made,
         recovery=config.dr_endpoint,
+        cold=bool(cluster.recovery_sites),
         seen_epoch=state.epoch,
         keep=state.keep,
     )
