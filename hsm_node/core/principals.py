@@ -12,6 +12,9 @@ from hsm_wire.statuses import Status
 MAX_BINDINGS: Final = 65_536
 """Principals bound on one connection at a time: about 20 MB at worst."""
 
+LOCAL_OPERATOR: Final = "local operator"
+"""Who asks over the local socket: an identity that no certificate has."""
+
 
 class Principal(msgspec.Struct, frozen=True):
     """An identity, with what it may do."""

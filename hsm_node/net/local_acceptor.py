@@ -9,7 +9,7 @@ from typing import Final, cast
 from hsm_daemon import logs
 from hsm_daemon.log_limit import LimitedLog
 from hsm_node import SOFTWARE
-from hsm_node.core.principals import Principal
+from hsm_node.core.principals import LOCAL_OPERATOR, Principal
 from hsm_node.core.refusal import Refusal
 from hsm_node.net.host import Answered
 from hsm_node.net.link import Link
@@ -56,7 +56,7 @@ class LocalAcceptor:
 
     async def start(self, bound: socket.socket) -> None:
         """Take connections on a socket that listens."""
-        root = Principal("local operator", 0, frozenset({Role.OPERATE}), 0)
+        root = Principal(LOCAL_OPERATOR, 0, frozenset({Role.OPERATE}), 0)
         loop = asyncio.get_running_loop()
         self._server = await loop.create_unix_server(lambda: Link(self, HELLO_S, root), sock=bound)
 
