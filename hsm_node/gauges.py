@@ -168,6 +168,22 @@ def _store_gauges(k: Keystore) -> list[Gauge]:
     ]
 
 
+def _backup_gauges(k: Keystore) -> list[Gauge]:
+    """Return what is told of backups that were verified on this node's host."""
+    state = k.backups.state
+    if state is None:
+        return []
+    return [
+        Gauge(
+            "backup_verified_seconds",
+            "When a backup was last verified and good, since 1970.",
+            lambda: state.last.verified,
+        ),
+        Gauge("backup_made_seconds", "When that backup was made, since 1970.", lambda: state.last.made),
+        Gauge("backup_good", "0 while the last verification of a backup found a fault.", lambda: int(state.last.good)),
+    ]
+
+
 def keystore_gauges(k: Keystore, sessions: int, proxies: Callable[[], int]) -> list[Gauge]:
     """Return what keys, store and pools tell.
 
@@ -198,6 +214,7 @@ def keystore_gauges(k: Keystore, sessions: int, proxies: Callable[[], int]) -> l
             lambda: k.generation.running + k.generation.waiting,
         ),
         *_store_gauges(k),
+        *_backup_gauges(k),
         *(recovery_gauges(k.drills) if k.role.recovers else ()),
         Gauge("checks", "Deep checks answered.", lambda: k.checks.served, counts=True),
         Gauge("expired", "Requests whose time ran out in a queue.", lambda: k.expired, counts=True),

@@ -16,9 +16,11 @@ from hsm_node.core.key_table import KeyTable
 from hsm_node.core.keyring import Keyring
 from hsm_node.core.object_records import ObjectRecord
 from hsm_node.core.object_table import ObjectTable
+from hsm_node.core.records import Record
 from hsm_node.core.rotation import Turn
 from hsm_node.core.window import Window
 from hsm_node.service.administration import Administration
+from hsm_node.service.backups import Backups
 from hsm_node.service.checks import Checks
 from hsm_node.service.confirmations import Confirmations
 from hsm_node.service.copy_lag import CopyLag
@@ -94,6 +96,8 @@ class Keystore:
         """Keeps what was used beyond this process."""
         self.nodes: list[str] = []
         """Names of the cluster's nodes."""
+        self.partitions: frozenset[int] = frozenset()
+        """Ids of the cluster's partitions."""
         self.durable_dr = False
         """Whether OK waits for the DR site where a request does not say."""
         self._name = config.name
@@ -126,6 +130,7 @@ class Keystore:
         self.rewriter = KeyRewriter(self.follower, keyring, store, self.writer, turns, self.failures)
         self.meter = UseMeter(self.table, keyring, self.rewriter, self.sessions, limits)
         self.destructions = Destructions(self.table, self.follower, keyring, store, self.writer, self.confirmations)
+        self.backups = self._backups(cluster.name, keys, objects, backend)
         turn = Turn(self.nodes.index(config.name))
         self.rewrapping = Rewrapping(self.follower, keyring, store, self.writer, turn, limits.rewraps_per_s)
         self.master_keys = self._master_keys(config.name, said)
@@ -135,7 +140,7 @@ class Keystore:
         self.recovery = self._recovery()
         self.service = Service(
             self.follower,
-            General(cluster.name, config.name, backend),
+            General(cluster.name, config.name, backend, self.sessions, self.failures),
             KeyUses(self.follower, backend, self.sessions, self.meter, self.failures),
             self._key_records(backend, writer, legacy_tests=legacy_tests),
             self._key_makers(backend, writer, legacy_tests=legacy_tests),
@@ -143,6 +148,7 @@ class Keystore:
             self.checks,
             self.administration,
             self.master_keys,
+            self.backups,
             self.recovery,
             self.tally,
             self.failures,
@@ -166,6 +172,7 @@ class Keystore:
         self.destructions.sweep()
         self.master_keys.sweep()
         self.meter.sweep()
+        self.backups.sweep()
         if self.recorder is not None:
             self.recorder.sweep(clock.monotonic())
         if self.usage_recorder is not None:
@@ -178,6 +185,7 @@ class Keystore:
         self.role = Role(cluster.name, cluster.package.name, cluster.node(self._name).site, self._name, dr_sites)
         self.durable_dr = cluster.durability == "dr"
         self.promotion.configure(cluster)
+        self.partitions = frozenset(partition.id for partition in cluster.partitions)
         stored = {partition.id: cluster.quota_of(partition).stored_keys for partition in cluster.partitions}
         self.shares.limits = {partition: limit for partition, limit in stored.items() if limit is not None}
 
@@ -190,6 +198,7 @@ class Keystore:
         """End the threads. The store and the recorder are closed by who opened them."""
         for pool in self._pools:
             pool.close()
+        self.backups.close()
 
     @property
     def _pools(self) -> tuple[Pool, ...]:
@@ -209,7 +218,7 @@ class Keystore:
             self.prober,
             CopyLag(self.store.copy, self.prober),
         )
-        shuffle = random.SystemRandom().shuffle
+        shuffle = random.Random().shuffle  # which keys a drill uses is no secret
         return Drills(parts, config.recovery, DrillFile(config.state_dir), lambda: self.promotion.standby, shuffle)
 
     def _recovery(self) -> Recovery:
@@ -226,6 +235,24 @@ class Keystore:
             self.writer,
             self.confirmations,
             self.failures,
+        )
+
+    def _backups(
+        self, cluster: str, keys: RecordRows[Record], objects: RecordRows[ObjectRecord], backend: Backend
+    ) -> Backups:
+        return Backups(
+            cluster,
+            self._name,
+            keys,
+            objects,
+            backend,
+            self.keyring,
+            self.store,
+            self.follower,
+            self.confirmations,
+            self.failures,
+            lambda: self.partitions,
+            writer=self.writer,
         )
 
     def _master_keys(self, node: str, said: MasterKeyRows) -> MasterKeys:

@@ -10,6 +10,7 @@ from hsm_node.core.keyring import Keyring
 from hsm_node.core.ledger import Ledger
 from hsm_node.keystore import Keystore
 from hsm_node.next_master_key import hold_next
+from hsm_node.state.backup_state import BackupState
 from hsm_node.state.recorder import open_recorder
 from hsm_node.state.state_dir import StateDir
 from hsm_node.state.usage_recorder import open_usage
@@ -45,6 +46,7 @@ def open_keystore(
         )
         keystore = Keystore(config, cluster, keyring, store, recorder, backend)
         opened.callback(keystore.close)
+        keystore.backups.state = BackupState(config.state_dir)
         keystore.usage_recorder = opened.enter_context(contextlib.closing(open_usage(config.state_dir, keystore.tally)))
         keystore.master_keys.start()
         gc.freeze()  # The records stay: to look at 100,000 of them again takes 0.2 s, and the loop stands still.

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import msgspec
 
-from hsm_wire.forms import U32, U63, Body, Name
+from hsm_wire.forms import U63, Body, Name
 
 
 class NodeState(Body, frozen=True):
@@ -152,7 +152,7 @@ class DrPromotion(Body, frozen=True):
 
 
 class Report(Body, frozen=True):
-    """Answer of DR_RECONCILE, DR_DEMOTE, VERIFY_BACKUP, ROTATE_MASTER_KEY and UNSEAL: lines to read."""
+    """Answer of DR_RECONCILE, DR_DEMOTE, ROTATE_MASTER_KEY and UNSEAL: lines to read."""
 
     ok: bool
     lines: list[Name]
@@ -200,20 +200,6 @@ class ReadAuditResult(Body, frozen=True):
     """Answer to READ_AUDIT."""
 
     records: list[bytes]
-
-
-class CreateBackup(Body, frozen=True):
-    """CREATE_BACKUP: one page of the wrapped keystore."""
-
-    after: bytes = b""
-    limit: U32 = 256
-
-
-class BackupPage(Body, frozen=True):
-    """Wrapped records; also the body of RESTORE_BACKUP and VERIFY_BACKUP."""
-
-    records: list[bytes]
-    last: bytes = b""
 
 
 class Unseal(Body, frozen=True):

@@ -30,6 +30,8 @@ DEFAULT_TIMEOUT_MS: Final = 10_000
 """What a receiver assumes where the timeout field is 0."""
 KEY_GENERATION_TIMEOUT_MS: Final = 60_000
 """The same for GENERATE_KEY: an RSA-8192 key takes tens of seconds."""
+BACKUP_TIMEOUT_MS: Final = 50_000
+"""The same for one part of a backup: a hundred keys are used or made for it, each over several sites."""
 DRILL_TIMEOUT_MS: Final = 120_000
 """The same for DR_DRILL: it reads and authenticates every record, and 100,000 take seconds."""
 MAX_TIMEOUT_MS: Final = 600_000

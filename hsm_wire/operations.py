@@ -5,6 +5,7 @@ from enum import StrEnum
 import msgspec
 
 from hsm_wire import administration as a
+from hsm_wire import backup_messages as b
 from hsm_wire import limits
 from hsm_wire import messages as m
 from hsm_wire import objects as o
@@ -91,9 +92,13 @@ OPERATIONS: dict[int, Operation] = {
         Operation(_C.DR_RECONCILE, m.Empty, a.Report, _OPERATE, Work.ADMINISTER),
         Operation(_C.DR_DEMOTE, m.Empty, a.Report, _OPERATE, Work.ADMINISTER),
         Operation(_C.READ_AUDIT, a.ReadAudit, a.ReadAuditResult, (Role.AUDIT,), Work.ADMINISTER),
-        Operation(_C.CREATE_BACKUP, a.CreateBackup, a.BackupPage, _OPERATE, Work.ADMINISTER),
-        Operation(_C.RESTORE_BACKUP, a.BackupPage, a.Report, _OPERATE, Work.ADMINISTER),
-        Operation(_C.VERIFY_BACKUP, a.BackupPage, a.Report, _OPERATE, Work.ADMINISTER),
+        Operation(_C.CREATE_BACKUP, b.CreateBackup, b.CreatedPart, _OPERATE, Work.ADMINISTER, limits.BACKUP_TIMEOUT_MS),
+        Operation(
+            _C.RESTORE_BACKUP, b.RestoreBackup, b.BackupReading, _OPERATE, Work.ADMINISTER, limits.BACKUP_TIMEOUT_MS
+        ),
+        Operation(
+            _C.VERIFY_BACKUP, b.VerifyBackup, b.BackupReading, _OPERATE, Work.ADMINISTER, limits.BACKUP_TIMEOUT_MS
+        ),
         Operation(_C.ROTATE_MASTER_KEY, m.Empty, a.Report, _OPERATE, Work.ADMINISTER),
         Operation(_C.UNSEAL, a.Unseal, a.Report, _OPERATE, Work.ADMINISTER),
         Operation(_C.MASTER_KEY_STATUS, m.Empty, a.MasterKeyStatus, _OPERATE, Work.ADMINISTER),

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from hsm_client.errors import HsmError
+from hsmctl.commands.backup import backup
 from hsmctl.commands.bench import bench
 from hsmctl.commands.cert import cert
 from hsmctl.commands.completion import completion
@@ -93,6 +94,7 @@ def main(config: str | None, proxy: str | None, as_json: bool, timeout: float | 
 
 
 for _command in (
+    backup,
     bench,
     cert,
     completion,

@@ -4,10 +4,11 @@ import contextlib
 import os
 import secrets
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, NoReturn, TypeVar
 
+import click
 import msgspec
 
 from hsm_client.errors import make_error
@@ -23,8 +24,24 @@ ANSWER_S: Final = 60.0
 """For one answer: to open a store of 100,000 keys takes seconds on a busy machine."""
 READ_BYTES: Final = 65_536
 NAME: Final = "hsmctl"
+DEFAULT_SOCKET: Final = "/var/lib/redoubt/admin.sock"
 
 _T = TypeVar("_T", bound=msgspec.Struct)
+_R = TypeVar("_R")
+
+
+def socket_option(command: Callable[..., _R]) -> Callable[..., _R]:
+    """Add --socket, given as `path`."""
+    return click.option(
+        "--socket",
+        "path",
+        type=click.Path(path_type=Path),
+        default=DEFAULT_SOCKET,
+        show_default=True,
+        envvar="HSM_NODE_SOCKET",
+        metavar="PATH",
+        help="admin.sock in the node's state_dir [HSM_NODE_SOCKET].",
+    )(command)
 
 
 class LocalNode:

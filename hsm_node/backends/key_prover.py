@@ -30,7 +30,14 @@ from hsm_node.core.records import Record
 from hsm_node.core.refusal import Refusal
 from hsm_wire import mechanisms as ckm
 from hsm_wire.key_types import KEY_TYPES, Family
-from hsm_wire.parameters import CKG_MGF1_SHA256, EcdhParameters, HkdfParameters, IvParameters, OaepParameters
+from hsm_wire.parameters import (
+    CKG_MGF1_SHA256,
+    EcdhParameters,
+    GcmParameters,
+    HkdfParameters,
+    IvParameters,
+    OaepParameters,
+)
 from hsm_wire.usages import Usage
 
 CHALLENGE_BYTES: Final = 32
@@ -84,7 +91,7 @@ class KeyProver:
         """Try everything that the key of an authentic record is for; see `Proven`."""
         trials = self._trials(record)
         if not trials:
-            return Proven(_NONE, f"this node offers no mechanism for keys of type {record.key_type}")
+            return Proven(_NONE, f"this node offers nothing of what a key of type {record.key_type} is for")
         proven = _NONE
         doing = "unwrap"
         try:
@@ -100,14 +107,13 @@ class KeyProver:
         return Proven(proven)
 
     def _trials(self, record: Record) -> list[_Trial]:
-        """Return what the key is for, of what is offered; for one that has no such usage, the first that there is."""
+        """Return what the key is for, of what is offered; for one that is for nothing, the first that there is."""
         offered = self._backend.offered
-        able = [
-            trial
-            for trial in _TRIALS[KEY_TYPES[record.key_type].family]
-            if trial.usages & offered.get(trial.mechanism, _NONE)
-        ]
-        wanted = [trial for trial in able if int(trial.usages) & record.usage] or able[:1]
+        known = _TRIALS[KEY_TYPES[record.key_type].family]
+        able = [trial for trial in known if trial.usages & offered.get(trial.mechanism, _NONE)]
+        wanted = [trial for trial in able if int(trial.usages) & record.usage]
+        if not any(int(trial.usages) & record.usage for trial in known):
+            wanted = able[:1]
         first = {trial.usages: trial for trial in reversed(wanted)}  # What two mechanisms show, one of them shows.
         return [trial for trial in wanted if first[trial.usages] is trial]
 
@@ -177,6 +183,13 @@ def _decrypts(tried: _Tried, mechanism: int) -> None:
         raise _other_type()
     if tried.key.decrypt(mechanism, parameters, ciphertext) != data:
         raise DisproofError("what was encrypted for it does not decrypt to what it was")
+
+
+def _opens(tried: _Tried, mechanism: int) -> None:
+    data = os.urandom(CHALLENGE_BYTES)
+    ciphertext, nonce = tried.key.encrypt(mechanism, None, data, caller_iv=False)
+    if tried.key.decrypt(mechanism, GcmParameters(nonce), ciphertext) != data:
+        raise DisproofError("what it encrypted does not decrypt to what it was")
 
 
 def _agrees(tried: _Tried, mechanism: int) -> None:
@@ -250,9 +263,10 @@ _TRIALS: Final[dict[Family, tuple[_Trial, ...]]] = {
     ),
     Family.ED: (_Trial(ckm.CKM_EDDSA, _SIGNING, _signs),),
     Family.X: (_Trial(ckm.CKM_ECDH1_DERIVE, Usage.DERIVE, _agrees),),
-    # Not AES-GCM: its nonces are counted, and a proof takes none of them away.
+    # AES-GCM where there is nothing else: its nonces are counted, and those of proofs are not; they are few.
     Family.AES: (
         _Trial(ckm.CKM_AES_CBC, Usage.ENCRYPT | Usage.DECRYPT, _decrypts),
+        _Trial(ckm.CKM_AES_GCM, Usage.ENCRYPT | Usage.DECRYPT, _opens),
         _Trial(ckm.CKM_AES_CMAC, _SIGNING, _macs),
         _Trial(ckm.CKM_AES_KEY_WRAP_KWP, Usage.WRAP | Usage.UNWRAP, _unwraps),
         _Trial(ckm.CKM_HKDF_DERIVE, Usage.DERIVE, _derives),

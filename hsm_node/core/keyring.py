@@ -11,7 +11,7 @@ attribute key (see `MasterKey`). What only the first can do, material in and out
 
 import hmac
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap
@@ -49,6 +49,13 @@ class MasterKey(Protocol):
 
         Raises:
             Refusal: its device does not answer; nothing is known of the record then.
+        """
+
+    def expect(self, messages: Sequence[bytes]) -> None:
+        """Have the MACs of these at hand when they are asked for next; in a thread, or before the loop serves.
+
+        Raises:
+            Refusal: as for `mac`.
         """
 
     def unwrap_store_key(self, wrapped: bytes) -> bytes:
@@ -188,6 +195,20 @@ class Keyring:
         """Whether the MAC is right under any master key that is held."""
         return self.mac_version(message, mac) != 0
 
+    @property
+    def remote(self) -> bool:
+        """Whether a MAC may take longer than a look into memory: a master key is in a device."""
+        return not all(isinstance(keys, DerivedKeys) for keys in self._held.values())
+
+    def expect(self, messages: Sequence[bytes]) -> None:
+        """Have the MACs of these at hand when they are asked for next; in a thread, or before the loop serves.
+
+        Raises:
+            Refusal: a device does not answer.
+        """
+        for keys in self._held.values():
+            keys.expect(messages)
+
     def encrypt(self, plaintext: bytes) -> bytes:
         """Return a record's attributes as nobody can read them. The MAC goes over what is returned."""
         return self._held[self.version].attributes.encrypt(plaintext, self._chance(IV_BYTES))
@@ -196,7 +217,22 @@ class Keyring:
         """Return the attributes of a record whose MAC was right under that master key."""
         return self._keys(version).attributes.decrypt(body)
 
+    def version_of(self, fingerprint: bytes) -> int:
+        """Return the version of the master key that has that fingerprint; 0 where it is not held."""
+        return next((version for version, keys in self._held.items() if keys.fingerprint == fingerprint), 0)
+
     # Keys of the store
+
+    def of_store(self, naming: bytes, digest: bytes, version: int) -> "Keyring":
+        """Return a ring with the master keys that are held now and the keys of another store, as `open_store` takes it.
+
+        Raises:
+            KeyringError: they do not open.
+        """
+        other = Keyring.__new__(Keyring)
+        other._held, other._chance, other.version = self._held, self._chance, self.version
+        other.open_store(naming, digest, version)
+        return other
 
     def make_store_keys(self) -> None:
         """Make the keys of a new store."""

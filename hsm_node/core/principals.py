@@ -16,6 +16,10 @@ LOCAL_OPERATOR: Final = "local operator"
 """Who asks over the local socket: an identity that no certificate has."""
 
 
+LOCAL_OPERATOR: Final = "local operator"
+"""Root on the node's own host. No BIND announces it: identities begin with spiffe://."""
+
+
 class Principal(msgspec.Struct, frozen=True):
     """An identity, with what it may do."""
 
@@ -24,6 +28,11 @@ class Principal(msgspec.Struct, frozen=True):
     roles: frozenset[str]
     not_after: int
     """End of its certificate, seconds since 1970; 0 = none."""
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it came over the local socket, by no proxy and no network."""
+        return self.identity == LOCAL_OPERATOR
 
 
 class Bindings:

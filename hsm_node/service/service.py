@@ -9,6 +9,7 @@ from hsm_daemon import clock
 from hsm_node.core.authorize import allow_operation
 from hsm_node.core.refusal import Refusal
 from hsm_node.service.administration import Administration
+from hsm_node.service.backups import LOCAL, Backups, not_local
 from hsm_node.service.checks import Checks
 from hsm_node.service.failures import Failures
 from hsm_node.service.follower import Follower
@@ -81,6 +82,7 @@ class Service:
         checks: Checks,
         administration: Administration,
         master_keys: MasterKeys,
+        backups: Backups,
         recovery: Recovery,
         tally: Tally,
         failures: Failures,
@@ -104,6 +106,9 @@ class Service:
             Opcode.REMOVE_NODE: administration.remove_node,
             Opcode.MASTER_KEY_STATUS: master_keys.status,
             Opcode.ROTATE_MASTER_KEY: master_keys.rotate,
+            Opcode.CREATE_BACKUP: backups.create,
+            Opcode.RESTORE_BACKUP: backups.restore,
+            Opcode.VERIFY_BACKUP: backups.verify,
             Opcode.DR_STATUS: recovery.status,
             Opcode.DR_DRILL: recovery.drill,
             Opcode.GENERATE_KEY: records.generate,
@@ -159,6 +164,8 @@ class Service:
             row = self._rows.get(request.opcode)
             if row is None:
                 raise _not_served(request.opcode)
+            if request.opcode in LOCAL and not request.principal.is_local:
+                raise not_local()
             allow_operation(request.principal, row.operation, clock.now())
             if row.needs_store:
                 self._check_place(request, row.operation)

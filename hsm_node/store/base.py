@@ -53,6 +53,24 @@ class ReplacedStoreError(StoreError):
     """What answers is not the store that was followed: another file, or an older state of it."""
 
 
+class Snapshot(Protocol):
+    """All rows of a store as of one revision, while others go on writing. Used by one thread at a time."""
+
+    @property
+    def revision(self) -> int:
+        """As of which they are."""
+
+    def read(self) -> list[Row]:
+        """Return the next rows, in the order of names; none where all were returned.
+
+        Raises:
+            StoreError: they cannot be read any more: begin a new one.
+        """
+
+    def close(self) -> None:
+        """Let go of it: a store may have to keep old states until then."""
+
+
 class Page(msgspec.Struct, frozen=True):
     """Some rows of a copy, in the order of names."""
 
@@ -196,6 +214,13 @@ class Store(Protocol):
 
     def read(self, name: bytes) -> Row | None:
         """Return the newest committed row of that name, whichever node wrote it."""
+
+    def snapshot(self) -> Snapshot:
+        """Return all rows as of now.
+
+        Raises:
+            StoreError: the store did not answer.
+        """
 
     def create(self, name: bytes, data: bytes) -> Row:
         """Store a record if the name is absent; return the row that is there now, the old one if there was one."""

@@ -31,6 +31,7 @@ from hsm_node.store import sqlite_schema as schema
 from hsm_node.store.base import Removal, ReplacedStoreError, Row, StoreError
 from hsm_node.store.check_record import CheckRecord, make_check_record
 from hsm_node.store.sqlite_copy import FileCopy
+from hsm_node.store.sqlite_snapshot import SqliteSnapshot, sound_row
 
 READ_BUSY_TIMEOUT_MS: Final = 50
 """In WAL mode a reader waits for nobody but a recovery after a crash; the event loop stands still meanwhile."""
@@ -154,6 +155,10 @@ class SqliteStore:
         record = make_check_record(self._row, keyring, version)
         return self._transaction(lambda: self._reseal(record, keyring, unchanged))
 
+    def snapshot(self) -> SqliteSnapshot:
+        self._check_file()
+        return SqliteSnapshot(self._path)
+
     def create(self, name: bytes, data: bytes) -> Row:
         return self._transaction(lambda: self._create(name, data))
 
@@ -213,7 +218,7 @@ class SqliteStore:
 
     def _read(self, name: bytes) -> Row | None:
         found = self._writer.execute("SELECT name, revision, data FROM records WHERE name = ?", (name,)).fetchone()
-        return None if found is None else _row(*found)
+        return None if found is None else sound_row(*found)
 
     def _change(self, name: bytes, revision: int, data: bytes) -> Row | None:
         row = Row(name, self._next_revision(), data)
@@ -271,11 +276,6 @@ def _identity(path: str) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def _row(name: object, revision: int, data: object) -> Row:
-    """Return the row; what is no bytes becomes empty bytes, which nobody takes for authentic."""
-    return Row(name if isinstance(name, bytes) else b"", revision, data if isinstance(data, bytes) else b"")
-
-
 def _in_order(found: list[tuple[object, object, object]], after: int, counter: int) -> list[Row]:
     """Return the rows; one whose revision was never given out counts as damaged, and moves nobody's revision."""
     rows: list[Row] = []
@@ -283,7 +283,7 @@ def _in_order(found: list[tuple[object, object, object]], after: int, counter: i
     for name, revision, data in found:
         if isinstance(revision, int) and revision <= counter:
             last = revision
-            rows.append(_row(name, last, data))
+            rows.append(sound_row(name, last, data))
         else:
-            rows.append(_row(name, last, b""))
+            rows.append(sound_row(name, last, b""))
     return rows

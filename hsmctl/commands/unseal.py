@@ -2,9 +2,9 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import click
 
@@ -15,32 +15,17 @@ from hsm_wire.shares import MAX_SHARES, MIN_THRESHOLD, Share, ShareError, read_s
 from hsmctl import shares
 from hsmctl.failures import USAGE, CommandError
 from hsmctl.files import read_input
-from hsmctl.local_node import local_node
+from hsmctl.local_node import local_node, socket_option
 from hsmctl.output import Output, pairs, standard_output
 from hsmctl.printable import printable
 from hsmctl.session import json_option
 
-DEFAULT_SOCKET: Final = "/var/lib/redoubt/admin.sock"
 WORDS_PER_LINE: Final = 11
 _FORGET: Final = b""
-_R = TypeVar("_R")
-
-
-def _socket_option(command: Callable[..., _R]) -> Callable[..., _R]:
-    return click.option(
-        "--socket",
-        "path",
-        type=click.Path(path_type=Path),
-        default=DEFAULT_SOCKET,
-        show_default=True,
-        envvar="HSM_NODE_SOCKET",
-        metavar="PATH",
-        help="admin.sock in the node's state_dir [HSM_NODE_SOCKET].",
-    )(command)
 
 
 @click.group(invoke_without_command=True)
-@_socket_option
+@socket_option
 @json_option
 @click.pass_context
 def unseal(context: click.Context, path: Path, as_json: bool) -> None:
@@ -56,7 +41,7 @@ def unseal(context: click.Context, path: Path, as_json: bool) -> None:
 
 
 @unseal.command()
-@_socket_option
+@socket_option
 @json_option
 @click.pass_context
 def forget(context: click.Context, path: Path, as_json: bool) -> None:

@@ -13,14 +13,14 @@ from collections.abc import Callable
 import msgspec
 from fuzz_input import Input
 
-from hsm_wire import administration, messages, objects, parameters
+from hsm_wire import administration, backup_messages, messages, objects, parameters
 from hsm_wire.errors import BodyError
 from hsm_wire.messages import decode_body, encode_body
 
 FORMS: list[type[msgspec.Struct]] = sorted(
     {
         form
-        for module in (messages, objects, administration, parameters)
+        for module in (messages, objects, administration, backup_messages, parameters)
         for form in vars(module).values()
         if isinstance(form, type) and issubclass(form, msgspec.Struct) and form.__module__.startswith("hsm_wire.")
     },

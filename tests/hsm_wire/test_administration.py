@@ -1,7 +1,7 @@
 import msgpack
 import pytest
 
-from hsm_wire.administration import BackupPage, ClusterState, CreateBackup, DrPromote, NodeState, ReadAudit, Unseal
+from hsm_wire.administration import ClusterState, DrPromote, NodeState, ReadAudit, Unseal
 from hsm_wire.errors import BodyError
 from hsm_wire.messages import decode_body, encode_body
 
@@ -22,12 +22,6 @@ def test_audit_is_read_in_pages_of_1_to_1000(limit: int) -> None:
 def test_state_of_nodes_stands_as_arrays() -> None:
     body = ClusterState("payments", 2, [NodeState("zrh-1", "drain", 2)])
     assert msgpack.unpackb(encode_body(body)) == ["payments", 2, [["zrh-1", "drain", 2]]]
-
-
-def test_a_backup_page_holds_binary_records() -> None:
-    assert decode_body(CreateBackup, b"\x90") == CreateBackup(b"", 256)
-    with pytest.raises(BodyError):
-        decode_body(BackupPage, msgpack.packb([["text"]]))
 
 
 def test_a_share_of_the_master_key_is_not_shown() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hsm_wire import administration, messages, objects
+from hsm_wire import administration, backup_messages, messages, objects
 from hsm_wire import parameters as parameter_forms
 from hsm_wire.errors import BodyError
 from hsm_wire.forms import named_fields
@@ -29,7 +29,7 @@ KEY_ID = bytes(range(16))
 FORMS: list[type[msgspec.Struct]] = list(
     dict.fromkeys(
         form
-        for module in (messages, objects, administration, parameter_forms)
+        for module in (messages, objects, administration, backup_messages, parameter_forms)
         for form in vars(module).values()
         if isinstance(form, type)
         and issubclass(form, msgspec.Struct)

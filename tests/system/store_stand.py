@@ -23,7 +23,6 @@ from hsmctl.files import replace_file
 
 ROOT = Path(__file__).parents[2]
 GUIDES = ROOT / "docs" / "how-to"
-PAGE = (GUIDES / "store.md").read_text(encoding="utf-8")
 START = """<!-- first terminal -->
 ```sh
 .venv/bin/hsmctl dev --store etcd
@@ -72,9 +71,9 @@ class StoreStand:
         """Return signatures at a rate, not begun."""
         return Load(self.client_config, clients=4, rate=RATE, key_id=self.key, verify=False)
 
-    def follow(self, title: str, **names: str) -> None:
-        """Do what the page says below that title; `names` are members, or nodes, that stand there for others."""
-        section = section_of(title)
+    def follow(self, title: str, *, page: str = "store.md", **names: str) -> None:
+        """Do what a page says below that title; `names` are members, or nodes, that stand there for others."""
+        section = section_of(title, page)
         for name, other in names.items():
             section = section.replace(name.replace("_", "-"), other)
         for address in set(FIXED_ADDRESS.findall(section)):
@@ -228,9 +227,10 @@ class StoreStand:
 _FILES = {"cacert": "store-ca.pem", "cert": "node-1-store.pem", "key": "node-1-store-key.pem"}
 
 
-def section_of(title: str) -> str:
-    """Return what the page says below a title."""
-    found = re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)
+def section_of(title: str, page: str) -> str:
+    """Return what a page says below a title."""
+    text = (GUIDES / page).read_text(encoding="utf-8")
+    found = re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
     assert found is not None, f"the page has no section {title!r}"
     return found[1]
 

@@ -257,20 +257,6 @@ def test_certificates_that_expire_while_all_run_are_renewed_without_a_restart_of
     assert stand.entry("node-1")["pid"] == pid
 
 
-def test_a_site_with_its_member_is_added_and_removed_and_no_request_fails(stand: StoreStand) -> None:
-    stand.follow("A certificate expires")  # `issue` is defined there.
-    with stand.load() as load:
-        stand.follow("Add a site")
-        names = [member["name"] for member in stand.members()]
-        assert sorted(names) == ["etcd-alps", "etcd-bern", "etcd-geneva", "etcd-zurich"]
-        assert not any(member.get("isLearner") for member in stand.members())
-        stand.make_keys(20)
-        stand.follow("Remove a site")
-        assert len(stand.members()) == len(MEMBERS)
-        stand.make_keys()
-    assert load.failed == {}
-
-
 def test_members_of_an_old_version_are_refused_in_one_line_until_they_are_upgraded(tmp_path: Path) -> None:
     members = EtcdCluster(tmp_path / "etcd", 3, tls=True)
     new, members.program = members.program, get_old_etcd()

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
 from hsm_wire import administration as a
+from hsm_wire import backup_messages as b
 from hsm_wire import kinds, mechanisms
 from hsm_wire import messages as m
 from hsm_wire import objects as o
@@ -265,7 +266,11 @@ def other_bodies() -> list[tuple[Opcode, msgspec.Struct, msgspec.Struct]]:
     state = a.ClusterState("payments", 1, [a.NodeState("zrh-1", "ready", 1)])
     held = [a.NodeMasterKeys("zrh-1", ["00112233aabbccdd", "8899aabb00112233"], "00112233aabbccdd")]
     master_keys = a.MasterKeyStatus("zrh-1", 1, "00112233aabbccdd", "8899aabb00112233", 7, 0, 0, True, held)
-    report, page = a.Report(True, ["done"]), a.BackupPage([bytes(4)], bytes(2))
+    report = a.Report(True, ["done"])
+    part = b.BackupPart(2, bytes(4), bytes(range(32)))
+    item = b.BackupItem(KEY_ID, 1, "destroyed since", "it was destroyed after the backup and stays so")
+    read = b.BackupReading(1, False, [b.BackupCount("made", 12)], [item], [])
+    choice = b.RestoreChoice(["tls"], 1, [KEY_ID.hex()], [])
     drill = a.DrillReport(
         "alp-1", 1_750_000_000, 900, True, False, True, 12, 0, 14, 0, 0, 0, 800, ["ec-p256: sign, verify"]
     )
@@ -292,9 +297,9 @@ def other_bodies() -> list[tuple[Opcode, msgspec.Struct, msgspec.Struct]]:
         (c.DR_RECONCILE, none, report),
         (c.DR_DEMOTE, none, report),
         (c.READ_AUDIT, a.ReadAudit(5, 10), a.ReadAuditResult([bytes(4)])),
-        (c.CREATE_BACKUP, a.CreateBackup(), page),
-        (c.RESTORE_BACKUP, page, report),
-        (c.VERIFY_BACKUP, page, report),
+        (c.CREATE_BACKUP, b.CreateBackup(KEY_ID), b.CreatedPart(KEY_ID, bytes(4), False, 12, 0)),
+        (c.RESTORE_BACKUP, b.RestoreBackup(part, 1, True, choice), read),
+        (c.VERIFY_BACKUP, b.VerifyBackup(part, 1, 100), read),
         (c.ROTATE_MASTER_KEY, none, report),
         (c.MASTER_KEY_STATUS, none, master_keys),
         (c.UNSEAL, a.Unseal(bytes(8)), report),

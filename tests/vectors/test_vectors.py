@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
-from hsm_wire import administration, kinds, messages, objects, parameters
+from hsm_wire import administration, backup_messages, kinds, messages, objects, parameters
 from hsm_wire.connection import Connection
 from hsm_wire.frames import Frame, FrameSplitter, encode_frame
 from hsm_wire.kinds import Kind
@@ -27,7 +27,7 @@ def load(name: str) -> list[dict[str, Any]]:
 
 
 def form_of(name: str) -> type[msgspec.Struct]:
-    for module in (messages, objects, administration, parameters):
+    for module in (messages, objects, administration, backup_messages, parameters):
         if hasattr(module, name):
             form: type[msgspec.Struct] = getattr(module, name)
             return form

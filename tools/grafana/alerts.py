@@ -29,6 +29,8 @@ PANELS = {
     "clock-skew": ("Clocks",),
     "configurations-differ": ("Configuration in use",),
     "reload-failed": ("Reloads",),
+    "no-recent-backup": ("Age of the last good backup",),
+    "backup-not-good": ("Last backup good",),
     "error-budget-burns-fast": ("Answered well", "Error budget"),
     "error-budget-burns-slowly": ("Error budget",),
     "uneven-distribution": ("Off the fair share",),

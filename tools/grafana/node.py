@@ -1,7 +1,7 @@
 """The dashboard *Node*: one node, as the proxies see it and as it sees itself."""
 
 from grafana.model import Row, dashboard, variable
-from grafana.node_keys import KEYS, LIMITS, SHARES
+from grafana.node_keys import BACKUPS, KEYS, LIMITS, SHARES
 from grafana.node_recovery import RECOVERY
 from grafana.panels import Json, Query, Values, lines, stat, timeline
 from grafana.scales import (
@@ -27,7 +27,7 @@ def node_dashboard() -> Json:
     query = 'label_values(hsm_proxy_node_state{cluster=~"$cluster"}, node)'
     chosen = variable("node", "Node", "The node to look at.", query, several=False)
     text = "One node: whether it serves and why not, what it is busy with, and what it knows of keys and store."
-    return dashboard("Node", text, [chosen], [_NOW, _SEEN, _WORK, KEYS, LIMITS, SHARES, RECOVERY])
+    return dashboard("Node", text, [chosen], [_NOW, _SEEN, _WORK, KEYS, BACKUPS, LIMITS, SHARES, RECOVERY])
 
 
 def _state(metric: str, values: Values, by: str) -> str:

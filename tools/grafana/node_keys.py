@@ -1,8 +1,8 @@
-"""The lower half of the dashboard *Node*: keys and store, limits of keys, shares of the master key."""
+"""The lower half of the dashboard *Node*: keys and store, backups, limits of keys, shares."""
 
 from grafana.model import Row
 from grafana.panels import Column, Query, lines, stat, table
-from grafana.scales import ALL_OR_NOTHING, FAULT, GREEN, NONE_IS_GOOD, PLAIN, RATE, YELLOW, YES_NO
+from grafana.scales import ALL_OR_NOTHING, FAULT, GREEN, NONE_IS_GOOD, PLAIN, RATE, RED, YELLOW, YES_NO
 
 _ME = 'node=~"$node"'
 
@@ -126,4 +126,27 @@ SHARES = Row(
         ),
     ],
     collapsed=True,
+)
+
+BACKUPS = Row(
+    "Backups",
+    [
+        stat(
+            "Age of the last good backup",
+            "Since the backup was made that was last verified and good, on any host of the cluster.",
+            "s",
+            "time() - max(hsm_node_backup_made_seconds)",
+            steps=((None, GREEN), (86_400 + 7_200, YELLOW), (2 * 86_400, RED)),
+            width=12,
+        ),
+        stat(
+            "Last backup good",
+            "Whether the last verification on this node's host found nothing wrong.",
+            "none",
+            f"min(hsm_node_backup_good{{{_ME}}})",
+            steps=ALL_OR_NOTHING,
+            values=YES_NO,
+            width=12,
+        ),
+    ],
 )

@@ -27,9 +27,11 @@ from hsm_node.store.etcd.following import Following
 from hsm_node.store.etcd.member_copy import MemberCopy
 from hsm_node.store.etcd.messages_pb2 import KeyValue, TxnResponse
 from hsm_node.store.etcd.opening import Checked, decoded, encoded, open_store, read_check
+from hsm_node.store.etcd.preparing import preparation
 from hsm_node.store.etcd.probing import Probing
 from hsm_node.store.etcd.removing import remove_node
 from hsm_node.store.etcd.saying import Saying
+from hsm_node.store.etcd.snapshot import EtcdSnapshot
 from hsm_node.store.etcd.survey import Survey, check_endpoints
 from hsm_node.store.etcd.transactions import (
     CHECK_KEY,
@@ -133,6 +135,7 @@ class EtcdStore:
         except BaseException:
             self.close()
             raise
+        self._watching.prepare = preparation(keyring)
         self._probing.once()
         for thread in (self._watching, self._waits, self._saying, self._probing, self._survey, self._copying):
             thread.start()
@@ -195,6 +198,9 @@ class EtcdStore:
     def read(self, name: bytes) -> Row | None:
         found = only(self._calls.range(get(key_of(name))))
         return None if found is None else row_of(found)
+
+    def snapshot(self) -> EtcdSnapshot:
+        return EtcdSnapshot(self._calls)
 
     def create(self, name: bytes, data: bytes) -> Row:
         answer = self._put(key_of(name), data, 0)

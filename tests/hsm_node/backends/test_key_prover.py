@@ -170,7 +170,22 @@ def test_a_ciphertext_that_comes_back_as_another_text_is_found(
 def test_a_type_that_the_back_end_does_not_serve_is_a_fault(keyring: Keyring) -> None:
     backend = Odd(keyring, {})
     fault = KeyProver(backend).prove(record_of(backend, "ml-dsa-65")).fault
-    assert fault == "this node offers no mechanism for keys of type ml-dsa-65"
+    assert fault == "this node offers nothing of what a key of type ml-dsa-65 is for"
+
+
+def test_a_key_whose_only_use_is_not_served_here_is_a_fault(keyring: Keyring) -> None:
+    backend = Odd(keyring, {ckm.CKM_AES_CMAC: Usage.SIGN | Usage.VERIFY})
+    assert "nothing of what" in KeyProver(backend).prove(record_of(backend, "aes-256", usage=int(Usage.WRAP))).fault
+
+
+def test_an_aes_key_is_proven_by_gcm_where_nothing_else_encrypts(
+    keyring: Keyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = Odd(keyring, {ckm.CKM_AES_GCM: Usage.ENCRYPT | Usage.DECRYPT})
+    record = record_of(backend, "aes-256", usage=int(Usage.DECRYPT))
+    assert KeyProver(backend).prove(record) == (Usage.ENCRYPT | Usage.DECRYPT, "")
+    monkeypatch.setattr(type(backend.fresh(record)), "decrypt", lambda *_given: b"another")
+    assert "does not decrypt" in KeyProver(backend).prove(record).fault
 
 
 def test_rsa_is_proven_by_the_older_signature_where_the_newer_one_is_missing(keyring: Keyring) -> None:

@@ -10,7 +10,9 @@ import pytest
 from hsm_daemon import clock
 from hsm_daemon.errors import StartError
 from hsm_node.core.keyring import Keyring
-from hsm_node.store.base import PAGE_ROWS, ReplacedStoreError, Row, Store, StoreError
+from hsm_node.store import sqlite_copy
+from hsm_node.store.base import ReplacedStoreError, Row, Store, StoreError
+from hsm_node.store.etcd import member_copy
 
 OpenStore = Callable[..., Store]
 MASTER_KEY = bytes(range(32))
@@ -271,10 +273,40 @@ def test_a_change_that_no_other_node_can_miss_is_waited_for_by_nobody(open_store
         assert store.unconfirmed(changed.revision).result(ARRIVAL_S) == []
 
 
-def test_the_own_copy_has_every_row_in_the_order_of_names_page_by_page(open_store: OpenStore) -> None:
+def test_a_snapshot_is_of_one_moment_whatever_is_written_while_it_is_read(open_store: OpenStore) -> None:
+    store, other = open_store(), open_store()
+    rows = [store.create(name(number), b"x" * 50) for number in range(450)]
+    snapshot = store.snapshot()
+    found = snapshot.read()
+    assert snapshot.revision == rows[-1].revision
+    other.create(name(449) + b"behind", b"new")
+    other.create(b"\0", b"new")
+    changed = other.change(name(440), rows[440].revision, b"changed")
+    assert changed is not None
+    while more := snapshot.read():
+        found += more
+    assert found == rows
+    assert snapshot.read() == []
+    snapshot.close()
+    again = store.snapshot()
+    assert again.revision >= changed.revision
+    assert sum(len(page) for page in iter(again.read, [])) == 452
+    again.close()
+
+
+def test_a_snapshot_of_an_empty_store_has_nothing(open_store: OpenStore) -> None:
+    snapshot = open_store().snapshot()
+    assert snapshot.read() == []
+    snapshot.close()
+
+
+def test_the_own_copy_has_every_row_in_the_order_of_names_page_by_page(
+    open_store: OpenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = open_store()
-    count = PAGE_ROWS + 3
-    rows = [store.create(name(number), b"data") for number in range(1, count + 1)]
+    for driver in (sqlite_copy, member_copy):
+        monkeypatch.setattr(driver, "PAGE_ROWS", 3)
+    rows = [store.create(name(number), b"data") for number in range(1, 9)]
     newest, seen, after, revision = store.copy.newest(), [], b"", 0
     while True:
         page = store.copy.page(after, revision)

@@ -1,0 +1,228 @@
+"""RESTORE_BACKUP: what is missing is made, what somebody has named is brought back, all else stays.
+
+The file is read twice. The first run looks whether all of it is authentic and says what would be done, the second does
+it; what was done by a run that was interrupted is there, and is found as such by the next.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+from hsm_daemon import clock, logs
+from hsm_daemon.log_limit import LimitedLog
+from hsm_node.core.backups import BackupReading, Part
+from hsm_node.core.envelopes import RecordError, seal
+from hsm_node.core.keyring import Keyring, KeyringError
+from hsm_node.core.refusal import Refusal
+from hsm_node.core.restoring import DETAILS, WRITTEN, Choice, Decision, Home, Outcome, decide
+from hsm_node.service.backup_readings import Kind, Kinds, Opened, Readings, unhurried
+from hsm_node.service.confirmations import Confirmations
+from hsm_node.service.follower import Follower
+from hsm_node.service.request import Request
+from hsm_node.store.base import Row, Store
+from hsm_node.work.pool import Pool
+from hsm_wire.backup_files import BackupRow
+from hsm_wire.backup_messages import RestoreBackup
+from hsm_wire.statuses import Status
+
+AT_ONCE: Final = 16
+"""Records that are on their way to the store: as many as a distributed one takes at once."""
+MAX_TRIES: Final = 8
+"""Of one record, against writings of the same through other nodes."""
+DAMAGE_STEP: Final = 1 << 20
+"""Writings that a damaged record may have had since the backup: what replaces it must count as newer."""
+NO_PARTITION: Final = "cluster.toml has no partition {}: nobody can use it until it has"
+
+_log = logs.logger("hsm_node.backup")
+_named = LimitedLog(_log, 10)
+
+
+class _Found(NamedTuple):
+    """A record of the backup as it is in this cluster."""
+
+    kind: Kind
+    record: Any
+
+
+class _Restored(Opened):
+    """A file that is being restored."""
+
+    def __init__(self, reading: BackupReading, choice: Choice) -> None:
+        super().__init__(reading)
+        self.choice = choice
+        self.applies = False
+
+    def begin_to_apply(self) -> None:
+        """Begin the run that writes.
+
+        Raises:
+            Refusal: not all of the file was read.
+        """
+        if not self.reading.whole or self.choice.unknown:
+            raise Refusal(Status.BAD_REQUEST, "nothing is restored before all of a backup was read; begin anew")
+        self.applies = True
+        self.reading.again()
+        self.counts = type(self.counts)()
+
+
+class BackupRestoring:
+    """Files that are being restored. On the loop."""
+
+    def __init__(
+        self,
+        store: Store,
+        keyring: Keyring,
+        follower: Follower,
+        kinds: Kinds,
+        confirmations: Confirmations,
+        partitions: Callable[[], Collection[int]],
+        writer: Pool,
+    ) -> None:
+        """Restore nothing yet.
+
+        Args:
+            store: that records come to.
+            keyring: of this node.
+            follower: knows what the store has.
+            kinds: of rows that a backup has.
+            confirmations: of changes of what lives.
+            partitions: returns those of the cluster.
+            writer: the store's threads.
+        """
+        self._store = store
+        self._keyring = keyring
+        self._follower = follower
+        self._kinds = kinds
+        self._confirmations = confirmations
+        self._partitions = partitions
+        self._writer = writer
+        self.readings: Readings[_Restored] = Readings()
+
+    async def part(self, request: Request, body: RestoreBackup) -> tuple[Status, bytes]:
+        """Take the next part."""
+        part = Part(body.part.kind, body.part.body, body.part.mac)
+        if not body.reading:
+            opened = _Restored(BackupReading(part, self._keyring), Choice(body.choice))
+            return Status.OK, opened.counts.answer(self.readings.begin(opened), whole=False, unknown=[])
+        try:
+            with self.readings.next(body.reading) as opened:
+                await self._next(request, opened, part, applies=body.apply)
+        except BaseException:
+            self.readings.end(body.reading)  # What was done is there; the next run finds it.
+            raise
+        whole = opened.reading.ended
+        if whole and opened.applies:
+            self.readings.end(body.reading)
+        unknown = opened.choice.unknown if whole else []
+        return Status.OK, opened.counts.answer(body.reading, whole=whole, unknown=unknown)
+
+    async def _next(self, request: Request, opened: _Restored, part: Part, *, applies: bool) -> None:
+        if applies and not opened.applies:
+            opened.begin_to_apply()
+        if applies != opened.applies:
+            raise Refusal(Status.BAD_REQUEST, "this backup is being restored; begin anew for another look")
+        rows = opened.reading.take(part)
+        home = Home(self._store.cluster_id, self._store.epoch, self._keyring)
+        chosen = [self._chosen(opened, row, self._found(row, opened, home)) async for row in unhurried(rows)]
+        todo = [each for each in chosen if each is not None]
+        for start in range(0, len(todo), AT_ONCE):  # The loop goes on in between.
+            some = (self._restore(request, opened, each) for each in todo[start : start + AT_ONCE])
+            for end in await asyncio.gather(*some, return_exceptions=True):
+                if isinstance(end, BaseException):
+                    raise end
+            await asyncio.sleep(0)
+        if opened.reading.ended and opened.applies:
+            header, counts = opened.reading.header, opened.counts.by_outcome
+            written = sum(counts[outcome] for outcome in WRITTEN)
+            said = {"backup": header.backup_id.hex(), "made": header.made, "written": written}
+            logs.event(_log, "warning", "a backup was restored", **said, who=request.principal.identity)
+
+    def _found(self, row: BackupRow, opened: _Restored, home: Home) -> _Found | None:
+        """Return the record of a row; None: it does not open."""
+        kind = self._kinds.of(row)
+        reading = opened.reading
+        try:
+            record = kind and kind.restoring.opened(row.data, row.name, reading.header.cluster_id, reading.ring)
+            return None if kind is None else _Found(kind, kind.restoring.at_home(record, home))
+        except (RecordError, KeyringError):
+            return None
+
+    def _chosen(self, opened: _Restored, row: BackupRow, found: _Found | None) -> _Found | None:
+        """Return a record that is to be restored; count one that is not."""
+        if found is None:
+            opened.counts.note(Outcome.UNREADABLE, row.name, 0, DETAILS[Outcome.UNREADABLE])
+        elif opened.choice.takes(found.record):
+            return found
+        else:
+            opened.counts.note(Outcome.NOT_CHOSEN, b"", 0, "")
+        return None
+
+    async def _restore(self, request: Request, opened: _Restored, found: _Found) -> None:
+        partition, record_id = found.record.place
+        for _ in range(MAX_TRIES):
+            decision, held = self._decision(opened.choice, found)
+            done = not (opened.applies and decision.outcome in WRITTEN)
+            if done or await self._write(request, found, decision.outcome, held):
+                break
+            self._follower.follow()
+        else:
+            raise Refusal(Status.OVERLOADED, "a record is being changed by too many at once; begin anew")
+        detail = decision.detail
+        if decision.outcome in WRITTEN and not detail and partition not in self._partitions():
+            detail = NO_PARTITION.format(partition)
+        opened.counts.note(decision.outcome, record_id, partition, detail)
+        if not done and decision.outcome in (Outcome.BROUGHT_BACK, Outcome.SET_BACK):
+            said = {"id": record_id.hex(), "partition": partition, "who": request.principal.identity}
+            _named.event("warning", "a record was brought back from a backup", **said, what=str(decision.outcome))
+
+    def _decision(self, choice: Choice, found: _Found) -> tuple[Decision, Any]:
+        """Return what is to be done, and the entry that the store has."""
+        rows = found.kind.rows
+        held = rows.table.get(*found.record.place)
+        damaged = held is None and rows.name(*found.record.place) in self._follower.refused
+        record = None if held is None else held.record
+        return decide(found.kind.restoring, found.record, record, choice, clock.now(), damaged=damaged), held
+
+    async def _write(self, request: Request, found: _Found, outcome: Outcome, held: Any) -> bool:
+        """Write what becomes of a record; False where somebody was faster."""
+        rows = found.kind.rows
+        name = rows.name(*found.record.place)
+        revision, record = await self._after(request, found, outcome, held)
+        # In a thread: a device may have to make the MAC.
+        sealing = partial(seal, rows.unsealed(record), self._keyring)
+        sealed = await self._writer.run(request.deadline, sealing, asker=request)
+        row: Row | None
+        if revision:
+            written = partial(self._store.change, name, revision, sealed, waits=outcome is Outcome.SET_BACK)
+            row = await self._writer.run(request.deadline, written, asker=request)
+        else:
+            row = await self._writer.run(request.deadline, partial(self._store.create, name, sealed), asker=request)
+        if row is None:
+            return False
+        self._follower.take_any(row)
+        if row.data != sealed:
+            return False
+        if outcome is Outcome.SET_BACK:  # It may be more restrictive than what was.
+            await self._confirmations.names(row.revision, request.deadline, request)
+        return True
+
+    async def _after(self, request: Request, found: _Found, outcome: Outcome, held: Any) -> tuple[int, Any]:
+        """Return the record to be written, and the revision of what it replaces; 0: of nothing."""
+        rows, kind = found.kind
+        record, name, now_s = found.record, rows.name(*found.record.place), clock.now()
+        if outcome is Outcome.BURIED:
+            return 0, kind.buried(record)
+        if outcome is Outcome.SET_BACK:
+            return held.revision, kind.set_back(record, held.record, now_s)
+        if outcome is Outcome.MADE:
+            return 0, kind.staying(record, now_s)
+        if held is None:
+            refused = self._follower.refused.get(name)
+            order = self._follower.applied_revision + DAMAGE_STEP
+            return (0 if refused is None else refused.revision), kind.counted(kind.staying(record, now_s), order)
+        # Memory has not all of a tombstone.
+        row = await self._writer.run(request.deadline, partial(self._store.read, name), asker=request)
+        if row is None or row.revision != held.revision:
+            return held.revision, record  # Refused by the store: then it is looked at anew.
+        return row.revision, kind.after(record, rows.open(row), now_s)

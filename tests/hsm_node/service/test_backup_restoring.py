@@ -1,0 +1,270 @@
+"""RESTORE_BACKUP between two clusters, and into the one that a backup is of."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from backup_desk import USER, Desk, counts, details
+
+from hsm_daemon import clock
+from hsm_node.core.refusal import Refusal
+from hsm_wire import mechanisms as ckm
+from hsm_wire.backup_messages import BackupPart, BackupReading, RestoreBackup, RestoreChoice
+from hsm_wire.messages import (
+    NIL_PARAMETERS,
+    DescribeKey,
+    DestroyKey,
+    Empty,
+    GenerateKey,
+    KeyInfo,
+    Policy,
+    Sign,
+    SignResult,
+    UpdateKey,
+)
+from hsm_wire.objects import DestroyObject, ReadObject, ReadObjectResult
+from hsm_wire.opcodes import Opcode
+from hsm_wire.statuses import Status
+
+Start = Callable[..., Any]
+
+
+@pytest.fixture
+async def elsewhere(node_in: Callable[..., Any], tmp_path: Path) -> AsyncIterator[Desk]:
+    """A node of another cluster, with the same master key."""
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    node = node_in(folder, "stall_s = 60")
+    yield Desk(node)
+    await node.stop()
+
+
+async def sign(desk: Desk, key: bytes) -> bytes:
+    body = Sign(key, ckm.CKM_ECDSA_SHA256, NIL_PARAMETERS, b"data")
+    return (await desk.ask(Opcode.SIGN, body, SignResult, USER)).signature
+
+
+async def describe(desk: Desk, key: bytes) -> KeyInfo:
+    return await desk.ask(Opcode.DESCRIBE_KEY, DescribeKey(key), KeyInfo, USER)
+
+
+async def update(desk: Desk, key: bytes, **fields: Any) -> None:
+    await desk.ask(Opcode.UPDATE_KEY, UpdateKey(key, 0, **fields), KeyInfo, USER)
+
+
+async def destroy(desk: Desk, key: bytes, wait_s: int = 0) -> None:
+    await desk.ask(Opcode.DESTROY_KEY, DestroyKey(key, wait_s), Empty, USER)
+
+
+async def refused(desk: Desk, key: bytes) -> Status:
+    with pytest.raises(Refusal) as error:
+        await sign(desk, key)
+    return error.value.status
+
+
+async def test_an_empty_cluster_elsewhere_gets_all_of_it(start_node: Start, elsewhere: Desk) -> None:
+    desk = Desk(start_node())
+    keys = [await desk.key(f"key {number}") for number in range(40)]
+    gone, off = keys.pop(), keys.pop()
+    document = await desk.object(b"some document")
+    await destroy(desk, gone)
+    await update(desk, off, enabled=False)
+    infos = [await describe(desk, key) for key in [*keys, off]]
+    parts = await desk.backup()
+    assert desk.keystore.store.cluster_id != elsewhere.keystore.store.cluster_id
+
+    looked = await elsewhere.look(parts)
+    assert counts(looked) == {"made": 40, "made, destroyed": 1}
+    assert elsewhere.keystore.table.live == 0
+    done = await elsewhere.restore(parts)
+    assert counts(done) == counts(looked)
+    assert [await describe(elsewhere, key) for key in [*keys, off]] == infos
+    for key in keys:
+        await sign(elsewhere, key)
+    assert await refused(elsewhere, off) is Status.KEY_DISABLED
+    assert await refused(elsewhere, gone) is Status.KEY_NOT_FOUND
+    with pytest.raises(Refusal, match="belongs to another request"):
+        await elsewhere.ask(Opcode.GENERATE_KEY, GenerateKey(gone, "ec-p256"), KeyInfo, USER)
+    read = await elsewhere.ask(Opcode.READ_OBJECT, ReadObject(document), ReadObjectResult, USER)
+    assert read.value == b"some document"
+    # Once more there is nothing to do, and what is there goes into the next backup.
+    assert counts(await elsewhere.restore(parts)) == {"there": 41}
+    assert counts(await elsewhere.verify(await elsewhere.backup())) == {"authentic": 41, "destroyed": 1, "proven": 39}
+
+
+async def test_an_interrupted_restore_goes_on(start_node: Start, elsewhere: Desk, monkeypatch: Any) -> None:
+    monkeypatch.setattr("hsm_node.core.backups.MAX_PART_ROWS", 2)
+    desk = Desk(start_node())
+    for _ in range(6):
+        await desk.key()
+    parts = await desk.backup()
+    looked = await elsewhere.look(parts)
+    for part in parts[1:3]:
+        body = RestoreBackup(part, looked.reading, apply=True)
+        await elsewhere.ask(Opcode.RESTORE_BACKUP, body, BackupReading)
+    assert elsewhere.keystore.table.live == 4
+    assert counts(await elsewhere.restore(parts)) == {"made": 2, "there": 4}
+
+
+async def test_nothing_is_done_before_all_of_it_was_read(start_node: Start, elsewhere: Desk) -> None:
+    desk = Desk(start_node())
+    await desk.key()
+    parts = await desk.backup()
+    for read in (parts[:1], parts[:2]):
+        looked = await elsewhere.look(read)
+        with pytest.raises(Refusal, match="before all of a backup was read"):
+            body = RestoreBackup(parts[1], looked.reading, apply=True)
+            await elsewhere.ask(Opcode.RESTORE_BACKUP, body, BackupReading)
+    for wrong in ([*parts[:2], BackupPart(0, b"", b"")], [parts[0], parts[2]]):
+        with pytest.raises(Refusal) as error:
+            await elsewhere.restore(wrong)
+        assert error.value.status is Status.BAD_DATA
+    unknown = await elsewhere.look(parts, RestoreChoice(names=["nobody"]))
+    assert unknown.unknown == ["nobody"]
+    with pytest.raises(Refusal, match="begin anew"):
+        body = RestoreBackup(parts[1], unknown.reading, apply=True)
+        await elsewhere.ask(Opcode.RESTORE_BACKUP, body, BackupReading)
+    assert elsewhere.keystore.table.live == 0
+
+
+async def test_a_file_that_is_exchanged_between_the_runs_is_refused(start_node: Start, elsewhere: Desk) -> None:
+    desk = Desk(start_node())
+    await desk.key()
+    parts, other = await desk.backup(), await desk.backup()
+    looked = await elsewhere.look(parts)
+    with pytest.raises(Refusal) as error:
+        body = RestoreBackup(other[1], looked.reading, apply=True)
+        await elsewhere.ask(Opcode.RESTORE_BACKUP, body, BackupReading)
+    assert error.value.status is Status.BAD_DATA
+    assert elsewhere.keystore.table.live == 0
+
+
+async def test_a_run_that_writes_does_not_become_one_that_looks(start_node: Start) -> None:
+    desk = Desk(start_node())
+    await desk.key()
+    parts = await desk.backup()
+    looked = await desk.look(parts)
+    await desk.ask(Opcode.RESTORE_BACKUP, RestoreBackup(parts[1], looked.reading, apply=True), BackupReading)
+    with pytest.raises(Refusal, match="begin anew"):
+        await desk.ask(Opcode.RESTORE_BACKUP, RestoreBackup(parts[2], looked.reading), BackupReading)
+
+
+async def test_what_was_destroyed_or_disabled_since_stays_so_unless_it_is_named(start_node: Start) -> None:
+    desk = Desk(start_node())
+    destroyed, disabled, kept = await desk.key("gone"), await desk.key("off"), await desk.key()
+    document = await desk.object()
+    parts = await desk.backup()
+    await destroy(desk, destroyed)
+    await desk.ask(Opcode.DESTROY_OBJECT, DestroyObject(document), Empty, USER)
+    await update(desk, disabled, enabled=False, label="new")
+    done = await desk.restore(parts)
+    assert counts(done) == {"there": 1, "destroyed since": 2, "changed since": 1}
+    assert details(done, [destroyed, document, disabled]) == ["destroyed since", "destroyed since", "changed since"]
+    assert await refused(desk, destroyed) is Status.KEY_NOT_FOUND
+    assert await refused(desk, disabled) is Status.KEY_DISABLED
+
+    choice = RestoreChoice(even_destroyed=["gone", document.hex()], even_changed=["off"])
+    assert counts(await desk.restore(parts, choice)) == {"there": 1, "brought back": 2, "set back": 1}
+    for key in (destroyed, disabled, kept):
+        await sign(desk, key)
+    assert (await describe(desk, disabled)).label == "off"
+    assert (await desk.ask(Opcode.READ_OBJECT, ReadObject(document), ReadObjectResult, USER)).value == b"value"
+    assert counts(await desk.restore(parts, choice)) == {"there": 4}
+    # What came back goes its way as any other key does, and is destroyed for good.
+    await destroy(desk, destroyed)
+    assert counts(await desk.restore(parts)) == {"there": 3, "destroyed since": 1}
+
+
+async def test_chosen_keys_and_partitions(start_node: Start, elsewhere: Desk) -> None:
+    desk = Desk(start_node())
+    one, two = await desk.key("one"), await desk.key("two")
+    parts = await desk.backup()
+    assert counts(await elsewhere.restore(parts, RestoreChoice(partition=2))) == {"not chosen": 2}
+    assert counts(await elsewhere.restore(parts, RestoreChoice(names=[one.hex()]))) == {"made": 1, "not chosen": 1}
+    await sign(elsewhere, one)
+    assert counts(await elsewhere.restore(parts, RestoreChoice(names=["two"], partition=1))) == {
+        "made": 1,
+        "not chosen": 1,
+    }
+    await sign(elsewhere, two)
+
+
+async def test_a_partition_that_the_cluster_does_not_have_is_named(start_node: Start, elsewhere: Desk) -> None:
+    desk = Desk(start_node())
+    key = await desk.key()
+    parts = await desk.backup()
+    elsewhere.keystore.partitions = frozenset({2})
+    done = await elsewhere.restore(parts)
+    assert [(item.record_id, item.outcome) for item in done.items] == [(key, "made")]
+    assert "cluster.toml has no partition 1" in done.items[0].detail
+
+
+async def test_a_key_whose_time_was_over_is_not_brought_back_unless_it_is_named(
+    start_node: Start, elsewhere: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk(start_node())
+    due, other = await desk.key("due"), await desk.key("other")
+    await destroy(desk, due, 60)
+    parts = await desk.backup()
+    now = clock.now() + 100
+    monkeypatch.setattr("hsm_node.service.backup_restoring.clock.now", lambda: now)
+    assert counts(await elsewhere.restore(parts)) == {"made": 1, "made, destroyed": 1}
+    assert await refused(elsewhere, due) is Status.KEY_NOT_FOUND
+    done = await elsewhere.restore(parts, RestoreChoice(even_destroyed=["due"]))
+    assert counts(done) == {"there": 1, "brought back": 1}
+    found = await describe(elsewhere, due)
+    assert (found.enabled, found.destroy_at) == (False, 0)
+    await sign(elsewhere, other)
+
+
+async def test_a_damaged_record_is_replaced_when_it_is_named(start_node: Start) -> None:
+    node = start_node()
+    desk = Desk(node)
+    damaged, missing = await desk.key("damaged"), await desk.key("other")
+    parts = await desk.backup()
+    with sqlite3.connect(node.config.store.path) as store:
+        store.execute("UPDATE records SET data = substr(data, 1, 60), revision = 9 WHERE revision = 1")
+        store.execute("UPDATE cluster SET revision = 9")
+    store.close()
+    done = await desk.restore(parts)
+    assert counts(done) == {"damaged here": 1, "there": 1}
+    assert await refused(desk, damaged) is Status.DEVICE_ERROR
+    done = await desk.restore(parts, RestoreChoice(even_destroyed=["damaged"]))
+    assert counts(done) == {"brought back": 1, "there": 1}
+    await sign(desk, damaged)
+    await sign(desk, missing)
+    await update(desk, damaged, label="goes on")
+
+
+async def test_uses_that_were_counted_are_not_given_back(start_node: Start) -> None:
+    desk = Desk(start_node())
+    key = b"k" * 16
+    body = GenerateKey(key, "ec-p256", "few", policy=Policy(max_uses=2))
+    await desk.ask(Opcode.GENERATE_KEY, body, KeyInfo, USER)
+    parts = await desk.backup()
+    await sign(desk, key)
+    await destroy(desk, key)
+    await desk.restore(parts, RestoreChoice(even_destroyed=["few"]))
+    await sign(desk, key)
+    assert await refused(desk, key) is Status.KEY_USAGE
+
+
+async def test_records_that_are_changed_meanwhile_are_looked_at_anew(start_node: Start, elsewhere: Desk) -> None:
+    desk = Desk(start_node())
+    for _ in range(20):
+        await desk.key()
+    parts = await desk.backup()
+    first, second = Desk(_Same(elsewhere)), Desk(_Same(elsewhere))
+    one, two = await asyncio.gather(first.restore(parts), second.restore(parts))
+    assert counts(one).get("made", 0) + counts(two).get("made", 0) == 20
+    assert sum(counts(one).values()) == sum(counts(two).values()) == 20
+
+
+class _Same:
+    """The node of a desk, for another one."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.keystore = desk.keystore
