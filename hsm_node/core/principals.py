@@ -13,10 +13,6 @@ MAX_BINDINGS: Final = 65_536
 """Principals bound on one connection at a time: about 20 MB at worst."""
 
 LOCAL_OPERATOR: Final = "local operator"
-"""Who asks over the local socket: an identity that no certificate has."""
-
-
-LOCAL_OPERATOR: Final = "local operator"
 """Root on the node's own host. No BIND announces it: identities begin with spiffe://."""
 
 
