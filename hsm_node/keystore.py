@@ -140,7 +140,7 @@ class Keystore:
         self.recovery = self._recovery()
         self.service = Service(
             self.follower,
-            General(cluster.name, config.name, backend),
+            General(cluster.name, config.name, backend, self.sessions, self.failures),
             KeyUses(self.follower, backend, self.sessions, self.meter, self.failures),
             self._key_records(backend, writer, legacy_tests=legacy_tests),
             self._key_makers(backend, writer, legacy_tests=legacy_tests),

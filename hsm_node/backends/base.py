@@ -94,6 +94,10 @@ class Backend(Protocol):
     def key_types(self) -> frozenset[str]:
         """Names of key types that can be made here."""
 
+    @property
+    def random_is_dear(self) -> bool:
+        """Whether random bytes take longer than DEAR_S, and so belong into a thread."""
+
     def random(self, length: int) -> bytes:
         """Return random bytes."""
 

@@ -76,6 +76,10 @@ class SoftwareBackend:
     def key_types(self) -> frozenset[str]:
         return self._key_types
 
+    @property
+    def random_is_dear(self) -> bool:
+        return False
+
     def random(self, length: int) -> bytes:
         return os.urandom(length)
 

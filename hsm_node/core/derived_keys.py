@@ -5,6 +5,7 @@ every PKCS#11 device has, so a device can hold keys like these without giving th
 """
 
 import hmac
+from collections.abc import Sequence
 from typing import Final
 
 from cryptography.hazmat.primitives.keywrap import (
@@ -52,6 +53,9 @@ class DerivedKeys:
     def mac(self, message: bytes) -> bytes:
         """Return the MAC of a record or of the store's check record."""
         return hmac.digest(self._mac_key, message, "sha256")
+
+    def expect(self, messages: Sequence[bytes]) -> None:
+        """Do nothing: a MAC takes a microsecond."""
 
     def unwrap_store_key(self, wrapped: bytes) -> bytes:
         """Return a key of the store, which is under the attribute key, or in stores of version 0.1 under the KEK.

@@ -42,6 +42,19 @@ class Opened(NamedTuple):
     """Of the master key that it was sealed under."""
 
 
+class Unsealed(NamedTuple):
+    """A row without its MAC, which a device may have to make: `seal` runs in any thread, what made this on the loop."""
+
+    format: int
+    prefix: bytes
+    body: bytes
+    version: int
+    """Of the master key under which the body is encrypted, if it is."""
+
+    def __repr__(self) -> str:
+        return f"Unsealed({self.format}, <secret>)"
+
+
 class _Envelope(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True):
     format: int
     body: bytes
@@ -61,7 +74,23 @@ _decoder = msgspec.msgpack.Decoder(_Envelope)
 
 def seal_envelope(number: int, prefix: bytes, body: bytes, keyring: Keyring) -> bytes:
     """Return a body with its format's number and its MAC."""
-    return _encoder.encode(_Envelope(number, body, keyring.mac(prefix + body)))
+    return seal(Unsealed(number, prefix, body, keyring.version), keyring)
+
+
+def seal(unsealed: Unsealed, keyring: Keyring) -> bytes:
+    """Return the bytes to store."""
+    number, prefix, body, version = unsealed
+    return _encoder.encode(_Envelope(number, body, keyring.mac(prefix + body, version)))
+
+
+def authenticated(prefixes: Mapping[int, bytes], data: bytes) -> bytes:
+    """Return what a row's MAC goes over; nothing for what is no row of these formats."""
+    try:
+        envelope = _decoder.decode(data)
+    except MALFORMED:
+        return b""
+    prefix = prefixes.get(envelope.format)
+    return b"" if prefix is None else prefix + envelope.body
 
 
 def format_of(data: bytes) -> int:

@@ -11,7 +11,7 @@ attribute key (see `MasterKey`). What only the first can do, material in and out
 
 import hmac
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap
@@ -49,6 +49,13 @@ class MasterKey(Protocol):
 
         Raises:
             Refusal: its device does not answer; nothing is known of the record then.
+        """
+
+    def expect(self, messages: Sequence[bytes]) -> None:
+        """Have the MACs of these at hand when they are asked for next; in a thread, or before the loop serves.
+
+        Raises:
+            Refusal: as for `mac`.
         """
 
     def unwrap_store_key(self, wrapped: bytes) -> bytes:
@@ -187,6 +194,20 @@ class Keyring:
     def mac_matches(self, message: bytes, mac: bytes) -> bool:
         """Whether the MAC is right under any master key that is held."""
         return self.mac_version(message, mac) != 0
+
+    @property
+    def remote(self) -> bool:
+        """Whether a MAC may take longer than a look into memory: a master key is in a device."""
+        return not all(isinstance(keys, DerivedKeys) for keys in self._held.values())
+
+    def expect(self, messages: Sequence[bytes]) -> None:
+        """Have the MACs of these at hand when they are asked for next; in a thread, or before the loop serves.
+
+        Raises:
+            Refusal: a device does not answer.
+        """
+        for keys in self._held.values():
+            keys.expect(messages)
 
     def encrypt(self, plaintext: bytes) -> bytes:
         """Return a record's attributes as nobody can read them. The MAC goes over what is returned."""

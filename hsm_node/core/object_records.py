@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from hsm_node.core.envelopes import MALFORMED, Reason, RecordError, check_place, open_envelope, seal_envelope
+from hsm_node.core.envelopes import MALFORMED, Reason, RecordError, Unsealed, check_place, open_envelope, seal
 from hsm_node.core.keyring import Keyring
 from hsm_node.core.tombstones import Place
 from hsm_wire.messages import U32
@@ -64,9 +64,14 @@ def next_object(record: ObjectRecord, **changes: Any) -> ObjectRecord:
     return msgspec.structs.replace(record, version=record.version + 1, order=record.order + 1, **changes)
 
 
+def unsealed_object(record: ObjectRecord, keyring: Keyring) -> Unsealed:
+    """Return what to seal, under the master key in use; called on the event loop only."""
+    return Unsealed(OBJECT_FORMAT, PREFIX, keyring.encrypt(_encoder.encode(record)), keyring.version)
+
+
 def seal_object(record: ObjectRecord, keyring: Keyring) -> bytes:
-    """Return the bytes to store, under the master key in use."""
-    return seal_envelope(OBJECT_FORMAT, PREFIX, keyring.encrypt(_encoder.encode(record)), keyring)
+    """Return the bytes to store; see `unsealed_object`."""
+    return seal(unsealed_object(record, keyring), keyring)
 
 
 def resealed_object(record: ObjectRecord, keyring: Keyring) -> bytes:

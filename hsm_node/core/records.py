@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import msgspec
 
-from hsm_node.core.envelopes import MALFORMED, Reason, RecordError, check_place, open_envelope, seal_envelope
+from hsm_node.core.envelopes import MALFORMED, Reason, RecordError, Unsealed, check_place, open_envelope, seal
 from hsm_node.core.keyring import Keyring
 from hsm_wire.messages import U32, KeyInfo, Policy
 
@@ -112,13 +112,19 @@ def remembered(changes: tuple[bytes, ...], mark: bytes) -> tuple[bytes, ...]:
     return (*changes, mark)[-KEPT_CHANGES:] if mark else changes
 
 
-def seal_record(record: Record, keyring: Keyring) -> bytes:
-    """Return the bytes to store: all of it, the material too, under the master key in use.
+def unsealed_record(record: Record, keyring: Keyring) -> Unsealed:
+    """Return what to seal: all of it, the material too, under the master key in use.
 
     Called on the event loop only, where nobody takes another master key into use meanwhile.
     """
     record = _with_current_material(record, keyring)
-    return seal_envelope(RECORD_FORMAT, PREFIXES[RECORD_FORMAT], keyring.encrypt(_encoder.encode(record)), keyring)
+    body = keyring.encrypt(_encoder.encode(record))
+    return Unsealed(RECORD_FORMAT, PREFIXES[RECORD_FORMAT], body, keyring.version)
+
+
+def seal_record(record: Record, keyring: Keyring) -> bytes:
+    """Return the bytes to store; see `unsealed_record`."""
+    return seal(unsealed_record(record, keyring), keyring)
 
 
 def resealed_record(record: Record, keyring: Keyring) -> bytes:

@@ -6,7 +6,7 @@ Whoever adds a format of rows adds it here; a test compares this table with the 
 from collections.abc import Callable
 from typing import Final
 
-from hsm_node.core.envelopes import Reason, RecordError, format_of, open_envelope
+from hsm_node.core.envelopes import Reason, RecordError, authenticated, format_of, open_envelope
 from hsm_node.core.keyring import Keyring
 from hsm_node.core.master_keys import MASTER_KEYS_FORMAT, open_master_keys, resealed_master_keys
 from hsm_node.core.master_keys import PREFIX as MASTER_KEYS_PREFIX
@@ -52,6 +52,11 @@ _RESEAL: Final[dict[int, Reseal]] = {
 }
 FORMATS: Final = frozenset(_RESEAL)
 """Of the rows that a rotation knows."""
+
+
+def message_of(data: bytes) -> bytes:
+    """Return what a row's MAC goes over; nothing for what is no row."""
+    return authenticated(_PREFIXES, data)
 
 
 def sealed_version(data: bytes, keyring: Keyring) -> int:

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from hsm_daemon import clock, logs
 from hsm_daemon.log_limit import LimitedLog
 from hsm_node.core.backups import BackupReading, Part
-from hsm_node.core.envelopes import RecordError
+from hsm_node.core.envelopes import RecordError, seal
 from hsm_node.core.keyring import Keyring, KeyringError
 from hsm_node.core.refusal import Refusal
 from hsm_node.core.restoring import DETAILS, WRITTEN, Choice, Decision, Home, Outcome, decide
@@ -189,7 +189,9 @@ class BackupRestoring:
         rows = found.kind.rows
         name = rows.name(*found.record.place)
         revision, record = await self._after(request, found, outcome, held)
-        sealed = rows.seal(record)
+        # In a thread: a device may have to make the MAC.
+        sealing = partial(seal, rows.unsealed(record), self._keyring)
+        sealed = await self._writer.run(request.deadline, sealing, asker=request)
         row: Row | None
         if revision:
             written = partial(self._store.change, name, revision, sealed, waits=outcome is Outcome.SET_BACK)

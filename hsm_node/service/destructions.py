@@ -1,15 +1,15 @@
 """Destroys keys whose time has come. Every node tries; the store lets one of them."""
 
-from functools import partial
 from typing import Final
 
 from hsm_daemon import clock, logs
 from hsm_daemon.log_limit import LimitedLog
 from hsm_daemon.tasks import spawn
+from hsm_node.core.envelopes import seal
 from hsm_node.core.key_table import KeyTable
 from hsm_node.core.keyring import Keyring
 from hsm_node.core.lifecycle import tombstone
-from hsm_node.core.records import seal_record
+from hsm_node.core.records import unsealed_record
 from hsm_node.core.refusal import Refusal
 from hsm_node.service.confirmations import Confirmations
 from hsm_node.service.follower import Follower
@@ -90,9 +90,11 @@ class Destructions:
         if entry is None or not 0 < entry.record.destroy_at <= clock.now():
             return 0
         name, revision = self._keyring.name(*place), entry.revision
-        sealed = seal_record(tombstone(entry.record, b""), self._keyring)
+        keyring, unsealed = self._keyring, unsealed_record(tombstone(entry.record, b""), self._keyring)
         deadline = clock.monotonic() + DEADLINE_S
-        row = await self._writer.run(deadline, partial(self._store.change, name, revision, sealed, waits=True))
+        row = await self._writer.run(
+            deadline, lambda: self._store.change(name, revision, seal(unsealed, keyring), waits=True)
+        )
         if row is None:
             self._follower.follow()  # Another node was faster, or somebody revoked it.
             return 0

@@ -1,9 +1,6 @@
 """Follows the store: before each batch of requests, the node's records are those that the store has."""
 
-import contextlib
-import gc
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any, TypeVar
 
 import msgspec
@@ -19,6 +16,7 @@ from hsm_node.core.record_table import Entry, TableRecord
 from hsm_node.core.records import Record
 from hsm_node.core.refusal import Refusal
 from hsm_node.core.rotation import Leftovers
+from hsm_node.service.arrived_rows import ArrivedRows
 from hsm_node.service.record_rows import RecordRows
 from hsm_node.service.row_kinds import Known, RowKind, RowKinds, Written
 from hsm_node.store.base import ReplacedStoreError, Row, Store, StoreError
@@ -84,8 +82,7 @@ class Follower:
         """As of the last look into the store; None: that failed."""
         self._doubted = 0.0
         """When the process last stood still: a contact from before proves nothing any more."""
-        self._unapplied: list[Row] = []
-        """Rows that the store has given, and a device could not authenticate yet: they are next."""
+        self._arrived = ArrivedRows(keyring)
         self._readable = True
         """Whether that look itself succeeded: each change of it has its line."""
         self._is_replaced = False
@@ -128,13 +125,8 @@ class Follower:
     def follow(self) -> None:
         """Bring the table to the store's state; without a store, note that the node is not current."""
         try:
-            changed = self._store.changed()
-            if changed:
-                last = self._unapplied[-1].revision if self._unapplied else self.applied_revision
-                self._unapplied += self._store.rows_after(last)
-            if changed or self._unapplied:
-                with contextlib.nullcontext() if self._loaded else _no_collection():
-                    self._apply_all()
+            if self._arrived.look(self._store, self.applied_revision):
+                self._apply_all()
                 self._store.applied()
         except (StoreError, Refusal) as error:
             self._is_replaced = isinstance(error, ReplacedStoreError)
@@ -201,20 +193,17 @@ class Follower:
 
     def _apply_all(self) -> None:
         """Apply what was given, in order. Where the master key's device fails (Refusal), the rest stays for later."""
-        rows, self._unapplied = self._unapplied, []
         if not self._loaded:
-            self._listed.update(row.name for row in rows)
-        for place, row in enumerate(rows):
-            try:
-                self._apply_any(row)
-            except Refusal:
-                self._unapplied = rows[place:]
-                raise
-            self.applied_revision = row.revision
+            self._listed.update(self._arrived.names)
+        self._arrived.apply(self._apply_next, loading=not self._loaded)
         if not self._loaded:
             self._loaded = True
             self._compare_with_seen(self._listed)
             self._listed.clear()
+
+    def _apply_next(self, row: Row) -> None:
+        self._apply_any(row)
+        self.applied_revision = row.revision
 
     def _compare_with_seen(self, present: set[bytes]) -> None:
         """Refuse what this node has seen in an earlier life and the store no longer has."""
@@ -302,15 +291,3 @@ def _unknown(row: Row, keyring: Keyring) -> RecordError:
     except RecordError as error:
         return error
     raise AssertionError("an envelope of no format was opened")
-
-
-@contextlib.contextmanager
-def _no_collection() -> Iterator[None]:
-    """Load without the collector: it would look again and again at records that stay, for 40 % of the time."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()

@@ -1,8 +1,12 @@
 """INFO and RANDOM: what needs no key."""
 
+from functools import partial
+
 from hsm_node import SOFTWARE
 from hsm_node.backends.base import Backend
+from hsm_node.service.failures import Failures
 from hsm_node.service.request import Request
+from hsm_node.work.pool import Job, Pool
 from hsm_wire.mechanisms import MECHANISMS
 from hsm_wire.messages import Empty, InfoResult, MechanismInfo, Random, RandomResult, encode_body
 
@@ -10,8 +14,10 @@ from hsm_wire.messages import Empty, InfoResult, MechanismInfo, Random, RandomRe
 class General:
     """Handlers of the operations without a key."""
 
-    def __init__(self, cluster: str, node: str, backend: Backend) -> None:
+    def __init__(self, cluster: str, node: str, backend: Backend, sessions: Pool, failures: Failures) -> None:
         self._backend = backend
+        self._sessions = sessions
+        self._failures = failures
         self._info = encode_body(
             InfoResult(
                 cluster,
@@ -29,6 +35,15 @@ class General:
         """INFO."""
         return self._info
 
-    def random(self, _request: Request, body: Random) -> bytes | None:
+    def random(self, request: Request, body: Random) -> bytes | None:
         """RANDOM."""
-        return encode_body(RandomResult(self._backend.random(body.length)))
+        work = partial(self._made, body.length)
+        if not self._backend.random_is_dear:
+            return work()
+        job = Job(request.deadline, work, request.succeed, partial(self._failures.answer, request), asker=request)
+        self._sessions.submit(job)
+        request.withdraw = lambda: self._sessions.withdraw(job)
+        return None
+
+    def _made(self, length: int) -> bytes:
+        return encode_body(RandomResult(self._backend.random(length)))

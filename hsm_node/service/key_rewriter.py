@@ -8,15 +8,15 @@ counts steps back first, so that owners have their way.
 import asyncio
 import random
 from collections.abc import Callable
-from functools import partial
 from typing import Final
 
 from hsm_daemon import logs
 from hsm_daemon.log_limit import LimitedLog
 from hsm_node.core.authorize import live_record
+from hsm_node.core.envelopes import seal
 from hsm_node.core.key_table import Entry
 from hsm_node.core.keyring import Keyring
-from hsm_node.core.records import Record, seal_record
+from hsm_node.core.records import Record, unsealed_record
 from hsm_node.core.refusal import Refusal
 from hsm_node.core.tombstones import Place
 from hsm_node.service.failures import Failures
@@ -80,9 +80,10 @@ class KeyRewriter:
 
     async def _stored(self, deadline: float, revision: int, record: Record) -> Row | None:
         """Return the row that was written; None where the record is not at that revision any more."""
-        name, sealed = self._keyring.name(*record.place), seal_record(record, self._keyring)
+        keyring, name = self._keyring, self._keyring.name(*record.place)
+        unsealed = unsealed_record(record, keyring)
         try:
-            return await self._writer.run(deadline, partial(self._store.change, name, revision, sealed))
+            return await self._writer.run(deadline, lambda: self._store.change(name, revision, seal(unsealed, keyring)))
         except StoreError as error:
             self._failures.store += 1
             _log.event("error", "the store did not count a use", reason=str(error))

@@ -4,12 +4,13 @@ from collections.abc import Callable, Collection
 from typing import Generic, TypeVar
 
 from hsm_node.backends.base import Backend
+from hsm_node.core.envelopes import Unsealed
 from hsm_node.core.key_table import KeyTable
 from hsm_node.core.keyring import Keyring
-from hsm_node.core.object_records import OBJECT_FORMAT, ObjectRecord, open_object, seal_object
+from hsm_node.core.object_records import OBJECT_FORMAT, ObjectRecord, open_object, unsealed_object
 from hsm_node.core.object_table import ObjectTable
 from hsm_node.core.record_table import Entry, RecordTable, TableRecord
-from hsm_node.core.records import PREFIXES, Record, open_record, seal_record
+from hsm_node.core.records import PREFIXES, Record, open_record, unsealed_record
 from hsm_node.core.tombstones import Place
 from hsm_node.store.base import Row
 
@@ -26,7 +27,7 @@ class RecordRows(Generic[R]):
         table: RecordTable[R],
         name: Callable[[int, bytes], bytes],
         open_row: Callable[[bytes, bytes], R],
-        seal: Callable[[R], bytes],
+        unsealed: Callable[[R], Unsealed],
         gone: Callable[[int, bytes], None] = lambda _partition, _record_id: None,
     ) -> None:
         """Describe the kind.
@@ -37,14 +38,14 @@ class RecordRows(Generic[R]):
             table: where its records live.
             name: makes the store's name of a partition and an id.
             open_row: makes the record of a row's data and name, or raises RecordError.
-            seal: makes a row's data of a record, under the master key in use.
+            unsealed: makes what to seal of a record, under the master key in use.
             gone: told of what is destroyed or must not be used.
         """
         self.noun = noun
         self.formats = formats
         self.table = table
         self.name = name
-        self.seal = seal
+        self.unsealed = unsealed
         self._open = open_row
         self._gone = gone
         self._places: dict[bytes, Place] = {}
@@ -86,7 +87,7 @@ def key_rows(table: KeyTable, keyring: Keyring, cluster_id: bytes, backend: Back
         table,
         keyring.name,
         lambda data, name: open_record(data, name, cluster_id, keyring),
-        lambda record: seal_record(record, keyring),
+        lambda record: unsealed_record(record, keyring),
         backend.forget,
     )
 
@@ -99,5 +100,5 @@ def object_rows(table: ObjectTable, keyring: Keyring, cluster_id: bytes) -> Reco
         table,
         keyring.object_name,
         lambda data, name: open_object(data, name, cluster_id, keyring),
-        lambda record: seal_object(record, keyring),
+        lambda record: unsealed_object(record, keyring),
     )

@@ -13,6 +13,7 @@ import msgspec
 
 from hsm_daemon import clock
 from hsm_node.core.authorize import live_record
+from hsm_node.core.envelopes import Unsealed, seal
 from hsm_node.core.keyring import Keyring
 from hsm_node.core.lifecycle import Origin
 from hsm_node.core.record_table import Entry, TableRecord
@@ -21,7 +22,7 @@ from hsm_node.service.confirmations import Confirmations
 from hsm_node.service.follower import Follower
 from hsm_node.service.record_rows import RecordRows
 from hsm_node.service.request import Request
-from hsm_node.store.base import Store
+from hsm_node.store.base import Row, Store
 from hsm_node.work.pool import Pool
 from hsm_wire.messages import encode_body
 from hsm_wire.statuses import Status
@@ -74,10 +75,11 @@ class RowWriter(Generic[R]):
         entry = self._follower.find(rows, partition, record_id)
         if entry is None:
             self._confirmations.check_room_for_new(request)
-            sealed = rows.seal(await make())
+            unsealed, keyring = rows.unsealed(await make()), self._keyring
             name = rows.name(partition, record_id)
             # Another node may have been faster: then the store returns its record, and the digest decides.
-            row = await self._writer.run(request.deadline, lambda: self._store.create(name, sealed), asker=request)
+            created = lambda: self._store.create(name, seal(unsealed, keyring))  # noqa: E731 - in a thread, as the MAC
+            row = await self._writer.run(request.deadline, created, asker=request)
             entry = self._follower.take_as(rows, row)
         if not hmac.compare_digest(entry.record.creation_digest, digest):
             raise Refusal(Status.KEY_EXISTS, f"the id belongs to another request's {rows.noun}")
@@ -99,13 +101,15 @@ class RowWriter(Generic[R]):
             self._confirmations.check_room()
             assert entry is not None  # live_record has refused None
             revision = entry.revision
-            sealed = rows.seal(change(record, mark))
-            written = partial(self._store.change, name, revision, sealed, waits=True)
+            written = partial(self._written, name, revision, rows.unsealed(change(record, mark)))
             row = await self._writer.run(request.deadline, written, asker=request)
             if row is not None:
                 return self._follower.take_as(rows, row)
             self._follower.follow()
         raise Refusal(Status.OVERLOADED, f"the {rows.noun} is being changed by too many at once", not_executed=True)
+
+    def _written(self, name: bytes, revision: int, unsealed: Unsealed) -> Row | None:
+        return self._store.change(name, revision, seal(unsealed, self._keyring), waits=True)
 
     async def kept(
         self, request: Request, entry: Entry[R], answer: Callable[[Entry[R]], bytes]

@@ -159,6 +159,7 @@ class Request:
         "attempts",
         "client",
         "client_id",
+        "costless",
         "deadline",
         "done",
         "frame",
@@ -185,6 +186,8 @@ class Request:
         self.accused: tuple[Node, ...] = ()
         """Nodes that answered DEVICE_ERROR; whether they are to blame shows when another one serves it."""
         self.attempts = 0
+        self.costless = False
+        """It goes on because its last node lacks the mechanism: nothing failed, so no budget is asked."""
         self.moves = 0
         """Times that it changed the path to the same node."""
         self.tried: tuple[Node, ...] = ()

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,12 +15,15 @@ from cryptography.x509.oid import NameOID
 
 from hsm_daemon.tls import TlsFiles
 from hsm_node.config import NodeConfig
+from hsm_node.core.derived_keys import DerivedKeys
 from hsm_node.core.keyring import Keyring
 from hsm_node.core.limits import DEFAULTS
 from hsm_node.core.records import Record
+from hsm_node.core.refusal import Refusal
 from hsm_wire import kinds
 from hsm_wire.frames import Frame, FrameSplitter, encode_frame
 from hsm_wire.messages import Bind, Failure, Hello, Policy, decode_body, encode_body
+from hsm_wire.statuses import Status
 
 PEM = serialization.Encoding.PEM
 MASTER_KEY = bytes(range(32))
@@ -57,6 +60,42 @@ path = "store.db"
 [keystore]
 master_key = { file = "master.key" }
 """
+
+
+class RemoteKeys:
+    """A master key that is far away, as one in a device is: it counts what it is asked, and may be gone."""
+
+    def __init__(self, master_key: bytes) -> None:
+        self._keys = DerivedKeys(master_key)
+        self.attributes = self._keys.attributes
+        self.fingerprint = self._keys.fingerprint
+        self.expected: list[bytes] = []
+        """Messages whose MACs were made ahead."""
+        self.asked: list[bytes] = []
+        """Those that were asked for without."""
+        self.gone = False
+
+    def mac(self, message: bytes) -> bytes:
+        self._check()
+        if message not in self.expected:
+            self.asked.append(message)
+        return self._keys.mac(message)
+
+    def expect(self, messages: Sequence[bytes]) -> None:
+        self._check()
+        self.expected += messages
+
+    def unwrap_store_key(self, wrapped: bytes) -> bytes:
+        return self._keys.unwrap_store_key(wrapped)
+
+    def _check(self) -> None:
+        if self.gone:
+            raise Refusal(Status.DEVICE_ERROR, "the device is gone")
+
+
+@pytest.fixture
+def remote_keys() -> RemoteKeys:
+    return RemoteKeys(bytes(32))
 
 
 @pytest.fixture

@@ -66,8 +66,12 @@ class Pkcs11Backend:
     def key_types(self) -> frozenset[str]:
         return self._key_types
 
+    @property
+    def random_is_dear(self) -> bool:
+        return True
+
     def random(self, length: int) -> bytes:
-        answer = self._link.ask_on_loop(messages.Random(length))
+        answer = self._link.ask(messages.Random(length))
         assert isinstance(answer, messages.Done)  # what Random is answered with
         return answer.data
 

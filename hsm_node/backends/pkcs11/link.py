@@ -41,7 +41,7 @@ class DeviceLink:
     """Asks the device. Threads share it."""
 
     def __init__(self, open_device: Callable[[], OpenedDevice], loop_limit_s: float = LOOP_LIMIT_S) -> None:
-        """Open it for the first time.
+        """Open it for the first time, in the thread of the event loop.
 
         Args:
             open_device: starts it and logs in.
@@ -51,6 +51,7 @@ class DeviceLink:
             DeviceStartError, PinFileError: it cannot be used.
         """
         self._open = open_device
+        self._loop_thread = threading.get_ident()
         self._loop_limit_s = loop_limit_s
         self._changed = threading.Condition()
         self._free: list[Channel] = []
@@ -107,6 +108,14 @@ class DeviceLink:
         if process is None or line is None:
             raise self._lost()
         return self._exchange(process, line, question, self._loop_limit_s)
+
+    def ask_here(self, question: messages.Question) -> messages.Answer:
+        """Return the answer; called in any thread, the loop's too.
+
+        Raises:
+            Refusal: as for `ask`; on the loop after its limit at the latest.
+        """
+        return self.ask_on_loop(question) if threading.get_ident() == self._loop_thread else self.ask(question)
 
     def forget(self, key: messages.KeyRef) -> None:
         """Have what is loaded of a key destroyed, before the next question is asked."""

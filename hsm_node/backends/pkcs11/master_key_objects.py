@@ -46,6 +46,10 @@ _UNWRAPPED: Final[dict[Part, Template]] = {
 """What is fixed of a key that a KEK unwraps, beside that it is hidden."""
 
 
+KEKS: Final = tuple(_UNWRAPPED)
+"""The parts that wrap and unwrap."""
+
+
 def kek_of(key_type: KeyType) -> Part:
     """Return the KEK of such keys."""
     if not key_type.symmetric:
@@ -67,7 +71,12 @@ def part_values(master_key: bytes) -> dict[Part, bytes]:
 
 
 def part_template(label: str, part: Part, value: bytes) -> Template:
-    """Return the object that a part is, for a ceremony that brings its value.
+    """Return the object that a part is, for a ceremony that brings its value."""
+    return {**part_object(label, part), ck.CKA_VALUE: value}
+
+
+def part_object(label: str, part: Part) -> Template:
+    """Return the object that a part is, for a ceremony that unwraps its value.
 
     MODIFIABLE and COPYABLE are off: whoever has the PIN can change no use of it, nor make a copy with another.
     """
@@ -76,7 +85,6 @@ def part_template(label: str, part: Part, value: bytes) -> Template:
         ck.CKA_TOKEN: True,
         ck.CKA_PRIVATE: True,
         ck.CKA_LABEL: part_label(label, part),
-        ck.CKA_VALUE: value,
         ck.CKA_MODIFIABLE: False,
         ck.CKA_COPYABLE: False,
     }

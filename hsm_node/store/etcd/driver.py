@@ -27,6 +27,7 @@ from hsm_node.store.etcd.following import Following
 from hsm_node.store.etcd.member_copy import MemberCopy
 from hsm_node.store.etcd.messages_pb2 import KeyValue, TxnResponse
 from hsm_node.store.etcd.opening import Checked, decoded, encoded, open_store, read_check
+from hsm_node.store.etcd.preparing import preparation
 from hsm_node.store.etcd.probing import Probing
 from hsm_node.store.etcd.removing import remove_node
 from hsm_node.store.etcd.saying import Saying
@@ -128,6 +129,7 @@ class EtcdStore:
         except BaseException:
             self.close()
             raise
+        self._watching.prepare = preparation(keyring)
         self._probing.once()
         for thread in (self._watching, self._waits, self._saying, self._probing, self._survey, self._copying):
             thread.start()

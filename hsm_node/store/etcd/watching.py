@@ -1,7 +1,7 @@
 """The thread that follows: everything is listed, then watched; listed again where the place to go on was compacted."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import grpc
@@ -50,6 +50,8 @@ class Watching:
         self._waits = waits
         self.on_heard: Callable[[], None] = _nobody
         """Called after each answer was taken."""
+        self.prepare: Callable[[Sequence[Change]], None] = _unprepared
+        """Called with what has come, before the node may see it."""
         self.proves = True
         """Whether a list counts as contact."""
         self._calls = calls
@@ -89,6 +91,8 @@ class Watching:
             found = self._calls.range(page(found.kvs[-1].key, revision, PAGE_ROWS), PAGE_S)
             changes += [Change(pair.key, pair.mod_revision, pair.value) for pair in found.kvs]
         told = told_by(self._calls.range(all_told(revision), PAGE_S))
+        arrived = self._following.revision
+        self.prepare([change for change in changes if change.revision > arrived])
         self._following.listed(changes, revision, begun if self.proves else None)
         self._waits.listed(told)
         self.listed += 1
@@ -185,12 +189,17 @@ class Watching:
             changes = [_change(event) for event in answer.events]
             told = [told_of(change.key, change.revision, change.data) for change in changes]
             self._waits.heard(row for row in told if row is not None)
+            self.prepare(changes)
             self._following.watched(changes)
             self.on_heard()
 
 
 def _nobody() -> None:
     """Nobody is told."""
+
+
+def _unprepared(_changes: Sequence[Change]) -> None:
+    """Nothing has to be prepared."""
 
 
 def _kept_open(request: WatchRequest, ended: threading.Event) -> Iterator[WatchRequest]:

@@ -28,6 +28,7 @@ looking at thousands of them in each round would cost the loop's time and send n
 _LOOK_AGAIN_S: Final = 0.25
 """After an attempt's time was over and no other node had room: when to look again."""
 _DEVICE_ERROR: Final = int(Status.DEVICE_ERROR)
+_MECHANISM_NOT_HERE: Final = int(Status.MECHANISM_NOT_HERE)
 WRONG_SIGNATURE: Final = "wrong_signature"
 """Why a node is evacuated whose deep check's signature does not verify."""
 
@@ -66,7 +67,10 @@ class Failover:
                 request.accused = (*request.accused, node)
             else:
                 _charge(node)  # nobody else is asked
-        self._elsewhere(request, node, Status(answer.status).name.lower(), now, answer)
+        lacking = answer.status == _MECHANISM_NOT_HERE and bool(answer.flags & NOT_EXECUTED)
+        if lacking:
+            request.attempts -= 1  # It was none: no node is asked twice, so this has an end.
+        self._elsewhere(request, node, Status(answer.status).name.lower(), now, answer, costless=lacking)
 
     @staticmethod
     def served(request: Request) -> None:
@@ -162,7 +166,7 @@ class Failover:
             if request.held_until or request not in self.waiting:
                 continue
             node = self._untried(request, suspects_at_once)
-            if node is not None and self._budget.take():
+            if node is not None and (request.costless or self._budget.take()):
                 self.waiting.discard(request)
                 self._switch.send(request, node, now)
             else:
@@ -232,9 +236,19 @@ class Failover:
         if node not in request.tried:
             request.tried = (*request.tried, node)
 
-    def _elsewhere(self, request: Request, node: Node, reason: str, now: float, answer: Frame | None = None) -> None:
+    def _elsewhere(
+        self,
+        request: Request,
+        node: Node,
+        reason: str,
+        now: float,
+        answer: Frame | None = None,
+        *,
+        costless: bool = False,
+    ) -> None:
         """Send a request that `node` did not serve to another one, or answer it."""
         self._note(request, node, reason)
+        request.costless = costless
         switch = self._switch
         # GOING_AWAY speaks of the node's connection; passed on, a client would take it for the proxy's.
         final = answer is not None and answer.status != GOING_AWAY
@@ -252,7 +266,7 @@ class Failover:
 
     def _send_or_wait(self, request: Request, now: float) -> None:
         chosen = None if request.losses else self._balancer.maybe_node(request.tried)
-        if chosen is not None and self._affords():
+        if chosen is not None and (request.costless or self._affords()):
             self._switch.send(request, chosen, now)
             return
         request.queued_at = now

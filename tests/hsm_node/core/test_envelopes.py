@@ -3,7 +3,17 @@
 import msgspec
 import pytest
 
-from hsm_node.core.envelopes import Reason, RecordError, check_place, format_of, open_envelope, seal_envelope
+from hsm_node.core.envelopes import (
+    Reason,
+    RecordError,
+    Unsealed,
+    authenticated,
+    check_place,
+    format_of,
+    open_envelope,
+    seal,
+    seal_envelope,
+)
 from hsm_node.core.keyring import Keyring
 
 PREFIXES = {1: b"one", 2: b"two"}
@@ -46,3 +56,17 @@ def test_a_record_that_is_not_where_it_belongs_is_refused(found: tuple[bytes, by
     with pytest.raises(RecordError) as refused:
         check_place(found[0], b"cluster", found[1], b"name")
     assert refused.value.reason is reason
+
+
+def test_the_mac_goes_over_what_it_is_said_to(keyring: Keyring) -> None:
+    data = seal_envelope(2, b"two", b"body", keyring)
+    assert authenticated({2: b"two"}, data) == b"twobody"
+    assert authenticated({3: b"three"}, data) == b""
+    assert authenticated({2: b"two"}, b"no row") == b""
+
+
+def test_it_is_sealed_under_the_master_key_that_it_was_encrypted_under(keyring: Keyring) -> None:
+    unsealed = Unsealed(2, b"two", b"body", keyring.version)
+    keyring.hold(bytes(range(1, 33)), keyring.version + 1)
+    keyring.use(keyring.version + 1)
+    assert open_envelope({2: b"two"}, seal(unsealed, keyring), keyring).version == unsealed.version

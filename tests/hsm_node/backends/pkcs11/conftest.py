@@ -14,6 +14,7 @@ from softhsm import MASTER_KEY_LABEL, MODULE, PIN, WRAP_MECHANISM, SoftHsm
 
 from hsm_node.backends.pkcs11 import messages
 from hsm_node.backends.pkcs11.backend import Pkcs11Backend
+from hsm_node.backends.pkcs11.ceremony_token import CeremonyToken
 from hsm_node.backends.pkcs11.device import Device
 from hsm_node.backends.pkcs11.link import DeviceLink
 from hsm_node.backends.pkcs11.master_key import DeviceMasterKey
@@ -30,20 +31,29 @@ SLOW_LOOP_S = 60.0
 
 @pytest.fixture(scope="session")
 def softhsm(tmp_path_factory: pytest.TempPathFactory) -> SoftHsm:
-    """Tokens `one` and `two` with one master key, and `empty` with none."""
+    """Tokens `one` and `two` with one master key, and `empty` and `joined` with none."""
     made = SoftHsm(tmp_path_factory.mktemp("softhsm") / "tokens")
     for label in ("one", "two"):
         made.make_token(label, MASTER_KEY)
     made.make_token("empty")
+    made.make_token("joined")
     os.environ.update(made.environment)
     return made
 
 
 @pytest.fixture(scope="session")
 def module(softhsm: SoftHsm) -> Module:
-    """SoftHSM2 in this process."""
+    """SoftHSM2 in this process; token `joined` has made its own master key then."""
     assert softhsm.environment
-    return Module(MODULE)
+    loaded = Module(MODULE)
+    [slot] = [slot for slot in loaded.slots() if loaded.token(slot).label == "joined"]
+    session = loaded.open_session(slot, writing=True)
+    loaded.login(session, PIN.encode())
+    joined = CeremonyToken(loaded, session, MASTER_KEY_LABEL, WRAP_MECHANISM)
+    made = joined.make()
+    joined.take(joined.wrapped(made, joined.transport_key()))
+    joined.forget(made)
+    return loaded
 
 
 @pytest.fixture(scope="session")

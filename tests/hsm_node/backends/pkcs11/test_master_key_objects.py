@@ -61,9 +61,10 @@ class Attacker(NamedTuple):
         return self.module.create(self.session, {**own, ck.CKA_TOKEN: False, ck.CKA_WRAP: True, ck.CKA_DECRYPT: True})
 
 
-@pytest.fixture
-def attacker(module: Module, slot_of: Callable[[str], int]) -> Iterator[Attacker]:
-    session = module.open_session(slot_of("one"), writing=True)
+@pytest.fixture(params=["one", "joined"])
+def attacker(request: pytest.FixtureRequest, module: Module, slot_of: Callable[[str], int]) -> Iterator[Attacker]:
+    """At a token whose master key was brought in clear, and at one that made its own by the ceremony."""
+    session = module.open_session(slot_of(request.param), writing=True)
     module.login(session, PIN.encode())
     made = Attacker(module, session, {})
     for part, key_type in KINDS.items():
@@ -184,6 +185,7 @@ def test_what_a_node_has_unwrapped_is_not_wrapped_again(attacker: Attacker, part
             attacker.module.copy(attacker.session, key, change)
 
 
+@pytest.mark.parametrize("attacker", ["one"], indirect=True)
 @pytest.mark.parametrize("fixed", [{}, {ck.CKA_CLASS: ck.CKO_PRIVATE_KEY, ck.CKA_SENSITIVE: True}])
 def test_without_extractable_in_its_template_a_kek_gives_keys_away(attacker: Attacker, fixed: Template) -> None:
     """Why the template says more than class and sensitive: this is what an attack looks like that succeeds."""

@@ -286,6 +286,41 @@ def test_three_attempts_are_all_there_are(make_world):
     assert [frame.status for frame in peer.frames] == [Status.DEVICE_ERROR]
 
 
+def lacks_it(world):
+    (node,) = world.holders()
+    world.answer(node, status=Status.MECHANISM_NOT_HERE, flags=int(kinds.Flag.NOT_EXECUTED))
+    return node
+
+
+def test_a_node_that_lacks_the_mechanism_costs_neither_an_attempt_nor_budget(make_world):
+    world = make_world(weights=(1, 1, 1, 1), budget_per_s=0.0, budget_share=0.0)
+    _, peer, _ = ask_one(world)
+    empty_budget(world)
+    lacking = [lacks_it(world) for _ in range(3)]
+    (last,) = world.holders()
+    world.answer(last)
+    assert [frame.status for frame in peer.frames] == [Status.OK]
+    assert [(node.errors, node.errors_in_a_row) for node in lacking] == [(0, 0)] * 3
+
+
+def test_what_no_node_has_is_refused_once_all_were_asked(make_world):
+    world = make_world(weights=(1, 1, 1, 1))
+    _, peer, _ = ask_one(world)
+    asked = {lacks_it(world).name for _ in world.nodes}
+    assert len(asked) == 4
+    assert [frame.status for frame in peer.frames] == [Status.MECHANISM_NOT_HERE]
+
+
+def test_after_a_node_that_lacks_it_a_device_s_error_costs_as_ever(make_world):
+    world = make_world(weights=(1, 1, 1, 1), budget_per_s=0.0, budget_share=0.0)
+    _, peer, _ = ask_one(world)
+    lacks_it(world)
+    empty_budget(world)
+    (node,) = world.holders()
+    world.answer(node, status=Status.DEVICE_ERROR)
+    assert (world.holders(), peer.frames, world.dispatcher.waiting) == ([], [], 1)
+
+
 def test_a_loss_after_three_attempts_is_unavailable(world):
     _, peer, _ = ask_one(world)
     for _ in range(2):
