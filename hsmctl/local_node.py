@@ -39,8 +39,8 @@ def socket_option(command: Callable[..., _R]) -> Callable[..., _R]:
         callback=_socket_or_default,
         envvar="HSM_NODE_SOCKET",
         metavar="PATH",
-        help="admin.sock in the node's state_dir [HSM_NODE_SOCKET, else the first node's of the `hsmctl dev` that is in "
-        f"use, else {DEFAULT_SOCKET}].",
+        help="admin.sock in the node's state_dir [HSM_NODE_SOCKET, else the first node's of the `hsmctl dev` in use, "
+        f"else {DEFAULT_SOCKET}].",
     )(command)
 
 
