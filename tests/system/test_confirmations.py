@@ -17,6 +17,8 @@ from scale import SLACK
 from hsm_client import sync
 from hsm_node.core.confirmations import WAIT_S
 
+pytestmark = pytest.mark.alone
+
 WITHIN_S = WAIT_S + 0.5 * SLACK
 SOON_S = 1.0 * SLACK
 

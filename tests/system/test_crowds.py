@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from bench_process import BenchProcess
 from certificates import Identity
 from cluster import Cluster
@@ -21,6 +22,8 @@ from scale import RATE, bound_ms, seconds, times
 from stand import Stand, metric_of
 
 from hsm_client import Hsm, connect
+
+pytestmark = pytest.mark.alone
 
 KEY = "load"
 MECHANISM = "ecdsa-sha256"

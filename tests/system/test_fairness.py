@@ -7,9 +7,12 @@ loop carries them to their end: there the modest one waits about as long as the 
 
 from collections.abc import Callable
 
+import pytest
 from bench_process import BenchProcess, hsmctl
 from cluster import Cluster
 from scale import bound_ms, seconds
+
+pytestmark = pytest.mark.alone
 
 FACTOR = 10.0
 """Of the modest client's p99 beside a greedy neighbour to its p99 alone, with small requests."""

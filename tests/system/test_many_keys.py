@@ -4,8 +4,11 @@ change before it is answered. What each takes is in docs/performance.md."""
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from many_keys import KEYS, MIB, many_keys
 from scale import SLACK, bound_ms
+
+pytestmark = pytest.mark.alone
 
 READY_S = 20.0 * SLACK
 HELD_BYTES = 400 * 1000 * 1000

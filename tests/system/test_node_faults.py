@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Callable
 
+import pytest
 from bench_process import BenchProcess
 from cluster import Cluster
 from networks import Links
@@ -15,6 +16,8 @@ from scale import bound_ms, seconds, times
 from hsm_wire.kinds import Flag
 from hsm_wire.opcodes import Opcode
 from hsm_wire.statuses import Status
+
+pytestmark = pytest.mark.alone
 
 KEY = "load"
 SIGN = int(Opcode.SIGN)

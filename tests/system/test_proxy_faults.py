@@ -6,11 +6,14 @@ import signal
 import time
 from collections.abc import Callable
 
+import pytest
 from bench_process import BenchProcess
 from cluster import Cluster
 from process_table import pids_with
 from programs import START_DEADLINE_S, Program, wait_until
 from scale import seconds, times
+
+pytestmark = pytest.mark.alone
 
 KEY = "load"
 WARM_S = 2.0

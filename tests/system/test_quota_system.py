@@ -28,6 +28,8 @@ from hsm_cluster.packages import GENERATION_BURST, PACKAGES
 from hsm_cluster.usage import PERIOD_S, PERIODS, Row
 from hsm_node.state.usage_file import UsageFile
 
+pytestmark = pytest.mark.alone
+
 LIMIT: Final = PACKAGES["economy"].quota.signatures_per_day or 0
 LEFT: Final = 3_000
 """Signatures that the day before leaves."""

@@ -18,6 +18,8 @@ from store_cluster import DR, StoreCluster
 from hsm_client import Hsm, connect
 from hsm_client.errors import HsmError
 
+pytestmark = pytest.mark.alone
+
 KEY = "load"
 RATE = 300.0 / SLACK
 """Signatures a second: two cores are not to be what is measured."""

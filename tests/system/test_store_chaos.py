@@ -10,6 +10,8 @@ from site_networks import namespaces_lack
 from store_chaos import RATE, Chaos
 from store_cluster import StoreCluster
 
+pytestmark = pytest.mark.alone
+
 LASTING_S = 60.0
 
 

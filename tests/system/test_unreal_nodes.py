@@ -10,6 +10,8 @@ from load import Load
 from scale import RATE, bound_ms, seconds
 from stand import Stand
 
+pytestmark = pytest.mark.alone
+
 WARM_S = 2.0
 ATTEMPTS = 3
 """`retry.attempts`: nodes that the proxy sends one request to at most."""

@@ -21,9 +21,9 @@ from views import WAIT_MS, Views  # noqa: E402
 from watched_load import KEY  # noqa: E402
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium, without a window."""
+    """Debian's Chromium, without a window. It keeps an event loop running, so it ends with its file's tests."""
     chromium = shutil.which("chromium")
     if chromium is None:
         pytest.skip("chromium is missing; install it with apt-get install chromium")

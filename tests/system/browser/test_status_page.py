@@ -96,7 +96,7 @@ def test_a_dead_site_is_one_problem_not_many(make_sites: MakeSites, views: Views
 
 
 def test_overload_is_said_with_how_much_is_refused(make_sites: MakeSites, views: Views) -> None:
-    cluster = make_sites(key_type="rsa-3072", settings=OVERLOAD, window=1)
+    cluster = make_sites(key_type="rsa-4096", settings=OVERLOAD, window=1)
     with load(cluster, rate=300.0, clients=32, mechanism="rsa-pss-sha256"):
         see_all(views, cluster, "overloaded", "The cluster is overloaded:")
         page = views.open(address(cluster.proxy))

@@ -1,0 +1,23 @@
+#!/bin/sh
+# Usage: system_tests.sh WORKERS [pytest's arguments]
+# What make test-system runs: first everything that only counts and waits, side by side; then, one at a time, what holds
+# bounds in seconds (marked `alone`). Both parts run, whatever the first one finds.
+set -u
+workers=$1
+shift
+found=5
+
+part() {
+    marked=$1
+    shift
+    .venv/bin/pytest -p no_skips -q -m "$marked" tests "$@"
+    code=$?
+    # 5: nothing was selected, which is a failure only where it is so of both parts.
+    if [ "$code" -ne 5 ] && [ "$found" -ne 1 ]; then
+        [ "$code" -eq 0 ] && found=0 || found=1
+    fi
+}
+
+part "system and not alone" -n "$workers" --dist loadfile "$@"
+part "system and alone" "$@"
+exit "$found"
