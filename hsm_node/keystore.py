@@ -218,7 +218,7 @@ class Keystore:
             self.prober,
             CopyLag(self.store.copy, self.prober),
         )
-        shuffle = random.SystemRandom().shuffle
+        shuffle = random.Random().shuffle  # which keys a drill uses is no secret
         return Drills(parts, config.recovery, DrillFile(config.state_dir), lambda: self.promotion.standby, shuffle)
 
     def _recovery(self) -> Recovery:

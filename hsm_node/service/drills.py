@@ -13,8 +13,8 @@ from hsm_node.core.refusal import Refusal
 from hsm_node.core.tombstones import Place
 from hsm_node.service.drill_run import DrillParts, DrillRun
 
-WRITE_S: Final = 10.0
-"""For the result to be written down."""
+SHORT_S: Final = 60.0
+"""For a sample to be drawn, or the result to be written down: behind the steps of another drill."""
 
 _log = logs.logger("hsm_node.recovery")
 
@@ -103,9 +103,8 @@ class Drills:
     async def _made(self, *, whole: bool, commanded: bool) -> DrillResult | Refusal:
         settings = self.settings
         keys = [(record.key_type, record.place) for record in self._parts.keys.living]
-        few = len(keys) <= settings.drill_keys
-        chosen = None if whole or few else drawn(keys, settings.drill_keys, self._shuffle)
         try:
+            chosen = None if whole or len(keys) <= settings.drill_keys else await self._drawn(keys, settings.drill_keys)
             result = await DrillRun(self._parts, settings, chosen, commanded=commanded).result()
         except Refusal as refusal:
             return refusal
@@ -118,9 +117,14 @@ class Drills:
         await self._keep()
         return result
 
+    async def _drawn(self, keys: list[tuple[str, Place]], size: int) -> set[Place]:
+        """Draw a sample in a thread: to shuffle 100,000 keys would keep the loop for as long as a stall."""
+        draw = partial(drawn, keys, size, self._shuffle)
+        return await self._parts.pool.run(clock.monotonic() + SHORT_S, draw, measured=False)
+
     async def _keep(self) -> None:
         try:
-            await self._parts.pool.run(clock.monotonic() + WRITE_S, partial(self._journal.write, self.record))
+            await self._parts.pool.run(clock.monotonic() + SHORT_S, partial(self._journal.write, self.record))
         except (OSError, Refusal) as error:
             what = "after a restart this node does not know of it, and makes another one"
             logs.event(_log, "error", "the result of a drill cannot be written", reason=str(error), what=what)

@@ -26,6 +26,7 @@ async def test_pong_and_status_agree(start_node: Callable[..., Any]) -> None:
     phase.served(2, 0.001)
     phase.reconfigured()
     assert node.keystore.nodes == ["node-1"]
+    assert node.keystore.drills.settings is node.node.facts.config.recovery
 
 
 async def test_without_its_store_it_is_stale_and_not_ready(

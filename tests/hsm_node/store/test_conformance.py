@@ -10,7 +10,9 @@ import pytest
 from hsm_daemon import clock
 from hsm_daemon.errors import StartError
 from hsm_node.core.keyring import Keyring
-from hsm_node.store.base import PAGE_ROWS, ReplacedStoreError, Row, Store, StoreError
+from hsm_node.store import sqlite_copy
+from hsm_node.store.base import ReplacedStoreError, Row, Store, StoreError
+from hsm_node.store.etcd import member_copy
 
 OpenStore = Callable[..., Store]
 MASTER_KEY = bytes(range(32))
@@ -298,10 +300,13 @@ def test_a_snapshot_of_an_empty_store_has_nothing(open_store: OpenStore) -> None
     snapshot.close()
 
 
-def test_the_own_copy_has_every_row_in_the_order_of_names_page_by_page(open_store: OpenStore) -> None:
+def test_the_own_copy_has_every_row_in_the_order_of_names_page_by_page(
+    open_store: OpenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = open_store()
-    count = PAGE_ROWS + 3
-    rows = [store.create(name(number), b"data") for number in range(1, count + 1)]
+    for driver in (sqlite_copy, member_copy):
+        monkeypatch.setattr(driver, "PAGE_ROWS", 3)
+    rows = [store.create(name(number), b"data") for number in range(1, 9)]
     newest, seen, after, revision = store.copy.newest(), [], b"", 0
     while True:
         page = store.copy.page(after, revision)
