@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from certificates import Authority
+from cluster import Cluster
 from etcd import EtcdCluster, Member
 from programs import wait_until
 from scale import SLACK
@@ -19,6 +20,7 @@ from hsm_daemon.tls import TlsFiles
 from hsm_node.core.keyring import Keyring
 from hsm_node.store.base import ReplacedStoreError, Row, StoreError, UnreachableStoreError
 from hsm_node.store.etcd.driver import EtcdStore
+from hsm_node.store.etcd.opening import MAKER_S
 
 WRITERS = 8
 WITHIN_S = 1.2 * SLACK
@@ -26,6 +28,8 @@ WITHIN_S = 1.2 * SLACK
 GAP_S = 6.0 * SLACK
 """Without a leader: two to three seconds as a rule."""
 RECORD = b"x" * 600
+MAKER = "it has no store, and only node-1, the first node of cluster.toml, makes one"
+START_S = 30.0 * SLACK
 
 
 class Node:
@@ -264,6 +268,30 @@ def test_an_empty_store_in_the_place_of_the_one_that_was_followed_is_not_taken_f
     assert "kvs" not in members.ctl("get", "", "--prefix")
     with pytest.raises(StartError, match="is empty"):
         EtcdStore(members.addresses, members.tls, "dev", Keyring(bytes(32)), make=False)
+
+
+def test_a_new_node_that_is_led_to_somebody_else_s_empty_store_makes_none_and_says_who_would(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "nodes"
+    folder.mkdir()
+    cluster, etcd = Cluster(folder, "uvloop"), EtcdCluster(tmp_path / "etcd", tls=True)
+    first, second, _ = cluster.nodes
+    for one in (first, second):
+        cluster.write_node(one, store=etcd.store_toml())
+    try:
+        etcd.start()
+        second.start()
+        wait_until(lambda: MAKER in second.log(), second.log, MAKER_S + START_S)
+        assert "kvs" not in etcd.ctl("get", "", "--prefix")
+        assert not (folder / "state" / second.name / "store.json").exists()
+        second.kill()
+        for one in (first, second):
+            one.start()
+            one.wait_ready()
+    finally:
+        cluster.stop()
+        etcd.stop()
 
 
 def test_a_store_whose_quota_is_full_says_what_to_do_and_goes_on_when_it_was_done(tmp_path: Path) -> None:

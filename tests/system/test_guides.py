@@ -23,8 +23,9 @@ Ctrl-C stops everything.
 ```
 """
 ELSEWHERE = frozenset({"growth.md", "index.md", "move-to-etcd.md", "store.md"})
-"""The second has its nodes stopped, so requests do fail: `test_store_migration` follows it. Each section of the third
-is the way out of a trouble that somebody has to make first: `test_etcd_troubles` does."""
+"""What of a guide is for data centres, `test_growth` follows. A move has the nodes stopped, so requests do fail:
+`test_store_migration`. Each section of the store's guide is the way out of a trouble that somebody has to make first:
+`test_etcd_troubles` does."""
 KEY = """```sh
 hsmctl key generate --type ec-p256 --label load --json > load.json
 ```
