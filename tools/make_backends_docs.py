@@ -39,7 +39,7 @@ SoftHSM2's gaps, of 2.6.1 in Debian 12:
 - OAEP with SHA-1 is all it has; HKDF, ML-DSA and ML-KEM are absent.
 - A secret whose length is no multiple of eight bytes comes back longer: such imports are refused.
 - Keys that a device has unwrapped are not extractable, so it wraps none of them for a caller.
-- CBC, CTR and ECDH it has; `hsm-node` has no code for them in devices yet.
+- ECDH it has; `hsm-node` has no code for it in devices yet.
 """
 
 

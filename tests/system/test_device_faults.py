@@ -16,8 +16,8 @@ from scale import seconds
 from softhsm import SoftHsm, node_settings
 
 KEY = "load"
-CLIENTS = 16
-RATE = 100.0
+CLIENTS = 8
+RATE = 30.0
 """What is tried is whether anything fails, on a machine that may be slow: not how much three tokens can."""
 BACK_S = 60.0
 """A device is looked for every 15 s at least; then its node is tried, and let in slowly."""

@@ -20,7 +20,7 @@ from hsm_node.core.refusal import Refusal
 from hsm_wire import mechanisms as ckm
 from hsm_wire.key_types import KEY_TYPES, KeyType
 from hsm_wire.mechanisms import MECHANISMS, Mechanism
-from hsm_wire.parameters import GcmParameters, Parameters, PssParameters
+from hsm_wire.parameters import CtrParameters, GcmParameters, IvParameters, Parameters, PssParameters
 from hsm_wire.statuses import Status
 from hsm_wire.usages import Usage
 
@@ -56,6 +56,10 @@ def data_for(mechanism: Mechanism) -> tuple[Parameters | None, bytes]:
     return None, bytes(32) if mechanism.number == ckm.CKM_ECDSA else MESSAGE
 
 
+def counter_of(block: bytes) -> Parameters:
+    return CtrParameters(counter_block=block)
+
+
 def test_the_table_says_what_is_missing_and_nothing_else(name: str, any_backend: Backend) -> None:
     missing = {number: usages & ~any_backend.offered.get(number, Usage(0)) for number, usages in IMPLEMENTED.items()}
     assert {number: usages for number, usages in missing.items() if usages} == LACKING[name]
@@ -89,4 +93,11 @@ def test_a_key_does_what_is_offered_for_its_type(
     if row in [KEY_TYPES[name] for name in ("aes-128", "aes-192", "aes-256")]:
         secret, nonce = key.encrypt(ckm.CKM_AES_GCM, None, MESSAGE, caller_iv=False)
         assert key.decrypt(ckm.CKM_AES_GCM, GcmParameters(nonce), secret) == MESSAGE
+        for number, form in ((ckm.CKM_AES_CBC_PAD, IvParameters), (ckm.CKM_AES_CTR, counter_of)):
+            for length in (0, 1, 16, 100):
+                secret, used = key.encrypt(number, None, bytes(length), caller_iv=False)
+                assert key.decrypt(number, form(used), secret) == bytes(length)
+        with pytest.raises(Refusal) as raised:
+            key.decrypt(ckm.CKM_AES_CBC_PAD, IvParameters(bytes(16)), bytes(16))
+        assert raised.value.status is Status.BAD_DATA
     any_backend.forget(*record.place)
