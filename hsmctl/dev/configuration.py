@@ -41,7 +41,7 @@ def node_toml(plan: Plan, node: Member) -> str:
 
 def proxy_toml(plan: Plan, proxy: Member) -> str:
     """Return a proxy's configuration."""
-    return _daemon_toml(plan, proxy, f'site = "{proxy.site}"\n')
+    return _daemon_toml(plan, proxy, f'site = "{proxy.site}"\nstate_dir = "state/{proxy.name}"\n')
 
 
 def client_toml(plan: Plan, name: str) -> str:
