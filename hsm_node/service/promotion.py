@@ -1,4 +1,4 @@
-"""DR_PROMOTE: the nodes of the DR site serve from now on, under a higher epoch (docs/disaster-recovery.md).
+"""DR_PROMOTE and DR_VOUCH: nodes of the DR site serve from now on, in a higher epoch (docs/disaster-recovery.md).
 
 Theory. A promotion is one transaction: the store's check record gets the next epoch and says that the DR site serves.
 Every node finds it with its next contact. Where the productive sites took the store's quorum with them, the member of
@@ -12,6 +12,7 @@ from typing import Final
 from hsm_cluster.cluster import Cluster
 from hsm_daemon import logs
 from hsm_node.core.keyring import Keyring
+from hsm_node.core.principals import LOCAL_OPERATOR
 from hsm_node.core.refusal import Refusal
 from hsm_node.service.failures import Failures
 from hsm_node.service.follower import Follower
@@ -19,7 +20,7 @@ from hsm_node.service.later import answer_later
 from hsm_node.service.request import Request
 from hsm_node.store.base import Store
 from hsm_node.work.pool import Pool
-from hsm_wire.administration import DrPromote, DrPromotion
+from hsm_wire.administration import DrPromote, DrPromotion, DrVouch
 from hsm_wire.messages import encode_body
 from hsm_wire.statuses import Status
 
@@ -72,6 +73,19 @@ class Promotion:
         self._check(body)
         return answer_later(request, self._promote(request, body), self._failures)
 
+    def vouch(self, request: Request, body: DrVouch) -> bytes:
+        """DR_VOUCH."""
+        if request.principal.identity != LOCAL_OPERATOR:
+            raise Refusal(Status.DENIED, "an operator vouches on the node's own host: `hsmctl dr vouch`")
+        self._check_name(body.cluster)
+        self._store.vouch()
+        logs.event(_log, "warning", "an operator vouches that the DR site was not promoted", epoch=self._store.epoch)
+        return self._answer()
+
+    def _check_name(self, cluster: str) -> None:
+        if cluster != self._cluster:
+            raise Refusal(Status.BAD_REQUEST, f"this is cluster {self._cluster!r}, not {cluster!r}; give its name")
+
     def _check(self, body: DrPromote) -> None:
         """Refuse what cannot be meant."""
         if not self._dr_sites:
@@ -79,8 +93,7 @@ class Promotion:
         if self._site not in self._dr_sites:
             there = ", ".join(self._dr_sites)
             raise Refusal(Status.BAD_REQUEST, f"{self._node} is not of the DR site; promote on a host of {there}")
-        if body.cluster != self._cluster:
-            raise Refusal(Status.BAD_REQUEST, f"this is cluster {self._cluster!r}, not {body.cluster!r}; give its name")
+        self._check_name(body.cluster)
         if self._store.promoted:
             text = f"the DR site was promoted already, in epoch {self._store.epoch}; there is nothing to do"
             raise Refusal(Status.BAD_REQUEST, text)

@@ -5,6 +5,7 @@ Theory. A store that was restored from an old backup, or that a site which was g
 from inside. Only a memory outside of it can tell that the cluster has gone on without it.
 """
 
+import threading
 from pathlib import Path
 from typing import Final
 
@@ -38,6 +39,8 @@ class StateDir:
         self._path = path
         self._file = path / FILE_NAME
         self.seen = self._read()
+        self._keeping = threading.Lock()
+        """Threads that follow the store keep what they see, while the node opens it."""
 
     def check_present(self, store: Path) -> None:
         """Refuse to make a new store where one was used before.
@@ -81,21 +84,24 @@ class StateDir:
             )
 
     def keep(self, cluster_id: bytes, epoch: int) -> None:
-        """Remember a store that has passed the checks; a file is replaced whole or not at all.
+        """Remember a store that has passed the checks, and of its epochs the highest; from any thread.
+
+        A file is replaced whole or not at all.
 
         Raises:
             StartError: it cannot be written.
         """
         seen = Seen(cluster_id.hex(), epoch)
-        if seen == self.seen:
-            return
-        try:
-            replace_file(self._file, msgspec.json.encode(seen) + b"\n")
-        except OSError as error:
-            raise StartError(
-                f"{self._path}: state_dir cannot be written ({error.strerror}); check its rights"
-            ) from None
-        self.seen = seen
+        with self._keeping:
+            if self.seen is not None and self.seen.cluster_id == seen.cluster_id and self.seen.epoch >= epoch:
+                return
+            try:
+                replace_file(self._file, msgspec.json.encode(seen) + b"\n")
+            except OSError as error:
+                raise StartError(
+                    f"{self._path}: state_dir cannot be written ({error.strerror}); check its rights"
+                ) from None
+            self.seen = seen
 
     def _read(self) -> Seen | None:
         try:

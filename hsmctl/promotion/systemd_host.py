@@ -46,7 +46,7 @@ class SystemdHost:
         files = None
         if isinstance(tls, dict):
             files = StoreTls(*(self._folder / str(tls[name]) for name in ("ca", "certificate", "key")))
-        return LocalStore(str(endpoints[0]), files)  # The own site's is the first.
+        return LocalStore(str(said.get("dr_endpoint") or endpoints[0]), files)  # The own site's is the first.
 
     @property
     def member_file(self) -> Path:

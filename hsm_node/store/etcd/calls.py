@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple, cast
 
 import grpc
 
+from hsm_cluster.address import Address
 from hsm_daemon import clock, logs
 from hsm_daemon.log_limit import LimitedLog
 from hsm_node.store.base import ReplacedStoreError, StoreError, UnreachableStoreError
@@ -79,6 +80,13 @@ class Calls:
     def links(self) -> list[Link]:
         """To all members, the preferred first."""
         return self._ways[0]
+
+    def link_to(self, member: Address | None) -> Link:
+        """Return the link to a member (None: the preferred one), which may be another one than a moment ago.
+
+        A reload that leaves out the member at the DR site is refused, so there is always one.
+        """
+        return next(link for link in self.links if member in (None, link.address))
 
     def order(self) -> list[Link]:
         """Return the links to all members in the order in which they are to be asked."""

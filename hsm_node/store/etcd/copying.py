@@ -99,9 +99,7 @@ class Copying:
     def _ask(self, within_s: float) -> int | None:
         """Return the revision up to which the member has everything; None: it does not say."""
         try:
-            # The links may be others than a moment ago; among them there is always one to it: the configuration has it.
-            link = next(link for link in self._calls.links if link.address == self._member)
-            answer = link.range(_REQUEST, timeout=within_s)
+            answer = self._calls.link_to(self._member).range(_REQUEST, timeout=within_s)
             self._calls.identity.check_cluster(answer.header)  # Another cluster's revisions say nothing.
         except (grpc.RpcError, ReplacedStoreError, ValueError):
             # `survey` names what is wrong with a member. The last one is gRPC's way to say that the channel is closed.

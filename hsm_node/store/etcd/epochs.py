@@ -3,7 +3,7 @@
 Theory. Members that were cut off when the DR site was promoted form their old store again, and it looks sound from
 inside. What tells is the check record: it has the epoch, and only nodes can write one. So it is read with each contact,
 and at every member that turns out to be of another etcd cluster. A higher epoch is on disk before anything is done for
-it.
+it; to serve no more waits for no disk.
 """
 
 import threading
@@ -77,7 +77,7 @@ class Epochs:
         """Take the check records of stores that are not followed: if one has gone on without this one, serve no more.
 
         Raises:
-            StoreError: this host's disk does not take that.
+            StoreError: this host's disk does not take that: until it is started again, this node serves no more.
         """
         for pair in pairs:
             found = authentic(pair, self._keyring)
@@ -85,8 +85,8 @@ class Epochs:
                 continue
             with self._lock:
                 if found.epoch > self.record.epoch:
-                    self._note(found.epoch)
                     self._fence(_outlived(self.record.epoch, found.epoch))
+                    self._note(found.epoch)
 
     def _note(self, epoch: int) -> None:
         if epoch <= self._seen:

@@ -36,12 +36,12 @@ class MemberCopy:
         """
         self._calls = calls
         self._cluster_id = cluster_id
-        self._number = 0 if member is None else [link.address for link in calls.links].index(member)
+        self._member = member
 
     def newest(self) -> int:
         fault = StoreError("there is no member")
-        links = self._calls.links
-        for link in (*links[: self._number], *links[self._number + 1 :], links[self._number]):
+        own = self._calls.link_to(self._member)
+        for link in (*(link for link in self._calls.links if link.address != own.address), own):
             try:
                 return self._asked(link, get(CHECK_KEY), metadata=METADATA).header.revision
             except StoreError as error:
@@ -66,7 +66,7 @@ class MemberCopy:
 
     def _own(self, request: RangeRequest) -> RangeResponse:
         request.serializable = True
-        return self._asked(self._calls.links[self._number], request)
+        return self._asked(self._calls.link_to(self._member), request)
 
     def _asked(self, link: Link, request: RangeRequest, **options: Any) -> RangeResponse:
         ask: Callable[..., RangeResponse] = link.range

@@ -8,12 +8,17 @@ import pytest
 from promoted_cluster import cluster_of
 
 from hsm_node.core.keyring import Keyring
+from hsm_node.core.principals import LOCAL_OPERATOR, Principal
+from hsm_node.core.refusal import Refusal
+from hsm_node.service.request import Request
 from hsm_node.store.base import StoreError
 from hsm_node.store.sqlite import SqliteStore
 from hsm_wire import kinds
-from hsm_wire.administration import DrPromote, DrPromotion
-from hsm_wire.messages import Pong, decode_body
+from hsm_wire.administration import DrPromote, DrPromotion, DrVouch
+from hsm_wire.frames import Frame, FrameSplitter, encode_frame
+from hsm_wire.messages import Pong, decode_body, encode_body
 from hsm_wire.opcodes import Opcode
+from hsm_wire.operations import Role
 from hsm_wire.statuses import Status
 
 Text = Callable[[Any], str]
@@ -116,3 +121,28 @@ async def test_without_the_store_nothing_is_promoted(node: Any) -> None:
     node.store.promote = away
     assert (await promote(node)).status == Status.STORE_UNAVAILABLE
     assert (await reported(node.operator)).state == "standby"
+
+
+async def test_who_vouches_does_it_on_the_nodes_own_host(node: Any, text_of: Text) -> None:
+    vouched: list[bool] = []
+    node.store.vouch = lambda: vouched.append(True)
+    over_the_network = await node.operator.call(Opcode.DR_VOUCH, DrVouch("dev"), principal=OPERATOR)
+    assert (over_the_network.status, vouched) == (Status.DENIED, [])
+    root = Principal(LOCAL_OPERATOR, 0, frozenset({Role.OPERATE}), 0)
+    answers: list[tuple[int, bytes]] = []
+
+    class Sink:
+        def answer(self, _request: Request, status: int, body: bytes) -> None:
+            answers.append((status, body))
+
+        def refuse(self, _request: Request, refusal: Refusal) -> None:
+            answers.append((int(refusal.status), refusal.detail.encode()))
+
+    for name in ("prod", "dev"):
+        [frame] = FrameSplitter(1 << 20).split(
+            encode_frame(kinds.REQUEST, encode_body(DrVouch(name)), request_id=1, opcode=Opcode.DR_VOUCH)
+        )
+        assert isinstance(frame, Frame)
+        node.keystore.service.serve(Request(frame, root, 1e12, Sink(), 0.0))
+    assert [status for status, _ in answers] == [Status.BAD_REQUEST, Status.OK]
+    assert vouched == [True]

@@ -50,6 +50,14 @@ def test_its_nodes_are_found_by_their_files(folder: Path) -> None:
     assert host.member_file == folder / "etcd.yaml"
 
 
+def test_the_member_of_the_dr_site_is_saved_wherever_it_is_named(folder: Path) -> None:
+    file = folder / "alp-1.toml"
+    file.write_text(file.read_text().replace("[store]", '[store]\ndr_endpoint = "192.0.2.10:2379"'))
+    store = SystemdHost(folder).store
+    assert store is not None
+    assert store.endpoint == "192.0.2.10:2379"
+
+
 def test_units_are_stopped_and_started(folder: Path, systemctl: Path) -> None:
     host = SystemdHost(folder)
     host.stop_member()

@@ -95,6 +95,8 @@ def test_an_epoch_that_the_disk_does_not_take_is_not_acted_on(followed: Followed
         with pytest.raises(StoreError, match="epoch 2 was seen, and cannot be kept: no space"):
             tell(followed.pair(epoch=2))
     assert followed.epochs.record.epoch == 1
+    (reason,) = followed.fenced
+    assert "epoch 1, and epoch 2 was seen" in reason, "a full disk is no reason to serve what was left behind"
 
 
 def test_while_its_device_does_not_answer_nothing_is_concluded(

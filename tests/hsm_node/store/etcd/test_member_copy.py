@@ -52,6 +52,14 @@ def test_the_member_at_the_dr_site_may_be_any_of_them() -> None:
     assert (copy.newest(), copy.revision()) == (9, 4)
 
 
+def test_a_reload_may_name_the_members_in_another_order() -> None:
+    gone, dr, other = Member(1, 9), Member(2, 4), Member(3, 9)
+    calls = Calls([gone, dr])  # type: ignore[list-item]  # they answer as links do
+    copy = MemberCopy(calls, OURS, dr.address)
+    calls.renew([dr, other])  # type: ignore[list-item]
+    assert (copy.newest(), copy.revision()) == (9, 4)
+
+
 def test_without_the_others_the_own_member_is_asked_and_says_that_it_is_alone() -> None:
     own, other = Member(1, 4), Member(2, 9)
     other.failing = NO_LEADER
