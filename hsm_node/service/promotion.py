@@ -3,6 +3,9 @@
 Theory. A promotion is one transaction: the store's check record gets the next epoch and says that the DR site serves.
 Every node finds it with its next contact. Where the productive sites took the store's quorum with them, the member of
 the DR site was made a store of its own before, by `hsmctl dr promote --force`; for the nodes that is the same then.
+
+Proxies say who asks, and one that was taken over may say that it is an operator. This would have all productive nodes
+fenced at once, so it is for root on the node's own host.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -69,6 +72,9 @@ class Promotion:
 
     def promote(self, request: Request, body: DrPromote) -> bytes | None:
         """DR_PROMOTE."""
+        if not request.principal.is_local:
+            text = "the DR site is promoted on a host of it only, by `hsmctl dr promote` as root"
+            raise Refusal(Status.DENIED, text, not_executed=True)
         self._check(body)
         return answer_later(request, self._promote(request, body), self._failures)
 
