@@ -78,6 +78,7 @@ def open_store(node: NodeConfig, cluster: Cluster, state: StateDir, keyring: Key
         make=is_new and node.name == first,
         maker=first if is_new else "",
         recovery=config.dr_endpoint,
+        cold=bool(cluster.recovery_sites),
         seen_epoch=state.epoch,
         keep=state.keep,
     )

@@ -133,8 +133,17 @@ class DrPromote(Body, frozen=True):
     """Only say whether it would be done."""
 
 
+class DrVouch(Body, frozen=True):
+    """DR_VOUCH: the operator says that the DR site was not promoted while this node was away.
+
+    A node takes it over its local socket only; over a network it answers DENIED.
+    """
+
+    cluster: Name
+
+
 class DrPromotion(Body, frozen=True):
-    """Answer to DR_PROMOTE."""
+    """Answer to DR_PROMOTE and DR_VOUCH."""
 
     epoch: U63
     """Counts promotions."""

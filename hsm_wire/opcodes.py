@@ -56,6 +56,7 @@ class Opcode(IntEnum):
     UNSEAL = 0x040D
     MASTER_KEY_STATUS = 0x040E
     REMOVE_NODE = 0x040F
+    DR_VOUCH = 0x0410
 
 
 _NAMES = {int(opcode): opcode.name.lower() for opcode in Opcode}

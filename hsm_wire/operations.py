@@ -102,6 +102,7 @@ OPERATIONS: dict[int, Operation] = {
         Operation(_C.ROTATE_MASTER_KEY, m.Empty, a.Report, _OPERATE, Work.ADMINISTER),
         Operation(_C.UNSEAL, a.Unseal, a.Report, _OPERATE, Work.ADMINISTER),
         Operation(_C.MASTER_KEY_STATUS, m.Empty, a.MasterKeyStatus, _OPERATE, Work.ADMINISTER),
+        Operation(_C.DR_VOUCH, a.DrVouch, a.DrPromotion, _OPERATE, Work.ADMINISTER),
         Operation(_C.REMOVE_NODE, a.RemoveNode, a.RemovedNode, _OPERATE, Work.ADMINISTER),
     )
 }

@@ -36,12 +36,24 @@ def socket_option(command: Callable[..., _R]) -> Callable[..., _R]:
         "--socket",
         "path",
         type=click.Path(path_type=Path),
-        default=DEFAULT_SOCKET,
-        show_default=True,
+        callback=_socket_or_default,
         envvar="HSM_NODE_SOCKET",
         metavar="PATH",
-        help="admin.sock in the node's state_dir [HSM_NODE_SOCKET].",
+        help="admin.sock in the node's state_dir [HSM_NODE_SOCKET, else the first node's of the `hsmctl dev` in use, "
+        f"else {DEFAULT_SOCKET}].",
     )(command)
+
+
+def _socket_or_default(context: click.Context, _parameter: click.Parameter, value: Path | None) -> Path:
+    if value is not None:
+        return value
+    named = context.find_root().params.get("config") or os.environ.get("HSM_CLIENT_CONFIG")
+    if named:
+        folder = Path(named).expanduser().parent
+        sockets = sorted(folder.glob("state/*/admin.sock")) if (folder / "dev.json").exists() else []
+        if sockets:
+            return sockets[0]
+    return Path(DEFAULT_SOCKET)
 
 
 class LocalNode:

@@ -32,6 +32,7 @@ from proxy.core.quota.usage_exchange import UsageExchange
 from proxy.core.reporting.sentences import RELOAD_FAILED
 from proxy.core.requests.balancer import Balancer
 from proxy.core.requests.dispatcher import Dispatcher
+from proxy.epoch_file import EpochFile
 from proxy.metrics import Figures, ProxyCollector, metrics_page
 from proxy.net.link_keeper import LinkKeeper
 from proxy.net.listener import BACKLOG, Listener
@@ -92,6 +93,7 @@ class ProxyApp:
         own = principals.join(identity or f"spiffe://{cluster.name}/proxy/{file.name}", 0, [Role.CHECK])
         self.supervisor = Supervisor(self.dispatcher, self.settings, chance, self.keeper, EcdsaNotary(), own, now)
         self.keeper.supervisor = self.supervisor
+        self._remember_epoch()
         self._usage = UsageExchange(self.table, self.quotas, own)
         self.dispatcher.on_stray = self._usage.answered
         self._requests = RequestLog(self.dispatcher.request_notes, file.log)
@@ -148,6 +150,13 @@ class ProxyApp:
         tls = certificates.server if certificates and not address.is_loopback else None
         routes = admin_routes(self.config.file.name, self.dispatcher, self._metrics_page.text, self._status)
         return AdminServer(address.host, address.port, routes, tls=tls, sock=self._inherited.get("admin"))
+
+    def _remember_epoch(self) -> None:
+        """Take the epoch that this host has seen before, and keep what is seen from now on."""
+        folder = self.config.state_dir
+        if folder is not None:
+            kept = EpochFile(folder)
+            self.supervisor.epochs.remember(kept.cluster_id, kept.epoch, kept.keep)
 
     async def start(self, *, rotation_s: float = 0.0, stopping: asyncio.Event | None = None) -> None:
         """Begin to look for nodes, wait so long for one in rotation (or until `stopping`), and take clients.

@@ -41,6 +41,9 @@ class ProxyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where clients connect."""
     admin: Address = Address("127.0.0.1", 9410)
     """Metrics, health and status pages over HTTP; other than on loopback over mutual TLS."""
+    state_dir: str | None = None
+    """Where it keeps the highest epoch that it has seen, relative to this file; a folder of this proxy alone. Without
+    it a restart forgets that the DR site was promoted."""
     tls_off_identity: str | None = None
     """With `tls = "off"`: the client that everybody is taken for."""
     event_loop: EventLoop | None = None
@@ -72,6 +75,11 @@ class ProxyConfig(msgspec.Struct, frozen=True):
     """None: TLS is off, and every client is `tls_off_identity`."""
     path: Path
     """Where it was read from, and is read again at SIGHUP."""
+
+    @property
+    def state_dir(self) -> Path | None:
+        """The folder `state_dir`; None: there is none."""
+        return None if self.file.state_dir is None else self.path.resolve().parent / self.file.state_dir
 
     def effective(self) -> dict[str, Any]:
         """Return every setting with its value, for `--check`. Key files are named, not read."""

@@ -13,7 +13,7 @@ from proxy.config import ProxyConfig, ProxyFile, load_config
 from proxy.core.nodes.node_table import Node
 from proxy.core.settings import Limits
 
-FIXED: Final = ("listen", "admin", "name", "site", "event_loop")
+FIXED: Final = ("listen", "admin", "name", "site", "event_loop", "state_dir")
 """Settings of proxy.toml that a process keeps for its life: other things were made of them."""
 FULL_RESTART: Final = frozenset({"listen", "admin"})
 """Those of them that a hot restart keeps as well: the successor serves on the sockets that it inherits."""

@@ -19,8 +19,14 @@ from typing import Final
 from run_steps import STEPS, DemoError, Runner, python_path, requests_per_node
 
 START_DEADLINE_S: Final = 60.0
+TOKENS_DEADLINE_S: Final = 300.0
+"""More for tokens that are still to be made: three RSA keys of 3,072 bits are."""
 STOP_DEADLINE_S: Final = 20.0
 POLL_INTERVAL_S: Final = 0.1
+KEYS_ARE: Final = {
+    "software": "Keys you make now exist only inside the nodes.",
+    "softhsm": "Each node has a token of SoftHSM2, and keys you make now are used in these alone.",
+}
 # PR_SET_PDEATHSIG survives exec: `hsmctl dev` gets SIGTERM when this script ends, however that was.
 END_WITH_PARENT: Final = """\
 import ctypes, os, sys
@@ -36,12 +42,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make run", description="Start a cluster and show what it does.")
     parser.add_argument("--once", action="store_true", help="stop everything at the end; exit 0 if all was well")
     parser.add_argument("--dir", default="redoubt-dev", help="folder of the cluster (default: ./redoubt-dev)")
+    parser.add_argument(
+        "--backend",
+        choices=["software", "softhsm"],
+        default="software",
+        help="where keys are: in the nodes, or in a token of SoftHSM2 for each node",
+    )
     options = parser.parse_args()
     end_like_ctrl_c()
     folder = Path(options.dir).absolute()
     cluster = None
     try:
-        cluster = start(folder)
+        cluster = start(folder, options.backend)
         demonstrate(folder)
         if options.once:
             print("\nAll was well. Stopping the cluster.")
@@ -73,14 +85,15 @@ def end_like_ctrl_c() -> None:
         signal.signal(signal.SIGHUP, signal.default_int_handler)
 
 
-def start(folder: Path) -> subprocess.Popen[bytes]:
+def start(folder: Path, backend: str) -> subprocess.Popen[bytes]:
     """Start `hsmctl dev` and wait until it says that all is ready."""
     print(f"Starting a cluster on this machine: three HSM nodes and a proxy, in {folder}")
     began = time.monotonic()
+    deadline_s = START_DEADLINE_S + (TOKENS_DEADLINE_S if backend == "softhsm" else 0.0)
     with tempfile.TemporaryFile() as said:
         before = written_at(folder)
         cluster = subprocess.Popen(
-            [*bound_to_us(), sys.executable, "-m", "hsmctl.cli", "dev", "--dir", str(folder)],
+            [*bound_to_us(), sys.executable, "-m", "hsmctl.cli", "dev", "--dir", str(folder), "--backend", backend],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=said,
@@ -92,13 +105,13 @@ def start(folder: Path) -> subprocess.Popen[bytes]:
                 if cluster.poll() is not None:
                     said.seek(0)
                     raise DemoError(said.read().decode(errors="replace").strip() or "hsmctl dev ended without a word")
-                if time.monotonic() - began > START_DEADLINE_S:
-                    raise DemoError(f"the cluster was not ready after {START_DEADLINE_S:.0f} s; see {folder}/logs")
+                if time.monotonic() - began > deadline_s:
+                    raise DemoError(f"the cluster was not ready after {deadline_s:.0f} s; see {folder}/logs")
                 time.sleep(POLL_INTERVAL_S)
         except BaseException:
             stop(cluster)
             raise
-    print(f"Ready after {time.monotonic() - began:.1f} s. Keys you make now exist only inside the nodes.")
+    print(f"Ready after {time.monotonic() - began:.1f} s. {KEYS_ARE[backend]}")
     return cluster
 
 

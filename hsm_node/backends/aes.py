@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.keywrap import (
 )
 
 from hsm_node.backends import aes_modes
+from hsm_node.backends.aes_modes import SoftwareModes
 from hsm_node.backends.base import bad_ciphertext, bad_signature
 from hsm_node.backends.key_derivation import derived_with_hkdf
 from hsm_node.backends.software_key import SoftwareKey
@@ -61,7 +62,7 @@ class AesKey(SoftwareKey):
         self, mechanism: int, parameters: Parameters | None, data: bytes, *, caller_iv: bool
     ) -> tuple[bytes, bytes]:
         if mechanism != ckm.CKM_AES_GCM:
-            return aes_modes.encrypt(self._algorithm, mechanism, parameters, data, caller_iv=caller_iv)
+            return aes_modes.encrypt(SoftwareModes(self._algorithm), mechanism, parameters, data, caller_iv=caller_iv)
         gcm = gcm_parameters(parameters)
         nonce = gcm.iv
         if not nonce:
@@ -74,7 +75,7 @@ class AesKey(SoftwareKey):
 
     def decrypt(self, mechanism: int, parameters: Parameters | None, data: bytes) -> bytes:
         if mechanism != ckm.CKM_AES_GCM:
-            return aes_modes.decrypt(self._algorithm, mechanism, parameters, data)
+            return aes_modes.decrypt(SoftwareModes(self._algorithm), mechanism, parameters, data)
         gcm = gcm_parameters(parameters)
         check_nonce(gcm.iv)
         if len(data) < TAG_BYTES:

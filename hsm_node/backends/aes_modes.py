@@ -5,7 +5,7 @@ which they would are refused, so that nothing is ever encrypted under the same c
 """
 
 import os
-from typing import Final
+from typing import Final, Protocol
 
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
@@ -28,41 +28,77 @@ BLOCK_BITS: Final = 8 * BLOCK_BYTES
 _PKCS7: Final = PKCS7(BLOCK_BITS)
 
 
+class BlockModes(Protocol):
+    """Who has the key: all that is asked of it. Padding, vectors and counters are looked at here."""
+
+    def cbc_encrypted(self, iv: bytes, data: bytes) -> bytes:
+        """Return whole blocks, encrypted."""
+
+    def cbc_decrypted(self, iv: bytes, data: bytes) -> bytes:
+        """Return whole blocks, decrypted."""
+
+    def ctr(self, block: bytes, data: bytes) -> bytes:
+        """Return the data, encrypted or decrypted, with a counter of 128 bits."""
+
+
+class SoftwareModes:
+    """Implements `BlockModes` in this process."""
+
+    __slots__ = ("_algorithm",)
+
+    def __init__(self, algorithm: AES) -> None:
+        self._algorithm = algorithm
+
+    def __repr__(self) -> str:
+        return "SoftwareModes(<secret>)"
+
+    def cbc_encrypted(self, iv: bytes, data: bytes) -> bytes:
+        encryptor = Cipher(self._algorithm, CBC(iv)).encryptor()
+        return encryptor.update(data) + encryptor.finalize()
+
+    def cbc_decrypted(self, iv: bytes, data: bytes) -> bytes:
+        decryptor = Cipher(self._algorithm, CBC(iv)).decryptor()
+        return decryptor.update(data) + decryptor.finalize()
+
+    def ctr(self, block: bytes, data: bytes) -> bytes:
+        stream = Cipher(self._algorithm, CTR(block)).encryptor()
+        return stream.update(data) + stream.finalize()
+
+
 def encrypt(
-    algorithm: AES, mechanism: int, parameters: Parameters | None, data: bytes, *, caller_iv: bool
+    modes: BlockModes, mechanism: int, parameters: Parameters | None, data: bytes, *, caller_iv: bool
 ) -> tuple[bytes, bytes]:
     """Return (ciphertext, initialisation vector or first counter block)."""
     if mechanism == ckm.CKM_AES_CTR:
         bits, block = _counter(parameters)
         block = _own_or_callers(block, _new_counter_block(bits, len(data)), caller_iv=caller_iv)
-        return _ctr(algorithm, bits, block, data), block
+        return _ctr(modes, bits, block, data), block
     iv = _own_or_callers(_iv(parameters), os.urandom(BLOCK_BYTES), caller_iv=caller_iv)
     if mechanism == ckm.CKM_AES_CBC_PAD:
         padder = _PKCS7.padder()
         data = padder.update(data) + padder.finalize()
     elif len(data) % BLOCK_BYTES:
         raise _not_whole_blocks()
-    encryptor = Cipher(algorithm, CBC(iv)).encryptor()
-    return encryptor.update(data) + encryptor.finalize(), iv
+    return modes.cbc_encrypted(iv, data), iv
 
 
-def decrypt(algorithm: AES, mechanism: int, parameters: Parameters | None, data: bytes) -> bytes:
+def decrypt(modes: BlockModes, mechanism: int, parameters: Parameters | None, data: bytes) -> bytes:
     """Return the plaintext. Padding that is wrong has the one answer of every ciphertext that does not decrypt."""
     if mechanism == ckm.CKM_AES_CTR:
         bits, block = _counter(parameters)
         _check_block(block)
-        return _ctr(algorithm, bits, block, data)
+        return _ctr(modes, bits, block, data)
     iv = _iv(parameters)
     _check_block(iv)
     if mechanism == ckm.CKM_AES_CBC:
         if len(data) % BLOCK_BYTES:
             raise _not_whole_blocks()
-        return _cbc_decrypted(algorithm, iv, data)
+        return modes.cbc_decrypted(iv, data)
     if not data or len(data) % BLOCK_BYTES:
         raise bad_ciphertext()
     unpadder = _PKCS7.unpadder()
     try:
-        return unpadder.update(_cbc_decrypted(algorithm, iv, data)) + unpadder.finalize()
+        return unpadder.update(modes.cbc_decrypted(iv, data)) + unpadder.finalize()
     except ValueError:
         raise bad_ciphertext() from None
 
@@ -72,20 +108,14 @@ def iv_not_allowed() -> Refusal:
     return Refusal(Status.KEY_USAGE, "the node makes the nonce: a caller's own needs the policy flag caller-iv")
 
 
-def _cbc_decrypted(algorithm: AES, iv: bytes, data: bytes) -> bytes:
-    decryptor = Cipher(algorithm, CBC(iv)).decryptor()
-    return decryptor.update(data) + decryptor.finalize()
-
-
-def _ctr(algorithm: AES, bits: int, block: bytes, data: bytes) -> bytes:
+def _ctr(modes: BlockModes, bits: int, block: bytes, data: bytes) -> bytes:
     first = int.from_bytes(block, "big") % (1 << bits)
     if first + _blocks(len(data)) > 1 << bits:
         raise Refusal(
             Status.BAD_REQUEST,
             f"a counter of {bits} bits would wrap within the data: take more bits, less data or a lower first block",
         )
-    stream = Cipher(algorithm, CTR(block)).encryptor()
-    return stream.update(data) + stream.finalize()
+    return modes.ctr(block, data)
 
 
 def _new_counter_block(bits: int, length: int) -> bytes:

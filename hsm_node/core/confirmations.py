@@ -44,6 +44,8 @@ class Known(NamedTuple):
     """When that was first seen here."""
     confirmed: int
     """The highest revision that it has confirmed."""
+    vouched: int = 0
+    """The highest that it has confirmed while it was warm."""
 
     def is_off(self, now: float) -> bool:
         """Whether it serves nothing, or only as stale: a node looks at its registration with each contact."""
@@ -99,6 +101,10 @@ class Nodes:
         for told in sorted(rows, key=_registrations_first):
             self.take(told, now)
 
+    def vouched(self, own: str, revision: int) -> bool:
+        """Whether another node has confirmed that revision or a later one, and was warm."""
+        return any(known.vouched >= revision for name, known in self.known.items() if name != own)
+
     def has(self, name: str, revision: int) -> bool:
         """Whether a node has confirmed that revision or a later one."""
         return name in self.known and self.known[name].confirmed >= revision
@@ -145,7 +151,8 @@ class Nodes:
         said, known = self._opened(told, Confirmation), self.known.get(name)
         # An earlier life's is there until the newest one has confirmed something.
         if said is not None and known is not None and said.boot_id == known.boot_id:
-            self.known[name] = known._replace(confirmed=max(known.confirmed, said.revision))
+            vouched = max(known.vouched, said.revision if said.warm else 0)
+            self.known[name] = known._replace(confirmed=max(known.confirmed, said.revision), vouched=vouched)
 
     def _mark(self, name: str, told: Told, now: float) -> None:
         known = self.out.get(name, (0, now))[0]

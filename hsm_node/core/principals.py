@@ -12,7 +12,6 @@ from hsm_wire.statuses import Status
 MAX_BINDINGS: Final = 65_536
 """Principals bound on one connection at a time: about 20 MB at worst."""
 
-
 LOCAL_OPERATOR: Final = "local operator"
 """Root on the node's own host. No BIND announces it: identities begin with spiffe://."""
 

@@ -5,6 +5,7 @@ How it ended is kept in the state directory: an alert asks when a backup was las
 
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -17,7 +18,7 @@ from hsm_node.core.keyring import Keyring
 from hsm_node.core.records import Record
 from hsm_node.core.refusal import Refusal
 from hsm_node.core.restoring import DETAILS, Outcome
-from hsm_node.service.backup_readings import Kinds, Opened, Readings, unhurried
+from hsm_node.service.backup_readings import Kinds, Opened, Readings
 from hsm_node.service.request import Request
 from hsm_node.state.backup_state import BackupState
 from hsm_node.work.pool import Pool
@@ -52,7 +53,12 @@ class _Checked(Opened):
         """Whether nothing was wrong up to here."""
         return not any(self.counts.by_outcome[fault] for fault in _FAULTS)
 
-    def check(self, row: BackupRow) -> Record | None:
+    def take(self, part: Part) -> None:
+        """In a thread, for a device may have to make MACs: take the next part."""
+        due = [self._check(row) for row in self.reading.take(part)]
+        self._prove([key for key in due if key is not None])
+
+    def _check(self, row: BackupRow) -> Record | None:
         """Count a row; return the key that is to be proven."""
         record = self._opened(row)
         if record is None:
@@ -64,8 +70,7 @@ class _Checked(Opened):
             return None
         return record if isinstance(record, Record) and self._is_due(record) else None
 
-    def prove(self, keys: list[Record]) -> None:
-        """In a thread: use keys."""
+    def _prove(self, keys: list[Record]) -> None:
         for record in keys:
             # Under an id that nobody has: what is loaded of the key that lives is none of this one.
             apart = msgspec.structs.replace(record, key_id=os.urandom(len(record.key_id)))
@@ -120,7 +125,9 @@ class BackupChecking:
         try:
             if number:
                 return Status.OK, await self._next(request, number, part)
-            opened = _Checked(BackupReading(part, self._keyring), body.prove, self._prover, self._kinds)
+            begun = partial(BackupReading, part, self._keyring)
+            reading = await self._pool.run(request.deadline, begun, measured=False, asker=request)
+            opened = _Checked(reading, body.prove, self._prover, self._kinds)
             number = self.readings.begin(opened)
             return Status.OK, opened.counts.answer(number, whole=False, unknown=[])
         except Refusal as refusal:
@@ -131,9 +138,7 @@ class BackupChecking:
     async def _next(self, request: Request, number: int, part: Part) -> bytes:
         with self.readings.next(number) as opened:
             reading = opened.reading
-            keys = [opened.check(row) async for row in unhurried(reading.take(part))]
-            due = [key for key in keys if key is not None]
-            await self._pool.run(request.deadline, lambda: opened.prove(due), measured=False, asker=request)
+            await self._pool.run(request.deadline, lambda: opened.take(part), measured=False, asker=request)
             if reading.ended:
                 fault = "" if opened.good else "records or keys of it do not work"
                 await self._ended(request, number, opened, fault)

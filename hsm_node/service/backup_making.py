@@ -5,7 +5,7 @@ Rows of what nodes say and are told (administrative states, master keys) are abo
 
 import os
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from hsm_daemon import clock, logs
@@ -13,7 +13,6 @@ from hsm_node.core.backups import BackupWriting, PartFill
 from hsm_node.core.envelopes import RecordError, format_of
 from hsm_node.core.keyring import Keyring
 from hsm_node.core.refusal import Refusal
-from hsm_node.service.backup_readings import unhurried
 from hsm_node.service.follower import Follower
 from hsm_node.service.record_rows import RecordRows
 from hsm_node.service.request import Request
@@ -54,12 +53,11 @@ class _Making:
     def rows(self) -> int:
         return self._writing.rows
 
-    async def next_part(self, refused: Mapping[bytes, object], read: Callable[[], Awaitable[list[Row]]]) -> bytes:
-        """Return the next part.
+    def next_part(self, refused: Collection[bytes]) -> bytes:
+        """In a thread, for a device may have to make MACs: return the next part.
 
         Args:
             refused: names of rows that must not be used.
-            read: reads on in the snapshot.
         """
         if self._header is not None:
             self._header = None
@@ -67,18 +65,18 @@ class _Making:
         fill = PartFill()
         while True:
             if not self._rows:
-                self._rows.extend(await read())
-            if not self._rows or await self._fill(fill, refused):
+                self._rows.extend(self.snapshot.read())
+            if not self._rows or self._fill(fill, refused):
                 break
         if fill.rows:
             return self._writing.rows_part(fill.rows)
         self.last = True
         return self._writing.end(self.left_out)
 
-    async def _fill(self, fill: PartFill, refused: Mapping[bytes, object]) -> bool:
+    def _fill(self, fill: PartFill, refused: Collection[bytes]) -> bool:
         """Bring rows into a part; whether it is full then."""
-        async for row in unhurried(list(self._rows)):
-            self._rows.popleft()
+        while self._rows:
+            row = self._rows.popleft()
             kind = self._kinds.get(format_of(row.data))
             if kind is None:
                 continue
@@ -132,9 +130,9 @@ class BackupMaking:
             raise Refusal(Status.BAD_REQUEST, "this backup is not being made, or was given up; begin anew")
         making.busy = True
         try:
-            part = await making.next_part(
-                self._follower.refused,
-                lambda: self._pool.run(request.deadline, making.snapshot.read, measured=False, asker=request),
+            refused = frozenset(self._follower.refused)
+            part = await self._pool.run(
+                request.deadline, lambda: making.next_part(refused), measured=False, asker=request
             )
         except BaseException:
             self._drop(backup_id)

@@ -1,8 +1,7 @@
 """Files that somebody reads to this node, part by part: each has a number, and is given up when nobody goes on."""
 
-import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
@@ -21,20 +20,6 @@ MAX_READINGS: Final = 4
 """At once: people, each with one command."""
 IDLE_S: Final = 60.0
 """Without a part, a reading is given up."""
-
-
-SLICE_ROWS: Final = 16
-"""Opened at once: less than a millisecond of the loop, which goes on in between. A device may be asked for each, and it
-is the loop that asks it."""
-T = TypeVar("T")
-
-
-async def unhurried(items: Sequence[T]) -> AsyncIterator[T]:
-    """Yield items, and let the loop go on now and then."""
-    for number, item in enumerate(items, 1):
-        yield item
-        if not number % SLICE_ROWS:
-            await asyncio.sleep(0)
 
 
 class Kind(NamedTuple):

@@ -16,7 +16,7 @@ from hsm_node.core.envelopes import RecordError, seal
 from hsm_node.core.keyring import Keyring, KeyringError
 from hsm_node.core.refusal import Refusal
 from hsm_node.core.restoring import DETAILS, WRITTEN, Choice, Decision, Home, Outcome, decide
-from hsm_node.service.backup_readings import Kind, Kinds, Opened, Readings, unhurried
+from hsm_node.service.backup_readings import Kind, Kinds, Opened, Readings
 from hsm_node.service.confirmations import Confirmations
 from hsm_node.service.follower import Follower
 from hsm_node.service.request import Request
@@ -77,6 +77,8 @@ class BackupRestoring:
         kinds: Kinds,
         confirmations: Confirmations,
         partitions: Callable[[], Collection[int]],
+        *,
+        pool: Pool,
         writer: Pool,
     ) -> None:
         """Restore nothing yet.
@@ -88,6 +90,7 @@ class BackupRestoring:
             kinds: of rows that a backup has.
             confirmations: of changes of what lives.
             partitions: returns those of the cluster.
+            pool: where rows are opened.
             writer: the store's threads.
         """
         self._store = store
@@ -96,6 +99,7 @@ class BackupRestoring:
         self._kinds = kinds
         self._confirmations = confirmations
         self._partitions = partitions
+        self._pool = pool
         self._writer = writer
         self.readings: Readings[_Restored] = Readings()
 
@@ -103,7 +107,9 @@ class BackupRestoring:
         """Take the next part."""
         part = Part(body.part.kind, body.part.body, body.part.mac)
         if not body.reading:
-            opened = _Restored(BackupReading(part, self._keyring), Choice(body.choice))
+            begun = partial(BackupReading, part, self._keyring)
+            reading = await self._pool.run(request.deadline, begun, measured=False, asker=request)
+            opened = _Restored(reading, Choice(body.choice))
             return Status.OK, opened.counts.answer(self.readings.begin(opened), whole=False, unknown=[])
         try:
             with self.readings.next(body.reading) as opened:
@@ -122,10 +128,10 @@ class BackupRestoring:
             opened.begin_to_apply()
         if applies != opened.applies:
             raise Refusal(Status.BAD_REQUEST, "this backup is being restored; begin anew for another look")
-        rows = opened.reading.take(part)
         home = Home(self._store.cluster_id, self._store.epoch, self._keyring)
-        chosen = [self._chosen(opened, row, self._found(row, opened, home)) async for row in unhurried(rows)]
-        todo = [each for each in chosen if each is not None]
+        todo = await self._pool.run(
+            request.deadline, lambda: self._taken(part, opened, home), measured=False, asker=request
+        )
         for start in range(0, len(todo), AT_ONCE):  # The loop goes on in between.
             some = (self._restore(request, opened, each) for each in todo[start : start + AT_ONCE])
             for end in await asyncio.gather(*some, return_exceptions=True):
@@ -137,6 +143,12 @@ class BackupRestoring:
             written = sum(counts[outcome] for outcome in WRITTEN)
             said = {"backup": header.backup_id.hex(), "made": header.made, "written": written}
             logs.event(_log, "warning", "a backup was restored", **said, who=request.principal.identity)
+
+    def _taken(self, part: Part, opened: _Restored, home: Home) -> list[_Found]:
+        """In a thread, for a device may have to make MACs: take the next part; return what is to be restored of it."""
+        rows = opened.reading.take(part)
+        chosen = [self._chosen(opened, row, self._found(row, opened, home)) for row in rows]
+        return [found for found in chosen if found is not None]
 
     def _found(self, row: BackupRow, opened: _Restored, home: Home) -> _Found | None:
         """Return the record of a row; None: it does not open."""

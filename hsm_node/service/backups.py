@@ -72,7 +72,9 @@ class Backups:
         kinds = Kinds(Kind(keys, KeyRestoring()), Kind(objects, ObjectRestoring()))
         self._making = BackupMaking(cluster, node, store, keyring, follower, kinds.rows, self.pool)
         self._checking = BackupChecking(keyring, KeyProver(backend), kinds, self.pool, lambda: self.state)
-        self._restoring = BackupRestoring(store, keyring, follower, kinds, confirmations, partitions, writer)
+        self._restoring = BackupRestoring(
+            store, keyring, follower, kinds, confirmations, partitions, pool=self.pool, writer=writer
+        )
 
     def create(self, request: Request, body: CreateBackup) -> bytes | None:
         """CREATE_BACKUP."""

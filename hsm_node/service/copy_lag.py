@@ -40,7 +40,7 @@ class CopyLag:
         """
         self._copy = copy
         self._pool = pool
-        self.last = Lag(None, reason="nobody has looked yet")
+        self.last = Lag(None)
         self._whole_at: float | None = None
         """Begin of the last look that found nothing missing, by `clock.boottime`."""
         self._next_s = 0.0

@@ -1,11 +1,11 @@
-"""DR_PROMOTE: the nodes of the DR site serve from now on, under a higher epoch (docs/disaster-recovery.md).
+"""DR_PROMOTE and DR_VOUCH: nodes of the DR site serve from now on, in a higher epoch (docs/disaster-recovery.md).
 
 Theory. A promotion is one transaction: the store's check record gets the next epoch and says that the DR site serves.
 Every node finds it with its next contact. Where the productive sites took the store's quorum with them, the member of
 the DR site was made a store of its own before, by `hsmctl dr promote --force`; for the nodes that is the same then.
 
 Proxies say who asks, and one that was taken over may say that it is an operator. This would have all productive nodes
-fenced at once, so it is for root on the node's own host.
+fenced at once, so it is for root on the node's own host; so is the word that it did not come to that.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -22,7 +22,7 @@ from hsm_node.service.later import answer_later
 from hsm_node.service.request import Request
 from hsm_node.store.base import Store
 from hsm_node.work.pool import Pool
-from hsm_wire.administration import DrPromote, DrPromotion
+from hsm_wire.administration import DrPromote, DrPromotion, DrVouch
 from hsm_wire.messages import encode_body
 from hsm_wire.statuses import Status
 
@@ -72,11 +72,21 @@ class Promotion:
 
     def promote(self, request: Request, body: DrPromote) -> bytes | None:
         """DR_PROMOTE."""
-        if not request.principal.is_local:
-            text = "the DR site is promoted on a host of it only, by `hsmctl dr promote` as root"
-            raise Refusal(Status.DENIED, text, not_executed=True)
+        _check_local(request, "promote")
         self._check(body)
         return answer_later(request, self._promote(request, body), self._failures)
+
+    def vouch(self, request: Request, body: DrVouch) -> bytes:
+        """DR_VOUCH."""
+        _check_local(request, "vouch")
+        self._check_name(body.cluster)
+        self._store.vouch()
+        logs.event(_log, "warning", "an operator vouches that the DR site was not promoted", epoch=self._store.epoch)
+        return self._answer()
+
+    def _check_name(self, cluster: str) -> None:
+        if cluster != self._cluster:
+            raise Refusal(Status.BAD_REQUEST, f"this is cluster {self._cluster!r}, not {cluster!r}; give its name")
 
     def _check(self, body: DrPromote) -> None:
         """Refuse what cannot be meant."""
@@ -85,8 +95,7 @@ class Promotion:
         if self._site not in self._dr_sites:
             there = ", ".join(self._dr_sites)
             raise Refusal(Status.BAD_REQUEST, f"{self._node} is not of the DR site; promote on a host of {there}")
-        if body.cluster != self._cluster:
-            raise Refusal(Status.BAD_REQUEST, f"this is cluster {self._cluster!r}, not {body.cluster!r}; give its name")
+        self._check_name(body.cluster)
         if self._store.promoted:
             text = f"the DR site was promoted already, in epoch {self._store.epoch}; there is nothing to do"
             raise Refusal(Status.BAD_REQUEST, text)
@@ -114,6 +123,12 @@ class Promotion:
 
     def _answer(self) -> bytes:
         return encode_body(DrPromotion(self._store.epoch, self._store.promoted))
+
+
+def _check_local(request: Request, command: str) -> None:
+    if not request.principal.is_local:
+        text = f"that is for the node's own host only, over no network: `hsmctl dr {command}` there, as root"
+        raise Refusal(Status.DENIED, text, not_executed=True)
 
 
 async def _nobody(_addresses: dict[str, list[Address]]) -> Sequence[str]:

@@ -1,7 +1,7 @@
 """DR_STATUS and DR_DRILL: what a node of the DR site tells of itself, and a drill on command."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from hsm_daemon import clock
 from hsm_node.core.drills import DrillResult
@@ -18,6 +18,9 @@ from hsm_wire.administration import DrillReport, DrProblem, DrStatus
 from hsm_wire.limits import MAX_NAME_CHARACTERS
 from hsm_wire.messages import Empty, encode_body
 from hsm_wire.statuses import Status
+
+WELL: Final = ("standby", "up")
+"""Operational states of a node with which nothing is wrong."""
 
 
 class Role(NamedTuple):
@@ -121,11 +124,13 @@ class Recovery:
         return role
 
     def _problems(self, stands_by: bool) -> list[Problem]:
+        state = self.state()
+        own = [] if state in WELL else [Problem(f"{self._role().node} is {state}", "look into its log for the reason")]
         if not stands_by:
-            return []
+            return own
         lag = self._drills.lag
         copy = CopyState(lag.seconds, lag.last.reason)
-        return problems_of(self._drills.record, copy, self._drills.settings, self._started, clock.now())
+        return own + problems_of(self._drills.record, copy, self._drills.settings, self._started, clock.now())
 
 
 def drill_report(result: DrillResult, node: str) -> DrillReport:

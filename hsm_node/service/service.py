@@ -41,6 +41,7 @@ _STORELESS: Final = frozenset(
         Opcode.DR_STATUS,
         Opcode.DR_DRILL,
         Opcode.DR_PROMOTE,
+        Opcode.DR_VOUCH,
     }
 )
 """Operations that need no contact with the store, or find out by themselves whether there is one."""
@@ -101,6 +102,7 @@ class Service:
             Opcode.CLUSTER_STATE: administration.cluster_state,
             Opcode.SET_NODE_STATE: administration.set_node_state,
             Opcode.DR_PROMOTE: promotion.promote,
+            Opcode.DR_VOUCH: promotion.vouch,
             Opcode.REMOVE_NODE: administration.remove_node,
             Opcode.MASTER_KEY_STATUS: master_keys.status,
             Opcode.ROTATE_MASTER_KEY: master_keys.rotate,

@@ -166,6 +166,9 @@ class Store(Protocol):
     def promoted(self) -> bool:
         """Whether the nodes of the DR site serve."""
 
+    def vouch(self) -> None:
+        """Take an operator's word that the DR site was not promoted while this node was away."""
+
     def promote(self, keyring: Keyring, gone: Collection[str]) -> None:
         """Raise the epoch, and have the nodes of the DR site serve; nothing where they do already.
 

@@ -83,6 +83,9 @@ class SqliteStore:
         self._writing = threading.Lock()
         """Held by a transaction: `close` on the loop must not pull the file away from under the writer's thread."""
 
+    def vouch(self) -> None:
+        pass  # There is no DR site.
+
     def promote(self, keyring: Keyring, gone: Collection[str]) -> None:
         del keyring, gone
         raise StoreError("a store of one host has no disaster recovery site")

@@ -1,5 +1,6 @@
 """hsmctl dev: a whole cluster on this machine."""
 
+import os
 import shlex
 import shutil
 import sys
@@ -13,6 +14,7 @@ from hsmctl.dev.folder import Folder
 from hsmctl.dev.manifest import Manifest
 from hsmctl.dev.plan import make_plan
 from hsmctl.dev.restart import missing_in, restart
+from hsmctl.dev.soft_tokens import environment, find_module
 from hsmctl.dev.supervisor import Supervisor
 from hsmctl.failures import USAGE, CommandError
 from hsmctl.output import Output
@@ -39,6 +41,13 @@ _folder_option = click.option(
     show_default=True,
     help="One host; or etcd, with two active sites (two nodes, a proxy and a member each) and a DR site.",
 )
+@click.option(
+    "--backend",
+    type=click.Choice(["software", "softhsm"]),
+    default="software",
+    show_default=True,
+    help="Where keys are: in the nodes, or in a token of SoftHSM2 for each node, behind PKCS#11.",
+)
 @click.option("--tls", type=click.Choice(["on", "off"]), default="on", show_default=True, help="TLS on all hops.")
 @click.option("--event-loop", type=click.Choice(["uvloop", "asyncio"]), help="Event loop of the daemons.")
 @json_option
@@ -49,6 +58,7 @@ def dev(
     nodes: int,
     proxies: int,
     store: str,
+    backend: str,
     tls: str,
     event_loop: str | None,
     as_json: bool,
@@ -66,7 +76,10 @@ def dev(
         _check_fixed(context)
         plan = make_data_centres(Path(folder), event_loop)
     else:
-        plan = make_plan(nodes, proxies, tls=tls == "on", event_loop=event_loop)
+        module = find_module() if backend == "softhsm" else None
+        plan = make_plan(nodes, proxies, tls=tls == "on", event_loop=event_loop, softhsm=module)
+    if plan.softhsm is not None:
+        os.environ.update(environment(Path(folder).absolute()))  # The daemons inherit it.
     with Supervisor(plan, Folder(Path(folder)), _program()) as supervisor:
         manifest = supervisor.start()
         if manifest is None:
@@ -78,7 +91,7 @@ def dev(
 
 def _check_fixed(context: click.Context) -> None:
     """Refuse options that a cluster of several sites does not have."""
-    for name in ("nodes", "proxies", "tls"):
+    for name in ("nodes", "proxies", "backend", "tls"):
         if context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT:
             raise CommandError(f"--{name} is for --store sqlite; leave it out with --store etcd", USAGE)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from hsmctl.dev.plan import CLIENT_IDENTITY, CLUSTER, OPERATOR_IDENTITY, Member, Plan, Site, StoreMember
+from hsmctl.dev.soft_tokens import backend_toml
 
 _quoted = json.dumps
 """A JSON string without control characters is a TOML basic string."""
@@ -30,16 +31,17 @@ def cluster_toml(plan: Plan) -> str:
 
 def node_toml(plan: Plan, node: Member) -> str:
     """Return a node's configuration."""
+    software = '\n[keystore]\nbackend = "software"\nmaster_key = { file = "master.key" }\n'
     return _daemon_toml(plan, node) + (
         f'state_dir = "state/{node.name}"\n'
         f"\n[store]\n{_store_toml(plan, node)}"
-        '\n[keystore]\nbackend = "software"\nmaster_key = { file = "master.key" }\n'
+        f"{software if plan.softhsm is None else backend_toml(plan.softhsm, node)}"
     )
 
 
 def proxy_toml(plan: Plan, proxy: Member) -> str:
     """Return a proxy's configuration."""
-    return _daemon_toml(plan, proxy, f'site = "{proxy.site}"\n')
+    return _daemon_toml(plan, proxy, f'site = "{proxy.site}"\nstate_dir = "state/{proxy.name}"\n')
 
 
 def client_toml(plan: Plan, name: str) -> str:

@@ -13,6 +13,7 @@ from hsmctl.certificates import Authority
 from hsmctl.dev import configuration
 from hsmctl.dev.data_centres import keep_ports
 from hsmctl.dev.plan import CLIENT_IDENTITY, CLUSTER, OPERATOR_IDENTITY, Plan
+from hsmctl.dev.soft_tokens import make_tokens
 from hsmctl.failures import USAGE, CommandError
 from hsmctl.files import replace_file
 
@@ -142,16 +143,10 @@ class Folder:
         return False
 
     def fill(self, plan: Plan, now: datetime.datetime) -> None:
-        """Write configurations, certificates and, in a new folder, the master key."""
-        master_key = self.path / "master.key"
-        if not master_key.exists():
-            kept = next((name for name in ("store.db", "etcd") if (self.path / name).exists()), None)
-            if kept is not None:
-                raise CommandError(
-                    f"{master_key} is missing, so the keys in {kept} beside it cannot be opened; "
-                    "bring it back, or remove the folder to start anew", USAGE,
-                )  # fmt: skip
-            replace_file(master_key, (secrets.token_hex(MASTER_KEY_BYTES) + "\n").encode(), 0o600)
+        """Write configurations, certificates and, in a new folder, the master key: a file, or objects of tokens."""
+        self._check_backend(plan)
+        if plan.softhsm is None:
+            self._fill_master_key()
         self._write("cluster.toml", configuration.cluster_toml(plan))
         for node in plan.nodes:
             (self.path / "state" / node.name).mkdir(parents=True, exist_ok=True)
@@ -166,6 +161,28 @@ class Folder:
             self._certify(plan, now)
         if plan.stores:
             self._fill_stores(plan, now)
+        if plan.softhsm is not None:
+            make_tokens(self.path, plan)
+
+    def _check_backend(self, plan: Plan) -> None:
+        """Refuse another backend than that of an earlier run: its keys are under the master key that it made."""
+        if plan.softhsm is None:
+            other, flag = self.path / "tokens", "--backend softhsm"
+        else:
+            other, flag = self.path / "master.key", "--backend software"
+        if other.exists():
+            raise CommandError(f"{self.path} was made with {flag}; give that, or name another folder by --dir", USAGE)
+
+    def _fill_master_key(self) -> None:
+        master_key = self.path / "master.key"
+        if not master_key.exists():
+            kept = next((name for name in ("store.db", "etcd") if (self.path / name).exists()), None)
+            if kept is not None:
+                raise CommandError(
+                    f"{master_key} is missing, so the keys in {kept} beside it cannot be opened; "
+                    "bring it back, or remove the folder to start anew", USAGE,
+                )  # fmt: skip
+            replace_file(master_key, (secrets.token_hex(MASTER_KEY_BYTES) + "\n").encode(), 0o600)
 
     def _fill_stores(self, plan: Plan, now: datetime.datetime) -> None:
         """Write what the store's members need. Their CA is their own: with a certificate of it one may do anything."""

@@ -2,6 +2,7 @@
 
 import random
 import socket
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -103,6 +104,8 @@ class Plan(msgspec.Struct, frozen=True):
     package: str = "sandbox"
     stores: tuple[StoreMember, ...] = ()
     """Empty with SQLite."""
+    softhsm: Path | None = None
+    """The library of SoftHSM2, in whose tokens the nodes' keys are; None: they are in software."""
 
     @property
     def active_nodes(self) -> int:
@@ -119,7 +122,7 @@ class Plan(msgspec.Struct, frozen=True):
         return (*self.nodes, *self.proxies)
 
 
-def make_plan(nodes: int, proxies: int, *, tls: bool, event_loop: str | None) -> Plan:
+def make_plan(nodes: int, proxies: int, *, tls: bool, event_loop: str | None, softhsm: Path | None = None) -> Plan:
     """Return a plan on ports that are free now."""
     ports = free_ports(2 * (nodes + proxies))
 
@@ -127,7 +130,11 @@ def make_plan(nodes: int, proxies: int, *, tls: bool, event_loop: str | None) ->
         return tuple(Member(f"{kind}-{n}", kind, module, ports.pop(), ports.pop()) for n in range(1, count + 1))
 
     return Plan(
-        members("node", "hsm_node.cli", nodes), members("proxy", "proxy.cli", proxies), tls=tls, event_loop=event_loop
+        members("node", "hsm_node.cli", nodes),
+        members("proxy", "proxy.cli", proxies),
+        tls=tls,
+        event_loop=event_loop,
+        softhsm=softhsm,
     )
 
 

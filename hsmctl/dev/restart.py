@@ -74,7 +74,9 @@ def _serves(entry: AnyEntry) -> bool:
         with contextlib.suppress(OSError), socket.create_connection((host, int(port)), CONNECT_S):
             return True
         return False
-    return readiness.get(entry.admin, "/readyz")[0] == http.client.OK
+    if readiness.get(entry.admin, "/readyz")[0] == http.client.OK:
+        return True
+    return readiness.status(entry.admin).get("state") == "fenced"  # It is there, and says why it serves nobody.
 
 
 def running_manifest(folder: Folder) -> Manifest:

@@ -76,6 +76,7 @@ class Link:
         "announced",
         "bulk",
         "close",
+        "epoch",
         "heard",
         "ids_used_up",
         "in_flight",
@@ -113,6 +114,8 @@ class Link:
         """Drops the connection, for a reason. Calls nobody back in this turn."""
         self.unsent = unsent
         """Bytes that the system has not taken yet."""
+        self.epoch: int | None = None
+        """That its PONGs name; None: none came yet."""
         self.next_id = 1
         self.ids_used_up = 0
         """How many were given before they began with 1 again."""

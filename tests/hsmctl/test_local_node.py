@@ -1,12 +1,15 @@
 """A node over its local socket: answers, refusals, and everything that may be there instead of a node."""
 
 import os
+import shutil
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import click
 import pytest
+from click.testing import CliRunner
 
 from hsm_client.errors import BadData
 from hsm_wire import kinds
@@ -17,7 +20,7 @@ from hsm_wire.messages import Empty, Welcome, encode_body
 from hsm_wire.opcodes import Opcode
 from hsm_wire.statuses import Status
 from hsmctl.failures import FAILED, UNREACHABLE, CommandError
-from hsmctl.local_node import local_node
+from hsmctl.local_node import local_node, socket_option
 
 WELCOME = encode_frame(kinds.WELCOME, encode_body(Welcome(1, 1 << 20, 1, "redoubt-node/0 node-1")))
 
@@ -156,3 +159,34 @@ def test_a_path_longer_than_an_address_works(tmp_path: Path, monkeypatch: pytest
     peer.answers = [WELCOME, done(["unsealed"])]
     assert ask(peer).ok
     peer.close()
+
+
+@click.command()
+@socket_option
+def shown(path: Path) -> None:
+    click.echo(path)
+
+
+def test_the_socket_is_what_was_named_else_a_running_dev_clusters_else_the_services(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HSM_CLIENT_CONFIG", str(tmp_path / "client.toml"))
+    monkeypatch.delenv("HSM_NODE_SOCKET", raising=False)
+
+    def path(*arguments: str) -> str:
+        return CliRunner().invoke(shown, arguments).stdout.strip()
+
+    for name in ("node-2", "node-1"):
+        (tmp_path / "state" / name).mkdir(parents=True)
+        (tmp_path / "state" / name / "admin.sock").touch()
+    assert path() == "/var/lib/redoubt/admin.sock"  # It is no `hsmctl dev`, or none that runs.
+    (tmp_path / "dev.json").touch()
+    assert path() == str(tmp_path / "state/node-1/admin.sock")
+    assert path("--socket", "other") == "other"
+    monkeypatch.setenv("HSM_NODE_SOCKET", "named")
+    assert path() == "named"
+    monkeypatch.delenv("HSM_NODE_SOCKET")
+    shutil.rmtree(tmp_path / "state")
+    assert path() == "/var/lib/redoubt/admin.sock"
+    monkeypatch.delenv("HSM_CLIENT_CONFIG")
+    assert path() == "/var/lib/redoubt/admin.sock"

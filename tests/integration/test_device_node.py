@@ -6,23 +6,11 @@ from pathlib import Path
 
 import pytest
 from cluster import Cluster
-from softhsm import MASTER_KEY_LABEL, MODULE, PIN, WRAP_MECHANISM, SoftHsm
+from softhsm import SoftHsm, node_settings
 
 from hsm_client import connect
 
 pytestmark = pytest.mark.other_loop_in_system
-
-KEYSTORE = f'{{ master_key = {{ device = "{MASTER_KEY_LABEL}" }} }}'
-
-
-def backend(folder: Path, label: str) -> str:
-    pin = folder / "pin"
-    pin.touch(mode=0o600)
-    pin.write_text(PIN + "\n")
-    return (
-        f'{{ kind = "pkcs11", module = "{MODULE}", token_label = "{label}", pin = {{ file = "{pin}" }}, '
-        f"wrap_mechanism = {WRAP_MECHANISM} }}"
-    )
 
 
 @pytest.fixture
@@ -32,7 +20,7 @@ def mixed(make_cluster: Callable[..., Cluster], tmp_path: Path, monkeypatch: pyt
     tokens = SoftHsm(tmp_path / "softhsm")
     tokens.make_token("node-3", bytes.fromhex(cluster.master_key.read_text()))
     monkeypatch.setenv("SOFTHSM2_CONF", str(tokens.configuration))
-    cluster.write_node(cluster.nodes[2], backend=backend(tmp_path, "node-3"), keystore=KEYSTORE)
+    cluster.write_node(cluster.nodes[2], **node_settings(tmp_path, "node-3"))
     cluster.start()
     return cluster
 

@@ -45,6 +45,18 @@ class SoftHsm:
         assert done.returncode == 0, done.stderr or done.stdout
 
 
+def node_settings(folder: Path, label: str, module: Path = MODULE) -> dict[str, str]:
+    """Return what a node.toml says of a token, as TOML; the PIN's file is made."""
+    pin = folder / "pin"
+    pin.touch(mode=0o600)
+    pin.write_text(PIN + "\n")
+    backend = (
+        f'{{ kind = "pkcs11", module = "{module}", token_label = "{label}", pin = {{ file = "{pin}" }}, '
+        f"wrap_mechanism = {WRAP_MECHANISM} }}"
+    )
+    return {"backend": backend, "keystore": f'{{ master_key = {{ device = "{MASTER_KEY_LABEL}" }} }}'}
+
+
 def bring(label: str, pin: str, master_key: bytes) -> None:
     """Make the objects of a master key in a token."""
     from hsm_node.backends.pkcs11.master_key_objects import part_template, part_values

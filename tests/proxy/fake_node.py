@@ -12,7 +12,7 @@ from hsm_wire.connection import Connection, agree_on
 from hsm_wire.frames import encode_frame
 from hsm_wire.messages import Bind, Check, CheckResult, Hello, Pong, decode_body, encode_body
 from hsm_wire.opcodes import Opcode
-from hsm_wire.states import End
+from hsm_wire.states import End, State
 from hsm_wire.statuses import Status
 
 ACCEPT_ROUNDS = 5
@@ -45,6 +45,9 @@ class FakeNode:
 
     async def stop(self):
         """Die: every connection breaks."""
+        # What was accepted gets its transport first: with the server closed nobody would end it.
+        for _ in range(ACCEPT_ROUNDS):
+            await asyncio.sleep(0)
         if self._server is not None:
             self._server.close()
             self._server = None
@@ -75,7 +78,7 @@ class FakeNode:
             link.answer(frame)
 
     def say(self, kind, body=b""):
-        for link in self.links:
+        for link in [link for link in self.links if link.connection.state is not State.NEW]:
             link.connection.sent(kind)
             link.transport.write(encode_frame(kind, body))
 

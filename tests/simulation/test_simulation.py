@@ -162,7 +162,7 @@ def not_see_a_block(patch: pytest.MonkeyPatch) -> None:
         (answer_another_id, 0),
         (not_hear_silence, 0),
         (eject_the_last_node, 0),
-        (spend_without_budget, 0),
+        (spend_without_budget, 60),
         (acquit_everybody, 0),
         (forget_deadlines, 0),
         (keep_what_is_owed, 0),

@@ -44,6 +44,10 @@ class Dev:
             os.kill(entry["pid"], signal.SIGKILL)
         return [entry["name"] for entry in lost]
 
+    def ask_for(self, name: str) -> None:
+        """Have a daemon that was killed started; nobody waits until it serves."""
+        (self.folder / "requests" / name).touch()
+
     def again(self, name: str) -> None:
         """Start a daemon that was killed."""
         command = [sys.executable, "-m", "hsmctl.cli", "dev", "start", name, "--dir", str(self.folder)]

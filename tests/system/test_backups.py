@@ -114,7 +114,8 @@ def test_a_lost_cluster_comes_back_elsewhere_with_every_key_of_every_type(
     first = make("first", etcd if driver == "etcd" else None)
     first.start()
     file = tmp_path / "x.backup"
-    with sync.connect(first.client_config) as hsm:
+    # An RSA-8192 key takes minutes on a busy machine.
+    with sync.connect(first.client_config, timeout_s=LIMIT_S) as hsm:
         belongings = Belongings(hsm)
         keys = {name: hsm.generate_key(name, label=f"of {name}") for name in KEY_TYPES}
         infos = {name: key.describe() for name, key in keys.items()}

@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 from data_centres import Dev
+from programs import wait_until
 from scale import SLACK, times
 
 from hsm_client import sync
 from hsm_client.errors import HsmError
+from hsmctl.dev import readiness
 
 RTO_S = 10.0 * SLACK
 LAST_S = 1.0
@@ -93,3 +95,37 @@ def test_the_dr_site_serves_every_key_that_was_acknowledged_by_one_command(dev: 
         before[0][1].disable()  # Nobody of the lost sites is waited for.
         again = dev.hsmctl("dr", "promote", "--force", "--yes")
         assert (again.returncode, "promoted already, in epoch 2" in again.stderr) == (1, True), again.stderr
+
+
+def state_of(dev: Dev, name: str) -> str:
+    """What a node says of itself; empty while it says nothing."""
+    [entry] = [node for node in dev.manifest["nodes"] if node["name"] == name]
+    return str(readiness.status(entry["admin"]).get("state", ""))
+
+
+def test_old_sites_that_come_back_are_kept_out_whether_the_dr_site_is_there_or_not(dev: Dev) -> None:
+    config = dev.folder / "client.toml"
+    with sync.connect(config, timeout_s=5.0 * SLACK) as hsm:
+        key = hsm.generate_key("ec-p256", label="before")
+        for site in SITES:
+            dev.kill_site(site)
+        done = dev.hsmctl("dr", "promote", "--force", "--yes")
+        assert done.returncode == 0, done.stderr
+        assert works(key)
+        for name in ("etcd-zurich", "etcd-geneva", "node-1", "proxy-1"):
+            dev.again(name)
+        wait_until(lambda: state_of(dev, "node-1") == "fenced", lambda: state_of(dev, "node-1"))
+        assert all(works(key) for _ in range(20))
+        assert works(hsm.generate_key("ec-p256", label="after"))
+        seen = dev.folder / "state" / "proxy-1" / "epoch.json"
+        wait_until(lambda: seen.exists() and json.loads(seen.read_text())["epoch"] == 2, lambda: "proxy-1 saw no epoch")
+    dev.kill_site("alps")
+    for name in ("node-2", "proxy-2"):
+        dev.ask_for(name)
+    wait_until(lambda: state_of(dev, "node-2") == "stale", lambda: state_of(dev, "node-2"))
+    assert state_of(dev, "node-1") == "fenced"
+    old_side = next(proxy["address"] for proxy in dev.manifest["proxies"] if proxy["name"] == "proxy-2")
+    with sync.connect(config, proxies=[old_side], timeout_s=3.0 * SLACK) as hsm, pytest.raises(HsmError):
+        hsm.generate_key("ec-p256", label="must not be made")
+    dev.again("etcd-alps")
+    wait_until(lambda: state_of(dev, "node-2") == "fenced", lambda: state_of(dev, "node-2"))

@@ -303,6 +303,7 @@ def other_bodies() -> list[tuple[Opcode, msgspec.Struct, msgspec.Struct]]:
         (c.ROTATE_MASTER_KEY, none, report),
         (c.MASTER_KEY_STATUS, none, master_keys),
         (c.UNSEAL, a.Unseal(bytes(8)), report),
+        (c.DR_VOUCH, a.DrVouch("payments"), a.DrPromotion(1, promoted=False)),
         (c.REMOVE_NODE, a.RemoveNode("zrh-3"), a.RemovedNode("zrh-3", True, ["gva-1", "zrh-1"])),
     ]
 

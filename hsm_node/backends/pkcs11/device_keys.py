@@ -13,9 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from hsm_node.backends import aes
-from hsm_node.backends.aes_modes import iv_not_allowed
-from hsm_node.backends.base import LoadedKey, bad_ciphertext, bad_signature, not_here
+from hsm_node.backends import aes, aes_modes
+from hsm_node.backends.base import LoadedKey, bad_ciphertext, bad_signature
 from hsm_node.backends.ec import EcPublicKey
 from hsm_node.backends.pkcs11 import messages
 from hsm_node.backends.pkcs11.link import DeviceLink
@@ -26,7 +25,7 @@ from hsm_wire import mechanisms as ckm
 from hsm_wire.key_types import KEY_TYPES, Family
 from hsm_wire.mechanisms import MECHANISMS
 from hsm_wire.messages import encode_body
-from hsm_wire.parameters import GcmParameters, Parameters
+from hsm_wire.parameters import CtrParameters, GcmParameters, IvParameters, Parameters
 from hsm_wire.statuses import Status
 from hsm_wire.usages import Usage
 
@@ -46,6 +45,7 @@ CLAIMED: Final[Mapping[int, Usage]] = {
     ckm.CKM_ECDSA_SHA384: _SIGNING,
     ckm.CKM_ECDSA_SHA512: _SIGNING,
     ckm.CKM_AES_GCM: Usage.ENCRYPT | Usage.DECRYPT,
+    **aes_modes.OFFERED,
     ckm.CKM_AES_CMAC: _SIGNING,
     ckm.CKM_SHA256_HMAC: _SIGNING,
     ckm.CKM_SHA384_HMAC: _SIGNING,
@@ -129,7 +129,7 @@ class DeviceEcKey(DeviceKey):
 
 
 class DeviceAesKey(DeviceKey):
-    """AES-GCM and CMAC."""
+    """AES-GCM and CMAC; and as `BlockModes` CBC and CTR, whose padding and counters the node looks at."""
 
     __slots__ = ()
 
@@ -139,10 +139,10 @@ class DeviceAesKey(DeviceKey):
         self, mechanism: int, parameters: Parameters | None, data: bytes, *, caller_iv: bool
     ) -> tuple[bytes, bytes]:
         if mechanism != ckm.CKM_AES_GCM:
-            raise not_here(mechanism)
+            return aes_modes.encrypt(self, mechanism, parameters, data, caller_iv=caller_iv)
         gcm = aes.gcm_parameters(parameters)
         if gcm.iv and not caller_iv:
-            raise iv_not_allowed()
+            raise aes_modes.iv_not_allowed()
         nonce = gcm.iv or os.urandom(aes.MADE_NONCE_BYTES)
         aes.check_nonce(nonce)
         made = GcmParameters(nonce, gcm.aad, gcm.tag_bits)
@@ -150,12 +150,22 @@ class DeviceAesKey(DeviceKey):
 
     def decrypt(self, mechanism: int, parameters: Parameters | None, data: bytes) -> bytes:
         if mechanism != ckm.CKM_AES_GCM:
-            raise not_here(mechanism)
+            return aes_modes.decrypt(self, mechanism, parameters, data)
         gcm = aes.gcm_parameters(parameters)
         aes.check_nonce(gcm.iv)
         if len(data) < aes.TAG_BYTES:
             raise bad_ciphertext()
         return self._use("decrypt", mechanism, gcm, data, len(data))
+
+    def cbc_encrypted(self, iv: bytes, data: bytes) -> bytes:
+        return self._use("encrypt", ckm.CKM_AES_CBC, IvParameters(iv), data, len(data)) if data else b""
+
+    def cbc_decrypted(self, iv: bytes, data: bytes) -> bytes:
+        return self._use("decrypt", ckm.CKM_AES_CBC, IvParameters(iv), data, len(data)) if data else b""
+
+    def ctr(self, block: bytes, data: bytes) -> bytes:
+        parameters = CtrParameters(aes_modes.BLOCK_BITS, block)
+        return self._use("encrypt", ckm.CKM_AES_CTR, parameters, data, len(data)) if data else b""
 
     def sign(self, mechanism: int, _parameters: Parameters | None, data: bytes) -> bytes:
         return self._use("sign", mechanism, None, data)

@@ -49,6 +49,7 @@ from hsm_node.store.etcd.transactions import (
     written,
 )
 from hsm_node.store.etcd.waits import Waits
+from hsm_node.store.etcd.warming import Warming
 from hsm_node.store.etcd.watching import Watching
 
 CATCH_UP_S: Final = 1.0
@@ -76,6 +77,7 @@ class EtcdStore:
         make: bool = True,
         maker: str = "",
         recovery: Address | None = None,
+        cold: bool = False,
         seen_epoch: int = 0,
         keep: Keep = nowhere,
     ) -> None:
@@ -90,6 +92,7 @@ class EtcdStore:
             make: whether an empty etcd may become a new store.
             maker: the node that makes one of it, where this one may not; empty: nobody does.
             recovery: which of the addresses is at the DR site; None: none.
+            cold: whether the DR site may have been promoted while this node was away.
             seen_epoch: the highest that this host has seen of the store.
             keep: where a higher one is written down.
 
@@ -115,10 +118,13 @@ class EtcdStore:
         self._watching = Watching(self._calls, self._following, self._waits)
         self._saying = Saying(self._calls, self._following, self._waits, seal, node)
         self._epochs = Epochs(self._check.record, self._check.value, keyring, self._following.fence)
-        self._probing = Probing(self._calls, self._following, self._watching, self._saying, self._epochs)
+        self._warming = Warming(self._calls, self._epochs, self._waits, self._saying, keyring)
+        self._probing = Probing(self._calls, self._following, self._watching, self._saying, self._epochs, self._warming)
         self._survey = Survey(self._calls, self._epochs)
         self._plug()
         try:
+            if cold:
+                self._warming.begin(recovery)
             self._epochs.remember(seen_epoch, keep)
             self._epochs.shown(others)
             self._saying.register()  # Before the list: a change that is not in it waits for this node.
@@ -239,6 +245,9 @@ class EtcdStore:
                 return False
         raise StoreError("its check record is written by others all the time")
 
+    def vouch(self) -> None:
+        self._warming.vouch()
+
     def promote(self, keyring: Keyring, gone: Collection[str]) -> None:
         for _ in range(MAX_RESEAL_TRIES):
             self._following.check()
@@ -297,11 +306,13 @@ class EtcdStore:
         self._watching.proves = not self._saying.node  # Nobody knows whether it is out when it is listed.
         self._watching.on_heard = self._following.on_applied = self._saying.wake
         self._waits.missed = self._saying.missed
+        self._saying.is_warm = lambda: not self._warming.cold
 
     def _put(self, key: bytes, data: bytes, revision: int, *, asks: bytes = b"") -> TxnResponse:
         """Put a pair where the key is at that revision and the check record is that of this store."""
         for _ in range(MAX_RESEAL_TRIES):
             self._following.check()
+            self._warming.check()
             check = self._check
             answer = self._calls.txn(put(key, data, {key: revision}, check.value, asks=asks))
             found = None if answer.succeeded else check_in(answer)

@@ -16,6 +16,7 @@ from hsm_node.store.etcd.following import Following
 from hsm_node.store.etcd.messages_pb2 import TxnResponse
 from hsm_node.store.etcd.saying import Saying
 from hsm_node.store.etcd.transactions import CHECK_KEY, only, reading, told_key
+from hsm_node.store.etcd.warming import Warming
 from hsm_node.store.etcd.watching import END_S, Watching
 
 INTERVAL_S: Final = 0.25
@@ -25,7 +26,9 @@ INTERVAL_S: Final = 0.25
 class Probing:
     """Begins with `start`, ends when the calls are closed."""
 
-    def __init__(self, calls: Calls, following: Following, watching: Watching, saying: Saying, epochs: Epochs) -> None:
+    def __init__(
+        self, calls: Calls, following: Following, watching: Watching, saying: Saying, epochs: Epochs, warming: Warming
+    ) -> None:
         """Begin nothing yet.
 
         Args:
@@ -34,8 +37,10 @@ class Probing:
             watching: whose watch is looked after.
             saying: who this node is.
             epochs: takes the check record that each read finds.
+            warming: says whether this node may be current at all.
         """
         self._epochs = epochs
+        self._warming = warming
         self._saying = saying
         node = saying.node
         # In this order: whose store it is, who has this node's name, whether it is out.
@@ -82,4 +87,6 @@ class Probing:
         mark = only(answer.responses[2].range)  # Whoever wrote it: if it is forged, this node is stale for a moment.
         if mark is not None:
             self._saying.came_back(mark)
-        return mark is None
+            return False
+        self._warming.look()
+        return True

@@ -6,6 +6,7 @@ meanwhile wait for the next writing.
 
 import os
 import threading
+from collections.abc import Callable
 from typing import Final
 
 from hsm_daemon import logs
@@ -54,6 +55,10 @@ class Saying:
         self._seal = seal
         self._boot_id = os.urandom(BOOT_ID_BYTES) if node else b""
         self._life = 0
+        self.registered = 0
+        """Revision of the row `nodes/N`."""
+        self.is_warm: Callable[[], bool] = lambda: True
+        """Whether this node may vouch for one that starts."""
         self._own = b""
         """The row `nodes/N`, as this process has written it."""
         self.wanted = seal.make(WANTED, Word(self._boot_id))
@@ -80,6 +85,7 @@ class Saying:
             self._life = found.header.revision
             self._own = self._seal.make(path, Registration(self._boot_id, self._life))
             answer = self._calls.txn(put_told(path, self._own, revision={told_key(path): before}), REGISTER_S)
+            self.registered = answer.header.revision
             if answer.succeeded or self._is_there(path):
                 return
         raise StoreError("other processes register under this node's name all the time; stop them")
@@ -87,6 +93,14 @@ class Saying:
     def start(self) -> None:
         """Confirm from now on, the revision that was loaded first."""
         self._thread.start()
+
+    def ask(self) -> None:
+        """Have every node confirm what it has.
+
+        Raises:
+            StoreError: the store did not take it.
+        """
+        self._calls.txn(put_told(WANTED, self.wanted))
 
     def wake(self) -> None:
         """Have the thread look: something was applied, or is wanted."""
@@ -154,7 +168,7 @@ class Saying:
             return
         mine = {told_key(NODES + self.node): self._own}
         path = CONFIRMED + self.node
-        said = self._seal.make(path, Confirmation(self._boot_id, applied))
+        said = self._seal.make(path, Confirmation(self._boot_id, applied, self.is_warm()))
         answer = self._calls.txn(put_told(path, said, value=mine))
         if answer.succeeded:
             self._confirmed = applied

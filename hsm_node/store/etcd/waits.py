@@ -85,6 +85,11 @@ class Waits:
         """Whether that node has a row `out/N`, as far as is known here."""
         return name in self._nodes.out
 
+    def vouched(self, revision: int) -> bool:
+        """Whether another node that is warm has confirmed that revision or a later one."""
+        with self._moved:
+            return self._nodes.vouched(self._own, revision)
+
     def listed(self, rows: list[Told]) -> None:
         """Take all rows that there are."""
         self._took(lambda now: self._nodes.replace(rows, now))

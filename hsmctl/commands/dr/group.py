@@ -5,6 +5,7 @@ import click
 from hsmctl.commands.dr.drill import drill
 from hsmctl.commands.dr.promote import promote
 from hsmctl.commands.dr.status import status
+from hsmctl.commands.dr.vouch import vouch
 
 
 @click.group()
@@ -15,5 +16,5 @@ def dr() -> None:
     """
 
 
-for _command in (drill, promote, status):
+for _command in (drill, promote, status, vouch):
     dr.add_command(_command)

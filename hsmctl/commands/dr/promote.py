@@ -1,14 +1,13 @@
 """hsmctl dr promote: the DR site takes over."""
 
 import os
-import sys
 from pathlib import Path
 
 import click
 import msgspec
 
+from hsmctl.commands.dr.naming import ask_for_name
 from hsmctl.dev.folder import Folder
-from hsmctl.failures import USAGE, CommandError
 from hsmctl.promotion.dev_host import DevHost
 from hsmctl.promotion.host import Host
 from hsmctl.promotion.promote import Promoted, Promotion
@@ -33,7 +32,7 @@ def promote(session: Session, force: bool, yes: bool, folder: Path | None) -> No
     promotion = Promotion(_host(session, folder), session.out.note, force=force)
     cluster = promotion.look()
     if not yes:
-        _ask_for(cluster)
+        ask_for_name(f"The DR site of {cluster} is to serve", cluster)
     done = promotion.run(cluster)
     session.out.result(msgspec.to_builtins(done), _text(done))
 
@@ -45,19 +44,6 @@ def _host(session: Session, folder: Path | None) -> Host:
     if named is not None and (beside := Path(named).expanduser().parent / "dev.json").exists():
         return DevHost(Folder(beside.parent))
     return SystemdHost()
-
-
-def has_terminal() -> bool:
-    """Whether somebody can be asked."""
-    return sys.stdin.isatty()
-
-
-def _ask_for(cluster: str) -> None:
-    if not has_terminal():
-        raise CommandError("there is no terminal to ask for the cluster's name on; say --yes", USAGE)
-    typed: str = click.prompt(f"The DR site of {cluster} is to serve. Type the cluster's name", err=True)
-    if typed.strip() != cluster:
-        raise CommandError(f"that is not {cluster}; nothing was done", USAGE)
 
 
 def _text(done: Promoted) -> str:

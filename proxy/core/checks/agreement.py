@@ -11,7 +11,7 @@ behind    Every writing of a record counts, and a node sums up what it has seen,
           the memory and an older store refuses what is older, so it goes on, unless another one has the newer store.
 digest    Two nodes at the same revision with different digests were shown different stores. Nobody can say which one
           is right: both go on, and it is said loudly (docs/adr/0010).
-cluster,  Two nodes of different stores, or of different epochs of one. Said, no more.
+cluster,  Two nodes of different stores, or of different epochs of one. It is said here; what follows, `epochs` decides.
 epoch
 """
 

@@ -35,13 +35,17 @@ class Hands(Protocol):
 class _PathWatch:
     """One path: its check, and when its bulk link is tried."""
 
-    __slots__ = ("bulk_at", "bulk_opening", "health", "path", "round_trip_s")
+    __slots__ = ("bulk_at", "bulk_new", "bulk_opening", "bulk_until", "health", "path", "round_trip_s")
 
     def __init__(self, path: PathEntry, health: PathHealth) -> None:
         self.path = path
         self.health = health
         self.bulk_opening = False
         self.bulk_at = 0.0
+        self.bulk_new: Link | None = None
+        """A bulk link over which no PONG came yet: nothing is sent over it before."""
+        self.bulk_until = 0.0
+        """It is dropped then."""
         self.round_trip_s = inf
         """Fastest PING since the node started."""
 
@@ -109,12 +113,11 @@ class NodeWatch:
         watch = self.paths[link.path]
         link.heard = now
         if link.bulk:
-            watch.bulk_opening = False
-            if not link.path.up:
-                link.close("its path went down meanwhile")
+            if watch.bulk_new is not None or link.path.bulk is not None:
+                link.close("another attempt was faster")
                 return
-            link.path.bulk = link
-            self._table.judge(self.node, now)
+            watch.bulk_new, watch.bulk_until = link, now + self._settings.health.timeout_s
+            link.sink(self.node.pings.next())
         elif link.path.link is not None:
             link.close("another attempt was faster")
         else:
@@ -147,6 +150,8 @@ class NodeWatch:
             if pong.boot_id != node.boot_id:
                 self._restarted(now)
             self._table.report(link, pong, now)
+        if link is self.paths[link.path].bulk_new:
+            self._use_bulk(link, now)
         if link.bulk or link.path.link is not link:
             return is_news
         asked_at, watch = self.asked_at(link, ping_id), self.paths[link.path]
@@ -191,12 +196,33 @@ class NodeWatch:
             if path.bulk is not None:
                 path.bulk.leaving = path.bulk.leaving or link.leaving
                 self.lose(path.bulk, reason, now)
+        elif watch.bulk_new is link:
+            watch.bulk_new, watch.bulk_opening = None, False
+            watch.bulk_at = now + self._settings.health.fast_interval_s
+            return
         else:
             return
         node_lost = not any(path.up for path in self.node.paths)
         self._dispatcher.link_lost(link, node_lost=node_lost, abnormal=not link.leaving, now=now)
 
+    def drop(self, reason: str, now: float, *, owing: bool = False) -> None:
+        """Drop all links, of which nobody is suspected; `owing`: only those that owe something."""
+        for watch in self.paths.values():
+            for link in (watch.bulk_new, watch.path.bulk, watch.path.link):
+                if link is not None and (link.in_flight or not owing):
+                    link.leaving = True  # Its requests move.
+                    self.lose(link, reason, now)
+
     # ---- inside ---------------------------------------------------------------------------------------------------
+
+    def _use_bulk(self, link: Link, now: float) -> None:
+        watch = self.paths[link.path]
+        watch.bulk_new, watch.bulk_opening = None, False
+        if not link.path.up:
+            link.close("its path went down meanwhile")
+            return
+        link.path.bulk = link
+        self._table.judge(self.node, now)
 
     def _check_path(self, watch: _PathWatch, now: float, *, hurry: bool) -> None:
         path = watch.path
@@ -207,6 +233,8 @@ class NodeWatch:
             path.link.sink(watch.health.ping)
         elif path.link is not None and step is Step.LOST:
             self.lose(path.link, "it does not answer its check", now)
+        if watch.bulk_new is not None and now >= watch.bulk_until:
+            self.lose(watch.bulk_new, "it does not answer its check", now)
         if path.up and path.bulk is None and not watch.bulk_opening and now >= watch.bulk_at:
             watch.bulk_opening = True
             self._hands.connect(path, bulk=True)
@@ -229,7 +257,7 @@ class NodeWatch:
         link = node.link
         if link is None or link.leaving or node.administrative == MAINTAIN:
             return  # somebody may be working on it: PINGs are all that it gets, its probe waits until it is ready
-        if node.reported not in (UP, STALE):
+        if node.fenced or node.reported not in (UP, STALE):
             return  # sealed or standing by: a probe that fails now would only keep it out for longer afterwards
         if node.sanction in (EJECTED, BLOCKED):
             if now >= (self._hurry_at if hurry else self._sanction.until):

@@ -6,6 +6,7 @@ from hsm_wire.frames import Frame
 from hsm_wire.messages import Pong
 from proxy.core.checks.agreement import Agreement
 from proxy.core.checks.deep_check import Notary
+from proxy.core.checks.epochs import Epochs
 from proxy.core.checks.node_watch import Hands, NodeWatch
 from proxy.core.checks.outliers import SAMPLE_S, weigh
 from proxy.core.checks.silence import forgive
@@ -43,6 +44,7 @@ class Supervisor:
         self._ticked_at = now
         self._weighed_at = now
         self._agreement = Agreement(settings, dispatcher.notices)
+        self.epochs = Epochs(dispatcher.notices)
         self.stalls = 0
         """Times that the proxy itself stood still."""
         self._watches = {node: self._watch(node, now) for node in self._table.nodes}
@@ -81,7 +83,7 @@ class Supervisor:
         """Take an answer to PING. After a stall what lies in the sockets may come before the clock's beat."""
         self._wake(now)
         watch = self._watches.get(link.node)
-        if watch is not None:
+        if watch is not None and self._is_of_its_epoch(watch, link, pong, now):
             # First what it has seen: a node with an old store is not to serve until that is known.
             for node in self._agreement.report(link.node, pong, watch.asked_at(link, ping_id), now):
                 self._table.judge(node, now)
@@ -108,13 +110,23 @@ class Supervisor:
         for node in removed:
             watch = self._watches.pop(node)
             self._agreement.forget(node)
-            for path in node.paths:
-                if path.link is not None:
-                    path.link.leaving = True  # its requests move, and nobody is suspected of its end
-                    watch.lose(path.link, "the node was taken out of the configuration", now)
+            self.epochs.forget(node)
+            watch.drop("the node was taken out of the configuration", now)
         for node in self._table.nodes:
             if node not in self._watches:
                 self._watches[node] = self._watch(node, now)
+
+    def _is_of_its_epoch(self, watch: NodeWatch, link: Link, pong: Pong, now: float) -> bool:
+        """Take the epoch of a PONG; False where the link is of an earlier one than its node, and was dropped."""
+        before, link.epoch = link.epoch, pong.epoch
+        for node in self.epochs.take(link.node, pong):
+            if node.fenced:
+                self._watches[node].drop(node.fenced, now, owing=True)
+            self._table.judge(node, now)
+        if before in (None, pong.epoch):
+            return True
+        watch.drop("its epoch has changed, and the connection is of before", now)
+        return False
 
     def _wake(self, now: float) -> None:
         """Note that the proxy runs; if it stood still until now, hold nothing of that time against anybody."""

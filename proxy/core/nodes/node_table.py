@@ -29,7 +29,8 @@ READY: Final = "ready"
 NOT_TRIED: Final = "not tried yet"
 MAINTAIN: Final = "maintain"
 STANDBY: Final = "standby"
-OPERATIONAL_STATES: Final = (UP, DOWN, EJECTED, BLOCKED, PROBING, STALE, "sealed", "locked", STANDBY, "fenced")
+FENCED: Final = "fenced"
+OPERATIONAL_STATES: Final = (UP, DOWN, EJECTED, BLOCKED, PROBING, STALE, "sealed", "locked", STANDBY, FENCED)
 ADMINISTRATIVE_STATES: Final = (READY, "drain", MAINTAIN)
 
 
@@ -79,6 +80,7 @@ class Node:
         "errors",
         "errors_in_a_row",
         "failures",
+        "fenced",
         "in_flight",
         "lag_records",
         "lag_s",
@@ -124,6 +126,8 @@ class Node:
         """ejected, blocked or probing: what `supervisor` concluded; empty while all is well."""
         self.outdated = ""
         """What another node has seen and this one has not (`agreement`): it is `stale` for that. Empty: nothing."""
+        self.fenced = ""
+        """Why nothing of it may be used (`epochs`). Empty: it may."""
         self.store_faults: dict[str, str] = {}
         """Fault -> words: what comparing its store with those of other nodes found."""
         self.lag_records: int | None = None
@@ -323,6 +327,9 @@ class NodeTable:
         if not any(path.up for path in node.paths):
             operational = DOWN
             reason = "; ".join(f"{path.uplink}: {path.reason}" for path in node.paths)
+        elif node.fenced:
+            operational = FENCED
+            reason = node.fenced
         elif node.reported != UP:
             operational = node.reported
             reason = f"the node reports that it is {operational}"

@@ -8,7 +8,7 @@ from hsm_wire.parameters import CtrParameters, IvParameters, Parameters
 from hsm_wire.statuses import Status
 
 # SP 800-38A, F.2.1 and F.5.1: two blocks.
-KEY = AES(bytes.fromhex("2b7e151628aed2a6abf7158809cf4f3c"))
+KEY = aes_modes.SoftwareModes(AES(bytes.fromhex("2b7e151628aed2a6abf7158809cf4f3c")))
 IV = bytes(range(16))
 COUNTER = bytes(range(0xF0, 0x100))
 PLAIN = bytes.fromhex("6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51")

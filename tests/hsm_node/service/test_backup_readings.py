@@ -1,12 +1,11 @@
-import asyncio
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
 from hsm_node.core.backups import BackupReading
 from hsm_node.core.refusal import Refusal
 from hsm_node.service import backup_readings
-from hsm_node.service.backup_readings import SLICE_ROWS, Counts, Opened, Readings, unhurried
+from hsm_node.service.backup_readings import Counts, Opened, Readings
 from hsm_wire.backup_messages import BackupCount, BackupItem
 from hsm_wire.backup_messages import BackupReading as Answer
 from hsm_wire.messages import decode_body
@@ -62,10 +61,3 @@ def test_there_are_only_so_many_and_those_that_nobody_reads_are_given_up(monkeyp
         pass
     with pytest.raises(Refusal, match="given up"), readings.next(numbers[1]):
         pass
-
-
-async def test_the_loop_goes_on_in_between() -> None:
-    turns: list[Any] = []
-    asyncio.get_running_loop().call_soon(turns.append, "turn")
-    seen = [(number, len(turns)) async for number in unhurried(range(SLICE_ROWS + 1))]
-    assert seen == [(number, 0) for number in range(SLICE_ROWS)] + [(SLICE_ROWS, 1)]

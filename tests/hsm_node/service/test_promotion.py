@@ -13,7 +13,7 @@ from hsm_node.core.refusal import Refusal
 from hsm_node.store.base import StoreError
 from hsm_node.store.sqlite import SqliteStore
 from hsm_wire import kinds
-from hsm_wire.administration import DrPromote, DrPromotion
+from hsm_wire.administration import DrPromote, DrPromotion, DrVouch
 from hsm_wire.messages import Pong, decode_body
 from hsm_wire.opcodes import Opcode
 from hsm_wire.statuses import Status
@@ -104,7 +104,7 @@ async def test_over_a_network_nobody_promotes_whoever_a_proxy_says_it_is(node: A
     body = DrPromote("dev", force=True)
     refused = await node.operator.call(Opcode.DR_PROMOTE, body, principal=OPERATOR, operation_id=5)
     assert (refused.status, refused.flags, node.gone) == (Status.DENIED, 1, [])
-    assert "on a host of it only" in text_of(refused)
+    assert "for the node's own host only" in text_of(refused)
 
 
 async def test_a_second_promotion_and_one_of_a_fenced_node_are_refused(
@@ -128,3 +128,14 @@ async def test_without_the_store_nothing_is_promoted(node: Any) -> None:
         await promote(node)
     assert refused.value.status == Status.STORE_UNAVAILABLE
     assert (await reported(node.operator)).state == "standby"
+
+
+async def test_who_vouches_does_it_on_the_nodes_own_host(node: Any, text_of: Text) -> None:
+    vouched: list[bool] = []
+    node.store.vouch = lambda: vouched.append(True)
+    over_the_network = await node.operator.call(Opcode.DR_VOUCH, DrVouch("dev"), principal=OPERATOR)
+    assert (over_the_network.status, vouched) == (Status.DENIED, [])
+    with pytest.raises(Refusal, match="this is cluster 'dev'"):
+        await Desk(node).ask(Opcode.DR_VOUCH, DrVouch("prod"), DrPromotion)
+    assert await Desk(node).ask(Opcode.DR_VOUCH, DrVouch("dev"), DrPromotion) == DrPromotion(1, promoted=False)
+    assert vouched == [True]

@@ -56,7 +56,7 @@ async def test_the_status_before_and_after_a_drill(start_node: Start) -> None:
     seen = decode_body(DrStatus, (await ask(node, Opcode.DR_STATUS)).body)
     assert (seen.site, seen.node, seen.state, seen.promoted, seen.epoch) == ("alps", "node-1", "standby", False, 1)
     assert (seen.keys, seen.objective_ms, seen.drill_interval_ms) == (5, 5_000, 3_600_000)
-    assert (seen.last, seen.last_good, seen.lag_records) == (None, 0, None)
+    assert (seen.last, seen.last_good, seen.problems) == (None, 0, [])
     report = decode_body(DrillReport, (await ask(node, Opcode.DR_DRILL)).body)
     assert (report.node, report.good, report.commanded, report.keys, report.records) == ("node-1", True, True, 5, 5)
     assert (report.lag_records, report.lag_ms) == (0, 0)
@@ -91,3 +91,13 @@ async def test_a_client_that_is_an_operator_too_may_administer_a_node_that_stand
     client.bind(9, "spiffe://dev/client/dev", 1, ("use", "manage", "operate"))
     assert (await client.call(Opcode.DR_STATUS, Empty(), principal=9)).status == Status.OK
     assert (await client.call(Opcode.CLUSTER_STATE, Empty(), principal=9)).status == Status.OK
+
+
+async def test_a_node_that_is_fenced_or_locked_says_so(start_node: Start) -> None:
+    node = await dr_node(start_node, "ec-p256")
+    await drilled(node)
+    for promoted in (False, True):
+        node.store.promoted = promoted
+        node.keystore.recovery.state = lambda: "fenced"
+        seen = decode_body(DrStatus, (await ask(node, Opcode.DR_STATUS)).body)
+        assert [problem.what for problem in seen.problems] == ["node-1 is fenced"]

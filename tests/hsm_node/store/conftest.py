@@ -1,8 +1,9 @@
 """Stores of both drivers, for the tests of what a store promises."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ sys.path += [str(_TESTS / "integration"), str(_TESTS / "live")]
 
 from etcd import EtcdCluster  # noqa: E402 - found through the line above
 
+from hsm_cluster.address import Address  # noqa: E402
 from hsm_node.core.keyring import Keyring  # noqa: E402
 from hsm_node.store.base import Store  # noqa: E402
 from hsm_node.store.etcd.driver import EtcdStore  # noqa: E402
@@ -43,9 +45,9 @@ def open_etcd(etcd: EtcdCluster, keyring: Keyring) -> Iterator[Callable[..., Etc
     made: list[EtcdStore] = []
 
     def open_store(
-        ring: Keyring | None = None, cluster: str = "dev", *, node: str = "", make: bool = True, maker: str = ""
+        ring: Keyring | None = None, cluster: str = "dev", *, addresses: Sequence[Address] = (), **more: Any
     ) -> EtcdStore:
-        made.append(EtcdStore(etcd.addresses, etcd.tls, cluster, ring or keyring, node=node, make=make, maker=maker))
+        made.append(EtcdStore([*etcd.addresses, *addresses], etcd.tls, cluster, ring or keyring, **more))
         return made[-1]
 
     yield open_store

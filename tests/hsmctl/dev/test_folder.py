@@ -171,3 +171,14 @@ def test_a_run_without_tls_leaves_no_operator_of_an_earlier_one(tmp_path: Path) 
     folder.fill(make_plan(1, 1, tls=False, event_loop=None), NOW)
     assert not (tmp_path / "operator.toml").exists()
     folder.release()
+
+
+def test_a_folder_stays_with_its_back_end(tmp_path: Path) -> None:
+    devices = make_plan(1, 1, tls=False, event_loop=None, softhsm=Path("/none.so"))
+    for made_by, plan, flag in (("master.key", devices, "--backend software"), ("tokens", PLAN, "--backend softhsm")):
+        folder = Folder(tmp_path / made_by)
+        folder.take()
+        (folder.path / made_by).touch()
+        with pytest.raises(CommandError, match=f"was made with {flag}"):
+            folder.fill(plan, NOW)
+        folder.release()

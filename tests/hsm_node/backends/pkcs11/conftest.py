@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-sys.path.append(str(Path(__file__).parents[3] / "live"))
+sys.path += [str(Path(__file__).parents[3] / "live"), str(Path(__file__).parent)]
 
 from softhsm import MASTER_KEY_LABEL, MODULE, PIN, WRAP_MECHANISM, SoftHsm
 

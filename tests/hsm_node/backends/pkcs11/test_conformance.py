@@ -1,12 +1,14 @@
 """One suite over every back end: what each offers does the same, and what it lacks is refused as absent.
 
-`LACKING` is the column of a back end: exactly these usages are missing there. A back end that gains one shortens it.
+`LACKING`, in `columns`, is the column of a back end: exactly these usages are missing there. A back end that gains one
+shortens it, and docs/backends.md is made anew.
 """
 
 from collections.abc import Callable
 
 import msgspec
 import pytest
+from columns import LACKING, TOO_SHORT
 
 from hsm_node.backends.base import Backend
 from hsm_node.backends.known_keys import MESSAGE
@@ -18,40 +20,10 @@ from hsm_node.core.refusal import Refusal
 from hsm_wire import mechanisms as ckm
 from hsm_wire.key_types import KEY_TYPES, KeyType
 from hsm_wire.mechanisms import MECHANISMS, Mechanism
-from hsm_wire.parameters import GcmParameters, Parameters, PssParameters
+from hsm_wire.parameters import CtrParameters, GcmParameters, IvParameters, Parameters, PssParameters
 from hsm_wire.statuses import Status
 from hsm_wire.usages import Usage
 
-SIGNING = Usage.SIGN | Usage.VERIFY
-CIPHER = Usage.ENCRYPT | Usage.DECRYPT
-WRAPPING = Usage.WRAP | Usage.UNWRAP
-LACKING: dict[str, dict[int, Usage]] = {
-    "software": {},
-    "softhsm": {
-        ckm.CKM_RSA_PKCS: CIPHER,
-        ckm.CKM_SHA1_RSA_PKCS: SIGNING,
-        ckm.CKM_RSA_PKCS_OAEP: CIPHER | WRAPPING,
-        ckm.CKM_EDDSA: SIGNING,
-        ckm.CKM_ECDH1_DERIVE: Usage.DERIVE,
-        ckm.CKM_AES_CBC: CIPHER,
-        ckm.CKM_AES_CBC_PAD: CIPHER,
-        ckm.CKM_AES_CTR: CIPHER,
-        ckm.CKM_AES_KEY_WRAP: WRAPPING,
-        ckm.CKM_AES_KEY_WRAP_KWP: WRAPPING,
-        ckm.CKM_HKDF_DERIVE: Usage.DERIVE,
-        ckm.CKM_ML_DSA: SIGNING,
-        ckm.CKM_ML_KEM: Usage.ENCAPSULATE | Usage.DECAPSULATE,
-    },
-}
-TOO_SHORT: dict[str, set[tuple[str, int]]] = {
-    "software": set(),
-    "softhsm": {
-        ("hmac-256", ckm.CKM_SHA384_HMAC),
-        ("hmac-256", ckm.CKM_SHA512_HMAC),
-        ("hmac-384", ckm.CKM_SHA512_HMAC),
-    },
-}
-"""SoftHSM2 takes no HMAC key that is shorter than the hash, although RFC 2104 does."""
 SLOW = ("rsa-3072", "rsa-4096", "rsa-6144", "rsa-8192")
 """Types whose generation says nothing that the first of the family does not, and takes long."""
 PSS = PssParameters(ckm.CKM_SHA256, 2, 32)
@@ -82,6 +54,10 @@ def data_for(mechanism: Mechanism) -> tuple[Parameters | None, bytes]:
     if mechanism.number == ckm.CKM_RSA_PKCS_PSS:
         return PSS, bytes(32)
     return None, bytes(32) if mechanism.number == ckm.CKM_ECDSA else MESSAGE
+
+
+def counter_of(block: bytes) -> Parameters:
+    return CtrParameters(counter_block=block)
 
 
 def test_the_table_says_what_is_missing_and_nothing_else(name: str, any_backend: Backend) -> None:
@@ -117,4 +93,11 @@ def test_a_key_does_what_is_offered_for_its_type(
     if row in [KEY_TYPES[name] for name in ("aes-128", "aes-192", "aes-256")]:
         secret, nonce = key.encrypt(ckm.CKM_AES_GCM, None, MESSAGE, caller_iv=False)
         assert key.decrypt(ckm.CKM_AES_GCM, GcmParameters(nonce), secret) == MESSAGE
+        for number, form in ((ckm.CKM_AES_CBC_PAD, IvParameters), (ckm.CKM_AES_CTR, counter_of)):
+            for length in (0, 1, 16, 100):
+                secret, used = key.encrypt(number, None, bytes(length), caller_iv=False)
+                assert key.decrypt(number, form(used), secret) == bytes(length)
+        with pytest.raises(Refusal) as raised:
+            key.decrypt(ckm.CKM_AES_CBC_PAD, IvParameters(bytes(16)), bytes(16))
+        assert raised.value.status is Status.BAD_DATA
     any_backend.forget(*record.place)

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from hsmctl.cli import main
+from hsmctl.commands.dr import naming
 from hsmctl.commands.dr import promote as command
 from hsmctl.promotion.promote import Promoted
 
@@ -70,7 +71,7 @@ def test_it_asks_for_the_clusters_name(made: list[FakePromotion], monkeypatch: p
     refused = run(typed="dev\n")
     assert (refused.exit_code, made[-1].ran) == (2, "")
     assert "say --yes" in refused.stderr
-    monkeypatch.setattr(command, "has_terminal", lambda: True)
+    monkeypatch.setattr(naming, "has_terminal", lambda: True)
     other = run(typed="prod\n")
     assert (other.exit_code, made[-1].ran) == (2, "")
     assert "that is not dev; nothing was done" in other.stderr

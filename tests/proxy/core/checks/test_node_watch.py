@@ -531,8 +531,38 @@ def test_a_bulk_link_that_opens_after_its_path_went_down_is_closed(it):
     path = node.paths[0]
     world.crash(node)
     late = world.open(path, bulk=True)
+    world.supervisor.pong(late, node.pings.sent, world.pong_of(node), world.now)
     assert world.closed[-1] == (late, "its path went down meanwhile")
     assert path.bulk is None
+
+
+def test_nothing_is_sent_over_a_bulk_link_before_a_pong_came_over_it(it):
+    world, node, _ = it
+    world.advance(1)
+    path = node.paths[0]
+    world.supervisor.link_lost(path.bulk, "reset", world.now)
+    world.supervisor._watches[node].paths[path].bulk_opening = True
+    silent = world.open(path, bulk=True)
+    late = world.open(path, bulk=True)
+    assert world.closed[-1] == (late, "another attempt was faster")
+    world.frames.clear()
+    assert node.bulk is node.link
+    world.advance(0.4)
+    assert node.bulk is node.link
+    world.advance(0.2)
+    assert (silent, "it does not answer its check") in world.closed
+    world.until(lambda: node.bulk is not node.link)
+    assert node.bulk is not silent
+
+
+def test_a_bulk_link_that_is_lost_before_its_pong_is_tried_again(it):
+    world, node, _ = it
+    world.advance(1)
+    path = node.paths[0]
+    world.supervisor.link_lost(path.bulk, "reset", world.now)
+    world.supervisor.link_lost(world.open(path, bulk=True), "reset", world.now)
+    assert serves(world, node)
+    world.until(lambda: node.bulk is not node.link)
 
 
 def test_a_pong_over_a_bulk_link_or_an_old_one_is_no_check_of_the_path(it):

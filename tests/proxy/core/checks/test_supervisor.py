@@ -325,3 +325,44 @@ def test_nodes_that_disagree_stay_in_rotation(watched):
     watched.supervisor.reconfigured(watched.table.replace(watched.nodes[1:], watched.now), watched.now)
     watched.advance(3.0)
     assert [node.store_faults for node in watched.table.nodes] == [{}, {}]
+
+
+def in_epoch(world, number, epoch):
+    world.machines[world.nodes[number]].store = {"cluster_id": b"c" * 16, "epoch": epoch}
+
+
+def test_after_a_promotion_nothing_of_a_node_of_the_epoch_before_reaches_a_client(watched):
+    for number in range(3):
+        in_epoch(watched, number, 1)
+    watched.advance(3)
+    busy(watched)
+    old = watched.nodes[0]
+    owed = [link for link in (old.link,) if link.in_flight]
+    assert owed
+    in_epoch(watched, 1, 2)
+    in_epoch(watched, 2, 2)
+    for node in watched.nodes[1:]:  # They close their links: their epoch has changed.
+        watched.supervisor.going_away(node.link, watched.now, "the store has a new epoch")
+        watched.crash(node)
+    watched.until(lambda: old.fenced)
+    assert any(link is owed[0] and "epoch 2 was seen" in reason for link, reason in watched.closed)
+    assert not old.link or not old.link.in_flight
+    watched.advance(3)
+    assert (old.operational, old in watched.table.rotation) == ("fenced", False)
+    assert old.link is None or not old.link.in_flight
+    assert not watched.nodes[0].suspects
+    in_epoch(watched, 0, 2)
+    watched.crash(old)
+    watched.until(lambda: old in watched.table.rotation)
+
+
+def test_a_link_that_outlives_the_epoch_of_its_node_is_dropped(watched):
+    in_epoch(watched, 0, 1)
+    watched.advance(3)
+    node = watched.nodes[0]
+    link = node.link
+    in_epoch(watched, 0, 2)
+    watched.until(lambda: any(closed is link for closed, _ in watched.closed))
+    assert next(reason for closed, reason in watched.closed if closed is link).startswith("its epoch has changed")
+    watched.advance(3)
+    assert names(watched) == ["n0", "n1", "n2"]

@@ -1,0 +1,69 @@
+"""Make docs/backends.md: what works where, of the columns that the conformance suite holds every back end to.
+
+python tools/make_backends_docs.py            write docs/backends.md
+python tools/make_backends_docs.py --check    change nothing; exit 1 if the page is not as it would be written
+"""
+
+import sys
+from pathlib import Path
+from typing import Final
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(ROOT / "tests" / "hsm_node" / "backends" / "pkcs11")]
+
+from columns import LACKING, TOO_SHORT  # noqa: E402 - after the path
+from made_pages import table, write_or_check  # noqa: E402 - as the line above
+
+from hsm_node.backends.pkcs11.key_templates import FAMILIES  # noqa: E402
+from hsm_node.backends.software import IMPLEMENTED  # noqa: E402
+from hsm_wire.key_types import KEY_TYPES  # noqa: E402
+from hsm_wire.mechanisms import MECHANISMS  # noqa: E402
+from hsm_wire.usages import Usage  # noqa: E402
+
+PAGE: Final = ROOT / "docs" / "backends.md"
+TITLES: Final = {"software": "software", "softhsm": "SoftHSM 2.6.1 behind PKCS#11"}
+HEAD: Final = """# Back ends
+
+<!-- Made by tools/make_backends_docs.py. Do not edit. -->
+
+What a node offers is what it has proved at its start, with known answers. This is what the conformance suite
+(`tests/hsm_node/backends/pkcs11/test_conformance.py`) found to work in each back end. What a column lacks is refused as
+MECHANISM_NOT_HERE, not executed, and the proxy asks the next node, at no cost to the request. Another device behind
+PKCS#11 has a column of its own: `hsm-node` says at its start what is not offered, and why.
+"""
+REASONS: Final = """
+SoftHSM2's gaps, of 2.6.1 in Debian 12:
+
+- RFC 5649 is 0x210A there, not 0x210B: `wrap_mechanism = 0x210a` in `[backend]`.
+- It does not unwrap Edwards and X keys, so they cannot be brought to another token.
+- OAEP with SHA-1 is all it has; HKDF, ML-DSA and ML-KEM are absent.
+- A secret whose length is no multiple of eight bytes comes back longer: such imports are refused.
+- Keys that a device has unwrapped are not extractable, so it wraps none of them for a caller.
+- ECDH it has; `hsm-node` has no code for it in devices yet.
+"""
+
+
+def usage_words(usages: Usage) -> str:
+    """Return usages as a cell."""
+    return " ".join(usage.name or "" for usage in Usage if usage in usages) or "-"
+
+
+def page() -> str:
+    """Return the page."""
+    rows = [
+        (
+            f"`{MECHANISMS[number].name}`",
+            *(usage_words(usages & ~lacking.get(number, Usage(0))) for lacking in map(LACKING.__getitem__, TITLES)),
+        )
+        for number, usages in sorted(IMPLEMENTED.items())
+    ]
+    kept = [(f"`{name}`", "yes", "yes" if row.family in FAMILIES else "-") for name, row in KEY_TYPES.items()]
+    short = [f"`{MECHANISMS[number].name}` with `{name}`" for name, number in sorted(TOO_SHORT["softhsm"])]
+    text = HEAD + "\n## Mechanisms\n\n" + table(("mechanism", *TITLES.values()), rows)
+    text += "\nHMAC keys of SoftHSM2 are as long as the hash at least; so it lacks\n\n"
+    text += "".join(f"- {which}\n" for which in short)
+    return text + "\n## Key types\n\n" + table(("key type", *TITLES.values()), kept) + REASONS
+
+
+if __name__ == "__main__":
+    sys.exit(write_or_check({PAGE: page()}, sys.argv[1:], "tools/make_backends_docs.py"))
