@@ -22,6 +22,8 @@ ROTATION_DEADLINE_S: Final = 10.0
 """How long a node's return into the rotation of every proxy is waited for."""
 POLL_INTERVAL_S: Final = 0.05
 CONNECT_S: Final = 1.0
+ASK_INTERVAL_S: Final = 0.5
+"""Between two requests: one that comes while the system takes the process apart finds that it runs still."""
 
 
 def restart(folder: Folder, name: str, deadline_s: float = RESTART_DEADLINE_S) -> AnyEntry:
@@ -32,8 +34,8 @@ def restart(folder: Folder, name: str, deadline_s: float = RESTART_DEADLINE_S) -
         raise CommandError(f"{name} runs already (process {before.pid}); stop it first with `kill {before.pid}`")
     log = folder.log_of(name)
     log_start = log.stat().st_size if log.exists() else 0
-    folder.ask_for(name)
     deadline = time.monotonic() + deadline_s
+    asked_at = float("-inf")
     while time.monotonic() < deadline:
         manifest = running_manifest(folder)
         now = _member(manifest, name)
@@ -43,6 +45,9 @@ def restart(folder: Folder, name: str, deadline_s: float = RESTART_DEADLINE_S) -
                 raise CommandError(f"{name} ended at its start: {reason} (log: {log})")
             if _serves(now):
                 return now
+        elif time.monotonic() - asked_at >= ASK_INTERVAL_S:
+            folder.ask_for(name)
+            asked_at = time.monotonic()
         time.sleep(POLL_INTERVAL_S)
     raise CommandError(f"{name} was not ready after {deadline_s:.0f} s; see its log: {log}")
 

@@ -27,9 +27,9 @@ from networks import Links, isolate  # noqa: E402
 from process_table import end_all_of  # noqa: E402
 from programs import bound_to_parent  # noqa: E402
 from soak_client import SharedKeys, SoakClient, check_keys  # noqa: E402
-from soak_faults import FaultMaker  # noqa: E402
+from soak_faults import BACK_S, CALM_S, FaultMaker  # noqa: E402
 from soak_record import Record  # noqa: E402
-from soak_usage import UsageWatch  # noqa: E402
+from soak_usage import SETTLED_S, UsageWatch  # noqa: E402
 
 from hsm_client import connect  # noqa: E402
 
@@ -37,7 +37,7 @@ CLIENTS = 200
 START_SPREAD_S = 5.0
 END_S = 60.0
 """For the last calls of all clients after the end was said; their own time-out is 20 s."""
-CALM_S = 3.0
+GONE_S = 3.0
 """For the daemons to notice that clients have gone, before open files are counted."""
 PROGRESS_S = 30.0
 
@@ -80,6 +80,9 @@ def soak(cluster: Cluster, links: Links, record: Record, arguments: argparse.Nam
     """Run clients and faults for that long, then look at keys and processes."""
     watch = UsageWatch(cluster)
     faults = FaultMaker(cluster, links, arguments.seed, record.violation)
+    last_calm_s = arguments.seconds - CALM_S - 2 * BACK_S
+    if last_calm_s >= SETTLED_S + CALM_S:
+        faults.calm([SETTLED_S, last_calm_s], watch.weigh)
     watch.start()
     faults.start()
     try:
@@ -92,7 +95,7 @@ def soak(cluster: Cluster, links: Links, record: Record, arguments: argparse.Nam
     except AssertionError as error:
         record.violation(str(error)[:300])
     asyncio.run(check_keys(cluster.client_config, record))
-    time.sleep(CALM_S)
+    time.sleep(GONE_S)
     print("\nprocesses")
     for wrong in watch.judge():
         record.violation(wrong)

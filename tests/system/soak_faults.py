@@ -25,6 +25,9 @@ QUIET_S = (1.0, 6.0)
 DOWN_S = (0.1, 5.0)
 BACK_S = 40.0
 """Until all nodes are in rotation again after a fault, in every proxy (ejections double, slow machines)."""
+CALM_S = 150.0
+"""Without a fault, all clients at the first proxy: as long as it takes until each has sent its largest request there.
+What a connection needs for that it keeps, so memory is compared at the end of such calms only."""
 
 OPERATOR_S = 60.0
 """For one command of the operator."""
@@ -52,6 +55,13 @@ class FaultMaker:
         ]  # fmt: skip
 
         self._ending = (self._kill, self._terminate, self._hot_restart)
+        self._calms: list[float] = []
+        self._at_calm: Callable[[], None] = lambda: None
+
+    def calm(self, after_s: list[float], then: Callable[[], None]) -> None:
+        """Have a calm after so many seconds each, and call `then` at its end; before `start`."""
+        self._calms = sorted(after_s)
+        self._at_calm = then
 
     def start(self) -> None:
         """Begin."""
@@ -64,8 +74,13 @@ class FaultMaker:
 
     def _main(self) -> None:
         try:
+            began = time.monotonic()
             while not self._stop.wait(self._chance.uniform(*QUIET_S)):
-                self._strike()
+                if self._calms and time.monotonic() - began >= self._calms[0]:
+                    del self._calms[0]
+                    self._hands.submit(self._be_calm).result()
+                else:
+                    self._strike()
                 self._wait_whole()
         except Exception as error:  # noqa: BLE001 - a soak without faults proves nothing: it ends as broken
             self._violation(f"the faults ended: {error!r}")
@@ -109,6 +124,16 @@ class FaultMaker:
                 wait_until(whole, lambda: "all nodes up", BACK_S)
             except AssertionError:
                 self._violation(f"{proxy.name} does not see all nodes up {BACK_S:g} s after the last fault")
+
+    def _be_calm(self) -> None:
+        print(f"calm   {CALM_S:.0f} s, all clients at {self._cluster.proxies[0].name}", flush=True)
+        others = self._cluster.proxies[1:]
+        for proxy in others:
+            proxy.terminate()
+        if not self._stop.wait(CALM_S):
+            self._at_calm()
+        for proxy in others:
+            self._start_again(proxy, 0.0)
 
     def _kill(self, program: Program, down_s: float) -> None:
         program.kill()

@@ -13,14 +13,9 @@ from soak_faults import newest
 
 SAMPLE_S = 2.0
 SETTLED_S = 300.0
-"""Memory at the end is compared with that after the first five minutes, each the median of `WINDOW_S`."""
-WINDOW_S = 300.0
-"""Many moves of clients between the proxies: what they leave behind is given back every half a minute, so memory goes
-up and down."""
-SAME_FILES = 4
-"""Open files by which a sample may differ from another and be compared with it: each client's connection has memory of
-its own, and clients move between the proxies all the time."""
-MIN_SAMPLES = 5
+"""Memory at the end is compared with that after the first five minutes."""
+WEIGHED_S = 30.0
+"""The last of a calm: the median of its samples counts."""
 MAX_GROWTH = 1.05
 MAX_MORE_FILES = 8
 """More open files than at the idle start that are no leak: connections that come and go with the last checks."""
@@ -36,7 +31,7 @@ class UsageWatch:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._main, name="usage")
         self._began = 0.0
-        self._lasted_s = 0.0
+        self._weighed: dict[str, list[float]] = defaultdict(list)
         self._samples: dict[str, list[tuple[float, Usage]]] = defaultdict(list)
         self._idle_files = self._open_files()
 
@@ -49,29 +44,30 @@ class UsageWatch:
         """Sample no more."""
         self._stop.set()
         self._thread.join()
-        self._lasted_s = time.monotonic() - self._began
+
+    def weigh(self) -> None:
+        """Remember what the processes that live through it hold now; the same clients have been there for a while."""
+        now = time.monotonic() - self._began
+        for name in self._spared:
+            lately = [usage.resident_bytes for at, usage in self._samples[name] if at >= now - WEIGHED_S]
+            self._weighed[name].append(statistics.median(lately))
 
     def judge(self) -> Iterator[str]:
         """Print what was seen, and yield what is wrong. The load has ended and its connections are closed."""
-        lasted = self._lasted_s
-        settled = min(SETTLED_S, lasted / 3)
-        window = min(WINDOW_S, lasted / 12)
         files = self._open_files()
         for program in self._programs:
             name = program.name
-            early, late = self._comparable(name, settled, lasted, window)
-            growth = late / early if early else 1.0
             lives = "lived through" if name in self._spared else "was restarted"
-            print(
-                f"  {name:8} {early / MIB:6.1f} MiB after {settled:.0f} s, {late / MIB:6.1f} MiB at the end "
-                f"({growth - 1:+.1%}, {lives}); open files {self._idle_files[name]} before, {files[name]} after"
-            )
+            print(f"  {name:8} {lives}; open files {self._idle_files[name]} before, {files[name]} after")
             print(f"           every {SETTLED_S:.0f} s: {' '.join(self._over_time(name))} MiB (open files)")
-            # A process that was restarted is compared in its files only: its memory begins anew each time.
-            if name in self._spared and lasted >= 2 * SETTLED_S and growth > MAX_GROWTH:
-                yield f"{name} grew by {growth - 1:.1%}, more than {MAX_GROWTH - 1:.0%}"
             if files[name] > self._idle_files[name] + MAX_MORE_FILES:
                 yield f"{name} has {files[name]} open files, and had {self._idle_files[name]} before the load"
+        for name, weighed in self._weighed.items():
+            growth = weighed[-1] / weighed[0]
+            told = ", ".join(f"{bytes_ / MIB:.1f}" for bytes_ in weighed)
+            print(f"  {name:8} weighed with the same clients: {told} MiB ({growth - 1:+.1%})")
+            if growth > MAX_GROWTH:
+                yield f"{name} grew by {growth - 1:.1%}, more than {MAX_GROWTH - 1:.0%}"
 
     def _main(self) -> None:
         while not self._stop.wait(SAMPLE_S):
@@ -79,23 +75,6 @@ class UsageWatch:
                 usage = _usage(program)
                 if usage is not None:
                     self._samples[program.name].append((time.monotonic() - self._began, usage))
-
-    def _comparable(self, name: str, settled: float, lasted: float, window: float) -> tuple[float, float]:
-        """Return median bytes early and late, of samples with about as many open files as the process had at the end.
-
-        The early ones are of the first window after `settled`; where a proxy did not have so many then, the first that
-        had them, and where it had all clients at the end only, whatever it had then.
-        """
-        last = [usage for at, usage in self._samples[name] if at >= lasted - window]
-        level = statistics.median_low([usage.open_files for usage in last]) if last else 0
-        alike = [(at, usage) for at, usage in self._samples[name] if abs(usage.open_files - level) <= SAME_FILES]
-        late = [usage.resident_bytes for at, usage in alike if at >= lasted - window]
-        early = [usage.resident_bytes for at, usage in alike if settled <= at < settled + window]
-        if len(early) < MIN_SAMPLES:
-            early = [usage.resident_bytes for at, usage in alike if settled <= at < lasted / 2][: len(late)]
-        if len(early) < MIN_SAMPLES:
-            early = [usage.resident_bytes for at, usage in self._samples[name] if settled <= at <= settled + window]
-        return (statistics.median(early) if early else 0.0, statistics.median(late) if late else 0.0)
 
     def _over_time(self, name: str) -> Iterator[str]:
         """Give what it held all along, so that a leak can be told from a step."""

@@ -237,3 +237,19 @@ def test_a_node_is_waited_for_until_every_proxy_gives_it_requests(
     monkeypatch.setattr(readiness, "status", status)
     assert missing_in(running.folder, "node-1", 0.1) == missing
     assert missing_in(running.folder, "proxy-1", 0.1) == []
+
+
+def test_a_request_that_came_too_early_is_made_again(running: Running) -> None:
+    dead = running.process("pass")
+    dead.wait(DEADLINE_S)
+    running.publish(dead.pid)
+    asked: list[str] = []
+
+    def answer(name: str) -> None:
+        asked.append(name)
+        if len(asked) == 2:
+            running.publish(running.process().pid)
+
+    running.on_request(answer)
+    assert restart(running.folder, "node-1").pid != dead.pid
+    assert asked[:2] == ["node-1"] * 2
