@@ -41,7 +41,7 @@ def load(path: Path, config: NodeConfig, cluster: Cluster) -> Reconfiguration:
 
     Raises:
         ConfigurationError: node.toml or cluster.toml is wrong.
-        StartError: a certificate is, or a level of the log.
+        StartError: a certificate is, or a level of the log; or the cluster wants what this process cannot do.
     """
     new, new_cluster = load_node_config(path)
     logs.check(new.log)
@@ -55,6 +55,8 @@ def load(path: Path, config: NodeConfig, cluster: Cluster) -> Reconfiguration:
         restart_for.append("cluster name")  # Every identity and the store have it.
         new_cluster = cluster
     new_cluster.node(config.name)
+    if new_cluster.durability == "dr" and new.store.dr_endpoint is None:  # The file has it, this process has not.
+        raise StartError('the cluster has durability "dr" now, and this node runs without dr_endpoint; restart it')
     if (new.tls_files is None) != (config.tls_files is None):
         restart_for.append("tls on or off")
         new, certificates = msgspec.structs.replace(new, tls=config.tls), None

@@ -124,7 +124,7 @@ class DrStatus(Body, frozen=True):
 
 
 class DrPromote(Body, frozen=True):
-    """DR_PROMOTE: `cluster` is the cluster's name, typed by the operator."""
+    """DR_PROMOTE, on the node's local socket only: `cluster` is the cluster's name, typed by the operator."""
 
     cluster: Name
     force: bool = False

@@ -3,6 +3,9 @@
 Theory. A promotion is one transaction: the store's check record gets the next epoch and says that the DR site serves.
 Every node finds it with its next contact. Where the productive sites took the store's quorum with them, the member of
 the DR site was made a store of its own before, by `hsmctl dr promote --force`; for the nodes that is the same then.
+
+Proxies say who asks, and one that was taken over may say that it is an operator. This would have all productive nodes
+fenced at once, so it is for root on the node's own host; so is the word that it did not come to that.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -12,7 +15,6 @@ from typing import Final
 from hsm_cluster.cluster import Cluster
 from hsm_daemon import logs
 from hsm_node.core.keyring import Keyring
-from hsm_node.core.principals import LOCAL_OPERATOR
 from hsm_node.core.refusal import Refusal
 from hsm_node.service.failures import Failures
 from hsm_node.service.follower import Follower
@@ -70,13 +72,13 @@ class Promotion:
 
     def promote(self, request: Request, body: DrPromote) -> bytes | None:
         """DR_PROMOTE."""
+        _check_local(request, "promote")
         self._check(body)
         return answer_later(request, self._promote(request, body), self._failures)
 
     def vouch(self, request: Request, body: DrVouch) -> bytes:
         """DR_VOUCH."""
-        if request.principal.identity != LOCAL_OPERATOR:
-            raise Refusal(Status.DENIED, "an operator vouches on the node's own host: `hsmctl dr vouch`")
+        _check_local(request, "vouch")
         self._check_name(body.cluster)
         self._store.vouch()
         logs.event(_log, "warning", "an operator vouches that the DR site was not promoted", epoch=self._store.epoch)
@@ -121,6 +123,12 @@ class Promotion:
 
     def _answer(self) -> bytes:
         return encode_body(DrPromotion(self._store.epoch, self._store.promoted))
+
+
+def _check_local(request: Request, command: str) -> None:
+    if not request.principal.is_local:
+        text = f"that is for the node's own host only, over no network: `hsmctl dr {command}` there, as root"
+        raise Refusal(Status.DENIED, text, not_executed=True)
 
 
 async def _nobody(_addresses: dict[str, list[Address]]) -> Sequence[str]:

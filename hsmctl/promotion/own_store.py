@@ -3,7 +3,8 @@
 Theory (design.md, section 6). A member without the others answers one question still: its snapshot. Restored, that is
 a cluster of one with another id, so no old member ever mixes with it. Revisions go on a million above the old ones, and
 all below is compacted, so nobody who followed the old store takes a new change for one that he has seen. The old data
-stay beside: nothing is deleted.
+stay beside: nothing is deleted. Old and new change places in one step, for a member that starts without data is a new
+one of the old cluster, and has nothing to promote.
 """
 
 import os
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from hsmctl.failures import CommandError
+from hsmctl.promotion.exchange import exchange
 from hsmctl.promotion.host import Host, LocalStore
 from hsmctl.promotion.member_file import MemberFile, read_member_file
 
@@ -45,8 +47,8 @@ def make_own_store(host: Host, store: LocalStore, cluster: str, epoch: int) -> P
     try:
         _restore(host, member, snapshot, restored, token)
         host.stop_member()
-        member.data.rename(kept)
-        restored.rename(member.data)
+        restored.rename(kept)
+        exchange(kept, member.data)
     except OSError as error:
         raise CommandError(f"{error.filename}: {error.strerror}; the old data are in {parent}") from None
     finally:

@@ -1,7 +1,10 @@
 """The steps of a promotion: by the store's majority, or where that is gone by the member that is left."""
 
+import contextlib
+import fcntl
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -65,13 +68,14 @@ class Promotion:
         """
         begun = time.monotonic()
         kept: Path | None = None
-        try:
-            epoch = self._ask(cluster)
-        except HsmError as error:
-            if error.status not in _NOW:
-                raise
-            kept = self._leave_the_lost(cluster)
-            epoch = self._ask_until_ready(cluster)
+        with _alone(self._node.parent):
+            try:
+                epoch = self._ask(cluster)
+            except HsmError as error:
+                if error.status not in _NOW:
+                    raise
+                kept = self._leave_the_lost(cluster)
+                epoch = self._ask_until_ready(cluster)
         seconds = round(time.monotonic() - begun, 1)
         return Promoted(cluster, epoch, kept is not None, "" if kept is None else str(kept), seconds)
 
@@ -108,3 +112,16 @@ class Promotion:
                 if error.status not in _NOW or time.monotonic() > deadline:
                     raise
             time.sleep(POLL_S)
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the node's state directory: a second run would put the store back to what it was before the first one."""
+    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise CommandError("another promotion is under way on this host; wait for its end") from None
+    finally:
+        os.close(held)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import re
 import signal
 import ssl
@@ -10,12 +11,14 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from hsm_cluster.address import Address
 from hsm_cluster.errors import ConfigurationError
 from hsm_daemon.errors import StartError
 from hsm_daemon.tls import client_context, load_certificates
-from hsm_node.config import load_node_config
+from hsm_node.config import StoreConfig, load_node_config
 from hsm_node.reconfiguration import load
 from hsm_wire import kinds
 from hsm_wire.messages import Random
@@ -48,6 +51,19 @@ def test_what_needs_a_restart_is_named_and_keeps_its_old_value(node_folder: Path
     assert new.restart_for == ("store", "sessions", "limits")
     assert new.config == config
     assert [node.name for node in new.cluster.nodes] == ["node-1", "node-2"]
+
+
+def test_a_node_that_cannot_wait_for_the_dr_site_does_not_take_up_that_it_has_to(
+    node_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, cluster = load_node_config(node_folder / "node.toml")
+    member = Address("127.0.0.1", 2379)
+    store = StoreConfig("etcd", endpoints=(member,), dr_endpoint=member, tls="off")
+    said = msgspec.structs.replace(config, store=store), dataclasses.replace(cluster, durability="dr")
+    monkeypatch.setattr("hsm_node.reconfiguration.load_node_config", lambda _path: said)
+    with pytest.raises(StartError, match=r'durability "dr" now, and this node runs without dr_endpoint; restart it'):
+        load(node_folder / "node.toml", config, cluster)
+    assert load(node_folder / "node.toml", said[0], cluster).cluster.durability == "dr"
 
 
 def test_another_cluster_name_waits_for_a_restart(node_folder: Path) -> None:

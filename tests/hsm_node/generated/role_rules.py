@@ -60,8 +60,8 @@ def verdict(somebody: Somebody, opcode: Opcode, *, offered: bool) -> Status:
     """Return OK where it is allowed, else the status of the refusal."""
     if not somebody.bound:
         return Status.DENIED  # a number that means nobody
-    if opcode in (Opcode.UNSEAL, Opcode.DR_VOUCH) or opcode.name.endswith("_BACKUP"):
-        return Status.DENIED  # shares, an operator's word and backups are for the node's own host
+    if opcode in (Opcode.UNSEAL, Opcode.DR_PROMOTE, Opcode.DR_VOUCH) or opcode.name.endswith("_BACKUP"):
+        return Status.DENIED  # these are for the node's own host
     if not offered:
         return Status.UNKNOWN_OPERATION
     if not somebody.roles & entitled(opcode) or somebody.expired:

@@ -5,20 +5,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from backup_desk import Desk
 from promoted_cluster import cluster_of
 
 from hsm_node.core.keyring import Keyring
-from hsm_node.core.principals import LOCAL_OPERATOR, Principal
 from hsm_node.core.refusal import Refusal
-from hsm_node.service.request import Request
 from hsm_node.store.base import StoreError
 from hsm_node.store.sqlite import SqliteStore
 from hsm_wire import kinds
 from hsm_wire.administration import DrPromote, DrPromotion, DrVouch
-from hsm_wire.frames import Frame, FrameSplitter, encode_frame
-from hsm_wire.messages import Pong, decode_body, encode_body
+from hsm_wire.messages import Pong, decode_body
 from hsm_wire.opcodes import Opcode
-from hsm_wire.operations import Role
 from hsm_wire.statuses import Status
 
 Text = Callable[[Any], str]
@@ -48,8 +45,9 @@ async def node(start_node: Callable[[], Any], tmp_path: Path) -> Any:
     return running
 
 
-async def promote(node: Any, *, cluster: str = "dev", **how: bool) -> Any:
-    return await node.operator.call(Opcode.DR_PROMOTE, DrPromote(cluster, **how), principal=OPERATOR, operation_id=5)
+async def promote(node: Any, *, cluster: str = "dev", **how: bool) -> DrPromotion:
+    """Ask on the node's own host."""
+    return await Desk(node).ask(Opcode.DR_PROMOTE, DrPromote(cluster, **how), DrPromotion)
 
 
 async def reported(client: Any) -> Pong:
@@ -59,8 +57,7 @@ async def reported(client: Any) -> Pong:
 
 async def test_a_node_of_the_dr_site_stands_by_until_it_is_promoted_and_its_links_end_with_the_epoch(node: Any) -> None:
     assert (await reported(node.operator)).state == "standby"
-    answer = await promote(node)
-    assert decode_body(DrPromotion, answer.body) == DrPromotion(2, promoted=True)
+    assert await promote(node) == DrPromotion(2, promoted=True)
     assert node.gone == [[]]
     assert (await node.operator.frame()).kind == kinds.GOAWAY
     told = await reported(await node.client())
@@ -68,22 +65,22 @@ async def test_a_node_of_the_dr_site_stands_by_until_it_is_promoted_and_its_link
 
 
 async def test_who_only_looks_changes_nothing(node: Any) -> None:
-    assert decode_body(DrPromotion, (await promote(node, look=True)).body) == DrPromotion(1, promoted=False)
+    assert await promote(node, look=True) == DrPromotion(1, promoted=False)
     assert not node.gone
 
 
 async def test_nodes_that_are_given_up_are_named_to_the_store(node: Any) -> None:
-    assert (await promote(node, force=True)).status == Status.OK
+    await promote(node, force=True)
     assert node.gone == [["node-2", "node-3"]]
 
 
-async def test_while_a_productive_node_answers_only_force_promotes(node: Any, text_of: Text, tmp_path: Path) -> None:
+async def test_while_a_productive_node_answers_only_force_promotes(node: Any, tmp_path: Path) -> None:
     port = node.address[1]
     node.keystore.promotion.configure(cluster_of(tmp_path, HERE | {"zurich": ("active", "node-2", port)}))
-    refused = await promote(node)
-    assert refused.status == Status.BAD_REQUEST
-    assert "node-2 still answers; stop their sites first" in text_of(refused)
-    assert (await promote(node, force=True)).status == Status.OK
+    with pytest.raises(Refusal, match="node-2 still answers; stop their sites first"):
+        await promote(node)
+    await promote(node, force=True)
+    assert len(node.gone) == 1
 
 
 @pytest.mark.parametrize(
@@ -95,23 +92,31 @@ async def test_while_a_productive_node_answers_only_force_promotes(node: Any, te
     ],
 )
 async def test_what_cannot_be_meant_is_refused_with_the_reason(
-    node: Any, tmp_path: Path, text_of: Text, sites: dict[str, tuple[str, str, int]], cluster: str, said: str
+    node: Any, tmp_path: Path, sites: dict[str, tuple[str, str, int]], cluster: str, said: str
 ) -> None:
     node.keystore.promotion.configure(cluster_of(tmp_path, sites))
-    refused = await promote(node, cluster=cluster, force=True)
-    assert refused.status == Status.BAD_REQUEST
-    assert said in text_of(refused)
-    assert not node.gone
+    with pytest.raises(Refusal, match=said) as refused:
+        await promote(node, cluster=cluster, force=True)
+    assert (refused.value.status, node.gone) == (Status.BAD_REQUEST, [])
+
+
+async def test_over_a_network_nobody_promotes_whoever_a_proxy_says_it_is(node: Any, text_of: Text) -> None:
+    body = DrPromote("dev", force=True)
+    refused = await node.operator.call(Opcode.DR_PROMOTE, body, principal=OPERATOR, operation_id=5)
+    assert (refused.status, refused.flags, node.gone) == (Status.DENIED, 1, [])
+    assert "for the node's own host only" in text_of(refused)
 
 
 async def test_a_second_promotion_and_one_of_a_fenced_node_are_refused(
-    node: Any, text_of: Text, monkeypatch: pytest.MonkeyPatch
+    node: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     node.store.promoted = True
-    assert "promoted already, in epoch 1" in text_of(await promote(node))
+    with pytest.raises(Refusal, match="promoted already, in epoch 1"):
+        await promote(node)
     node.store.promoted = False
     monkeypatch.setattr(type(node.store), "fenced", True)
-    assert "node-1 is fenced" in text_of(await promote(node))
+    with pytest.raises(Refusal, match="node-1 is fenced"):
+        await promote(node)
 
 
 async def test_without_the_store_nothing_is_promoted(node: Any) -> None:
@@ -119,7 +124,9 @@ async def test_without_the_store_nothing_is_promoted(node: Any) -> None:
         raise StoreError("no quorum")
 
     node.store.promote = away
-    assert (await promote(node)).status == Status.STORE_UNAVAILABLE
+    with pytest.raises(Refusal) as refused:
+        await promote(node)
+    assert refused.value.status == Status.STORE_UNAVAILABLE
     assert (await reported(node.operator)).state == "standby"
 
 
@@ -128,21 +135,7 @@ async def test_who_vouches_does_it_on_the_nodes_own_host(node: Any, text_of: Tex
     node.store.vouch = lambda: vouched.append(True)
     over_the_network = await node.operator.call(Opcode.DR_VOUCH, DrVouch("dev"), principal=OPERATOR)
     assert (over_the_network.status, vouched) == (Status.DENIED, [])
-    root = Principal(LOCAL_OPERATOR, 0, frozenset({Role.OPERATE}), 0)
-    answers: list[tuple[int, bytes]] = []
-
-    class Sink:
-        def answer(self, _request: Request, status: int, body: bytes) -> None:
-            answers.append((status, body))
-
-        def refuse(self, _request: Request, refusal: Refusal) -> None:
-            answers.append((int(refusal.status), refusal.detail.encode()))
-
-    for name in ("prod", "dev"):
-        [frame] = FrameSplitter(1 << 20).split(
-            encode_frame(kinds.REQUEST, encode_body(DrVouch(name)), request_id=1, opcode=Opcode.DR_VOUCH)
-        )
-        assert isinstance(frame, Frame)
-        node.keystore.service.serve(Request(frame, root, 1e12, Sink(), 0.0))
-    assert [status for status, _ in answers] == [Status.BAD_REQUEST, Status.OK]
+    with pytest.raises(Refusal, match="this is cluster 'dev'"):
+        await Desk(node).ask(Opcode.DR_VOUCH, DrVouch("prod"), DrPromotion)
+    assert await Desk(node).ask(Opcode.DR_VOUCH, DrVouch("dev"), DrPromotion) == DrPromotion(1, promoted=False)
     assert vouched == [True]

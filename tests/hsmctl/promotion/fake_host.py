@@ -10,13 +10,15 @@ TLS = StoreTls(Path("ca.pem"), Path("node.pem"), Path("node-key.pem"))
 class FakeHost:
     """Implements `Host`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, made: bool = False) -> None:
         self.folder = folder
         self.steps: list[str] = []
         self.sockets = [folder / "admin.sock"]
         self.store: LocalStore | None = LocalStore("127.0.0.1:2379", TLS)
         self.member_file = folder / "etcd.yaml"
         self.data = folder / "data"
+        if made:
+            return
         self.data.mkdir()
         (self.data / "old").write_text("what it was")
         self.member_file.write_text(

@@ -1,5 +1,7 @@
 """The member that is left is saved, restored under another token, and put in its old place."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -44,6 +46,34 @@ def test_a_second_time_keeps_what_was_there_too(host: FakeHost) -> None:
     first, second = made(host), made(host)
     assert (first.name, second.name) == ("data.before-epoch-2", "data.before-epoch-2.2")
     assert (second / "member" / "new").exists()
+
+
+@pytest.mark.parametrize("renames", [0, 1, 2])
+def test_whenever_it_is_killed_the_member_has_data_and_a_second_run_keeps_the_old_ones(
+    host: FakeHost, renames: int
+) -> None:
+    at_renames = f"""
+import os, pathlib, sys
+left = {renames}
+def count(event, arguments):
+    global left
+    if event in ("os.rename", "ctypes.dlopen"):
+        left -= 1
+        if left < 0:
+            os._exit(9)
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from fake_host import FakeHost
+from hsmctl.promotion.own_store import make_own_store
+host = FakeHost(pathlib.Path({str(host.folder)!r}), made=True)
+sys.addaudithook(count)
+make_own_store(host, host.store, "dev", 2)
+"""
+    ended = subprocess.run([sys.executable, "-c", at_renames], check=False).returncode
+    assert ended == (9 if renames < 2 else 0)
+    assert host.data.exists()
+    made(host)
+    assert (host.data / "member" / "new").exists()
+    assert [path for path in host.folder.glob("data.before-*") if (path / "old").exists()]
 
 
 def test_without_tls_no_certificate_is_shown(host: FakeHost) -> None:

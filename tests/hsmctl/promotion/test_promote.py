@@ -99,3 +99,18 @@ def test_what_the_node_refuses_is_refused(node: FakeNode, host: FakeHost, monkey
     node.failing = [LOST, LOST]
     with pytest.raises(HsmError, match="cannot reach its store"):
         promoted(host, force=True)
+
+
+def test_two_at_once_on_one_host_are_one(host: FakeHost, node: FakeNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    node.failing = [LOST]
+    others: list[str] = []
+
+    def meanwhile(_host: FakeHost) -> None:
+        with pytest.raises(CommandError, match="another promotion is under way") as refused:
+            promoted(host, force=True)
+        others.append(str(refused.value))
+
+    monkeypatch.setattr(FakeHost, "restart_nodes", meanwhile)
+    promoted(host, force=True)
+    assert len(others) == 1
+    promoted(host, force=True)
