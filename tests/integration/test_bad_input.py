@@ -149,7 +149,7 @@ def test_an_unknown_kind_is_refused(peer: RawConnection, kind: int) -> None:
     is_refused_and_closed(peer, frame(kind, [16], opcode=RANDOM, request_id=3), BAD_REQUEST, str(kind))
 
 
-@pytest.mark.parametrize("flags", [1, 2, 4, 0x8000])
+@pytest.mark.parametrize("flags", [1, 2, 12, 16, 0x8000])
 def test_an_unknown_flag_is_refused(peer: RawConnection, flags: int) -> None:
     is_refused_and_closed(peer, frame(REQUEST, [16], opcode=RANDOM, request_id=3, flags=flags), BAD_REQUEST, "flags")
 
