@@ -131,6 +131,9 @@ class DrPromote(Body, frozen=True):
     """The operator says that the productive sites are off: their nodes are not looked for, nor waited for."""
     look: bool = False
     """Only say whether it would be done."""
+    epoch: U63 = 0
+    """The least that the store is to have, if the DR site's member was made a store of its own: what it was before may
+    have been promoted already. 0: it was not."""
 
 
 class DrVouch(Body, frozen=True):

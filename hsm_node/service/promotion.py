@@ -2,7 +2,9 @@
 
 Theory. A promotion is one transaction: the store's check record gets the next epoch and says that the DR site serves.
 Every node finds it with its next contact. Where the productive sites took the store's quorum with them, the member of
-the DR site was made a store of its own before, by `hsmctl dr promote --force`; for the nodes that is the same then.
+the DR site was made a store of its own before, by `hsmctl dr promote --force`; for the nodes that is the same then. A
+majority that is lost after a promotion is left in the same way, by one epoch more: the store that is left behind has
+that of the promotion.
 
 Proxies say who asks, and one that was taken over may say that it is an operator. This would have all productive nodes
 fenced at once, so it is for root on the node's own host; so is the word that it did not come to that.
@@ -96,9 +98,8 @@ class Promotion:
             there = ", ".join(self._dr_sites)
             raise Refusal(Status.BAD_REQUEST, f"{self._node} is not of the DR site; promote on a host of {there}")
         self._check_name(body.cluster)
-        if self._store.promoted:
-            text = f"the DR site was promoted already, in epoch {self._store.epoch}; there is nothing to do"
-            raise Refusal(Status.BAD_REQUEST, text)
+        if self._store.promoted and not body.force:
+            raise self._done_before()
         if self._store.fenced:
             raise Refusal(Status.BAD_REQUEST, f"{self._node} is fenced; see its log, and bring it back first")
 
@@ -113,13 +114,20 @@ class Promotion:
                 )
         if body.look:
             return Status.OK, self._answer()
+        before = self._store.epoch if self._store.promoted else 0
         gone = sorted(self._productive) if body.force else []
-        make = partial(self._store.promote, self._keyring, gone)
-        await self._writer.run(request.deadline, make, asker=request)
+        make = partial(self._store.promote, self._keyring, gone, body.epoch)
+        await self._writer.run(request.deadline, make, asker=request)  # Fails where the majority was lost since.
+        if before == self._store.epoch and not body.epoch:
+            raise self._done_before()
         self._follower.follow()
         who = request.principal.identity
         logs.event(_log, "warning", "the DR site is promoted", epoch=self._store.epoch, who=who, forced=body.force)
         return Status.OK, self._answer()
+
+    def _done_before(self) -> Refusal:
+        text = f"the DR site was promoted already, in epoch {self._store.epoch}; there is nothing to do"
+        return Refusal(Status.BAD_REQUEST, text)
 
     def _answer(self) -> bytes:
         return encode_body(DrPromotion(self._store.epoch, self._store.promoted))

@@ -169,12 +169,13 @@ class Store(Protocol):
     def vouch(self) -> None:
         """Take an operator's word that the DR site was not promoted while this node was away."""
 
-    def promote(self, keyring: Keyring, gone: Collection[str]) -> None:
-        """Raise the epoch, and have the nodes of the DR site serve; nothing where they do already.
+    def promote(self, keyring: Keyring, gone: Collection[str], epoch: int = 0) -> None:
+        """Raise the epoch, and have the nodes of the DR site serve; nothing where they do already, in that epoch.
 
         Args:
             keyring: of this node.
             gone: nodes that are known to be off: nobody waits for them any more.
+            epoch: the least that the store has then.
         """
 
     @property

@@ -86,8 +86,8 @@ class SqliteStore:
     def vouch(self) -> None:
         pass  # There is no DR site.
 
-    def promote(self, keyring: Keyring, gone: Collection[str]) -> None:
-        del keyring, gone
+    def promote(self, keyring: Keyring, gone: Collection[str], epoch: int = 0) -> None:
+        del keyring, gone, epoch
         raise StoreError("a store of one host has no disaster recovery site")
 
     def tell(self, arrived: Callable[[], object]) -> None:

@@ -8,6 +8,7 @@ one of the old cluster, and has nothing to promote.
 """
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -55,6 +56,22 @@ def make_own_store(host: Host, store: LocalStore, cluster: str, epoch: int) -> P
         _remove(snapshot, restored)
     host.start_member()
     return kept
+
+
+def unfinished(host: Host, epoch: int) -> int:
+    """Return the epoch that an earlier run was to give a store which it made, and that is still to come; 0: none is.
+
+    Args:
+        host: of the member.
+        epoch: that its store has.
+    """
+    try:
+        data = read_member_file(host.member_file).data
+    except CommandError:
+        return 0  # No member is here, so none was made a store of its own.
+    kept = re.compile(re.escape(data.name) + r"\.before-epoch-([0-9]{1,18})(\.[0-9]+)?")
+    made = [int(found[1]) for path in data.parent.iterdir() if (found := kept.fullmatch(path.name))]
+    return max((number for number in made if number > epoch), default=0)
 
 
 def _save(host: Host, store: LocalStore, snapshot: Path) -> None:

@@ -18,7 +18,7 @@ from hsm_wire.statuses import Status
 from hsmctl.failures import CommandError
 from hsmctl.local_node import local_node
 from hsmctl.promotion.host import Host
-from hsmctl.promotion.own_store import make_own_store
+from hsmctl.promotion.own_store import make_own_store, unfinished
 
 READY_S: Final = 60.0
 """For nodes that were started again to have the store: 100,000 keys take seconds."""
@@ -57,7 +57,7 @@ class Promotion:
         """
         with local_node(self._node) as node:
             cluster = node.request(Opcode.INFO, Empty(), InfoResult).cluster
-            self._epoch = node.request(Opcode.DR_PROMOTE, self._asked(cluster, look=True), DrPromotion).epoch
+            self._epoch = node.request(Opcode.DR_PROMOTE, DrPromote(cluster, self._force, look=True), DrPromotion).epoch
         return cluster
 
     def run(self, cluster: str) -> Promoted:
@@ -69,13 +69,15 @@ class Promotion:
         begun = time.monotonic()
         kept: Path | None = None
         with _alone(self._node.parent):
+            wanted = unfinished(self._host, self._epoch) if self._force else 0
             try:
-                epoch = self._ask(cluster)
+                epoch = self._ask(cluster, wanted)
             except HsmError as error:
                 if error.status not in _NOW:
                     raise
-                kept = self._leave_the_lost(cluster)
-                epoch = self._ask_until_ready(cluster)
+                wanted = self._epoch + 1
+                kept = self._leave_the_lost(cluster, wanted)
+                epoch = self._ask_until_ready(cluster, wanted)
         seconds = round(time.monotonic() - begun, 1)
         return Promoted(cluster, epoch, kept is not None, "" if kept is None else str(kept), seconds)
 
@@ -83,14 +85,12 @@ class Promotion:
     def _node(self) -> Path:
         return self._host.sockets[0]
 
-    def _asked(self, cluster: str, *, look: bool = False) -> DrPromote:
-        return DrPromote(cluster, self._force, look)
-
-    def _ask(self, cluster: str) -> int:
+    def _ask(self, cluster: str, epoch: int) -> int:
         with local_node(self._node) as node:
-            return node.request(Opcode.DR_PROMOTE, self._asked(cluster), DrPromotion).epoch
+            asked = DrPromote(cluster, self._force, epoch=epoch)
+            return node.request(Opcode.DR_PROMOTE, asked, DrPromotion).epoch
 
-    def _leave_the_lost(self, cluster: str) -> Path:
+    def _leave_the_lost(self, cluster: str, epoch: int) -> Path:
         store = self._host.store
         if not self._force or store is None:
             raise CommandError(
@@ -98,16 +98,16 @@ class Promotion:
                 "`hsmctl dr promote --force` goes on with this site's copy alone"
             )
         self._note("the store has no majority: the member of this site becomes a store of its own")
-        kept = make_own_store(self._host, store, cluster, self._epoch + 1)
+        kept = make_own_store(self._host, store, cluster, epoch)
         self._note("nodes of this site open it")
         self._host.restart_nodes()
         return kept
 
-    def _ask_until_ready(self, cluster: str) -> int:
+    def _ask_until_ready(self, cluster: str, epoch: int) -> int:
         deadline = time.monotonic() + READY_S
         while True:
             try:
-                return self._ask(cluster)
+                return self._ask(cluster, epoch)
             except HsmError as error:
                 if error.status not in _NOW or time.monotonic() > deadline:
                     raise

@@ -36,9 +36,9 @@ class Dev:
         found: dict[str, Any] = json.loads((self.folder / "dev.json").read_text())
         return found
 
-    def kill_site(self, site: str) -> list[str]:
-        """Kill everything of a site; return the names."""
-        entries = [entry for kind in ("proxies", "nodes", "store") for entry in self.manifest[kind]]
+    def kill_site(self, site: str, *kinds: str) -> list[str]:
+        """Kill everything of a site, or its `proxies`, `nodes` or `store`; return the names."""
+        entries = [entry for kind in kinds or ("proxies", "nodes", "store") for entry in self.manifest[kind]]
         lost = [entry for entry in entries if entry["site"] == site]
         for entry in lost:
             os.kill(entry["pid"], signal.SIGKILL)

@@ -97,6 +97,28 @@ def test_the_dr_site_serves_every_key_that_was_acknowledged_by_one_command(dev: 
         assert (again.returncode, "promoted already, in epoch 2" in again.stderr) == (1, True), again.stderr
 
 
+def test_a_majority_that_is_lost_after_the_promotion_is_left_by_another_one(dev: Dev) -> None:
+    with sync.connect(dev.folder / "client.toml", timeout_s=5.0 * SLACK) as hsm:
+        for site in SITES:
+            dev.kill_site(site, "proxies", "nodes")
+        done = dev.hsmctl("dr", "promote", "--yes", "--json")
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout) | {"seconds": 0} == {
+            "cluster": "dev", "epoch": 2, "own_store": False, "kept": "", "seconds": 0
+        }  # fmt: skip
+        key = hsm.generate_key("ec-p256", label="between", durability="dr")
+        for site in SITES:
+            dev.kill_site(site, "store")
+        refused = dev.hsmctl("dr", "promote", "--yes")
+        assert (refused.returncode, "promoted already, in epoch 2" in refused.stderr) == (1, True), refused.stderr
+        done = dev.hsmctl("dr", "promote", "--force", "--yes", "--json")
+        assert done.returncode == 0, done.stderr
+        said = json.loads(done.stdout)
+        assert (said["epoch"], said["own_store"]) == (3, True)
+        assert works(key)
+        assert works(hsm.generate_key("ec-p256", label="after"))
+
+
 def state_of(dev: Dev, name: str) -> str:
     """What a node says of itself; empty while it says nothing."""
     [entry] = [node for node in dev.manifest["nodes"] if node["name"] == name]

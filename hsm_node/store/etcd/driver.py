@@ -248,7 +248,7 @@ class EtcdStore:
     def vouch(self) -> None:
         self._warming.vouch()
 
-    def promote(self, keyring: Keyring, gone: Collection[str]) -> None:
+    def promote(self, keyring: Keyring, gone: Collection[str], epoch: int = 0) -> None:
         for _ in range(MAX_RESEAL_TRIES):
             self._following.check()
             pair = only(self._calls.range(get(CHECK_KEY)))
@@ -256,9 +256,9 @@ class EtcdStore:
             if pair is None or found is None:
                 raise StoreError("its check record is gone or damaged, or under a master key that this node has not")
             self._epochs.read(pair)
-            if found.promoted:
+            if found.promoted and found.epoch >= epoch:
                 return
-            record = msgspec.structs.replace(found, epoch=found.epoch + 1, promoted=True)
+            record = msgspec.structs.replace(found, epoch=max(found.epoch + 1, epoch), promoted=True)
             value = encoded(record, keyring)
             answer = self._calls.txn(promotion(value, pair.value, gone))
             if answer.succeeded:

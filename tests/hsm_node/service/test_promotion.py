@@ -34,9 +34,10 @@ async def node(start_node: Callable[[], Any], tmp_path: Path) -> Any:
     running = start_node()
     running.gone = []
 
-    def promote(_self: SqliteStore, _keyring: Keyring, gone: Collection[str]) -> None:
-        running.gone.append(list(gone))
-        running.store.promoted, running.store.epoch = True, running.store.epoch + 1
+    def promote(_self: SqliteStore, _keyring: Keyring, gone: Collection[str], epoch: int) -> None:
+        if not running.store.promoted or running.store.epoch < epoch:
+            running.gone.append(list(gone))
+            running.store.promoted, running.store.epoch = True, max(running.store.epoch + 1, epoch)
 
     running.store.promote = promote.__get__(running.store)
     running.keystore.promotion.configure(cluster_of(tmp_path, HERE))
@@ -45,9 +46,13 @@ async def node(start_node: Callable[[], Any], tmp_path: Path) -> Any:
     return running
 
 
-async def promote(node: Any, *, cluster: str = "dev", **how: bool) -> DrPromotion:
+async def promote(node: Any, *, cluster: str = "dev", **how: Any) -> DrPromotion:
     """Ask on the node's own host."""
     return await Desk(node).ask(Opcode.DR_PROMOTE, DrPromote(cluster, **how), DrPromotion)
+
+
+def no_quorum(_keyring: Keyring, _gone: Collection[str], _epoch: int) -> None:
+    raise StoreError("no quorum")
 
 
 async def reported(client: Any) -> Pong:
@@ -119,11 +124,22 @@ async def test_a_second_promotion_and_one_of_a_fenced_node_are_refused(
         await promote(node)
 
 
-async def test_without_the_store_nothing_is_promoted(node: Any) -> None:
-    def away(_keyring: Keyring, _gone: Collection[str]) -> None:
-        raise StoreError("no quorum")
+async def test_a_majority_that_is_lost_after_a_promotion_is_left_by_one_epoch_more(node: Any) -> None:
+    await promote(node)
+    with pytest.raises(Refusal, match="promoted already, in epoch 2"):
+        await promote(node, force=True)
+    assert await promote(node, force=True, look=True) == DrPromotion(2, promoted=True)
+    there, node.store.promote = node.store.promote, no_quorum
+    with pytest.raises(Refusal) as refused:
+        await promote(node, force=True)
+    assert refused.value.status == Status.STORE_UNAVAILABLE
+    node.store.promote = there
+    assert await promote(node, force=True, epoch=3) == DrPromotion(3, promoted=True)
+    assert await promote(node, force=True, epoch=3) == DrPromotion(3, promoted=True), "its first answer may be lost"
 
-    node.store.promote = away
+
+async def test_without_the_store_nothing_is_promoted(node: Any) -> None:
+    node.store.promote = no_quorum
     with pytest.raises(Refusal) as refused:
         await promote(node)
     assert refused.value.status == Status.STORE_UNAVAILABLE

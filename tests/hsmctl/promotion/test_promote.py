@@ -73,7 +73,7 @@ def test_without_it_the_member_is_made_a_store_of_its_own_first(node: FakeNode, 
     done, notes = promoted(host, force=True)
     assert host.steps == ["stop member", "start member", "restart nodes"]
     assert (done.epoch, done.own_store, Path(done.kept).name) == (2, True, "data.before-epoch-2")
-    assert node.asked[-1] == DrPromote("dev", force=True)
+    assert node.asked[-1] == DrPromote("dev", force=True, epoch=2)
     assert len(notes) == 2
 
 
@@ -114,3 +114,22 @@ def test_two_at_once_on_one_host_are_one(host: FakeHost, node: FakeNode, monkeyp
     promoted(host, force=True)
     assert len(others) == 1
     promoted(host, force=True)
+
+
+def test_a_run_that_was_killed_before_the_epoch_was_raised_is_ended_by_the_next_one(
+    host: FakeHost, node: FakeNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node.failing = [LOST]
+
+    def killed(_host: FakeHost) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FakeHost, "restart_nodes", killed)
+        with pytest.raises(KeyboardInterrupt):
+            promoted(host, force=True)
+    done, _ = promoted(host, force=True)
+    assert (node.asked[-1].epoch, done.own_store) == (2, False)
+    host.member_file.unlink()
+    promoted(host, force=True)
+    assert node.asked[-1].epoch == 0

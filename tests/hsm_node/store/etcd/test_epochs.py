@@ -116,6 +116,7 @@ def test_a_promotion_reaches_every_node_of_the_store_and_is_made_once(open_etcd:
     assert (one.epoch, one.promoted) == (1, False)
     one.promote(keyring, ["node-2"])
     two.promote(keyring, [])  # It finds that it was made.
+    two.promote(keyring, [], 2)
     assert [(store.epoch, store.promoted) for store in (one, two)] == [(2, True)] * 2
     assert open_etcd().promoted
     with pytest.raises(ReplacedStoreError):  # Its registration went, as one that is off.
@@ -123,6 +124,8 @@ def test_a_promotion_reaches_every_node_of_the_store_and_is_made_once(open_etcd:
         two.changed()
     assert two.fenced
     one.create(b"n" * 32, b"1")
+    one.promote(keyring, [], 3)  # As of a member that was made a store of its own.
+    assert (one.epoch, one.promoted) == (3, True)
 
 
 def test_a_node_that_has_seen_a_higher_epoch_comes_up_fenced_and_registers_nothing(
