@@ -20,6 +20,8 @@ ADVICE: Final = {
     "configuration has a fault": "`journalctl -u hsm-proxy -n 50` on its host names the fault; mend the file, then "
     "`systemctl reload hsm-proxy`",
     " is slow and ": "compare its device and its host with those of the others (`hsmctl top`)",
+    " is out: ": "until then no change is confirmed by all nodes; the how-to page growth has both ways",
+    "store member ": "see its log (`journalctl -u redoubt-etcd`); the how-to page store has a way out of each trouble",
     OVERLOAD: "it is over when nothing has been refused for ten seconds; bring all nodes into rotation, add one, or "
     "slow the callers down",
 }

@@ -149,9 +149,14 @@ def test_an_unknown_kind_is_refused(peer: RawConnection, kind: int) -> None:
     is_refused_and_closed(peer, frame(kind, [16], opcode=RANDOM, request_id=3), BAD_REQUEST, str(kind))
 
 
-@pytest.mark.parametrize("flags", [1, 2, 4, 0x8000])
+@pytest.mark.parametrize("flags", [1, 2, 16, 0x8000])
 def test_an_unknown_flag_is_refused(peer: RawConnection, flags: int) -> None:
     is_refused_and_closed(peer, frame(REQUEST, [16], opcode=RANDOM, request_id=3, flags=flags), BAD_REQUEST, "flags")
+
+
+def test_both_durabilities_at_once_are_refused(peer: RawConnection) -> None:
+    both = frame(REQUEST, [16], opcode=RANDOM, request_id=3, flags=4 | 8)
+    is_refused_and_closed(peer, both, BAD_REQUEST, "one durability")
 
 
 @pytest.mark.parametrize("kind", [WELCOME, RESPONSE])

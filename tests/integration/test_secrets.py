@@ -379,7 +379,8 @@ def kept_in_the_cluster(run: Run) -> None:
         [derived] = keys._held.values()
         for name in ("_kek", "_mac_key"):
             run.secrets.add(f"in the cluster: {age} {name}", getattr(derived, name))
-        run.secrets.add(f"in the cluster: {age} attribute key", bytes(derived._attribute_key.key))
+        run.secrets.add(f"in the cluster: {age} attribute key", bytes(derived.attributes._algorithm.key))
+        run.secrets.add(f"in the cluster: {age} KEK of the store's keys", derived.attributes._store_kek)
 
 
 def test_the_search_finds_every_form_of_a_secret() -> None:

@@ -105,7 +105,7 @@ class EtcdStore:
         self._calls.expired = self._connecting.expired
         self._copying = Copying(self._calls, recovery)
         try:
-            others = check_endpoints(self._calls, keyring)
+            others = check_endpoints(self._calls, keyring, recovery)
             self._check = open_store(self._calls, place, cluster, keyring, make=make, maker=maker)
         except BaseException:
             self._calls.close()

@@ -11,6 +11,7 @@ from typing import Final
 
 import grpc
 
+from hsm_cluster.address import Address
 from hsm_daemon import clock, logs
 from hsm_daemon.errors import StartError
 from hsm_daemon.log_limit import LimitedLog
@@ -131,11 +132,14 @@ def check_records(links: Iterable[Link]) -> list[KeyValue]:
     return found
 
 
-def check_endpoints(calls: Calls, keyring: Keyring) -> list[KeyValue]:
+def check_endpoints(calls: Calls, keyring: Keyring, recovery: Address | None = None) -> list[KeyValue]:
     """Refuse members of more than one cluster, and members that are all too old, before anything is read or written.
 
     Whoever does not answer is looked at before it is used. Two etcd clusters that are one store in different epochs are
-    what a promotion leaves behind: the first one is followed, and all their check records are returned.
+    what a promotion leaves behind: the first one is followed, and all their check records are returned. In one epoch
+    they are what a promotion begins with, when `hsmctl dr promote --force` has made the member `recovery` a store of
+    its own and another one answers still: a node that prefers that member, so one of its site, follows it. It serves
+    nobody before the epoch is higher.
 
     Raises:
         StartError: it names the addresses.
@@ -146,19 +150,24 @@ def check_endpoints(calls: Calls, keyring: Keyring) -> list[KeyValue]:
             found[link] = link.status(StatusRequest(), timeout=LOOK_S)
     clusters = {status.header.cluster_id: link for link, status in found.items()}
     others = check_records(clusters.values()) if len(clusters) > 1 else []
-    if len(clusters) > 1 and not _one_store(others, len(clusters), keyring):
+    first = next(iter(found), None)
+    begins = first is not None and first is calls.links[0] and first.address == recovery
+    if len(clusters) > 1 and not _one_store(others, len(clusters), keyring, begins=begins):
         named = ", ".join(f"{link.address} to {cluster:x}" for cluster, link in clusters.items())
         raise StartError(f"[store] endpoints lead to members of different etcd clusters ({named}); correct them")
     if found and all(is_too_old(status.version) for status in found.values()):
         runs = ", ".join(f"{link.address} runs etcd {status.version}" for link, status in found.items())
         raise StartError(f"the store's members are too old ({runs}); upgrade them to {LEAST_VERSION_TEXT} or newer")
+    if first is not None:
+        calls.identity.check_cluster(found[first].header)
     return others
 
 
-def _one_store(pairs: list[KeyValue], count: int, keyring: Keyring) -> bool:
-    """Whether these are the check records of one store in so many epochs."""
+def _one_store(pairs: list[KeyValue], count: int, keyring: Keyring, *, begins: bool) -> bool:
+    """Whether these are the check records of one store in so many epochs, or in the first of them still."""
     try:
         records = [record for pair in pairs if (record := authentic(pair, keyring)) is not None]
     except StoreError as error:
         raise StartError(f"[store] endpoints lead to members of different etcd clusters, and {error}") from None
-    return len({record.epoch for record in records}) == count and len({record.cluster_id for record in records}) == 1
+    epochs = len(records) if begins else len({record.epoch for record in records})
+    return epochs == count and len({record.cluster_id for record in records}) == 1

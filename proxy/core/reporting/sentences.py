@@ -21,6 +21,8 @@ SENTENCES: Final[Mapping[str, str]] = {
     "two nodes follow different stores": "{nodes} follow different stores: {what}",
     "two nodes follow different epochs of the store": "{nodes} follow different epochs of the store: {what}",
     "two nodes agree about the store again, or one is gone": "{nodes} agree about the store again, or one is gone",
+    "the cluster has a new epoch": "the cluster has epoch {epoch}, as {node} says: {what}",
+    "an epoch cannot be kept": "epoch {epoch} cannot be kept on disk: {reason}; {what}",
     "a request is refused from now on: nodes were lost with it": (
         "a request is refused for {seconds}: {nodes} were lost while they worked on it"
     ),

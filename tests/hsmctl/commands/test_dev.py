@@ -276,8 +276,8 @@ def test_an_address_in_use_is_said_in_a_line_and_nothing_is_left(
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
 
-        def plan_on_it(nodes: int, proxies: int, *, tls: bool, event_loop: str | None) -> Plan:
-            plan = make_plan(nodes, proxies, tls=tls, event_loop=event_loop)
+        def plan_on_it(nodes: int, proxies: int, **how: Any) -> Plan:
+            plan = make_plan(nodes, proxies, **how)
             return msgspec.structs.replace(
                 plan, nodes=(msgspec.structs.replace(plan.nodes[0], **{which: port}), *plan.nodes[1:])
             )

@@ -199,3 +199,27 @@ def test_a_member_of_another_cluster_that_shows_a_higher_epoch_fences_the_node(
     epochs.remember(1, lambda _cluster, _epoch: None)
     survey.once()
     assert "epoch 2 was seen" in FENCED[0]
+
+
+def test_a_node_of_the_dr_site_follows_its_member_that_was_made_a_store_of_its_own_while_another_one_answers_still(
+    calls: Calls, links: list[FakeLink], keyring: Keyring
+) -> None:
+    for link in links:
+        link.kvs = [check_record(keyring, 1)]
+    links[0].header.cluster_id = 8
+    check_endpoints(calls, keyring, links[0].address)
+    assert calls.identity.cluster_id == 8
+    links[0].kvs = [check_record(keyring, 1, b"d" * 16)]
+    with pytest.raises(StartError, match="different etcd clusters"):
+        check_endpoints(calls, keyring, links[0].address)
+
+
+def test_a_productive_node_does_not_choose_between_two_stores_of_one_epoch(
+    calls: Calls, links: list[FakeLink], keyring: Keyring
+) -> None:
+    for link in links:
+        link.kvs = [check_record(keyring, 1)]
+    links[2].header.cluster_id = 8
+    for recovery in (None, links[2].address):
+        with pytest.raises(StartError, match="different etcd clusters"):
+            check_endpoints(calls, keyring, recovery)
