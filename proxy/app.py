@@ -265,7 +265,7 @@ class ProxyApp:
         far = distances(cluster.sites, self.config.file.site)
         for node in self.table.nodes:
             node.distance = far[node.site]
-            node.recovers = cluster.site(node.site).role == "disaster-recovery"
+            node.recovers = node.site in cluster.recovery_sites
 
     def _replace_nodes(self, now: float) -> list[Node]:
         gone = self.table.replace(merged(self.table.nodes, self.config.cluster.nodes), now)

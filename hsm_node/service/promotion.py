@@ -12,7 +12,6 @@ fenced at once, so it is for root on the node's own host; so is the word that it
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Final
 
 from hsm_cluster.cluster import Cluster
 from hsm_daemon import logs
@@ -28,8 +27,6 @@ from hsm_wire.administration import DrPromote, DrPromotion, DrVouch
 from hsm_wire.messages import encode_body
 from hsm_wire.statuses import Status
 
-DISASTER_RECOVERY: Final = "disaster-recovery"
-"""Role of a site."""
 Address = tuple[str, int]
 Answering = Callable[[dict[str, list[Address]]], Awaitable[Sequence[str]]]
 """Returns which of these nodes answer at one of their addresses."""
@@ -59,7 +56,7 @@ class Promotion:
     def configure(self, cluster: Cluster) -> None:
         """Take the cluster as it is configured now."""
         self._cluster = cluster.name
-        self._dr_sites = [site.name for site in cluster.sites if site.role == DISASTER_RECOVERY]
+        self._dr_sites = cluster.recovery_sites
         self._site = cluster.node(self._node).site
         self._productive = {
             node.name: [(path.address.host, path.address.port) for path in node.paths]

@@ -7,16 +7,20 @@ when a warm node of its store has confirmed its registration, or a later revisio
 warm until it ends.
 """
 
+import contextlib
 from typing import Final
+
+import grpc
 
 from hsm_cluster.address import Address
 from hsm_daemon import clock, logs
 from hsm_node.core.keyring import Keyring
-from hsm_node.store.base import StoreError, UnreachableStoreError
+from hsm_node.store.base import ReplacedStoreError, StoreError, UnreachableStoreError
 from hsm_node.store.etcd.calls import Calls
+from hsm_node.store.etcd.channels import Link
 from hsm_node.store.etcd.epochs import Epochs, authentic
 from hsm_node.store.etcd.saying import Saying
-from hsm_node.store.etcd.survey import check_records
+from hsm_node.store.etcd.survey import LOOK_S, check_records
 from hsm_node.store.etcd.waits import Waits
 
 ASK_S: Final = 1.0
@@ -86,7 +90,14 @@ class Warming:
         own = self._epochs.record
         found = [record for pair in pairs if (record := authentic(pair, self._keyring)) is not None]
         known = [record for record in found if record.cluster_id == own.cluster_id and record.epoch <= own.epoch]
-        return len(known) == len(links)
+        # Of one epoch, but a store of its own: the DR site may be at it just now.
+        return len(known) == len(links) and all(map(self._is_of_this_store, links))
+
+    def _is_of_this_store(self, link: Link) -> bool:
+        with contextlib.suppress(grpc.RpcError, ReplacedStoreError, ValueError):
+            self._calls.look_at(link, LOOK_S)
+            return True
+        return False
 
     def _warm(self, by: str) -> None:
         if self.cold:

@@ -2,18 +2,26 @@
 
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from etcd import EtcdCluster
+from fake_links import FakeLink
 from programs import free_port
 
 from hsm_cluster.address import Address
 from hsm_node.core.keyring import Keyring
 from hsm_node.core.statements import Confirmation, Seal
 from hsm_node.store.base import StoreError, UnreachableStoreError
+from hsm_node.store.check_record import ClusterRow, make_check_record
+from hsm_node.store.etcd.calls import Calls
 from hsm_node.store.etcd.driver import EtcdStore
-from hsm_node.store.etcd.transactions import get, only, told_key
+from hsm_node.store.etcd.epochs import Epochs
+from hsm_node.store.etcd.messages_pb2 import KeyValue
+from hsm_node.store.etcd.opening import encoded
+from hsm_node.store.etcd.transactions import CHECK_KEY, get, only, told_key
+from hsm_node.store.etcd.warming import Warming
 
 OpenStore = Callable[..., EtcdStore]
 NAME = b"n" * 32
@@ -113,3 +121,24 @@ def test_where_nobody_knows_which_member_is_the_dr_sites_all_are_asked(open_etcd
     store._waits.vouched = lambda _revision: False  # type: ignore[method-assign]  # node-1 might.
     store._probing.once()
     assert store._warming.cold
+
+
+def test_a_member_of_the_dr_site_that_is_a_store_of_its_own_warms_nobody(keyring: Keyring) -> None:
+    keyring.make_store_keys()
+    record = make_check_record(ClusterRow(b"c" * 16, "dev", 1), keyring)
+    pair = KeyValue(key=CHECK_KEY, value=encoded(record, keyring))
+    own, dr = FakeLink(1), FakeLink(2)
+    own.kvs = dr.kvs = [pair]
+    calls = Calls([own, dr])  # type: ignore[list-item]  # fakes
+    calls.range(get(CHECK_KEY))
+    waits: Any = SimpleNamespace(vouched=lambda _revision: False)
+    saying: Any = SimpleNamespace(registered=1, ask=lambda: None)
+    warming = Warming(calls, Epochs(record, pair.value, keyring, lambda _why: None), waits, saying, keyring)
+    warming.begin(dr.address)
+    dr.header.cluster_id = 8
+    with pytest.raises(StoreError):
+        warming.look()
+    assert warming.cold
+    dr.header.cluster_id = own.header.cluster_id
+    warming.look()
+    assert not warming.cold
