@@ -34,7 +34,7 @@ def beside_greedy(cluster: Cluster, size: int) -> tuple[BenchProcess, BenchProce
     hsmctl(cluster.client_config, "key", "generate", "--type", "aes-256", "--label", "greedy")
     modest = cluster.config_of("other")
     hsmctl(modest, "key", "generate", "--type", "ec-p256", "--label", "modest")
-    lasting_s = seconds(60, 10.0)
+    lasting_s = seconds(30, 10.0)
     with BenchProcess(modest, "modest", lasting_s, clients=1, rate=MODEST_RATE) as alone:
         pass
     options = ("--in-flight", "256", "--size", str(size))
