@@ -15,6 +15,8 @@ from programs import Program, wait_until
 from scale import seconds
 from softhsm import SoftHsm, node_settings
 
+pytestmark = pytest.mark.alone
+
 KEY = "load"
 CLIENTS = 8
 RATE = 30.0

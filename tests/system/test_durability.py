@@ -35,6 +35,8 @@ from hsm_wire.messages import ImportKey, encode_body
 from hsm_wire.opcodes import Opcode
 from hsm_wire.statuses import Status
 
+pytestmark = pytest.mark.alone
+
 SOON_S = 1.0 * SLACK
 WITHIN_S = DR_WAIT_S + SOON_S
 BACK_S = 15.0 * SLACK

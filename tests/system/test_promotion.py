@@ -17,6 +17,8 @@ from hsm_client import sync
 from hsm_client.errors import HsmError
 from hsmctl.dev import readiness
 
+pytestmark = pytest.mark.alone
+
 RTO_S = 10.0 * SLACK
 LAST_S = 1.0
 """Before the loss: keys of it may be lost under durability `quorum`."""

@@ -7,6 +7,7 @@ name: a link of a lower one is dropped with all that is owed on it.
 """
 
 from collections.abc import Callable
+from typing import Final
 
 from hsm_wire.messages import Pong
 from proxy.core.nodes.node_table import Node
@@ -14,6 +15,12 @@ from proxy.core.notices import Notices
 
 Keep = Callable[[bytes, int], str]
 """Writes cluster id and epoch to this host's disk; returns what is wrong, in words, where it cannot."""
+
+ANOTHER_STORE: Final = (
+    "its store is another one than this proxy has seen before; if that is meant, remove epoch.json from the proxy's "
+    "state_dir and restart it"
+)
+"""Why a node is fenced whose cluster is another one."""
 
 
 class Epochs:
@@ -74,7 +81,7 @@ class Epochs:
             return ""
         if pong.cluster_id != self.cluster_id:
             # Without a memory nobody can tell which one is right (docs/adr/0010).
-            return "its store is another one than this proxy has seen before" if self._from_disk else ""
+            return ANOTHER_STORE if self._from_disk else ""
         if pong.epoch < self.epoch:
             return f"its store has epoch {pong.epoch}, and epoch {self.epoch} was seen: the DR site was promoted"
         return ""
