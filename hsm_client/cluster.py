@@ -16,6 +16,7 @@ from hsm_client.errors import HsmError, make_error
 from hsm_client.key_ids import new_operation_id
 from hsm_client.pool import Pool
 from hsm_client.slow_requests import SlowRequests
+from hsm_client.unconfirmed import UNCONFIRMED, unconfirmed_text
 from hsm_wire import limits
 from hsm_wire import messages as m
 from hsm_wire import objects as o
@@ -33,7 +34,6 @@ CONNECT_S: Final = 3.0
 """How long `open` tries before it says that the cluster cannot be reached; a request has its own deadline."""
 _log = logging.getLogger("hsm_client")
 _T = TypeVar("_T", bound=msgspec.Struct)
-_UNCONFIRMED = (int(Status.OK_UNCONFIRMED), int(Status.OK_DR_PENDING))
 
 
 class Cluster:
@@ -175,11 +175,10 @@ class Cluster:
     async def _result(self, frame: Frame, body: msgspec.Struct, form: type[_T], deadline: float) -> _T:
         if status_class(frame.status) != StatusClass.OK:
             raise _failure(frame)[0]
-        if frame.status not in _UNCONFIRMED:
+        if frame.status not in UNCONFIRMED:
             return m.decode_body(form, frame.body)
         done = m.decode_body(m.Unconfirmed, frame.body)
-        what = "yet at the DR site" if frame.status == Status.OK_DR_PENDING else "confirmed by"
-        _log.warning("done, but not %s %s", what, ", ".join(done.unconfirmed))
+        _log.warning("%s", unconfirmed_text(frame.status, done.unconfirmed))
         return await self._changed(body, form, deadline) if done.result == NIL else m.decode_body(form, done.result)
 
     async def _changed(self, body: msgspec.Struct, form: type[_T], deadline: float) -> _T:

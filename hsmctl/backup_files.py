@@ -23,6 +23,7 @@ from hsm_wire.backup_messages import BackupPart
 from hsm_wire.errors import BodyError
 from hsm_wire.messages import decode_body
 from hsmctl.failures import USAGE, CommandError
+from hsmctl.files import sync_folder
 
 SUFFIX: Final = ".backup"
 _TIME: Final = "%Y%m%dT%H%M%SZ"
@@ -97,11 +98,7 @@ class NewFile:
         """Give it its name."""
         with _writing(self.path):
             self.written.rename(self.path)
-            folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            sync_folder(self.path.parent)
 
     def drop(self) -> None:
         """Remove it, unless it has its name."""

@@ -101,3 +101,16 @@ def replace_file(path: Path, data: bytes, mode: int = 0o644) -> None:
     with os.fdopen(descriptor, "wb") as file:
         file.write(data)
     temporary.replace(path)
+
+
+def sync_folder(path: Path) -> None:
+    """Bring the names of a folder to the disk.
+
+    Raises:
+        OSError: they may not be there.
+    """
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,6 +1,7 @@
 """A node on this host, asked over its local socket (`admin.sock` in its state directory): no proxy, no network."""
 
 import contextlib
+import logging
 import os
 import secrets
 import socket
@@ -12,12 +13,14 @@ import click
 import msgspec
 
 from hsm_client.errors import make_error
+from hsm_client.unconfirmed import UNCONFIRMED, unconfirmed_text
 from hsm_wire import kinds, limits
 from hsm_wire.connection import Connection
 from hsm_wire.errors import BodyError
 from hsm_wire.frames import Frame, encode_frame
-from hsm_wire.messages import Failure, Hello, Welcome, decode_body, encode_body
+from hsm_wire.messages import Failure, Hello, Unconfirmed, Welcome, decode_body, encode_body
 from hsm_wire.states import End
+from hsm_wire.statuses import StatusClass, status_class
 from hsmctl.failures import UNREACHABLE, CommandError
 
 ANSWER_S: Final = 60.0
@@ -28,6 +31,7 @@ DEFAULT_SOCKET: Final = "/var/lib/redoubt/admin.sock"
 
 _T = TypeVar("_T", bound=msgspec.Struct)
 _R = TypeVar("_R")
+_log = logging.getLogger("hsmctl")
 
 
 def socket_option(command: Callable[..., _R]) -> Callable[..., _R]:
@@ -65,17 +69,18 @@ class LocalNode:
         self._wire = Connection(End.CLIENT, binds=False)
         self._frames: list[Frame] = []
         self._last_id = 0
+        self._warned: set[str] = set()
         hello = Hello(1, limits.PROTOCOL_VERSION, limits.DEFAULT_MAX_FRAME_BYTES, 1, NAME)
         self._wire.sent(kinds.HELLO)
         self._send(encode_frame(kinds.HELLO, encode_body(hello)))
         answer = self._frame()
         if answer.kind != kinds.WELCOME:
             raise self._failure(answer)
-        self.name = self._body(Welcome, answer).name
+        self.name = self._body(Welcome, answer.body).name
         self._wire.agree(limits.DEFAULT_MAX_FRAME_BYTES)
 
     def request(self, opcode: int, body: msgspec.Struct, result: type[_T]) -> _T:
-        """Return the result of an operation.
+        """Return the result of an operation; warn where it is done and not everywhere yet.
 
         Raises:
             HsmError: the node refused it.
@@ -92,9 +97,19 @@ class LocalNode:
             )
         )
         answer = self._frame()
-        if answer.kind != kinds.RESPONSE or answer.request_id != self._last_id or answer.status:
+        same = answer.kind == kinds.RESPONSE and answer.request_id == self._last_id
+        if not same or status_class(answer.status) != StatusClass.OK:
             raise self._failure(answer)
-        return self._body(result, answer)
+        if answer.status in UNCONFIRMED:
+            done = self._body(Unconfirmed, answer.body)
+            self._warn(unconfirmed_text(answer.status, done.unconfirmed))
+            return self._body(result, done.result)
+        return self._body(result, answer.body)
+
+    def _warn(self, text: str) -> None:
+        if text not in self._warned:  # A command may ask for a hundred things, and the same is missing after each.
+            self._warned.add(text)
+            _log.warning("%s", text)
 
     def _send(self, data: bytes) -> None:
         try:
@@ -115,16 +130,16 @@ class LocalNode:
                 self._lost("it broke the protocol")
         return self._frames.pop(0)
 
-    def _body(self, form: type[_T], frame: Frame) -> _T:
+    def _body(self, form: type[_T], body: bytes | msgspec.Raw) -> _T:
         try:
-            return decode_body(form, frame.body)
+            return decode_body(form, body)
         except BodyError:
             self._lost("it broke the protocol")
 
     def _failure(self, answer: Frame) -> Exception:
-        if answer.kind != kinds.RESPONSE or not answer.status:
+        if answer.kind != kinds.RESPONSE or status_class(answer.status) == StatusClass.OK:
             self._lost("it broke the protocol")
-        return make_error(answer.status, self._body(Failure, answer).detail)
+        return make_error(answer.status, self._body(Failure, answer.body).detail)
 
     def _lost(self, reason: str) -> NoReturn:
         raise CommandError(f"{self._path}: the node is lost ({reason}); look into its log", UNREACHABLE)

@@ -1,12 +1,12 @@
 """What this host remembers of the cluster over restarts of its proxy: its id, and the highest epoch."""
 
-import os
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from hsm_daemon.errors import StartError
+from hsm_daemon.replaced_file import replace_file
 
 FILE_NAME: Final = "epoch.json"
 MAX_FILE_BYTES: Final = 4096
@@ -38,19 +38,8 @@ class EpochFile:
 
         It waits for the disk, on the loop: nothing may follow from an epoch that a restart would forget.
         """
-        fresh = self._file.with_name(f".{FILE_NAME}.new")
         try:
-            self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with fresh.open("wb") as file:
-                file.write(msgspec.json.encode(Seen(cluster_id.hex(), epoch)) + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
-            fresh.rename(self._file)
-            folder = os.open(self._file.parent, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            replace_file(self._file, msgspec.json.encode(Seen(cluster_id.hex(), epoch)) + b"\n")
         except OSError as error:
             return f"{self._file.parent}: {error.strerror}"
         return ""

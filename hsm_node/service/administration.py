@@ -1,5 +1,6 @@
 """CLUSTER_STATE, SET_NODE_STATE and REMOVE_NODE: what the operator wants of each node."""
 
+import threading
 from collections.abc import Callable, Collection
 from functools import partial
 from typing import Final
@@ -22,6 +23,8 @@ from hsm_wire.statuses import Status
 
 MAX_CHANGE_TRIES: Final = 8
 """Attempts of one change against changes of the same node's state through other nodes."""
+REMOVING_RETRY_MS: Final = 1_000
+"""For who comes while another node is being removed: that takes up to three seconds."""
 
 _log = logs.logger("hsm_node.administration")
 
@@ -50,6 +53,7 @@ class Administration:
         self._writer = writer
         self._confirmations = confirmations
         self._failures = failures
+        self._removing = threading.Lock()
 
     def state_of(self, node: str) -> str:
         """Return what the operator wants of a node."""
@@ -76,7 +80,7 @@ class Administration:
         return answer_later(request, self._removed(request, body.node), self._failures)
 
     async def _removed(self, request: Request, node: str) -> tuple[Status, bytes]:
-        removal = await self._writer.run(request.deadline, partial(self._store.remove, node), asker=request)
+        removal = await self._writer.run(request.deadline, partial(self._remove, node), asker=request)
         if removal is Removal.ALIVE:
             raise Refusal(Status.BAD_REQUEST, f"{node} is alive: it follows the store; stop it, then remove it")
         if removal is Removal.REMOVED:
@@ -84,6 +88,16 @@ class Administration:
             logs.event(_log, "warning", "a node was removed", node=node, by=request.principal.identity, what=what)
         registered = [name for name in self._store.registered if name != node]
         return Status.OK, encode_body(RemovedNode(node, removal is Removal.REMOVED, registered))
+
+    def _remove(self, node: str) -> Removal:
+        """In a thread, which waits for the node to confirm; one at a time, for changes need the others."""
+        if not self._removing.acquire(blocking=False):
+            text = "another node is being removed; send the request again when that has ended"
+            raise Refusal(Status.OVERLOADED, text, not_executed=True, retry_after_ms=REMOVING_RETRY_MS)
+        try:
+            return self._store.remove(node)
+        finally:
+            self._removing.release()
 
     async def _confirmed(self, request: Request, body: SetNodeState) -> tuple[Status, bytes]:
         return await self._confirmations.answer(request, await self._set(request, body), self._answer)

@@ -52,6 +52,8 @@ class _Restored(Opened):
         super().__init__(reading)
         self.choice = choice
         self.applies = False
+        self.newest = 0
+        """Revision of the newest row that the run which writes has made or found: what it says is there."""
 
     def begin_to_apply(self) -> None:
         """Begin the run that writes.
@@ -114,14 +116,21 @@ class BackupRestoring:
         try:
             with self.readings.next(body.reading) as opened:
                 await self._next(request, opened, part, applies=body.apply)
+                return await self._answer(request, opened, body.reading)
         except BaseException:
             self.readings.end(body.reading)  # What was done is there; the next run finds it.
             raise
+
+    async def _answer(self, request: Request, opened: _Restored, number: int) -> tuple[Status, bytes]:
+        """Answer a part; what was made waits for the DR site like what is created, once for all of the part."""
         whole = opened.reading.ended
         if whole and opened.applies:
-            self.readings.end(body.reading)
+            self.readings.end(number)
         unknown = opened.choice.unknown if whole else []
-        return Status.OK, opened.counts.answer(body.reading, whole=whole, unknown=unknown)
+        answer = opened.counts.answer(number, whole=whole, unknown=unknown)
+        if not opened.newest:
+            return Status.OK, answer
+        return await self._confirmations.answer_new(request, opened.newest, lambda: answer)
 
     async def _next(self, request: Request, opened: _Restored, part: Part, *, applies: bool) -> None:
         if applies and not opened.applies:
@@ -175,11 +184,15 @@ class BackupRestoring:
         for _ in range(MAX_TRIES):
             decision, held = self._decision(opened.choice, found)
             done = not (opened.applies and decision.outcome in WRITTEN)
-            if done or await self._write(request, found, decision.outcome, held):
+            there = 0 if held is None else held.revision
+            revision = there if done else await self._write(request, found, decision.outcome, held)
+            if done or revision:
                 break
             self._follower.follow()
         else:
             raise Refusal(Status.OVERLOADED, "a record is being changed by too many at once; begin anew")
+        if opened.applies:
+            opened.newest = max(opened.newest, revision)
         detail = decision.detail
         if decision.outcome in WRITTEN and not detail and partition not in self._partitions():
             detail = NO_PARTITION.format(partition)
@@ -196,8 +209,8 @@ class BackupRestoring:
         record = None if held is None else held.record
         return decide(found.kind.restoring, found.record, record, choice, clock.now(), damaged=damaged), held
 
-    async def _write(self, request: Request, found: _Found, outcome: Outcome, held: Any) -> bool:
-        """Write what becomes of a record; False where somebody was faster."""
+    async def _write(self, request: Request, found: _Found, outcome: Outcome, held: Any) -> int:
+        """Write what becomes of a record; return its revision, 0 where somebody was faster."""
         rows = found.kind.rows
         name = rows.name(*found.record.place)
         revision, record = await self._after(request, found, outcome, held)
@@ -211,13 +224,13 @@ class BackupRestoring:
         else:
             row = await self._writer.run(request.deadline, partial(self._store.create, name, sealed), asker=request)
         if row is None:
-            return False
+            return 0
         self._follower.take_any(row)
         if row.data != sealed:
-            return False
+            return 0
         if outcome is Outcome.SET_BACK:  # It may be more restrictive than what was.
             await self._confirmations.names(row.revision, request.deadline, request)
-        return True
+        return row.revision
 
     async def _after(self, request: Request, found: _Found, outcome: Outcome, held: Any) -> tuple[int, Any]:
         """Return the record to be written, and the revision of what it replaces; 0: of nothing."""

@@ -10,8 +10,8 @@ from typing import Final
 import msgspec
 
 from hsm_daemon import logs
+from hsm_daemon.replaced_file import replace_file
 from hsm_node.core.drills import DrillRecord
-from hsm_node.state.replaced_file import replace_file
 
 FILE_NAME: Final = "drill.json"
 MAX_FILE_BYTES: Final = 65_536

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from hsm_daemon.errors import StartError
-from hsm_node.state.replaced_file import replace_file
+from hsm_daemon.replaced_file import replace_file
 
 FILE_NAME: Final = "store.json"
 MAX_FILE_BYTES: Final = 4096

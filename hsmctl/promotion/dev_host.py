@@ -17,6 +17,8 @@ from hsmctl.promotion.host import LocalStore, StoreTls
 
 STOP_S: Final = 5.0
 """For a daemon to end in order; then it is killed: of a node that serves nobody nothing is lost with that."""
+KILLED_S: Final = 5.0
+"""For the system to end what was killed: a disk that hangs can keep it for good."""
 POLL_S: Final = 0.02
 
 
@@ -81,11 +83,22 @@ class DevHost:
     def _stop(self, name: str) -> None:
         entry = self._entry(name)
         self._signal(entry, signal.SIGTERM)
-        deadline = time.monotonic() + STOP_S
+        if self._ends(entry, STOP_S):
+            return
+        self._signal(entry, signal.SIGKILL)
+        if not self._ends(entry, KILLED_S):
+            raise CommandError(
+                f"{name} was killed and did not end within {KILLED_S:g} s; see what process {entry.pid} hangs at, "
+                "then run the command again"
+            )
+
+    def _ends(self, entry: AnyEntry, within_s: float) -> bool:
+        deadline = time.monotonic() + within_s
         while alive(entry, running_manifest(self._folder)):
             if time.monotonic() > deadline:
-                self._signal(entry, signal.SIGKILL)
+                return False
             time.sleep(POLL_S)
+        return True
 
     def _signal(self, entry: AnyEntry, number: signal.Signals) -> None:
         if alive(entry, running_manifest(self._folder)):  # Else the number may be another process's by now.

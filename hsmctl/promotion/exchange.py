@@ -5,6 +5,8 @@ import os
 from pathlib import Path
 from typing import Final
 
+from hsmctl.files import sync_folder
+
 _HERE: Final = -100
 """AT_FDCWD: paths are as they are."""
 _EXCHANGE: Final = 2
@@ -21,8 +23,4 @@ def exchange(one: Path, other: Path) -> None:
     if libc.renameat2(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE):
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), str(other))
-    folder = os.open(other.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(other.parent)

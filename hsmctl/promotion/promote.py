@@ -22,6 +22,8 @@ from hsmctl.promotion.own_store import make_own_store, unfinished
 
 READY_S: Final = 60.0
 """For nodes that were started again to have the store: 100,000 keys take seconds."""
+ELECTION_S: Final = 3.0
+"""For the store's majority to answer again: an election takes two to three seconds, and looks as if it were lost."""
 POLL_S: Final = 0.1
 _NOW: Final = (Status.STORE_UNAVAILABLE, Status.NOT_CURRENT)
 """What a node says while it has no contact with the store's majority."""
@@ -48,6 +50,7 @@ class Promotion:
         self._note = note
         self._force = force
         self._epoch = 0
+        self._promoted = False
 
     def look(self) -> str:
         """Return the cluster's name, unless its DR site cannot be promoted.
@@ -57,7 +60,8 @@ class Promotion:
         """
         with local_node(self._node) as node:
             cluster = node.request(Opcode.INFO, Empty(), InfoResult).cluster
-            self._epoch = node.request(Opcode.DR_PROMOTE, DrPromote(cluster, self._force, look=True), DrPromotion).epoch
+            seen = node.request(Opcode.DR_PROMOTE, DrPromote(cluster, self._force, look=True), DrPromotion)
+        self._epoch, self._promoted = seen.epoch, seen.promoted
         return cluster
 
     def run(self, cluster: str) -> Promoted:
@@ -71,7 +75,7 @@ class Promotion:
         with _alone(self._node.parent):
             wanted = unfinished(self._host, self._epoch) if self._force else 0
             try:
-                epoch = self._ask(cluster, wanted)
+                epoch = self._ask_majority(cluster, wanted)
             except HsmError as error:
                 if error.status not in _NOW:
                     raise
@@ -89,6 +93,30 @@ class Promotion:
         with local_node(self._node) as node:
             asked = DrPromote(cluster, self._force, epoch=epoch)
             return node.request(Opcode.DR_PROMOTE, asked, DrPromotion).epoch
+
+    def _ask_majority(self, cluster: str, epoch: int) -> int:
+        """Ask as long as an election may take: what a store of its own lacks is given up for good."""
+        deadline = time.monotonic() + ELECTION_S
+        asked_before = False
+        while True:
+            try:
+                return self._ask(cluster, epoch)
+            except HsmError as error:
+                if error.status not in _NOW:
+                    made = self._made_already(cluster) if asked_before else 0
+                    if not made:
+                        raise
+                    return made
+                if time.monotonic() >= deadline:
+                    raise
+            asked_before = True
+            time.sleep(POLL_S)
+
+    def _made_already(self, cluster: str) -> int:
+        """Return the epoch of the promotion whose answer was lost; 0: there was none since `look`."""
+        with local_node(self._node) as node:
+            seen = node.request(Opcode.DR_PROMOTE, DrPromote(cluster, force=True, look=True), DrPromotion)
+        return seen.epoch if seen.promoted and not self._promoted else 0
 
     def _leave_the_lost(self, cluster: str, epoch: int) -> Path:
         store = self._host.store

@@ -61,3 +61,11 @@ def test_the_way_out_is_in_the_line_of_a_file_that_cannot_be_read(tmp_path: Path
     with pytest.raises(CommandError, match=r"cannot read .*check the path") as caught:
         files.read_or_hash(str(tmp_path / path), "sha256", 10)
     assert caught.value.exit_code == 2
+
+
+def test_a_folder_is_brought_to_the_disk_or_it_is_said(tmp_path: Path) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    files.sync_folder(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        files.sync_folder(tmp_path / "none")
+    assert len(list(Path("/proc/self/fd").iterdir())) == before

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
+import msgspec
 import pytest
 from click.testing import CliRunner
 
@@ -16,7 +17,7 @@ from hsm_wire import kinds
 from hsm_wire.administration import Report, Unseal
 from hsm_wire.connection import encode_failure
 from hsm_wire.frames import Frame, FrameSplitter, encode_frame
-from hsm_wire.messages import Empty, Welcome, encode_body
+from hsm_wire.messages import Empty, Unconfirmed, Welcome, encode_body
 from hsm_wire.opcodes import Opcode
 from hsm_wire.statuses import Status
 from hsmctl.failures import FAILED, UNREACHABLE, CommandError
@@ -97,6 +98,21 @@ def test_a_refusal_is_the_librarys_error(peer: Peer) -> None:
         ask(peer)
 
 
+def test_what_is_done_and_not_everywhere_yet_is_a_result_and_one_warning(
+    peer: Peer, caplog: pytest.LogCaptureFixture
+) -> None:
+    body = encode_body(Unconfirmed(["alps"], msgspec.Raw(encode_body(Report(True, ["made"])))))
+    pending = [
+        encode_frame(kinds.RESPONSE, body, request_id=number, opcode=Opcode.UNSEAL, status=Status.OK_DR_PENDING)
+        for number in (1, 2)
+    ]
+    peer.answers = [WELCOME, *pending]
+    with local_node(peer.path) as node:
+        reports = [node.request(Opcode.UNSEAL, Unseal(b"words"), Report) for _ in pending]
+    assert [report.lines for report in reports] == [["made"]] * 2
+    assert [record.getMessage() for record in caplog.records] == ["done, but not yet at the DR site alps"]
+
+
 def test_a_refused_greeting_is_said(peer: Peer) -> None:
     peer.answers = [encode_failure(0, Status.DENIED, "run this as root")]
     with pytest.raises(Exception, match="run this as root"):
@@ -111,10 +127,20 @@ def test_a_refused_greeting_is_said(peer: Peer) -> None:
         [encode_frame(kinds.WELCOME, b"\xc1")],
         [WELCOME, b""],
         [WELCOME, done(["x"], request_id=2)],
+        [WELCOME, done(["x"], request_id=2, status=Status.OK_DR_PENDING)],
         [WELCOME, encode_frame(kinds.RESPONSE, b"\xc1", request_id=1)],
         [WELCOME, encode_frame(kinds.GOAWAY, encode_body(Empty()))],
     ],
-    ids=["closes", "another protocol", "greets wrongly", "dies", "another request", "no body", "leaves"],
+    ids=[
+        "closes",
+        "another protocol",
+        "greets wrongly",
+        "dies",
+        "another request",
+        "another request's warning",
+        "no body",
+        "leaves",
+    ],
 )
 def test_a_node_that_is_lost_or_none_is_one_line_and_3(peer: Peer, answers: list[bytes]) -> None:
     peer.answers = answers

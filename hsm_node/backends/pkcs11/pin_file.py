@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from hsm_daemon.replaced_file import replace_file
 from hsm_node.backends.pkcs11.core.pin_memory import PinMemory, begun, ended, objection
 from hsm_node.backends.pkcs11.core.return_values import OK
 from hsm_node.backends.pkcs11.messages import Answer, Failed
@@ -78,18 +79,9 @@ class PinFile:
         return content if content.memory.serial == serial else _Content(content.salt, PinMemory(serial))
 
     def _write(self, content: _Content) -> None:
-        new = self._path.with_suffix(".new")
         try:
-            with open(os.open(new, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as file:
-                file.write(msgspec.json.encode(content))
-                file.flush()
-                os.fsync(file.fileno())
-            new.replace(self._path)
-            folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            # A folder that is missing had another file: without that nothing may be tried.
+            replace_file(self._path, msgspec.json.encode(content), makes_folder=False)
         except OSError as error:
             raise PinFileError(f"{self._path}: it cannot be written ({error.strerror}); check state_dir") from None
 

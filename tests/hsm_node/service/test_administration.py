@@ -1,6 +1,8 @@
 """Operators say what they want of a node; every node hears of it through the store."""
 
+import asyncio
 import sqlite3
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
@@ -8,6 +10,7 @@ from typing import Any
 import pytest
 
 from hsm_node.store.base import Removal
+from hsm_node.store.sqlite import SqliteStore
 from hsm_wire import kinds
 from hsm_wire.administration import ClusterState, RemovedNode, RemoveNode, SetNodeState
 from hsm_wire.messages import Empty, Failure, FindKeys, Pong, Unconfirmed, decode_body
@@ -171,6 +174,31 @@ async def test_a_node_is_removed_when_it_is_out_of_the_configuration_and_not_ali
     assert (alive.status, "stop it" in decode_body(Failure, alive.body).detail) == (Status.BAD_REQUEST, True)
     assert decode_body(RemovedNode, (await remove(operator, "node-9")).body).was_registered is False
     assert asked == ["node-7", "node-8", "node-9"]
+
+
+async def test_one_node_is_removed_at_a_time_so_that_changes_have_threads(
+    start_node: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SqliteStore, "writers", 2)  # As a distributed store, whose removals wait.
+    started = start_node()
+    operator = await operator_of(started)
+    begun, ends = threading.Event(), threading.Event()
+
+    def forget(_node: str) -> Removal:
+        begun.set()
+        ends.wait(10)
+        return Removal.REMOVED
+
+    started.keystore.store.remove = forget
+    operator.request(Opcode.REMOVE_NODE, RemoveNode("node-7"), principal=OPERATOR)
+    assert await asyncio.to_thread(begun.wait, 10)
+    for node in ("node-7", "node-8"):
+        refused = await remove(operator, node)
+        failure = decode_body(Failure, refused.body)
+        assert (refused.status, refused.flags & 1, failure.retry_after_ms) == (Status.OVERLOADED, 1, 1_000)
+    ends.set()
+    assert decode_body(RemovedNode, (await operator.frame()).body).node == "node-7"
+    assert decode_body(RemovedNode, (await remove(operator, "node-8")).body).node == "node-8"
 
 
 async def test_where_nodes_share_a_file_there_is_nobody_to_remove(start_node: Start) -> None:

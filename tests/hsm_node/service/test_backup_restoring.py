@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from backup_desk import USER, Desk, counts, details
 
 from hsm_daemon import clock
 from hsm_node.core.refusal import Refusal
+from hsm_node.service.request import Request
 from hsm_wire import mechanisms as ckm
 from hsm_wire.backup_messages import BackupPart, BackupReading, RestoreBackup, RestoreChoice
 from hsm_wire.messages import (
@@ -23,7 +25,9 @@ from hsm_wire.messages import (
     Policy,
     Sign,
     SignResult,
+    Unconfirmed,
     UpdateKey,
+    decode_body,
 )
 from hsm_wire.objects import DestroyObject, ReadObject, ReadObjectResult
 from hsm_wire.opcodes import Opcode
@@ -107,6 +111,51 @@ async def test_an_interrupted_restore_goes_on(start_node: Start, elsewhere: Desk
         await elsewhere.ask(Opcode.RESTORE_BACKUP, body, BackupReading)
     assert elsewhere.keystore.table.live == 4
     assert counts(await elsewhere.restore(parts)) == {"made": 2, "there": 4}
+
+
+class Site(Desk):
+    """Asks a node whose store has a member at the DR site: `has` it what it is asked for, or not."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk)
+        self.has = False
+        self.asked: list[int] = []
+        self.statuses: list[int] = []
+        self.keystore.confirmations.recovery_site = "alps"
+        self.keystore.store.copied = self.copied
+
+    def copied(self, revision: int) -> "Future[bool]":
+        self.asked.append(revision)
+        future: Future[bool] = Future()
+        future.set_result(self.has)
+        return future
+
+    def answer(self, request: Request, status: int, body: bytes) -> None:
+        self.statuses.append(status)
+        if status == Status.OK_DR_PENDING:
+            body = bytes(decode_body(Unconfirmed, body).result)
+        super().answer(request, status, body)
+
+
+async def test_under_durability_dr_each_part_waits_for_the_dr_site_also_where_all_is_there_already(
+    start_node: Start, elsewhere: Desk, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("hsm_node.core.backups.MAX_PART_ROWS", 2)
+    desk, site = Desk(start_node()), Site(elsewhere)
+    for _ in range(3):
+        await desk.key()
+    parts = await desk.backup()
+    site.keystore.durable_dr = True
+    await site.look(parts)
+    assert site.asked == []  # Nothing is made.
+    site.statuses.clear()
+    assert counts(await site.restore(parts)) == {"made": 3}
+    assert site.statuses == [Status.OK] * 4 + [Status.OK_DR_PENDING] * 3
+    assert site.asked == [2, 3, 3]
+    site.has = True
+    site.statuses.clear()
+    assert counts(await site.restore(parts)) == {"there": 3}
+    assert (set(site.statuses), site.asked[3:]) == ({Status.OK}, [2, 3, 3])
 
 
 async def test_nothing_is_done_before_all_of_it_was_read(start_node: Start, elsewhere: Desk) -> None:

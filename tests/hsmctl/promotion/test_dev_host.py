@@ -1,5 +1,6 @@
 """The DR site of a running `hsmctl dev`: which daemons those are, and how they end."""
 
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -95,6 +96,20 @@ def test_one_that_does_not_end_is_killed(running: Running, monkeypatch: pytest.M
     output.readline()
     DevHost(running.folder).stop_member()
     assert running.processes["etcd-alps"].wait(10) == -9
+
+
+def test_one_that_does_not_even_end_when_it_is_killed_is_named(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "STOP_S", 0.0)
+    monkeypatch.setattr(module, "KILLED_S", 0.0)
+    monkeypatch.setattr(module, "alive", lambda _entry, _manifest: True)
+    sent: list[int] = []
+    monkeypatch.setattr(module.os, "kill", lambda _pid, number: sent.append(number))
+    running.publish(member=4_000_000)
+    with pytest.raises(CommandError, match="etcd-alps was killed and did not end .* process 4000000 hangs at"):
+        DevHost(running.folder).stop_member()
+    assert sent == [signal.SIGTERM, signal.SIGKILL]
 
 
 def test_programs_are_those_of_the_etcd_in_use(

@@ -26,6 +26,7 @@ class FakeNode:
     def __init__(self) -> None:
         self.failing: list[Exception] = []
         self.asked: list[DrPromote] = []
+        self.promoted = False
 
     def request(self, opcode: int, body: Any, _form: type) -> Any:
         if opcode == Opcode.INFO:
@@ -33,7 +34,7 @@ class FakeNode:
         self.asked.append(body)
         if not body.look and self.failing:
             raise self.failing.pop(0)
-        return DrPromotion(1 if body.look else 2, promoted=not body.look)
+        return DrPromotion(2 if self.promoted or not body.look else 1, promoted=self.promoted or not body.look)
 
 
 @pytest.fixture
@@ -46,6 +47,7 @@ def node(monkeypatch: pytest.MonkeyPatch) -> FakeNode:
 
     monkeypatch.setattr(module, "local_node", connected)
     monkeypatch.setattr(module, "POLL_S", 0.0)
+    monkeypatch.setattr(module, "ELECTION_S", 0.0)
     return fake
 
 
@@ -75,6 +77,33 @@ def test_without_it_the_member_is_made_a_store_of_its_own_first(node: FakeNode, 
     assert (done.epoch, done.own_store, Path(done.kept).name) == (2, True, "data.before-epoch-2")
     assert node.asked[-1] == DrPromote("dev", force=True, epoch=2)
     assert len(notes) == 2
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_an_election_is_waited_for_and_no_store_of_its_own_is_made(
+    node: FakeNode, host: FakeHost, monkeypatch: pytest.MonkeyPatch, force: bool
+) -> None:
+    monkeypatch.setattr(module, "ELECTION_S", 60.0)
+    node.failing = [LOST, make_error(Status.NOT_CURRENT, "not yet"), LOST]
+    done, notes = promoted(host, force=force)
+    assert (done.epoch, done.own_store, host.steps, notes) == (2, False, [], [])
+    assert node.asked[1:] == [DrPromote("dev", force)] * 4
+
+
+def test_a_promotion_whose_answer_was_lost_in_an_election_is_found_to_be_made(
+    node: FakeNode, host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ELECTION_S", 60.0)
+    done_before = make_error(Status.BAD_REQUEST, "promoted already")
+    promotion = Promotion(host, lambda _text: None, force=False)
+    cluster = promotion.look()
+    node.promoted, node.failing = True, [LOST, done_before]
+    done = promotion.run(cluster)
+    assert (done.epoch, done.own_store, node.asked[-1]) == (2, False, DrPromote("dev", force=True, look=True))
+    node.failing = [LOST, done_before]
+    with pytest.raises(HsmError, match="promoted already"):
+        promoted(host, force=True)
+    assert host.steps == []
 
 
 def test_without_it_and_without_force_nothing_is_done(node: FakeNode, host: FakeHost) -> None:

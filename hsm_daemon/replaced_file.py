@@ -5,8 +5,13 @@ import os
 from pathlib import Path
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Write it, private to this user, in a folder that is made where it is missing.
+def replace_file(path: Path, content: bytes, *, makes_folder: bool = True) -> None:
+    """Write it, private to this user; it is on the disk then.
+
+    Args:
+        path: of the file.
+        content: of all of it.
+        makes_folder: a folder that is missing is made; else that is an error.
 
     Raises:
         OSError: what was there before is there still.
@@ -14,7 +19,8 @@ def replace_file(path: Path, content: bytes) -> None:
     folder = path.parent
     fresh = folder / f".{path.name}.{os.getpid()}.new"
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if makes_folder:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with open(os.open(fresh, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as file:
             file.write(content)
             file.flush()
