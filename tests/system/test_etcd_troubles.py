@@ -70,14 +70,16 @@ def damage_records(data: Path) -> None:
             file.write(DAMAGE[:8])
 
 
-@pytest.mark.parametrize(("damage", "said"), [(damage_db, "Page expected to be"), (damage_log, "crc mismatch")])
+@pytest.mark.parametrize(
+    ("damage", "said"), [(damage_db, "Page expected to be"), (damage_log, "crc mismatch|raft log corrupted")]
+)
 def test_a_member_with_a_damaged_disk_is_replaced_and_no_request_fails(
     stand: StoreStand, damage: Callable[[Path], None], said: str
 ) -> None:
     with stand.load() as load:
         stand.kill("etcd-alps")
         damage(stand.folder / "etcd" / "etcd-alps")
-        assert said in stand.try_to_start("etcd-alps")
+        assert re.search(said, stand.try_to_start("etcd-alps"))
         stand.wait_member("etcd-alps", usable=False)
         said_by_status = f"store member {stand.entry('etcd-alps')['address']} is out"
         stand.wait_problem(said_by_status, there=True)
@@ -271,12 +273,12 @@ def test_members_of_an_old_version_are_refused_in_one_line_until_they_are_upgrad
         assert len(done.stderr.strip().splitlines()) == 1
         members.program = new
         leader = members.leader()
-        for member in sorted(members.members, key=lambda member: member is leader):
+        for new_ones, member in enumerate(sorted(members.members, key=lambda member: member is leader), 1):
             member.kill()
             member.start()
             member.wait_ready()
-            if member is members.members[0]:
-                cluster.start()  # One that is new is enough.
+            if new_ones == 2:
+                cluster.start()  # For a store that is not there yet more than half have to be new.
                 with sync.connect(cluster.client_config) as hsm:
                     key = bytes.fromhex(hsm.generate_key("ec-p256").id)
         with Load(cluster.client_config, clients=4, rate=20.0, key_id=key, verify=False) as load:

@@ -5,6 +5,7 @@ panels get their data from the fault itself, and what others show is compared wi
 """
 
 import contextlib
+import json
 import math
 import os
 import re
@@ -23,6 +24,7 @@ from load import Load
 from programs import get, wait_until
 from prometheus import Prometheus, Sample, Target, shortened
 from stand import Stand
+from store_stand import StoreStand
 
 from hsm_client import connect
 from hsm_client.errors import HsmError
@@ -53,6 +55,19 @@ OF_A_SEALED_NODE = {(NODE, "Shares given and needed"), (NODE, "Shares refused")}
 OF_AN_EJECTED_NODE = {(CLUSTER, "Why connected nodes were taken out"), (NODE, "Why it was taken out")}
 OF_FAULTS = OF_A_LOST_NODE | OF_A_REFUSED_REQUEST | OF_A_SEALED_NODE | OF_AN_EJECTED_NODE
 """Dashboard and panel: without data while all is well."""
+FAULTS_OF_A_DRILL = (NODE, "Faults of the last drill")
+OF_A_DR_SITE = {
+    (DATA_CENTRES, "Copies behind in records"),
+    (DATA_CENTRES, "Copies behind in time"),
+    (NODE, "All keys used"),
+    (NODE, "Copy behind"),
+    FAULTS_OF_A_DRILL,
+    (NODE, "Found by drills"),
+    (NODE, "Last drill"),
+    (NODE, "Last good drill"),
+    (NODE, "Tried by drills"),
+}
+"""Without data where there is none."""
 
 Panels = set[tuple[str, str]]
 
@@ -173,7 +188,7 @@ def ask_for_nothing(cluster: Cluster) -> None:
 
 
 def test_the_list_of_panels_of_faults_names_panels_that_exist() -> None:
-    assert {(query.dashboard, query.panel) for query in queries()} >= OF_FAULTS
+    assert {(query.dashboard, query.panel) for query in queries()} >= OF_FAULTS | OF_A_DR_SITE
 
 
 def test_every_query_gets_data_and_shows_what_was_done(
@@ -184,7 +199,7 @@ def test_every_query_gets_data_and_shows_what_was_done(
     with watching as prometheus, contextlib.suppress(SeenAllError), load:
         prometheus.wait_scraped()
         grafana = Grafana(prometheus)
-        grafana.wait_data(lambda query: not of(OF_FAULTS)(query))
+        grafana.wait_data(lambda query: not of(OF_FAULTS | OF_A_DR_SITE)(query))
         _assert_well(grafana)
         ask_for_nothing(cluster)
         grafana.wait_data(of(OF_A_REFUSED_REQUEST))
@@ -263,3 +278,34 @@ def test_a_node_that_is_taken_out_though_connected_has_its_reason_shown(
         grafana.wait_data(of(OF_AN_EJECTED_NODE))
         rows = grafana.shown(CLUSTER, "Why connected nodes were taken out")
         assert {(row.labels["node"], row.labels["reason"]) for row in rows} == {("node-1", "errors")}
+
+
+def test_what_a_dr_site_has_is_shown(tmp_path: Path) -> None:
+    stand = StoreStand(tmp_path)
+    try:
+        with Prometheus(tmp_path / "prometheus", _targets(stand), factor=FACTOR) as prometheus:
+            prometheus.wait_scraped()
+            stand.type("hsmctl dr drill")
+            grafana = Grafana(prometheus)
+            grafana.wait_data(of(OF_A_DR_SITE - {FAULTS_OF_A_DRILL}))
+            grafana.wait_shown(1, NODE, "Last drill")
+            member = stand.entry("etcd-alps")["pid"]
+            os.kill(member, signal.SIGSTOP)
+            stand.type("hsmctl dr drill || true")
+            grafana.wait_data(of({FAULTS_OF_A_DRILL}))
+            grafana.wait_shown(0, NODE, "Last drill")
+            os.kill(member, signal.SIGCONT)
+    finally:
+        stand.close()
+
+
+def _targets(stand: StoreStand) -> list[Target]:
+    manifest = json.loads((stand.folder / "dev.json").read_text())
+    proxies = [("hsm-proxy", "proxy", "proxy_site", entry) for entry in manifest["proxies"]]
+    nodes = [("hsm-node", "node", "site", entry) for entry in manifest["nodes"]]
+    return [
+        Target(
+            job, {"cluster": "dev", kind: entry["name"], site: entry["site"]}, int(entry["admin"].rpartition(":")[2])
+        )
+        for job, kind, site, entry in proxies + nodes
+    ]
