@@ -11,7 +11,7 @@ from typing import Final
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(ROOT / "tests" / "hsm_node" / "backends" / "pkcs11")]
 
-from columns import LACKING, TOO_SHORT  # noqa: E402 - after the path
+from columns import LACKING, TOO_SHORT  # type: ignore[import-not-found]  # noqa: E402 - found through the path above
 from made_pages import table, write_or_check  # noqa: E402 - as the line above
 
 from hsm_node.backends.pkcs11.key_templates import FAMILIES  # noqa: E402
