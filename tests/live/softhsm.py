@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Final
 
 MODULE: Final = Path("/usr/lib/softhsm/libsofthsm2.so")
-PIN: Final = "1234"
-SO_PIN: Final = "12345678"
+PIN: Final = "open-sesame-4711"
+SO_PIN: Final = "the-officer-s-4711"
 WRAP_MECHANISM: Final = 0x210A
 """RFC 5649 in SoftHSM 2.6.1."""
 MASTER_KEY_LABEL: Final = "redoubt"
