@@ -191,7 +191,7 @@ class DeviceLink:
         while not self._closed:
             self._waited_s = next_wait_s(self._waited_s, worked_s)
             worked_s = 0.0
-            time.sleep(self._waited_s)
+            time.sleep(self._waited_s)  # in a thread of its own, which ends with the process
             try:
                 opened = self._open()
             except (DeviceStartError, PinFileError, OSError) as error:
