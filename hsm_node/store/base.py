@@ -49,6 +49,10 @@ class UnreachableStoreError(StoreError):
     """The store did not take it, and nothing has changed."""
 
 
+class FullStoreError(UnreachableStoreError):
+    """The store takes no changes from anybody until an operator has made room; reads go on."""
+
+
 class ReplacedStoreError(StoreError):
     """What answers is not the store that was followed: another file, or an older state of it."""
 

@@ -30,6 +30,7 @@ INTO_THE_VALUE = 100
 LIFETIME_S = 15.0 * SLACK
 PADDING = 100_000
 """Bytes of a value beside the records, so that a member's file grows as it does in months."""
+QUOTA = 16 << 20
 DISK = "160m"
 """Etcd takes two files of 64 MB for its log at once."""
 
@@ -98,12 +99,13 @@ def test_a_member_with_a_damaged_disk_is_replaced_and_no_request_fails(
     assert load.latencies
 
 
-def refused_change(stand: StoreStand) -> None:
-    """See a change refused, and that it says so at once."""
+def refused_change(stand: StoreStand, text: str = "") -> None:
+    """See a change refused with that text, and that it says so at once."""
     begun = time.monotonic()
     with sync.connect(stand.client_config, retry=False) as hsm, pytest.raises(HsmError) as caught:
         hsm.generate_key("ec-p256")
     assert caught.value.status_name == "STORE_UNAVAILABLE"
+    assert text in str(caught.value)
     assert time.monotonic() - begun < 2.0 * SLACK
 
 
@@ -182,6 +184,45 @@ def test_a_member_with_a_full_disk_costs_nothing_and_two_cost_the_changes_until_
         stand.follow("The disk of a member is full", etcd_alps="etcd-geneva")
         for name in MEMBERS:
             stand.wait_member(name, usable=True)
+    assert load.failed == {}
+
+
+def fill_quota(stand: StoreStand) -> None:
+    """Write revisions of one key until the members have no room."""
+    address = stand.entry("etcd-zurich")["address"]
+    for _ in range(QUOTA // PADDING + 1):
+        try:
+            stand.etcdctl("put", "padding", "x" * PADDING, address=address)
+        except subprocess.CalledProcessError as error:
+            assert "space exceeded" in error.stderr, error.stderr
+            return
+    raise AssertionError("the quota is not full")
+
+
+def test_nodes_that_are_killed_while_the_quota_is_full_start_serve_and_change_keys_when_there_is_room(
+    stand: StoreStand,
+) -> None:
+    for name in MEMBERS:
+        stand.edit_member(name, quota_backend_bytes=QUOTA)
+        stand.restart(name)
+        stand.wait_member(name, usable=True)
+    stand.make_keys()
+    with stand.load() as load:
+        fill_quota(stand)
+        refused_change(stand, "takes no changes for now, and operators must look at it")
+        for name in ("node-1", "node-2"):
+            stand.restart(name)
+            wait_until(lambda: stand.state(name) == "stale", lambda: stand.log(name)[-2000:])
+            stand.wait_logged(name, "this node starts without its registration")
+        refused_change(stand, "takes no changes for now")
+        for name in ("node-3", "node-4"):
+            stand.restart(name)
+        with sync.connect(stand.client_config) as hsm:  # Of whoever could confirm a change nobody is left.
+            hsm.key(stand.key.hex()).sign(b"without room", "ecdsa-sha256")
+        stand.follow("The quota of the store is full")
+        for name in ("node-1", "node-2", "node-3", "node-4"):
+            wait_until(lambda: stand.state(name) == "up", lambda: stand.log(name)[-2000:])
+        stand.make_keys()
     assert load.failed == {}
 
 

@@ -13,7 +13,7 @@ import grpc
 from hsm_cluster.address import Address
 from hsm_daemon import clock, logs
 from hsm_daemon.log_limit import LimitedLog
-from hsm_node.store.base import ReplacedStoreError, StoreError, UnreachableStoreError
+from hsm_node.store.base import FullStoreError, ReplacedStoreError, StoreError, UnreachableStoreError
 from hsm_node.store.etcd.channels import METADATA, Link
 from hsm_node.store.etcd.faults import Fault, Meaning, fault_of
 from hsm_node.store.etcd.identity import Identity
@@ -39,6 +39,9 @@ RETIRED_S: Final = 2.0
 LEAST_VERSION: Final = (3, 5, 30)
 """Before it: a watch's progress ahead of its events, a delete at the compacted revision that no watch sees."""
 LEAST_VERSION_TEXT: Final = ".".join(map(str, LEAST_VERSION))
+
+_OF_ALL: Final = (Meaning.FINAL, Meaning.FULL)
+"""Nothing is wrong with the member that says so, and no other one needs to be asked."""
 
 _log = LimitedLog(logs.logger("hsm_node.store"), 1 / 10)
 """A member that must not be used is looked at again and again."""
@@ -107,6 +110,7 @@ class Calls:
         """Change.
 
         Raises:
+            FullStoreError: it takes no changes from anybody; nothing was done.
             UnreachableStoreError: certainly nothing was done.
             StoreError: whether it was done is open.
         """
@@ -127,6 +131,8 @@ class Calls:
                 if answered is not None:
                     return answered
                 doubt |= fault.meaning is Meaning.IN_DOUBT
+                if fault.meaning in _OF_ALL:
+                    raise _refused(fault, doubt=doubt)
             self.closing.wait(min(PAUSE_S, max(deadline - clock.monotonic(), 0.0)))
         raise StoreError("this node has closed the store")
 
@@ -212,7 +218,8 @@ class Calls:
         else:
             self.worked(link)
             return Answered(answer, sent), Fault(Meaning.NOT_DONE, "")
-        self.failed(link)
+        if fault.meaning not in _OF_ALL:
+            self.failed(link)
         return None, fault
 
     def _fault(self, error: grpc.RpcError, *, asked: bool) -> Fault:
@@ -223,8 +230,6 @@ class Calls:
             return Fault(Meaning.NOT_DONE, fault.text)
         if fault.meaning is Meaning.COMPACTED:
             raise CompactedError(fault.text)
-        if fault.meaning is Meaning.FINAL:
-            raise UnreachableStoreError(fault.text)
         return fault
 
 
@@ -242,6 +247,13 @@ def _given_up(fault: Fault, *, doubt: bool) -> StoreError:
     if doubt:
         return StoreError(f"no member answered in time, so whether it was done is open (the last: {fault.text})")
     return UnreachableStoreError(f"no member takes it, nothing was done (the last: {fault.text})")
+
+
+def _refused(fault: Fault, *, doubt: bool) -> StoreError:
+    """Return what to raise where no other member would do it; one that was asked before may have."""
+    if doubt:
+        return _given_up(fault, doubt=True)
+    return FullStoreError(fault.text) if fault.meaning is Meaning.FULL else UnreachableStoreError(fault.text)
 
 
 def is_too_old(version: str) -> bool:

@@ -22,6 +22,8 @@ class Meaning(enum.Enum):
     """That revision is no more: list everything."""
     FINAL = "final"
     """Every member would say so: an operator must act."""
+    FULL = "full"
+    """As `FINAL`, and every change would be refused: there is no room, while reads go on."""
 
 
 class Fault(NamedTuple):
@@ -36,8 +38,9 @@ _NOT_BEGUN: Final = ("no leader", "failed to connect", "connection refused", "no
 """In the texts of UNAVAILABLE: the member has no quorum, or there is no connection to it."""
 _NO_TLS: Final = ("handshake failed", "certificate_verify_failed")
 """In the texts of UNAVAILABLE: one end does not take the other one's certificate."""
+_FULL: Final = "database space exceeded"
 _ADVICE: Final = {
-    "database space exceeded": "the store's quota is full: compact it, defragment each member, `etcdctl alarm disarm`",
+    _FULL: "the store's quota is full: compact it, defragment each member, `etcdctl alarm disarm`",
     "request is too large": "the record is larger than the store takes (1.5 MB): nothing was stored",
     "larger than max": "the record is larger than the store takes (1.5 MB): nothing was stored",
     "corrupt": "a member found its data damaged: replace that member (`etcdctl endpoint hashkv --cluster` names it)",
@@ -59,7 +62,7 @@ def fault_of(code: str, details: str) -> Fault:
         return Fault(Meaning.COMPACTED, text)
     for said, advice in _ADVICE.items():
         if said in lowered:
-            return Fault(Meaning.FINAL, f"{advice} ({text})")
+            return Fault(Meaning.FULL if said == _FULL else Meaning.FINAL, f"{advice} ({text})")
     if code in ("INVALID_ARGUMENT", "UNIMPLEMENTED", "OUT_OF_RANGE", "PERMISSION_DENIED", "UNAUTHENTICATED"):
         return Fault(Meaning.FINAL, f"the store refuses it ({code}: {text})")
     if code == "UNAVAILABLE" and any(said in lowered for said in _NO_TLS):

@@ -84,6 +84,7 @@ class Probing:
             return True
         if self._following.fenced or not self._saying.is_own(only(answer.responses[1].range)):
             raise StoreError(self._following.fenced)
+        self._saying.check()
         mark = only(answer.responses[2].range)  # Whoever wrote it: if it is forged, this node is stale for a moment.
         if mark is not None:
             self._saying.came_back(mark)

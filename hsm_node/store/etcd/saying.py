@@ -1,5 +1,9 @@
 """What this node says of itself and of others: that it is there, how far it is, that it has stopped, who is out.
 
+A store that is full takes no registration. Where an earlier life of this node has not said that it stopped, changes wait
+for the node all the same, and name it when that was in vain: so it may serve, as a node that is out does, as stale; it
+registers as soon as there is room (docs/consistency.md, b2).
+
 The thread writes one thing at a time, and always the newest: while it confirms a revision, those that are wanted
 meanwhile wait for the next writing.
 """
@@ -9,13 +13,13 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
-from hsm_daemon import logs
+from hsm_daemon import clock, logs
 from hsm_daemon.log_limit import LimitedLog
 from hsm_node.core.statements import CONFIRMED, NODES, OUT, WANTED, Confirmation, Registration, Seal, Word
-from hsm_node.store.base import StoreError
+from hsm_node.store.base import FullStoreError, StoreError
 from hsm_node.store.etcd.calls import Calls, CompactedError
 from hsm_node.store.etcd.following import Following
-from hsm_node.store.etcd.messages_pb2 import KeyValue
+from hsm_node.store.etcd.messages_pb2 import KeyValue, RangeResponse
 from hsm_node.store.etcd.transactions import deletion, get, only, put_told, told_key
 from hsm_node.store.etcd.waits import Waits
 from hsm_node.store.etcd.watching import END_S
@@ -28,7 +32,15 @@ MAX_REGISTER_TRIES: Final = 4
 LOOK_S: Final = 0.25
 """Between two looks of the thread that nothing asked for: after a writing that failed it is tried again."""
 
-_log = LimitedLog(logs.logger("hsm_node.store"), 1 / 10)
+FULL_S: Final = 1.0
+"""Between two tries to register while the store is full: each of them is refused."""
+
+_kept = logs.logger("hsm_node.store")
+_log = LimitedLog(_kept, 1 / 10)
+LATE: Final = (
+    "the store is full, so this node could not register: it serves as stale until there is room; compact the store, "
+    "defragment each member, `etcdctl alarm disarm`"
+)
 FENCED: Final = (
     "the store does not have this process under this node's name any more: another process has the name, the node was "
     "removed, or the store was restored; see to it that one process has the name, and start that one again"
@@ -61,6 +73,10 @@ class Saying:
         """Whether this node may vouch for one that starts."""
         self._own = b""
         """The row `nodes/N`, as this process has written it."""
+        self._earlier: bytes | None = None
+        """The row of an earlier life, while this one has not registered for want of room; None: it has."""
+        self._late_at = float("-inf")
+        """When it last tried."""
         self.wanted = seal.make(WANTED, Word(self._boot_id))
         """The row that has others confirm."""
         self._stopping = False
@@ -72,23 +88,35 @@ class Saying:
     def register(self) -> None:
         """Say that this node is there: from now on changes wait for it.
 
+        Where the store is full, and changes wait for an earlier life of this node, it is done as soon as there is room.
+
         Raises:
             StoreError: the store did not take it.
         """
         if not self.node or self._following.fenced:
             return
-        path = NODES + self.node
         for _ in range(MAX_REGISTER_TRIES):
-            found = self._calls.range(get(told_key(path)), REGISTER_S)
-            pair = only(found)
-            before = 0 if pair is None else pair.mod_revision
-            self._life = found.header.revision
-            self._own = self._seal.make(path, Registration(self._boot_id, self._life))
-            answer = self._calls.txn(put_told(path, self._own, revision={told_key(path): before}), REGISTER_S)
-            self.registered = answer.header.revision
-            if answer.succeeded or self._is_there(path):
+            found = self._calls.range(get(told_key(NODES + self.node)), REGISTER_S)
+            try:
+                if self._registers(found):
+                    return
+            except FullStoreError as error:
+                pair = only(found)
+                if pair is None or not self._is_waited_for(pair):
+                    raise StoreError(f"{error}; no change would wait for this node") from None
+                self._earlier = pair.value
+                logs.event(_kept, "warning", "this node starts without its registration", reason=str(error))
                 return
         raise StoreError("other processes register under this node's name all the time; stop them")
+
+    def check(self) -> None:
+        """Refuse to be current, and to change anything, before this node has registered.
+
+        Raises:
+            FullStoreError: it has not.
+        """
+        if self._earlier is not None:
+            raise FullStoreError(LATE)
 
     def start(self) -> None:
         """Confirm from now on, the revision that was loaded first."""
@@ -113,7 +141,8 @@ class Saying:
 
     def is_own(self, registration: KeyValue | None) -> bool:
         """Whether the row `nodes/N` is this process's; note it where it is not."""
-        if self._stopping or (registration is not None and registration.value == self._own):
+        own = (self._own, self._earlier)
+        if self._stopping or (registration is not None and registration.value in own):
             return True
         self._following.fence(FENCED)
         return False
@@ -157,6 +186,35 @@ class Saying:
         """
         self._calls.txn(deletion(mark.key, mark.mod_revision))
 
+    def _registers(self, found: RangeResponse) -> bool:
+        """Write the row in the place of what was found; False: another process was faster."""
+        path, pair = NODES + self.node, only(found)
+        before = 0 if pair is None else pair.mod_revision
+        if self._earlier is None:  # Else what was tried before may have come about meanwhile: it stays the same row.
+            self._life = found.header.revision
+            self._own = self._seal.make(path, Registration(self._boot_id, self._life))
+        answer = self._calls.txn(put_told(path, self._own, revision={told_key(path): before}), REGISTER_S)
+        self.registered = answer.header.revision
+        return answer.succeeded or self._is_there(path)
+
+    def _is_waited_for(self, pair: KeyValue) -> bool:
+        """Whether changes wait for that life of this node: it has registered, and not said that it stopped."""
+        said = self._seal.open(NODES + self.node, pair.value, Registration)
+        return said is not None and not said.stopped
+
+    def _register_late(self) -> None:
+        """Register if there is room by now; who has this node's name meanwhile keeps it."""
+        if self._earlier is None or clock.monotonic() - self._late_at < FULL_S:
+            return
+        self._late_at = clock.monotonic()
+        found = self._calls.range(get(told_key(NODES + self.node)), REGISTER_S)
+        pair = only(found)
+        if pair is None or pair.value not in (self._own, self._earlier):
+            self._following.fence(FENCED)
+        elif pair.value == self._own or self._registers(found):
+            self.registered, self._earlier = max(self.registered, pair.mod_revision), None
+            logs.event(_kept, "info", "the store has room again: this node has registered")
+
     def _is_there(self, path: str) -> bool:
         """Whether the row is there all the same: the answer to its writing was lost, and it was sent again."""
         pair = only(self._calls.range(get(told_key(path)), REGISTER_S))
@@ -169,7 +227,9 @@ class Saying:
             if self._following.fenced:
                 continue  # It vouches for nothing.
             try:
-                self._confirm()
+                self._register_late()
+                if self._earlier is None:
+                    self._confirm()
                 self._mark()
             except (StoreError, CompactedError) as error:
                 if not self._calls.closing.is_set():

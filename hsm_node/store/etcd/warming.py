@@ -62,7 +62,9 @@ class Warming:
 
         Raises:
             UnreachableStoreError: it is.
+            FullStoreError: it has not registered.
         """
+        self._saying.check()
         if self.cold:
             raise UnreachableStoreError(COLD)
 

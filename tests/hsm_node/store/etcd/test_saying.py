@@ -1,14 +1,19 @@
 """What a node says of itself in the store: when it starts, and when it has stopped."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from etcd import EtcdCluster
+from programs import wait_until
 
+from hsm_daemon.errors import StartError
 from hsm_node.core.keyring import Keyring
 from hsm_node.core.statements import Registration, Seal
-from hsm_node.store.base import StoreError
+from hsm_node.store.base import FullStoreError, ReplacedStoreError, StoreError
 from hsm_node.store.etcd import saying
+from hsm_node.store.etcd.calls import Calls
 from hsm_node.store.etcd.driver import EtcdStore
 from hsm_node.store.etcd.messages_pb2 import KeyValue
 from hsm_node.store.etcd.transactions import get, only, put_told, told_key
@@ -99,3 +104,67 @@ def test_a_node_registers_before_it_lists_so_that_what_is_not_in_the_list_waits_
     monkeypatch.setattr(Watching, "load", loaded)
     open_etcd(node="node-1")
     assert registered == [True]
+
+
+@contextlib.contextmanager
+def full() -> Iterator[None]:
+    """Have every change refused, as members do whose quota is full."""
+
+    def refused(_calls: Calls, *_asked: Any) -> Any:
+        raise FullStoreError("there is no room")
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Calls, "txn", refused)
+        yield
+
+
+def in_contact(store: EtcdStore) -> bool:
+    with contextlib.suppress(StoreError):
+        while store.changed():
+            store.rows_after(0)
+            store.applied()
+        return True
+    return False
+
+
+def test_a_node_that_was_killed_starts_in_a_full_store_as_stale_and_registers_when_there_is_room(
+    open_etcd: OpenStore, keyring: Keyring
+) -> None:
+    killed = open_etcd(node="node-1")
+    made = killed.create(b"n" * 32, b"1")
+    killed.close()
+    reader = open_etcd()
+    before = said(reader, keyring)
+    with full():
+        store = open_etcd(node="node-1")
+        assert store.rows_after(0) == [made]
+        store.applied()
+        store._probing.once()
+        with pytest.raises(StoreError, match="serves as stale until there is room"):
+            store.changed()
+        assert not store.fenced
+        with pytest.raises(FullStoreError):
+            store.create(b"m" * 32, b"2")
+    wait_until(lambda: in_contact(store), lambda: "it registers")
+    assert said(reader, keyring).boot_id != before.boot_id
+    store.create(b"m" * 32, b"2")
+    wait_until(lambda: store._waits.has("node-1", store._saying.registered), lambda: "it confirms")
+
+
+def test_a_node_that_no_change_would_wait_for_does_not_start_in_a_full_store(open_etcd: OpenStore) -> None:
+    open_etcd(node="node-1").stopped()
+    with full():
+        for name in ("node-1", "node-2"):
+            with pytest.raises(StartError, match="there is no room; no change would wait for this node"):
+                open_etcd(node=name)
+
+
+def test_a_node_whose_name_another_process_takes_before_there_is_room_serves_no_more(open_etcd: OpenStore) -> None:
+    open_etcd(node="node-1").close()
+    with full():
+        store = open_etcd(node="node-1")
+    other = open_etcd(node="node-1")
+    wait_until(lambda: store.fenced or other.fenced, lambda: "one of them serves no more")
+    assert store.fenced is not other.fenced
+    with pytest.raises(ReplacedStoreError, match="another process has the name"):
+        (store if store.fenced else other).changed()

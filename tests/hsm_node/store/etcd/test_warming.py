@@ -132,7 +132,7 @@ def test_a_member_of_the_dr_site_that_is_a_store_of_its_own_warms_nobody(keyring
     calls = Calls([own, dr])  # type: ignore[list-item]  # fakes
     calls.range(get(CHECK_KEY))
     waits: Any = SimpleNamespace(vouched=lambda _revision: False)
-    saying: Any = SimpleNamespace(registered=1, ask=lambda: None)
+    saying: Any = SimpleNamespace(registered=1, ask=lambda: None, check=lambda: None)
     warming = Warming(calls, Epochs(record, pair.value, keyring, lambda _why: None), waits, saying, keyring)
     warming.begin(dr.address)
     dr.header.cluster_id = 8
