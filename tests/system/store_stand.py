@@ -193,6 +193,17 @@ class StoreStand:
         assert self._start(name).returncode != 0
         return self.log(name)[before:]
 
+    def start_unready(self, name: str) -> None:
+        """Start a node that is killed and will not be ready soon; wait only until its process is there."""
+        before = self.entry(name)["pid"]
+        command = [str(ROOT / ".venv/bin/hsmctl"), "dev", "start", name, "--dir", str(self.folder)]
+        asking = run_bound(command, self.folder / "logs" / "start.log")
+        try:
+            wait_until(lambda: bool(self.entry(name)["pid"] != before), lambda: f"{name} is started")
+        finally:
+            asking.kill()
+            asking.wait()
+
     def member_settings(self, name: str) -> dict[str, Any]:
         """Return what a member's file has."""
         found: dict[str, Any] = json.loads((self.folder / f"{name}.json").read_text())

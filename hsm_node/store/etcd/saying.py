@@ -1,11 +1,8 @@
 """What this node says of itself and of others: that it is there, how far it is, that it has stopped, who is out.
 
-A store that is full takes no registration. Where an earlier life of this node has not said that it stopped, changes wait
-for the node all the same, and name it when that was in vain: so it may serve, as a node that is out does, as stale; it
-registers as soon as there is room (docs/consistency.md, b2).
-
-The thread writes one thing at a time, and always the newest: while it confirms a revision, those that are wanted
-meanwhile wait for the next writing.
+A store that is full takes no registration. Where an earlier life of this node has not said that it stopped, changes
+wait for the node all the same, and name it when that was in vain: so it may serve as stale, as a node that is out
+does. It registers as soon as there is room (docs/consistency.md, b2).
 """
 
 import os
