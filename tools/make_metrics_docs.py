@@ -71,6 +71,22 @@ A lost site: `max by (site) (hsm_proxy_path_up) == 0`. A lost uplink of a site:
 """
 
 
+OF_MEMBERS = """
+## Of a member of the store
+
+etcd's own, at `listen-metrics-urls` of its file; job `redoubt-etcd`. Alerts and dashboards read these:
+
+| metric | type | labels | |
+|---|---|---|---|
+| `etcd_disk_wal_fsync_duration_seconds` | histogram |  | Writings of its log to its disk. |
+| `etcd_mvcc_db_total_size_in_bytes` | gauge |  | Size of its file. |
+| `etcd_server_leader_changes_seen_total` | counter |  | New leaders that it has seen. |
+| `etcd_server_proposals_failed_total` | counter |  | Changes that found no majority. |
+| `etcd_server_proposals_pending` | gauge |  | Changes that wait for a majority. |
+| `etcd_server_quota_backend_bytes` | gauge |  | What its file may grow to. |
+"""
+
+
 class Row(NamedTuple):
     """One line of a table of metrics."""
 
@@ -165,6 +181,7 @@ def page() -> str:
     for title, families in (("Of a proxy", proxy_families()), ("Of a node", node_families())):
         text += f"\n## {title}\n\n| metric | type | labels | |\n|---|---|---|---|\n"
         text += "".join(f"| `{row.name}` | {row.kind} | {row.labels} | {row.text} |\n" for row in rows(families))
+    text += OF_MEMBERS
     text += (
         "\n## Recorded\n\nBy the rules in `deploy/prometheus/rules/recording.yml`; dashboards and alerts read them.\n\n"
     )

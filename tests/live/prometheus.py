@@ -97,7 +97,7 @@ class Prometheus:
         (folder / "rules").mkdir()
         for file in (DEPLOYED / "prometheus.yml", *(DEPLOYED / "rules").glob("*.yml")):
             (folder / file.relative_to(DEPLOYED)).write_text(shortened(file.read_text(encoding="utf-8"), factor))
-        for job in ("hsm-proxy", "hsm-node"):
+        for job in ("hsm-proxy", "hsm-node", "redoubt-etcd"):
             groups = [
                 {"targets": [f"127.0.0.1:{target.port}"], "labels": target.labels}
                 for target in self.wanted

@@ -217,7 +217,7 @@ def test_nodes_that_are_killed_while_the_quota_is_full_start_serve_and_change_ke
             stand.start_unready(name)
             wait_state(stand, name, "stale")
             stand.wait_logged(name, "this node starts without its registration")
-        refused_change(stand, "takes no changes for now")
+        refused_change(stand)
         with sync.connect(stand.client_config) as hsm:  # Of whoever could confirm a change nobody is left.
             hsm.key(stand.key.hex()).sign(b"without room", "ecdsa-sha256")
         stand.follow("The quota of the store is full")

@@ -13,6 +13,7 @@ import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from bench_process import BenchProcess, hsmctl
@@ -68,6 +69,13 @@ OF_A_DR_SITE = {
     (NODE, "Tried by drills"),
 }
 """Without data where there is none."""
+OF_STORE_MEMBERS = {
+    (DATA_CENTRES, "Changes without a majority"),
+    (DATA_CENTRES, "Disks of members"),
+    (DATA_CENTRES, "New leaders"),
+    (DATA_CENTRES, "Quota used by members"),
+}
+"""Without data where the store is SQLite."""
 
 Panels = set[tuple[str, str]]
 
@@ -188,7 +196,7 @@ def ask_for_nothing(cluster: Cluster) -> None:
 
 
 def test_the_list_of_panels_of_faults_names_panels_that_exist() -> None:
-    assert {(query.dashboard, query.panel) for query in queries()} >= OF_FAULTS | OF_A_DR_SITE
+    assert {(query.dashboard, query.panel) for query in queries()} >= OF_FAULTS | OF_A_DR_SITE | OF_STORE_MEMBERS
 
 
 def test_every_query_gets_data_and_shows_what_was_done(
@@ -199,7 +207,7 @@ def test_every_query_gets_data_and_shows_what_was_done(
     with watching as prometheus, contextlib.suppress(SeenAllError), load:
         prometheus.wait_scraped()
         grafana = Grafana(prometheus)
-        grafana.wait_data(lambda query: not of(OF_FAULTS | OF_A_DR_SITE)(query))
+        grafana.wait_data(lambda query: not of(OF_FAULTS | OF_A_DR_SITE | OF_STORE_MEMBERS)(query))
         _assert_well(grafana)
         ask_for_nothing(cluster)
         grafana.wait_data(of(OF_A_REFUSED_REQUEST))
@@ -287,7 +295,7 @@ def test_what_a_dr_site_has_is_shown(tmp_path: Path) -> None:
             prometheus.wait_scraped()
             stand.type("hsmctl dr drill")
             grafana = Grafana(prometheus)
-            grafana.wait_data(of(OF_A_DR_SITE - {FAULTS_OF_A_DRILL}))
+            grafana.wait_data(of(OF_STORE_MEMBERS | OF_A_DR_SITE - {FAULTS_OF_A_DRILL}))
             grafana.wait_shown(1, NODE, "Last drill")
             member = stand.entry("etcd-alps")["pid"]
             os.kill(member, signal.SIGSTOP)
@@ -303,9 +311,17 @@ def _targets(stand: StoreStand) -> list[Target]:
     manifest = json.loads((stand.folder / "dev.json").read_text())
     proxies = [("hsm-proxy", "proxy", "proxy_site", entry) for entry in manifest["proxies"]]
     nodes = [("hsm-node", "node", "site", entry) for entry in manifest["nodes"]]
-    return [
+    daemons = [
         Target(
             job, {"cluster": "dev", kind: entry["name"], site: entry["site"]}, int(entry["admin"].rpartition(":")[2])
         )
         for job, kind, site, entry in proxies + nodes
     ]
+    return daemons + [_member_target(stand, entry) for entry in manifest["store"]]
+
+
+def _member_target(stand: StoreStand, entry: dict[str, Any]) -> Target:
+    """Return where a member's own metrics are."""
+    port = stand.member_settings(entry["name"])["listen-metrics-urls"].rpartition(":")[2]
+    labels = {"cluster": "dev", "member": entry["address"], "site": entry["site"]}
+    return Target("redoubt-etcd", labels, int(port))

@@ -12,7 +12,7 @@ Json = dict[str, Any]
 DATASOURCE: Json = {"type": "prometheus", "uid": "${datasource}"}
 
 # A metric of a daemon, a recorded one (level:metric:operation), or one of Prometheus' own; and whether labels follow.
-_METRIC = re.compile(r"(?<!\")\b((?:(?:\w+:)?hsm_\w+(?::\w+)?)|up|ALERTS)\b(?!\()(\{)?")
+_METRIC = re.compile(r"(?<!\")\b((?:(?:\w+:)?hsm_\w+(?::\w+)?)|etcd_\w+|up|ALERTS)\b(?!\()(\{)?")
 _BY_PROXY = re.compile(r"hsm_proxy_|proxy:|proxy_node:")
 _CLUSTER = 'cluster=~"$cluster"'
 _PROXY = f'{_CLUSTER}, proxy=~"$proxy"'

@@ -16,6 +16,7 @@ from grafana.scales import (
     ratio,
     with_site,
 )
+from grafana.store_members import MEMBERS
 
 _HERE = '{site=~"$site"}'
 _STANDS_BY = 'and on (cluster, node) hsm_proxy_node_info{role="disaster-recovery", site=~"$site"}'
@@ -28,7 +29,7 @@ def site_dashboard() -> Json:
     query = 'label_values(hsm_proxy_node_info{cluster=~"$cluster"}, site)'
     chosen = variable("site", "Data centre", "Which data centres to show; all by default.", query)
     text = "Each data centre: whether it serves, over which uplinks, how much it carries, and how current it is."
-    return dashboard("Data centres", text, [chosen], [_SERVING, _UPLINKS, _TRAFFIC, _CURRENCY, _PROXIES])
+    return dashboard("Data centres", text, [chosen], [_SERVING, _UPLINKS, _TRAFFIC, _CURRENCY, MEMBERS, _PROXIES])
 
 
 def _by_site(expression: str, by: str = "site", how: str = "sum") -> str:
