@@ -1,0 +1,32 @@
+"""docs/disaster-recovery.md is followed literally while clients sign that were there before: what they see is a pause."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from load import Load
+from scale import SLACK
+from store_stand import StoreStand
+
+PAGE = "../disaster-recovery.md"
+RUNBOOK = "The runbook, command by command"
+PATIENT_S = 120.0 * SLACK
+"""For one signature: whoever types reads as well, so the pause is longer than the command."""
+
+
+@pytest.fixture
+def stand(tmp_path: Path) -> Iterator[StoreStand]:
+    """Data centres that serve."""
+    made = StoreStand(tmp_path)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def test_the_runbook_does_what_it_says_and_no_client_sees_more_than_a_pause(stand: StoreStand) -> None:
+    patient = Load(stand.client_config, clients=4, rate=5.0, timeout_s=PATIENT_S, key_id=stand.key, verify=False)
+    with patient as load:
+        stand.follow(RUNBOOK, page=PAGE)
+    assert load.failed == {}
+    assert load.latencies
