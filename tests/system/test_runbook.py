@@ -1,4 +1,4 @@
-"""docs/disaster-recovery.md is followed literally while clients sign that were there before: what they see is a pause."""
+"""docs/disaster-recovery.md is followed literally while clients sign who were there before: they see a pause."""
 
 import re
 from collections.abc import Iterator
