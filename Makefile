@@ -3,6 +3,7 @@
 # make test-system  the table of faults at full length, with real nodes; what make test leaves out (three quarters of an hour)
 # make soak   200 clients under mixed faults for SECONDS=3600 (SIMULATION=1, STORE=etcd: see CONTRIBUTING.md)
 # make bench  the proxy's cost beside other balancers (QUICK=1: under a minute)
+# make bench-check  instructions that a request costs the proxy, against the figure that is kept (ARGS=--record keeps it)
 # make bench-store  a node with KEYS=100000 on etcd: time to ready, memory, and when a change is on every node
 # make draw   the pictures of docs/architecture.md, from the code's imports
 # make reference  the pages of docs/reference that the code makes
@@ -12,7 +13,7 @@
 # make screenshots  the pictures of docs/status-page.md, from real clusters in a browser
 # make lock   new lock files from pyproject.toml
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-docs run test test-system soak lint format bench bench-store draw reference etcd-messages docs screenshots lock clean install-units
+.PHONY: help setup setup-dev setup-docs run test test-system soak lint format bench bench-check bench-store draw reference etcd-messages docs screenshots lock clean install-units
 .DELETE_ON_ERROR:
 SHELL := /bin/sh
 
@@ -87,6 +88,10 @@ bench: setup
 	@sh tools/system_components.sh bench
 	@sh bench/fetch_peers.sh
 	@$(BIN)/python -m bench $(if $(QUICK),--quick) $(ARGS)
+
+bench-check: setup
+	@sh tools/system_components.sh bench-check
+	@$(BIN)/python -m bench.instructions $(ARGS)
 
 bench-store: setup-dev
 	@sh tools/system_components.sh bench-store

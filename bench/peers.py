@@ -12,14 +12,13 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.certificates import CLUSTER
 from bench.native import Tools
 from bench.processes import running
 from bench.programs import find_nginx, find_program
+from bench.proxy_files import write_proxy_files
 
 NODES = ("node-1", "node-2", "node-3")
 START_SECONDS = 15.0  # for a peer to be ready
-IDENTITY = f"spiffe://{CLUSTER}/client/client"
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -59,33 +58,11 @@ def echo_nodes(tools: Tools, folder: Path, *, tls: bool = False, redis: bool = F
         yield Nodes(process.pid, json.loads(line))
 
 
-def _cluster_file(nodes: Nodes) -> str:
-    entries = "".join(
-        f'[[nodes]]\nname = "{name}"\nsite = "local"\nweight = 1\n'
-        f'paths = [{{ uplink = "loopback", address = "127.0.0.1:{port}" }}]\n'
-        for name, port in nodes.ports.items()
-    )
-    return (
-        f'[cluster]\nname = "{CLUSTER}"\npackage = "sandbox"\n'
-        '[[sites]]\nname = "local"\nrisk_zone = "local"\nlatitude = 0.0\nlongitude = 0.0\nuplinks = ["loopback"]\n'
-        f'{entries}[[partitions]]\nid = 1\nname = "bench"\n'
-        f'clients = [{{ identity = "{IDENTITY}", roles = ["use", "manage"] }}]\n'
-    )
-
-
 @contextlib.contextmanager
 def redoubt(site: Site, packages: Path = ROOT) -> Iterator[Target]:
     """Run hsm-proxy out of that folder, with its defaults."""
-    folder = site.folder
-    (folder / "cluster.toml").write_text(_cluster_file(site.nodes))
-    security = '{ ca = "ca.pem", certificate = "proxy.pem", key = "proxy-key.pem" }' if site.tls else '"off"'
-    identity = "" if site.tls else f'tls_off_identity = "{IDENTITY}"\n'
-    config = folder / "proxy.toml"
-    config.write_text(
-        f'cluster = "cluster.toml"\nname = "proxy"\nsite = "local"\nlisten = "127.0.0.1:0"\nadmin = "127.0.0.1:0"\n'
-        f"tls = {security}\n{identity}"
-    )
-    log = folder / f"redoubt-{packages.name}.log"
+    config = write_proxy_files(site.folder, site.nodes.ports, tls=site.tls)
+    log = site.folder / f"redoubt-{packages.name}.log"
     # The folder goes in front of everything: packages that are installed must not be measured instead.
     start = f"import sys; sys.path.insert(0, {str(packages)!r}); from proxy.cli import main; sys.exit(main())"
     with running([sys.executable, "-c", start, "--config", str(config)], log) as process:
