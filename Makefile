@@ -2,7 +2,7 @@
 # make test   lint and all tests              make lint   the checks without the tests
 # make test-system  the table of faults at full length, with real nodes; what make test leaves out (three quarters of an hour)
 # make soak   200 clients under mixed faults for SECONDS=3600 (SIMULATION=1, STORE=etcd: see CONTRIBUTING.md)
-# make bench  the proxy's cost beside other balancers (QUICK=1: under a minute)
+# make bench  all costs beside other balancers', and docs/performance.md (QUICK=1: the proxy's only, under a minute)
 # make bench-check  instructions that a request costs the proxy, against the figure that is kept (ARGS=--record keeps it)
 # make bench-store  a node with KEYS=100000 on etcd: time to ready, memory, and when a change is on every node
 # make draw   the pictures of docs/architecture.md, from the code's imports
@@ -87,7 +87,7 @@ format: setup-dev
 bench: setup
 	@sh tools/system_components.sh bench
 	@sh bench/fetch_peers.sh
-	@$(BIN)/python -m bench $(if $(QUICK),--quick) $(ARGS)
+	@$(BIN)/python -m bench $(if $(QUICK),--quick,$(if $(ARGS),,--record)) $(ARGS)
 
 bench-check: setup
 	@sh tools/system_components.sh bench-check

@@ -35,6 +35,11 @@ class Site(NamedTuple):
     folder: Path
     nodes: Nodes
     tls: bool
+    """Clients speak it; nodes as well, unless:"""
+    plain_nodes: bool = False
+    """The peer talks to nodes without it: what its clients' handshakes cost is told apart from those with nodes."""
+    limits: str = ""
+    """Lines of `[limits]` in our proxy's settings."""
 
 
 class Target(NamedTuple):
@@ -61,7 +66,7 @@ def echo_nodes(tools: Tools, folder: Path, *, tls: bool = False, redis: bool = F
 @contextlib.contextmanager
 def redoubt(site: Site, packages: Path = ROOT) -> Iterator[Target]:
     """Run hsm-proxy out of that folder, with its defaults."""
-    config = write_proxy_files(site.folder, site.nodes.ports, tls=site.tls)
+    config = write_proxy_files(site.folder, site.nodes.ports, tls=site.tls, limits=site.limits)
     log = site.folder / f"redoubt-{packages.name}.log"
     # The folder goes in front of everything: packages that are installed must not be measured instead.
     start = f"import sys; sys.path.insert(0, {str(packages)!r}); from proxy.cli import main; sys.exit(main())"
@@ -122,7 +127,8 @@ def haproxy(site: Site) -> AbstractContextManager[Target]:
     port = _free_port()
     folder, ca = site.folder, site.folder / "ca.pem"
     pair = f" ssl crt {folder / 'proxy-both.pem'} ca-file {ca} verify required ssl-min-ver TLSv1.3" if site.tls else ""
-    servers = "\n".join(f"    server {name} 127.0.0.1:{at}{pair}" for name, at in site.nodes.ports.items())
+    inner = "" if site.plain_nodes else pair
+    servers = "\n".join(f"    server {name} 127.0.0.1:{at}{inner}" for name, at in site.nodes.ports.items())
     config = folder / "haproxy.cfg"
     config.write_text(HAPROXY.format(port=port, bind_tls=pair, servers=servers))
     command = [str(find_program("haproxy")), "-db", "-q", "-f", str(config)]
@@ -153,11 +159,18 @@ NGINX_TLS = """        ssl_protocols TLSv1.3;
         ssl_certificate {folder}/proxy.pem;
         ssl_certificate_key {folder}/proxy-key.pem;
         ssl_client_certificate {folder}/ca.pem;
-        ssl_verify_client on;
+        ssl_verify_client on;"""
+NGINX_INNER_TLS = """
         proxy_ssl on;
         proxy_ssl_protocols TLSv1.3;
         proxy_ssl_certificate {folder}/proxy.pem;
         proxy_ssl_certificate_key {folder}/proxy-key.pem;"""
+
+
+def _nginx_tls(site: Site) -> str:
+    if not site.tls:
+        return ""
+    return (NGINX_TLS + ("" if site.plain_nodes else NGINX_INNER_TLS)).format(folder=site.folder)
 
 
 def nginx(site: Site) -> AbstractContextManager[Target]:
@@ -174,7 +187,7 @@ def nginx(site: Site) -> AbstractContextManager[Target]:
             servers="\n".join(f"        server 127.0.0.1:{at};" for at in site.nodes.ports.values()),
             port=port,
             listen_tls=" ssl" if site.tls else "",
-            tls=NGINX_TLS.format(folder=folder) if site.tls else "",
+            tls=_nginx_tls(site),
         )
     )
     command = [found.program, "-e", "stderr", "-p", str(folder), "-c", str(config)]

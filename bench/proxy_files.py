@@ -9,15 +9,15 @@ IDENTITY = f"spiffe://{CLUSTER}/client/client"
 """Of the load: in its certificate, and of everybody where there is no TLS."""
 
 
-def write_proxy_files(folder: Path, ports: Mapping[str, int], *, tls: bool) -> Path:
-    """Write both files for nodes on these ports; return the path of proxy.toml."""
+def write_proxy_files(folder: Path, ports: Mapping[str, int], *, tls: bool, limits: str = "") -> Path:
+    """Write both files for nodes on these ports; return the path of proxy.toml. `limits`: lines of its `[limits]`."""
     (folder / "cluster.toml").write_text(_cluster(ports))
     security = '{ ca = "ca.pem", certificate = "proxy.pem", key = "proxy-key.pem" }' if tls else '"off"'
     identity = "" if tls else f'tls_off_identity = "{IDENTITY}"\n'
     config = folder / "proxy.toml"
     config.write_text(
         f'cluster = "cluster.toml"\nname = "proxy"\nsite = "local"\nlisten = "127.0.0.1:0"\nadmin = "127.0.0.1:0"\n'
-        f"tls = {security}\n{identity}"
+        f"tls = {security}\n{identity}[limits]\n{limits}"
     )
     return config
 

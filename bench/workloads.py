@@ -24,7 +24,7 @@ class Plan(NamedTuple):
 
     plain: tuple[Workload, ...]
     tls: tuple[Workload, ...]
-    size: int
+    sizes: tuple[int, ...]
     """Bytes of a request and of its answer, header included."""
     seconds: float
     warm_up_seconds: float
@@ -47,10 +47,18 @@ def chosen(names: list[str] | None) -> tuple[Workload, ...]:
 QUICK = Plan(
     plain=WORKLOADS,
     tls=chosen(["64-sync", "64x16"]),
-    size=128,
+    sizes=(128,),
     seconds=0.5,
     warm_up_seconds=0.15,
     rounds=2,
     budget_seconds=45.0,
 )
-FULL = Plan(plain=WORKLOADS, tls=WORKLOADS, size=128, seconds=3.0, warm_up_seconds=0.5, rounds=5, budget_seconds=3600.0)
+FULL = Plan(
+    plain=WORKLOADS,
+    tls=WORKLOADS,
+    sizes=(128, 4096, 65536),
+    seconds=2.0,
+    warm_up_seconds=0.3,
+    rounds=5,
+    budget_seconds=7200.0,
+)
