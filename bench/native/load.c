@@ -53,7 +53,6 @@ static struct {
     unsigned port, connections, in_flight, size, drain_seconds, opcode;
     double rate;
     bool redis, handshakes;
-    const char *body;
     SSL_CTX *context;
 } options = {
     .connections = 64, .in_flight = 1, .size = 128, .drain_seconds = DRAIN_SECONDS, .opcode = OPCODE_SIGN};
@@ -80,14 +79,6 @@ static uint64_t cpu_ns(void) {
 
 /* ---- requests -------------------------------------------------------------------------------------------------- */
 
-static void read_body(void) {
-    FILE *file = fopen(options.body, "rb");
-    body = malloc(MAX_SIZE);
-    if (!file || !body) die("%s: %s", options.body, strerror(errno));
-    body_bytes = fread(body, 1, MAX_SIZE, file);
-    fclose(file);
-}
-
 /* A Sign of the size asked for: key id, CKM_ECDSA_SHA256, no parameters, data. Nobody between here and the node reads
  * it; where a frame is too small for one, the body is zeros. */
 static void make_body(void) {
@@ -99,6 +90,15 @@ static void make_body(void) {
     if (body_bytes < head_bytes + 4) return;
     memcpy(body, head, head_bytes);
     put_number(body + head_bytes, body_bytes - head_bytes - 4, 4);
+}
+
+/* Send what is in a file instead: a Sign that a node can do, say. */
+static void read_body(const char *path) {
+    FILE *file = fopen(path, "rb");
+    body = malloc(MAX_SIZE);
+    if (!file || !body) die("%s: %s", path, strerror(errno));
+    body_bytes = fread(body, 1, MAX_SIZE, file);
+    fclose(file);
 }
 
 static void append_redis(struct buffer *out, uint32_t id) {
@@ -478,7 +478,7 @@ static void take_option(const char *name, const char *value) {
     else if (!strcmp(name, "--opcode"))
         options.opcode = number(value, 1, UINT16_MAX);
     else if (!strcmp(name, "--body"))
-        options.body = value;
+        read_body(value);
     else if (!strcmp(name, "--tls"))
         options.context = make_context(value, "client", false);
     else
@@ -501,7 +501,7 @@ static void parse(int count, char **words) {
 
 static void prepare(void) {
     prepare_process();
-    options.body ? read_body() : make_body();
+    if (!body) make_body();
     salt = now_ns() & 0xffffffffffffu;
     clients = calloc(options.connections, sizeof *clients);
     epoll = epoll_create1(EPOLL_CLOEXEC);
