@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bench import document, kept, machine, report, rounds
 from bench.peers import PEERS, Peer
+from bench.proxy_files import UNPACED
 from bench.studies import MATRIX, STUDIES
 from bench.study import Context, Row
 from bench.workloads import FULL, QUICK, WORKLOADS, Plan, chosen
@@ -47,12 +48,13 @@ def plan_of(options: argparse.Namespace) -> Plan:
 
 def measure_matrix(folder: Path, peers: list[Peer], plan: Plan, compiled: Path | None) -> list[Row]:
     """Run the rounds of every workload with every peer; write the report, print its table, return its rows."""
+    setting = rounds.Setting(plan, compiled, limits=UNPACED)
     with contextlib.ExitStack() as stack:
         subjects = [
             subject
             for tls in (False, True)
             if plan.workloads(tls=tls)
-            for subject in rounds.start(stack, folder, peers, rounds.Setting(plan, compiled), tls=tls)
+            for subject in rounds.start(stack, folder, peers, setting, tls=tls)
         ]
         samples = rounds.run(plan, subjects)
     result = report.rows(samples, plan)

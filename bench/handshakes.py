@@ -10,23 +10,13 @@ from typing import Final
 
 from bench import rounds
 from bench.processes import cpu_seconds, running
+from bench.proxy_files import UNPACED
 from bench.rounds import Load, Sample, Subject
 from bench.study import Context, Row, medians
 from bench.workloads import Workload
 
 AT_ONCE: Final = Workload("handshakes", 16, 1)
 SIZE: Final = 128
-LIMITS: Final = "".join(
-    f"{name} = {value}\n"
-    for name, value in {
-        "handshakes_per_s": 100_000.0,
-        "handshakes_sustained_per_s": 100_000.0,
-        "handshakes_burst": 1_000,
-        "clients": 100_000,
-        "identity_clients": 100_000,
-    }.items()
-)
-"""Our proxy takes handshakes at a pace that leaves others their time; here nothing else goes on."""
 FIGURES: Final = ("cpu_us_per_handshake", "per_cpu_second", "throughput")
 
 
@@ -34,7 +24,7 @@ def measure(context: Context) -> list[Row]:
     """Return the handshakes of a CPU-second of every peer that speaks TLS."""
     samples: dict[tuple[str, str], list[Sample]] = defaultdict(list)
     with contextlib.ExitStack() as stack:
-        subjects = context.start(stack, "handshakes", tls=True, without=("direct",), plain_nodes=True, limits=LIMITS)
+        subjects = context.start(stack, "handshakes", tls=True, without=("direct",), plain_nodes=True, limits=UNPACED)
         for _ in range(context.plan.rounds):
             for subject in subjects:
                 samples[subject.peer, subject.build].append(_sample(subject, context.plan.seconds))

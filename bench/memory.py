@@ -8,6 +8,7 @@ from typing import Final
 
 from bench import rounds
 from bench.processes import process_tree, running
+from bench.proxy_files import UNPACED
 from bench.rounds import Load, Subject
 from bench.study import Context, Row
 from bench.workloads import Workload
@@ -19,8 +20,6 @@ SMALL_BYTES: Final = 128
 SETTLED_S: Final = 1.0
 """After the last of them was greeted, and after the last answer."""
 ROUND_S: Final = 0.5
-LIMITS: Final = f"clients = {2 * IDLE.connections}\nidentity_clients = {2 * IDLE.connections}\n"
-"""All clients of the load are one identity."""
 KIB: Final = 1024
 
 
@@ -42,7 +41,7 @@ def measure(context: Context) -> list[Row]:
         for name, workload, size in (("idle", IDLE, SMALL_BYTES), ("after_64_kib", LARGE, LARGE_BYTES)):
             with contextlib.ExitStack() as stack:
                 subjects = context.start(
-                    stack, f"memory-{tls}-{name}", tls=tls, without=("direct", "twemproxy"), limits=LIMITS
+                    stack, f"memory-{tls}-{name}", tls=tls, without=("direct", "twemproxy"), limits=UNPACED
                 )
                 for subject in subjects:
                     grown = _grown(subject, workload, size)

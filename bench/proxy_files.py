@@ -2,11 +2,25 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from bench.certificates import CLUSTER
 
 IDENTITY = f"spiffe://{CLUSTER}/client/client"
 """Of the load: in its certificate, and of everybody where there is no TLS."""
+
+UNPACED: Final = "".join(
+    f"{name} = {value}\n"
+    for name, value in {
+        "handshakes_per_s": 100_000.0,
+        "handshakes_sustained_per_s": 100_000.0,
+        "handshakes_burst": 1_000,
+        "clients": 100_000,
+        "identity_clients": 100_000,
+    }.items()
+)
+"""`[limits]` of a proxy that takes all connections at once: usually it takes them at a pace that leaves others their
+time, and fewer from one identity, which all of the load is."""
 
 
 def write_proxy_files(folder: Path, ports: Mapping[str, int], *, tls: bool, limits: str = "") -> Path:

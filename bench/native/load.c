@@ -149,7 +149,7 @@ static void flush(struct client *client) {
 
 /* Put new requests in place of those answered, as far as the run goes on. */
 static void refill(struct client *client, uint64_t now) {
-    if (state != RUNNING || options.rate > 0 || client->lost) return;
+    if (state != RUNNING || options.rate > 0 || client->lost || options.handshakes) return;
     while (client->free_count) append_request(client, now);
 }
 
