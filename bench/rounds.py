@@ -195,7 +195,7 @@ def run(plan: Plan, subjects: list[Subject]) -> Samples:
             break
         for tls in (False, True):
             for size, workload, subject in itertools.product(plan.sizes, plan.workloads(tls=tls), subjects):
-                if subject.tls is not tls:
+                if subject.tls is not tls or not workload.fits(size):
                     continue
                 cell = Cell(workload.name, tls, subject.peer, subject.build, subject.tools.kind, size)
                 try:

@@ -10,7 +10,13 @@ class Workload(NamedTuple):
     connections: int
     in_flight: int
 
+    def fits(self, size: int) -> bool:
+        """Say whether requests of that size may be in flight in that number."""
+        return self.in_flight * size <= MOST_FOR_ONE_BYTES
 
+
+MOST_FOR_ONE_BYTES = 8 << 20
+"""In flight on one connection: more unread answers than that, and a proxy with its defaults closes it."""
 WORKLOADS = (
     Workload("64-sync", 64, 1),
     Workload("1000-sync", 1000, 1),

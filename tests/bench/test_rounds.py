@@ -36,6 +36,11 @@ def test_peers_take_turns_within_each_round(monkeypatch: pytest.MonkeyPatch) -> 
     assert order_of(monkeypatch, plan, subjects) == one * 2
 
 
+def test_more_than_a_proxy_keeps_for_one_client_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = PLAN._replace(plain=WORKLOADS[2:], sizes=(128, 65536), rounds=1)
+    assert order_of(monkeypatch, plan, [SUBJECT]) == ["redoubt 64x16", "redoubt 4x256", "redoubt 64x16"]
+
+
 def test_no_round_begins_that_would_end_after_the_budget(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
