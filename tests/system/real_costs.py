@@ -30,6 +30,7 @@ from process_table import processor_s
 from programs import START_DEADLINE_S, Program, get
 
 from hsm_client import sync
+from hsm_wire.statuses import Status
 from hsmctl.bench.requests import prepare
 
 KEYS: Final = 1000
@@ -39,6 +40,7 @@ KIB: Final = bytes(1024)
 CONNECTIONS: Final = 4
 IN_FLIGHT: Final = 64
 """On each connection: enough to keep the node busy, and to let it take several from one read."""
+OVERLOADED: Final = f"0x{int(Status.OVERLOADED):04x}"
 BLOCK: Final = 32
 """Operations of the bare loop between two looks at the clock."""
 
@@ -134,8 +136,9 @@ class RealCosts:
             result = json.loads(load.stdout.readline())
             used = processor_s(pid) - before
             load.stdin.close()
-        assert not result["errors"], f"errors of the load: {result['errors_by_status']}"
-        return float(result["requests"]) / used
+        # Where the machine gives the node no time for a while, what waits for it is refused, and costs it nothing.
+        assert set(result["errors_by_status"]) <= {OVERLOADED}, f"errors of the load: {result['errors_by_status']}"
+        return float(result["requests"] - result["errors"]) / used
 
     def _credentials(self, identity: Identity) -> None:
         """Put the client's files where the load looks for them."""
