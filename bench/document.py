@@ -129,7 +129,7 @@ def latency(data: kept.Kept) -> str:
 
 def handshakes(data: kept.Kept) -> str:
     """Return the handshakes of a CPU-second."""
-    rows = _of(data.rows, "handshakes")
+    rows = sorted(_of(data.rows, "handshakes"), key=lambda row: PEERS.index(row["peer"]))
     lines = [[_who(row), _figure(row["per_cpu_second"], 0), _figure(row["cpu_us_per_handshake"], 0)] for row in rows]
     return _table(["peer", "full handshakes a second and core", "CPU µs for one"], lines)
 
