@@ -12,7 +12,7 @@ from hsm_node.net.acceptor import Acceptor
 from hsm_node.recovery_gauges import recovery_gauges, recovery_labels
 from hsm_node.service.use_meter import UseMeter
 
-OPERATIONAL_STATES: Final = ("up", "stale", "sealed", "standby", "fenced")
+OPERATIONAL_STATES: Final = ("up", "stale", "lacking", "down", "sealed", "locked", "standby", "fenced")
 """What a node says of itself in PONG."""
 
 

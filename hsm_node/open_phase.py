@@ -72,6 +72,8 @@ class OpenPhase:
             lag_ms=self._lag_ms(),
             nodes_out=list(keystore.store.out)[:MAX_NODES_OUT],
             store_members=self._members(),
+            reason=self._reason()[:MAX_NAME_CHARACTERS],
+            backend=facts.config.backend_kind,
         )
 
     def status(self) -> dict[str, Any]:
@@ -79,6 +81,8 @@ class OpenPhase:
         keystore.follower.follow()
         return {
             "state": self._state(),
+            "reason": self._reason(),
+            "backend": facts.config.backend_kind,
             "administrative_state": self._administrative_state(),
             "boot_id": facts.boot_id.hex(),
             "completed": facts.requests.completed,
@@ -147,4 +151,10 @@ class OpenPhase:
         # A node of the DR site holds every key and serves nobody until it is promoted.
         if self.keystore.promotion.standby:
             return "standby"
-        return "up" if self.keystore.follower.current else "stale"
+        if not self.keystore.follower.current:
+            return "stale"
+        return "lacking" if self.keystore.offers.lacks else "up"
+
+    def _reason(self) -> str:
+        """Say why the device cannot be asked, or which stored keys cannot be used here."""
+        return (self._link is not None and self._link.reason) or self.keystore.offers.lacks

@@ -44,6 +44,21 @@ async def test_without_its_store_it_is_stale_and_not_ready(
     assert phase.pong().state == phase.status()["state"] == phase.pong().store_contact == "stale"
 
 
+async def test_it_says_which_stored_keys_it_cannot_use(
+    start_node: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = start_node()
+    await node.client()
+    phase, reason = OpenPhase(node.node.facts, node.keystore), "it cannot use keys of type ed25519 (1 stored)"
+    assert (phase.pong().reason, phase.pong().backend) == ("", "software")
+    monkeypatch.setattr(type(node.keystore.offers), "lacks", reason)
+    pong, status = phase.pong(), phase.status()
+    assert (pong.state, pong.reason, phase.ready) == ("lacking", reason, True)
+    assert (status["state"], status["reason"]) == ("lacking", reason)
+    monkeypatch.setattr(type(node.keystore.promotion), "standby", True)
+    assert (phase.pong().state, phase.pong().reason) == ("standby", reason)
+
+
 async def test_it_says_how_old_its_copy_of_the_store_is(
     start_node: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
