@@ -2,6 +2,7 @@
 # make test   lint and all tests              make lint   the checks without the tests
 # make test-system  the table of faults at full length, with real nodes; what make test leaves out (three quarters of an hour)
 # make soak   200 clients under mixed faults for SECONDS=3600 (SIMULATION=1, STORE=etcd: see CONTRIBUTING.md)
+# make losses  COUNT=20 times both productive sites are lost under load, and the DR site is promoted (KEYS=10000)
 # make bench  the proxy's cost beside other balancers (QUICK=1: under a minute)
 # make bench-store  a node with KEYS=100000 on etcd: time to ready, memory, and when a change is on every node
 # make draw   the pictures of docs/architecture.md, from the code's imports
@@ -12,7 +13,7 @@
 # make screenshots  the pictures of docs/status-page.md, from real clusters in a browser
 # make lock   new lock files from pyproject.toml
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-docs run test test-system soak lint format bench bench-store draw reference etcd-messages docs screenshots lock clean install-units
+.PHONY: help setup setup-dev setup-docs run test test-system soak losses lint format bench bench-store draw reference etcd-messages docs screenshots lock clean install-units
 .DELETE_ON_ERROR:
 SHELL := /bin/sh
 
@@ -70,6 +71,10 @@ test-system: setup-dev setup-docs
 soak: setup-dev
 	@sh tools/system_components.sh soak
 	@$(BIN)/python $(if $(filter etcd,$(STORE)),$(CHAOS),$(SOAK)) --seconds $(or $(SECONDS),3600) $(ARGS)
+
+losses: setup-dev
+	@sh tools/system_components.sh losses
+	@$(BIN)/python tests/system/losses.py --count $(or $(COUNT),20) --keys $(or $(KEYS),0) $(ARGS)
 
 lint: setup-dev
 	@$(BIN)/ruff check --no-cache --quiet .

@@ -11,7 +11,7 @@ import pytest
 from cluster import Cluster
 from hsmctl_forks import run_hsmctl_text
 from programs import wait_until
-from softhsm import SoftHsm, node_settings
+from softhsm import SoftHsm
 
 from hsm_client import connect
 from hsm_client.errors import HsmError
@@ -22,9 +22,8 @@ pytestmark = pytest.mark.other_loop_in_system
 def give_token(cluster: Cluster, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Give node-3 a token with the cluster's master key, from its next start on."""
     tokens = SoftHsm(folder / "softhsm")
-    tokens.make_token("node-3", bytes.fromhex(cluster.master_key.read_text()))
     monkeypatch.setenv("SOFTHSM2_CONF", str(tokens.configuration))
-    cluster.write_node(cluster.nodes[2], **node_settings(folder, "node-3"))
+    cluster.write_node(cluster.nodes[2], **tokens.settings_for(cluster, cluster.nodes[2]))
 
 
 @pytest.fixture

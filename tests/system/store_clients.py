@@ -19,6 +19,7 @@ from soak_record import Times
 
 from hsm_client import Hsm, connect
 from hsm_client.connection import Connection
+from hsm_client.durabilities import Durability
 from hsm_client.encodings import ecdsa_der, load_public_key
 from hsm_client.errors import HsmError
 from hsm_client.key_ids import chosen_key_id, new_operation_id
@@ -102,7 +103,9 @@ class Answer(NamedTuple):
     body: bytes
 
 
-async def call(hsm: Hsm, opcode: int, body: msgspec.Struct, timeout_s: float) -> Answer:
+async def call(
+    hsm: Hsm, opcode: int, body: msgspec.Struct, timeout_s: float, durability: Durability | None = None
+) -> Answer:
     """Ask, and return what the last answer said, whatever it was."""
     operation_id = new_operation_id()
     sendings = HeardAnswers.calls[operation_id] = []
@@ -110,7 +113,7 @@ async def call(hsm: Hsm, opcode: int, body: msgspec.Struct, timeout_s: float) ->
     status, name = 0, ""
     try:
         # The form is never met: what the answer says is read below.
-        await hsm.request(opcode, body, m.Empty, timeout_s=timeout_s, operation_id=operation_id)
+        await hsm.request(opcode, body, m.Empty, timeout_s=timeout_s, operation_id=operation_id, durability=durability)
     except HsmError as error:
         status, name = int(error.status or Status.UNAVAILABLE), error.status_name
     finally:

@@ -24,6 +24,9 @@ SIGNATURES = {"rsa": "rsa-pss-sha256", "ec": "ecdsa-sha256", "ed": "eddsa", "hma
 """Begin of a type's name -> how it signs."""
 MANY = max(500, int(20_000 * SCALE))
 LIMIT_S = 600.0
+MADE = 20
+PARTS = 8
+"""A file is damaged, and cut off, at the begin of each, and at its last byte."""
 
 
 @pytest.fixture
@@ -183,6 +186,35 @@ def test_another_master_key_opens_nothing(make: Callable[..., Cluster], tmp_path
         assert "which this node does not hold" in line
     with sync.connect(other.client_config) as hsm:
         assert not hsm.find_keys()
+
+
+def test_a_damaged_or_truncated_file_changes_nothing_in_an_empty_cluster(
+    make: Callable[..., Cluster], etcd: EtcdCluster, tmp_path: Path
+) -> None:
+    first = make("first")
+    first.start()
+    good, bad = tmp_path / "x.backup", tmp_path / "bad.backup"
+    with sync.connect(first.client_config) as hsm:
+        for number in range(MADE):
+            hsm.generate_key("ec-p256", label=f"key-{number}")
+    backup(first, "create", "--out", good)
+    second = make("second", etcd, master_key=first.master_key.read_text())
+    second.start()
+    before = [node.status()["applied_revision"] for node in second.nodes]
+    whole = good.read_bytes()
+    cuts = [len(whole) * part // PARTS for part in range(PARTS)] + [len(whole) - 1]
+    files = [whole[:cut] for cut in cuts]
+    files += [whole[:cut] + bytes([whole[cut] ^ 1]) + whole[cut + 1 :] for cut in cuts]
+    files.append(whole + b"x")
+    for content in files:
+        bad.write_bytes(content)
+        assert backup(second, "restore", bad, code=1).count("\n") == 1
+    with sync.connect(second.client_config) as hsm:
+        assert not hsm.find_keys()
+        assert [node.status()["applied_revision"] for node in second.nodes] == before
+        assert described(second, "restore", good) == {"made": MADE}
+        for key in hsm.find_keys():
+            key.verify(MESSAGE, key.sign(MESSAGE, "ecdsa-sha256"), "ecdsa-sha256")
 
 
 def test_a_backup_of_before_a_rotation_comes_back_through_a_cluster_with_the_old_key(

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from data_centres import Dev
+from member_damage import damaged
 from programs import wait_until
 from site_networks import SiteNetworks, namespaces_lack
 from store_cluster import ACTIVE, DR, SITES, SiteStore
@@ -25,8 +26,6 @@ from hsm_node.store.etcd.driver import EtcdStore
 
 TYPES = ("ec-p256", "ed25519", "rsa-2048", "x25519", "aes-256", "hmac-256", "secret-256", "ml-dsa-65", "ml-kem-768")
 DR_NODE, DR_MEMBER = "node-5", "etcd-alps"
-WITHIN_VALUE = 200
-"""Bytes from the start of a row's key in a member's file to a place within its value."""
 
 
 @pytest.fixture
@@ -106,36 +105,13 @@ def check_stopped_member(dev: Dev) -> None:
 
 
 def check_damaged_file(dev: Dev) -> None:
-    """Change a byte of one record in the file of the DR site's member, which has it mapped: the others know nothing."""
-    file = dev.folder / "etcd" / DR_MEMBER / "member" / "snap" / "db"
-    content = file.read_bytes()
-    at = content.find(b"redoubt/row/")
-    name = content[at : at + len(b"redoubt/row/") + 32]
-    assert at >= 0
-    places = []
-    while at >= 0:
-        places.append(at)
-        at = content.find(name, at + 1)
-    damage(file, places)
-    try:
+    with damaged(dev.folder / "etcd" / DR_MEMBER) as name:
         report = check_found(dev, "records")
         assert report["refused"] == 1
-        assert name[-32:].hex() in report["faults"][0]
+        assert name in report["faults"][0]
         with sync.connect(dev.folder / "client.toml") as hsm:
             hsm.find_keys(label="ec-p256")[0].sign(b"served all the same", "ecdsa-sha256")
-    finally:
-        damage(file, places)
     check_good(dev)
-
-
-def damage(file: Path, places: list[int]) -> None:
-    """Change a byte at each place, or change it back."""
-    with file.open("r+b") as opened:
-        for place in places:
-            opened.seek(place + WITHIN_VALUE)
-            byte = opened.read(1)[0]
-            opened.seek(place + WITHIN_VALUE)
-            opened.write(bytes([byte ^ 1]))
 
 
 def check_record_of_another_master_key(dev: Dev) -> None:
