@@ -23,9 +23,15 @@ OVERLOAD_REASONS = (
     "queue_too_long",
     "windows_full",
 )
+HASTE_S = 0.1
+"""Whoever gives a request less than this, a round trip between data centres and a slow operation, wants a TIMEOUT."""
 _CANCELLED = int(Status.CANCELLED)
+<<<<<<< HEAD
 _SUCCESS = {opcode: (opcode, 0) for opcode in OPERATIONS}
 """Keys of the answers that nearly all are, made once."""
+=======
+_TIMEOUT = int(Status.TIMEOUT)
+>>>>>>> c271d7ea6fde593910c0c169140a75dec4bc128f
 UNKNOWN_OPERATION = 0
 """Requests with an opcode that this version does not know are counted together: a label may not grow for ever."""
 
@@ -47,6 +53,7 @@ class Counters:
         "duration_sum_s",
         "failovers",
         "forgotten_answers",
+        "hasty",
         "late_answers",
         "overloaded",
         "path_moves",
@@ -83,6 +90,8 @@ class Counters:
         """Times that the budget for further attempts held a request where it was."""
         self.cancelled = 0
         """Requests answered CANCELLED: their class is that of failures, but the caller wished it."""
+        self.hasty = 0
+        """Requests answered TIMEOUT whose callers gave them less than `HASTE_S`."""
         self.poisoned = 0
         """Requests answered POISON because two nodes were lost with them."""
         self.sanctions: dict[tuple[str, str], int] = {}
@@ -112,12 +121,22 @@ class Counters:
             status: of the answer.
             duration_s: from its arrival; None: refused or answered at once, which would only make latencies look good.
         """
+<<<<<<< HEAD
         key = _SUCCESS.get(opcode) if not status else None
         if key is None:
             key = (opcode if opcode in OPERATIONS else UNKNOWN_OPERATION, status >> 8)
             if status == _CANCELLED:
                 self.cancelled += 1
         self.answers[key] += 1
+=======
+        key = (opcode if opcode in OPERATIONS else UNKNOWN_OPERATION, status >> 8)
+        answers = self.answers
+        answers[key] = answers.get(key, 0) + 1
+        if status == _CANCELLED:
+            self.cancelled += 1
+        elif status == _TIMEOUT and duration_s is not None and duration_s < HASTE_S:
+            self.hasty += 1
+>>>>>>> c271d7ea6fde593910c0c169140a75dec4bc128f
         if duration_s is not None:
             self.duration_buckets[bisect_left(DURATION_BOUNDS_S, duration_s)] += 1
             self.duration_sum_s += duration_s
