@@ -26,12 +26,9 @@ OVERLOAD_REASONS = (
 HASTE_S = 0.1
 """Whoever gives a request less than this, a round trip between data centres and a slow operation, wants a TIMEOUT."""
 _CANCELLED = int(Status.CANCELLED)
-<<<<<<< HEAD
+_TIMEOUT = int(Status.TIMEOUT)
 _SUCCESS = {opcode: (opcode, 0) for opcode in OPERATIONS}
 """Keys of the answers that nearly all are, made once."""
-=======
-_TIMEOUT = int(Status.TIMEOUT)
->>>>>>> c271d7ea6fde593910c0c169140a75dec4bc128f
 UNKNOWN_OPERATION = 0
 """Requests with an opcode that this version does not know are counted together: a label may not grow for ever."""
 
@@ -121,22 +118,14 @@ class Counters:
             status: of the answer.
             duration_s: from its arrival; None: refused or answered at once, which would only make latencies look good.
         """
-<<<<<<< HEAD
         key = _SUCCESS.get(opcode) if not status else None
         if key is None:
             key = (opcode if opcode in OPERATIONS else UNKNOWN_OPERATION, status >> 8)
             if status == _CANCELLED:
                 self.cancelled += 1
+            elif status == _TIMEOUT and duration_s is not None and duration_s < HASTE_S:
+                self.hasty += 1
         self.answers[key] += 1
-=======
-        key = (opcode if opcode in OPERATIONS else UNKNOWN_OPERATION, status >> 8)
-        answers = self.answers
-        answers[key] = answers.get(key, 0) + 1
-        if status == _CANCELLED:
-            self.cancelled += 1
-        elif status == _TIMEOUT and duration_s is not None and duration_s < HASTE_S:
-            self.hasty += 1
->>>>>>> c271d7ea6fde593910c0c169140a75dec4bc128f
         if duration_s is not None:
             self.duration_buckets[bisect_left(DURATION_BOUNDS_S, duration_s)] += 1
             self.duration_sum_s += duration_s
