@@ -16,12 +16,11 @@ from hsm_node.core.restoring import (
     GONE,
     Choice,
     Home,
-    KeyRestoring,
-    ObjectRestoring,
     Outcome,
     Restoring,
     decide,
 )
+from hsm_node.core.restoring_kinds import KeyRestoring, ObjectRestoring
 from hsm_wire.backup_messages import RestoreChoice
 from hsm_wire.messages import Policy
 from hsm_wire.usages import PolicyFlag
