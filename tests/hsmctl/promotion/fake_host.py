@@ -15,6 +15,7 @@ class FakeHost:
         self.steps: list[str] = []
         self.sockets = [folder / "admin.sock"]
         self.store: LocalStore | None = LocalStore("127.0.0.1:2379", TLS)
+        self.recovery = ""
         self.member_file = folder / "etcd.yaml"
         self.data = folder / "data"
         if made:
@@ -53,6 +54,12 @@ class FakeHost:
 
     def start_member(self) -> None:
         self.steps.append("start member")
+
+    def stop_nodes(self) -> None:
+        self.steps.append("stop nodes")
+
+    def start_nodes(self) -> None:
+        self.steps.append("start nodes")
 
     def restart_nodes(self) -> None:
         self.steps.append("restart nodes")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hsmctl.failures import CommandError
-from hsmctl.promotion.member_file import MemberFile, read_member_file
+from hsmctl.promotion.member_file import MemberFile, join_existing, read_member_file
 
 EXAMPLE = Path("deploy/examples/three-sites/etcd.yaml")
 
@@ -35,3 +35,26 @@ def test_what_is_missing_is_named(tmp_path: Path, text: str, said: str) -> None:
     file.write_text(text)
     with pytest.raises(CommandError, match=said):
         read_member_file(file)
+
+
+def test_a_member_that_joins_others_says_so_and_all_else_of_its_file_stays(tmp_path: Path) -> None:
+    plain = tmp_path / "etcd.yaml"
+    plain.write_text(
+        "# a comment\nname: a\ninitial-cluster: a=https://h:1  # all\ninitial-cluster-state: new\npre-vote: true\n"
+    )
+    plain.chmod(0o640)
+    join_existing(plain, "a=https://h:1,b=https://h:2")
+    assert plain.read_text() == (
+        "# a comment\nname: a\ninitial-cluster: a=https://h:1,b=https://h:2\n"
+        "initial-cluster-state: existing\npre-vote: true\n"
+    )
+    assert plain.stat().st_mode & 0o777 == 0o640
+    as_json = tmp_path / "etcd.json"
+    as_json.write_text(json.dumps({"name": "a", "pre-vote": True}))
+    join_existing(as_json, "a=https://h:1")
+    said = json.loads(as_json.read_text())
+    assert said == {
+        "name": "a", "pre-vote": True, "initial-cluster": "a=https://h:1", "initial-cluster-state": "existing"
+    }  # fmt: skip
+    with pytest.raises(CommandError, match="cannot write"):
+        join_existing(tmp_path / "none", "a=https://h:1")

@@ -162,3 +162,23 @@ def test_a_run_that_was_killed_before_the_epoch_was_raised_is_ended_by_the_next_
     host.member_file.unlink()
     promoted(host, force=True)
     assert node.asked[-1].epoch == 0
+
+
+def test_a_promotion_that_may_have_been_made_takes_no_epoch_that_the_lost_majority_may_have(
+    node: FakeNode, host: FakeHost
+) -> None:
+    untouched = make_error(Status.STORE_UNAVAILABLE, "no member takes it")
+    untouched.not_executed = True
+    node.failing = [untouched]
+    assert promoted(host, force=True)[0].own_store
+    assert node.asked[-1].epoch == 2
+    doubt = host.folder / module.DOUBT
+    assert not doubt.exists()
+    node.failing = [LOST]
+    promoted(host, force=True)
+    assert node.asked[-1].epoch == 3
+    # A run that was interrupted in doubt says so to the next one.
+    doubt.touch()
+    node.failing = [untouched]
+    promoted(host, force=True)
+    assert (node.asked[-1].epoch, doubt.exists()) == (3, False)
