@@ -60,6 +60,8 @@ class SystemdHost:
 
     def _own(self, endpoints: list[str]) -> str:
         """Return which of them is this host's member: that it is the first one is usual, and no rule."""
+        if len(endpoints) == 1:
+            return endpoints[0]
         said = read_member_file(self.member_file).client_urls
         own = [urlsplit(url.strip()).netloc for url in said.split(",")]
         found = next((endpoint for endpoint in endpoints if endpoint in own), None)

@@ -152,7 +152,7 @@ def lost_with_what_the_copy_lacked(dev: Dev, sides: Sides) -> None:
 
 
 def came_back_cut_off(dev: Dev, sides: Sides) -> None:
-    """Both sites are lost, the DR site is promoted; they come back, cannot reach it, and an operator vouches wrongly."""
+    """Both sites are lost, the DR site is promoted; they come back, cut off, and an operator vouches wrongly."""
     for site in SITES:
         dev.kill_site(site)
     assert said_by(dev, "dr", "promote", "--force", "--yes")["own_store"]

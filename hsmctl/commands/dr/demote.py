@@ -14,6 +14,13 @@ from hsmctl.local_node import local_node
 from hsmctl.session import Session, cluster_options
 
 
+class _Demoted(msgspec.Struct, frozen=True):
+    cluster: str
+    node: str
+    epoch: int
+    promoted: bool
+
+
 @click.command()
 @click.option("--yes", is_flag=True, help="Do not ask for the cluster's name.")
 @folder_option
@@ -34,4 +41,4 @@ def demote(session: Session, yes: bool, folder: Path | None) -> None:
     with local_node(socket) as node:
         done = node.request(Opcode.DR_DEMOTE, DrDemote(cluster), DrReturn)
     text = f"the DR site of {cluster} stands by again, epoch {done.epoch}; the other sites serve"
-    session.out.result({"cluster": cluster, **msgspec.to_builtins(done)}, text)
+    session.out.result(msgspec.to_builtins(_Demoted(cluster, done.node, done.epoch, done.promoted)), text)

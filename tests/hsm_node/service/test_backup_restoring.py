@@ -321,7 +321,7 @@ class _Same:
         self.keystore = desk.keystore
 
 
-async def two_sides(desk: Desk, node_in: Callable[..., Any], folder: Path) -> Any:
+def two_sides(desk: Desk, node_in: Callable[..., Any], folder: Path) -> Any:
     """Return the node of another side: what this one has now, in its next epoch."""
     folder.mkdir()
     with sqlite3.connect(desk.keystore.store._path) as old, sqlite3.connect(folder / "store.db") as new:
@@ -338,7 +338,7 @@ async def test_of_a_side_that_was_left_behind_what_is_missing_is_made_and_what_i
     names = ("same", "gone", "off", "gone here", "both", "other")
     keys = {name: await old.key(name) for name in names}
     document = await old.object()
-    other = await two_sides(old, node_in, tmp_path / "promoted")
+    other = two_sides(old, node_in, tmp_path / "promoted")
     try:
         here = Desk(other)
         made, buried = await old.key("made"), await old.key("buried")
@@ -377,7 +377,7 @@ async def test_what_this_node_had_seen_and_its_store_lost_comes_from_the_other_s
 ) -> None:
     old = Desk(start_node())
     key = await old.key("seen")
-    other = await two_sides(old, node_in, tmp_path / "promoted")
+    other = two_sides(old, node_in, tmp_path / "promoted")
     try:
         here = Desk(other)
         name = here.keystore.keyring.name(1, key)

@@ -8,11 +8,12 @@ import pytest
 from hsmctl.failures import CommandError
 from hsmctl.promotion.member_file import MemberFile, join_existing, read_member_file
 
+CLIENTS = "https://192.0.2.10:2379"
 EXAMPLE = Path("deploy/examples/three-sites/etcd.yaml")
 
 
 def test_the_example_and_the_file_of_a_development_cluster_are_understood(tmp_path: Path) -> None:
-    example = MemberFile("etcd-zurich", Path("/var/lib/redoubt-etcd/data"), "https://192.0.2.10:2380")
+    example = MemberFile("etcd-zurich", Path("/var/lib/redoubt-etcd/data"), "https://192.0.2.10:2380", CLIENTS)
     assert read_member_file(EXAMPLE) == example
     as_json = tmp_path / "etcd.json"
     said = {"name": "a", "data-dir": "/d", "initial-advertise-peer-urls": "https://h:1", "pre-vote": True}

@@ -18,6 +18,8 @@ from hsmctl.promotion import promote as module
 from hsmctl.promotion.promote import Promotion
 
 LOST = make_error(Status.STORE_UNAVAILABLE, "this node cannot reach its store")
+LOST.not_executed = True
+DOUBTFUL = make_error(Status.STORE_UNAVAILABLE, "the store did not answer")
 
 
 class FakeNode:
@@ -167,18 +169,17 @@ def test_a_run_that_was_killed_before_the_epoch_was_raised_is_ended_by_the_next_
 def test_a_promotion_that_may_have_been_made_takes_no_epoch_that_the_lost_majority_may_have(
     node: FakeNode, host: FakeHost
 ) -> None:
-    untouched = make_error(Status.STORE_UNAVAILABLE, "no member takes it")
-    untouched.not_executed = True
-    node.failing = [untouched]
+    node.failing = [LOST]
     assert promoted(host, force=True)[0].own_store
     assert node.asked[-1].epoch == 2
     doubt = host.folder / module.DOUBT
     assert not doubt.exists()
-    node.failing = [LOST]
+    host.script("etcdutl", f"mkdir -p {host.folder}/dev-epoch-3.new/member")
+    node.failing = [DOUBTFUL]
     promoted(host, force=True)
     assert node.asked[-1].epoch == 3
     # A run that was interrupted in doubt says so to the next one.
     doubt.touch()
-    node.failing = [untouched]
+    node.failing = [LOST]
     promoted(host, force=True)
     assert (node.asked[-1].epoch, doubt.exists()) == (3, False)
