@@ -53,7 +53,7 @@ def main(context: click.Context, config_file: Path, *, check: bool) -> None:
         check_master_keys(config.keystore)
         if isinstance(config.backend, DeviceSettings):
             check_device(config.backend)
-        click.echo(json.dumps(config.effective(), indent=2))
+        click.echo(json.dumps(config.effective() | {"durability": cluster.durability}, indent=2))
         sys.exit(exit_codes.OK)
     memory.map_large_blocks()
     hardening.lock_memory()

@@ -173,6 +173,8 @@ class StatusResult(Body, frozen=True):
     name them until they are back or removed. They may be out of the configuration by now."""
     store_members: list[StoreMemberReport] = msgspec.field(default_factory=list)
     """Of a distributed store."""
+    durability: Name = ""
+    """What OK waits for where a request does not say: `quorum`, or `dr`. Empty: the proxy is older than this field."""
 
 
 class Check(Body, frozen=True):

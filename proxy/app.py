@@ -313,6 +313,7 @@ class ProxyApp:
             cluster.package.name,
             tuple(self._shortfalls()),
             tuple(partition_reports(cluster, self.quotas)),
+            cluster.durability,
         )
 
     def _status_answer(self, frame: Frame, now: float, who: Bound) -> bytes:

@@ -88,6 +88,7 @@ class ProxyConfig(msgspec.Struct, frozen=True):
             "listen": str(self.file.listen),
             "admin": str(self.file.admin),
             "configuration_hash": self.cluster.configuration_hash,
+            "durability": self.cluster.durability,
         }
 
 

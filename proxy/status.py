@@ -51,6 +51,7 @@ class Shell(msgspec.Struct, frozen=True):
     """What the package promises and the cluster does not have now."""
     partitions: tuple[tuple[int, PartitionReport], ...] = ()
     """By their numbers."""
+    durability: str = ""
 
 
 class StatusReporter:
@@ -112,6 +113,7 @@ class StatusReporter:
             partitions=[report for number, report in shell.partitions if partition in (None, number)],
             nodes_out=nodes_out(table.nodes),
             store_members=store_members(table.nodes),
+            durability=shell.durability,
         )
 
     def events(self, after: int, limit: int) -> EventsResult:

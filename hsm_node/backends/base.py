@@ -25,12 +25,13 @@ computed anew), once while it is among those at work.
 """
 
 from collections.abc import Mapping
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from hsm_node.core.lifecycle import WrappedKey
 from hsm_node.core.records import Record
 from hsm_node.core.refusal import Refusal
-from hsm_wire.key_types import KeyType
+from hsm_wire.key_types import KEY_TYPES, Family, KeyType
+from hsm_wire.mechanisms import MECHANISMS
 from hsm_wire.parameters import Parameters
 from hsm_wire.statuses import Status
 from hsm_wire.usages import Usage
@@ -142,6 +143,43 @@ class Backend(Protocol):
 
     def forget(self, partition: int, key_id: bytes) -> None:
         """Drop a loaded key that was destroyed."""
+
+
+class Outcome(NamedTuple):
+    """Of a self-test."""
+
+    offered: Mapping[int, Usage]
+    """Mechanism number -> the usages that were proved."""
+    failures: tuple[str, ...]
+    """What failed and how, for the log."""
+
+
+class Proved:
+    """What a back end has proved, which is what it offers."""
+
+    def __init__(self, outcome: Outcome, families: frozenset[Family] = frozenset(Family)) -> None:
+        """Offer it.
+
+        Args:
+            outcome: of the self-test.
+            families: of keys that can be here at all; those made here are among them, and of use with what was proved.
+        """
+        self._outcome = outcome
+        of_use = families & {family for number in outcome.offered for family in MECHANISMS[number].families}
+        self._key_types = frozenset(row.name for row in KEY_TYPES.values() if row.family in of_use)
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """What the self-test found, for the log: it is not offered."""
+        return self._outcome.failures
+
+    @property
+    def offered(self) -> Mapping[int, Usage]:
+        return self._outcome.offered
+
+    @property
+    def key_types(self) -> frozenset[str]:
+        return self._key_types
 
 
 def not_here(mechanism: int) -> Refusal:

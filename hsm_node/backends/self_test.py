@@ -5,9 +5,9 @@ material is never seen, only what it computes. What fails, and what nobody has w
 """
 
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
-from hsm_node.backends.base import Backend
+from hsm_node.backends.base import Backend, Outcome
 from hsm_node.backends.known_answers import PROOFS
 from hsm_node.backends.known_keys import KnownKeys
 from hsm_node.backends.proofs import DisproofError, Proof
@@ -15,15 +15,6 @@ from hsm_wire.mechanisms import MECHANISMS
 from hsm_wire.usages import Usage
 
 _NONE: Final = Usage(0)
-
-
-class Outcome(NamedTuple):
-    """Of a self-test."""
-
-    offered: Mapping[int, Usage]
-    """Mechanism number -> the usages that were proved."""
-    failures: tuple[str, ...]
-    """What failed and how, for the log."""
 
 
 def prove(backend: Backend, claimed: Mapping[int, Usage], *, apart: bool = False) -> Outcome:

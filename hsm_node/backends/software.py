@@ -19,18 +19,17 @@ from hsm_node.backends import (
     private_keys,
     rsa,
 )
-from hsm_node.backends.base import LoadedKey
+from hsm_node.backends.base import LoadedKey, Outcome, Proved
 from hsm_node.backends.check_key import CheckKey
 from hsm_node.backends.loaded_keys import LoadedKeys
 from hsm_node.backends.secrets import check_secret
-from hsm_node.backends.self_test import Outcome, prove
+from hsm_node.backends.self_test import prove
 from hsm_node.backends.software_key import SoftwareKey
 from hsm_node.core.keyring import MASTER_KEY_BYTES, Keyring
 from hsm_node.core.lifecycle import WrappedKey
 from hsm_node.core.records import Record
 from hsm_node.core.refusal import Refusal
 from hsm_wire.key_types import KEY_TYPES, Family, KeyType
-from hsm_wire.mechanisms import MECHANISMS
 from hsm_wire.parameters import Parameters
 from hsm_wire.statuses import Status
 from hsm_wire.usages import Usage
@@ -47,7 +46,7 @@ IMPLEMENTED: Final[Mapping[int, Usage]] = {
 }
 
 
-class SoftwareBackend:
+class SoftwareBackend(Proved):
     """Implements `Backend`."""
 
     def __init__(self, keyring: Keyring, outcome: Outcome | None = None) -> None:
@@ -57,24 +56,9 @@ class SoftwareBackend:
             keyring: wraps what is made.
             outcome: of the self-test; None: of this process's own.
         """
+        super().__init__(outcome or own_outcome())
         self._keyring = keyring
         self._loaded: LoadedKeys[SoftwareKey] = LoadedKeys()
-        self._outcome = outcome or own_outcome()
-        families = {family for number in self._outcome.offered for family in MECHANISMS[number].families}
-        self._key_types = frozenset(row.name for row in KEY_TYPES.values() if row.family in families)
-
-    @property
-    def failures(self) -> tuple[str, ...]:
-        """What the self-test found, for the log: it is not offered."""
-        return self._outcome.failures
-
-    @property
-    def offered(self) -> Mapping[int, Usage]:
-        return self._outcome.offered
-
-    @property
-    def key_types(self) -> frozenset[str]:
-        return self._key_types
 
     @property
     def random_is_dear(self) -> bool:

@@ -57,6 +57,8 @@ class _Restored(Opened):
         self.applies = False
         self.newest = 0
         """Revision of the newest row that the run which writes has made or found: what it says is there."""
+        self.unconfirmed: set[str] = set()
+        """Nodes that may not have what was set back in this part."""
 
     def begin_to_apply(self) -> None:
         """Begin the run that writes.
@@ -143,6 +145,7 @@ class BackupRestoring:
 
     async def _answer(self, request: Request, opened: _Restored, number: int) -> tuple[Status, bytes]:
         """Answer a part; what was made waits for the DR site like what is created, once for all of the part."""
+        names = sorted(opened.unconfirmed)
         whole = opened.reading.ended
         if whole and opened.applies:
             self.readings.end(number)
@@ -150,11 +153,12 @@ class BackupRestoring:
         answer = opened.counts.answer(number, whole=whole, unknown=unknown)
         if not opened.newest:
             return Status.OK, answer
-        return await self._confirmations.answer_new(request, opened.newest, lambda: answer)
+        return await self._confirmations.answer_new(request, opened.newest, lambda: answer, names)
 
     async def _next(self, request: Request, opened: _Restored, part: Part, *, applies: bool) -> None:
         if applies and not opened.applies:
             opened.begin_to_apply()
+        opened.unconfirmed.clear()
         if applies != opened.applies:
             raise Refusal(Status.BAD_REQUEST, "this backup is being restored; begin anew for another look")
         home = Home(self._store.cluster_id, self._store.epoch, self._keyring)
@@ -218,6 +222,10 @@ class BackupRestoring:
             raise Refusal(Status.OVERLOADED, "a record is being changed by too many at once; begin anew")
         if opened.applies:
             opened.newest = max(opened.newest, revision)
+            # It may be more restrictive than what was. An interrupted run may have set it back and named nobody.
+            told = opened.choice.even_changed(found.record) and decision.outcome in (Outcome.SET_BACK, Outcome.THERE)
+            if told or decision.outcome in _NARROWING:
+                opened.unconfirmed.update(await self._confirmations.names(revision, request.deadline, request))
         detail = decision.detail
         if decision.outcome in WRITTEN and not detail and partition not in self._partitions():
             detail = NO_PARTITION.format(partition)
@@ -271,8 +279,6 @@ class BackupRestoring:
         self._follower.take_any(row)
         if row.data != sealed:
             return 0
-        if outcome in _NARROWING:  # It may be more restrictive than what was.
-            await self._confirmations.names(row.revision, request.deadline, request)
         return row.revision
 
     async def _after(self, request: Request, found: _Found, outcome: Outcome, held: Any) -> tuple[int, Any]:

@@ -1,7 +1,7 @@
 """Changes that wait until every node has them, and what waits until the DR site has it. No thread waits with them."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from functools import partial
 from typing import Final
@@ -86,13 +86,17 @@ class Confirmations:
         names = await self.names(revision, request.deadline, request)
         return await self._told(request, names, copied, answer)
 
-    async def answer_new(self, request: Request, revision: int, answer: Callable[[], bytes]) -> tuple[Status, bytes]:
+    async def answer_new(
+        self, request: Request, revision: int, answer: Callable[[], bytes], names: Collection[str] = ()
+    ) -> tuple[Status, bytes]:
         """Answer what was created; wait for the DR site where that is wanted (section 6, rule 4), and for no node.
+
+        `names`: nodes that may not have what was changed beside it, and were waited for.
 
         Raises:
             Refusal: the time is over, or nobody says whether the DR site has it. What was created stays.
         """
-        return await self._told(request, [], self._begin_copy(request, revision), answer)
+        return await self._told(request, list(names), self._begin_copy(request, revision), answer)
 
     async def names(self, revision: int, deadline: float, asker: Request | None = None) -> list[str]:
         """Return the nodes that may not have a change that was made; wait for the others.

@@ -32,11 +32,12 @@ def package_lines(view: View) -> list[Text]:
     if not reports:
         return []
     short = dict.fromkeys(shortfall for report in reports for shortfall in report.shortfalls)
+    name = printable(reports[0].package) + _durability(reports[0])
     if not short:
-        return [Text.assemble(("  ✓ ", "green"), f"package {printable(reports[0].package)} is met")]
+        return [Text.assemble(("  ✓ ", "green"), f"package {name} is met")]
     sign, style = signs.UNSURE
     words = printable("; ".join(short))
-    return [Text.assemble((f"  {sign} ", style), f"package {printable(reports[0].package)} is not met: {words}")]
+    return [Text.assemble((f"  {sign} ", style), f"package {name} is not met: {words}")]
 
 
 def partition_lines(view: View, width: int) -> list[Text]:
@@ -56,6 +57,13 @@ def partition_lines(view: View, width: int) -> list[Text]:
 
 def _reports(view: View) -> list[StatusResult]:
     return [look.report for look in view.looks if look.report is not None and look.report.package]
+
+
+def _durability(report: StatusResult) -> str:
+    """Return what OK waits for, in a cluster that has a choice."""
+    if not report.durability or all(site.role != "disaster-recovery" for site in report.sites):
+        return ""
+    return f" with durability {printable(report.durability)}"
 
 
 def _row(partition: PartitionReport, refused: int) -> list[Text]:

@@ -7,6 +7,7 @@ with at most one current `link`.
 """
 
 from collections.abc import Callable
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 from hsm_wire import limits as wire
@@ -74,6 +75,7 @@ class Link:
 
     __slots__ = (
         "announced",
+        "arrived_until",
         "bulk",
         "close",
         "epoch",
@@ -90,6 +92,7 @@ class Link:
         "path",
         "probed_at",
         "sink",
+        "unacknowledged_s",
         "unsent",
     )
 
@@ -103,6 +106,7 @@ class Link:
         max_frame_bytes: int = wire.DEFAULT_MAX_FRAME_BYTES,
         close: Callable[[str], None] = _nothing,
         unsent: Callable[[], int] = int,
+        unacknowledged_s: Callable[[], float] = float,
     ) -> None:
         self.path = path
         self.node: Node = path.node
@@ -114,6 +118,10 @@ class Link:
         """Drops the connection, for a reason. Calls nobody back in this turn."""
         self.unsent = unsent
         """Bytes that the system has not taken yet."""
+        self.unacknowledged_s = unacknowledged_s
+        """Seconds for which the node's machine has acknowledged nothing though it should; 0.0: none, or unknown."""
+        self.arrived_until = inf
+        """Set when the link is given up as silent: what was sent later than this never reached the node's machine."""
         self.epoch: int | None = None
         """That its PONGs name; None: none came yet."""
         self.next_id = 1
@@ -170,6 +178,7 @@ class Request:
         "link",
         "link_id",
         "losses",
+        "machines_lost",
         "may_have_run",
         "moves",
         "queued_at",
@@ -202,6 +211,8 @@ class Request:
         """A node may have executed it: an answer may not say `not executed`."""
         self.losses = 0
         """Abnormal losses of a node with this request in flight."""
+        self.machines_lost = 0
+        """Of these, losses of a whole machine, or of the way to it (`Link.arrived_until`)."""
         self.held_until = 0.0
         """Under a verdict (`poison`) until then; 0 = not."""
         self.timed_out: Link | None = None

@@ -14,6 +14,7 @@ from hsm_wire.messages import Failure, Goaway, Hello, Pong, Welcome, decode_body
 from hsm_wire.states import End
 from proxy.core.nodes.node_table import PathEntry
 from proxy.core.parties import Link
+from proxy.net.acknowledgement import unacknowledged_s
 from proxy.net.write_gate import WriteGate
 
 if TYPE_CHECKING:
@@ -101,6 +102,10 @@ class NodeLink(asyncio.Protocol):
         """Return how many bytes wait for the system."""
         return 0 if self._transport is None else self._transport.get_write_buffer_size()
 
+    def unacknowledged_s(self) -> float:
+        """Return for how many seconds the node's machine has acknowledged nothing though it should."""
+        return unacknowledged_s(self._transport)
+
     def _control(self, frame: Frame, now: float) -> None:
         handlers: dict[int, Callable[[Frame, float], None]] = {
             kinds.PONG: self._pong,
@@ -129,6 +134,7 @@ class NodeLink(asyncio.Protocol):
             max_frame_bytes=welcome.max_frame_bytes,
             close=self.abort,
             unsent=self.unsent,
+            unacknowledged_s=self.unacknowledged_s,
         )
         self._keeper.greeted(self, self.link, welcome.configuration_hash, now)
         if not self.opened.done():

@@ -15,12 +15,11 @@ import pytest
 
 from hsm_daemon.log_format import LogfmtFormatter
 from hsm_node.backends import software
-from hsm_node.backends.base import LoadedKey
+from hsm_node.backends.base import LoadedKey, Outcome
 from hsm_node.backends.check_key import CheckKey
 from hsm_node.backends.loaded_keys import LoadedKeys
 from hsm_node.backends.pkcs11.device_keys import device_key
 from hsm_node.backends.pkcs11.key_templates import FAMILIES
-from hsm_node.backends.self_test import Outcome
 from hsm_node.core.derived_keys import DerivedKeys
 from hsm_node.core.keyring import Keyring
 from hsm_node.core.lifecycle import Origin, check_new_key, new_record

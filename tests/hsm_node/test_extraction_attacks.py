@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from hsm_node.backends import software
-from hsm_node.backends.self_test import Outcome
+from hsm_node.backends.base import Outcome
 from hsm_wire import mechanisms as ckm
 from hsm_wire import messages as m
 from hsm_wire import parameters as p

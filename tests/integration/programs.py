@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from patience import Patience
+
 START_DEADLINE_S = 20.0 * float(os.environ.get("REDOUBT_SLACK", "1"))
 """On a machine that does other work meanwhile: REDOUBT_SLACK times as long."""
 STOP_DEADLINE_S = 15.0
@@ -45,12 +47,16 @@ def free_port() -> int:
         return port
 
 
-def wait_until(condition: Callable[[], bool], what: Callable[[], str], deadline_s: float = START_DEADLINE_S) -> None:
-    """Poll until the condition holds; `what` says what was waited for."""
-    end = time.monotonic() + deadline_s
+def wait_until(condition: Callable[[], bool], what: Callable[[], str], deadline_s: float | None = None) -> None:
+    """Poll until the condition holds; `what` says what was waited for.
+
+    A deadline is a bound, and so by the clock; without one it is START_DEADLINE_S, by a patient one.
+    """
+    patience = Patience(START_DEADLINE_S) if deadline_s is None else Patience(deadline_s, starved_share=1.0)
+    begun = time.monotonic()
     while not condition():
-        if time.monotonic() > end:
-            raise AssertionError(f"not within {deadline_s} s: {what()}")
+        if patience.is_over:
+            raise AssertionError(f"not within {time.monotonic() - begun:.1f} s: {what()}")
         time.sleep(POLL_INTERVAL_S)
 
 
@@ -105,15 +111,24 @@ class Program:
 
     def run_to_end(self, *more: str) -> subprocess.CompletedProcess[str]:
         """Run the program where it is expected to end by itself, and return what it said."""
-        return subprocess.run(
+        patience = Patience(START_DEADLINE_S)
+        with subprocess.Popen(
             bound_to_parent([*self.command(), *more], signal.SIGKILL),
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=START_DEADLINE_S,
             env={**os.environ, "HSM_EVENT_LOOP": self.event_loop},
-            check=False,
-        )
+        ) as process:
+            while True:
+                try:
+                    said, complained = process.communicate(timeout=1.0)
+                except subprocess.TimeoutExpired:
+                    if patience.is_over:
+                        process.kill()
+                        raise
+                else:
+                    return subprocess.CompletedProcess(process.args, process.returncode, said, complained)
 
     def wait_ready(self) -> None:
         """Wait until /readyz says yes."""

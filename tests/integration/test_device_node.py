@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from cluster import Cluster
-from softhsm import SoftHsm, node_settings
+from softhsm import SoftHsm
 
 from hsm_client import connect
 
@@ -18,9 +18,8 @@ def mixed(make_cluster: Callable[..., Cluster], tmp_path: Path, monkeypatch: pyt
     """Two nodes in software and one with a token that has the same master key."""
     cluster = make_cluster(started=False)
     tokens = SoftHsm(tmp_path / "softhsm")
-    tokens.make_token("node-3", bytes.fromhex(cluster.master_key.read_text()))
     monkeypatch.setenv("SOFTHSM2_CONF", str(tokens.configuration))
-    cluster.write_node(cluster.nodes[2], **node_settings(tmp_path, "node-3"))
+    cluster.write_node(cluster.nodes[2], **tokens.settings_for(cluster, cluster.nodes[2]))
     cluster.start()
     return cluster
 

@@ -1,5 +1,6 @@
 """`--check` of both programs: a cluster that does not meet its package is refused, by name and number."""
 
+import json
 import re
 import secrets
 import subprocess
@@ -119,6 +120,7 @@ def test_check_says_yes_with_0_and_no_with_2_and_one_line(files: Path, module: s
     write(files, {})
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["durability"] == "quorum"
     changes, said = REFUSED["sites 19.9 km apart"]
     write(files, changes)
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)

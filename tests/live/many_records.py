@@ -7,7 +7,7 @@ import time
 from cluster import NAME, Cluster
 from etcd import CALL_S, EtcdCluster
 
-from hsm_node.backends.self_test import Outcome
+from hsm_node.backends.base import Outcome
 from hsm_node.backends.software import IMPLEMENTED, SoftwareBackend
 from hsm_node.core.keyring import Keyring
 from hsm_node.core.lifecycle import Origin, check_new_key, new_record

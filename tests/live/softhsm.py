@@ -5,10 +5,15 @@ module looks at its configuration once in its life.
 """
 
 import os
+import secrets
 import subprocess
 import sys
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from cluster import Cluster
+    from programs import Program
 
 MODULE: Final = Path("/usr/lib/softhsm/libsofthsm2.so")
 PIN: Final = "open-sesame-4711"
@@ -37,6 +42,12 @@ class SoftHsm:
         self._run("softhsm2-util", "--init-token", *names)
         if master_key is not None:
             self._run(sys.executable, __file__, label, PIN, master_key.hex())
+
+    def settings_for(self, cluster: "Cluster", node: "Program", module: Path = MODULE) -> dict[str, str]:
+        """Make a token for a node, with its cluster's master key, and return what the node.toml says of it."""
+        label = f"{node.name}-{secrets.token_hex(4)}"  # more than one cluster may have its tokens here
+        self.make_token(label, bytes.fromhex(cluster.master_key.read_text()))
+        return node_settings(cluster.folder, label, module)
 
     def _run(self, *command: str) -> None:
         done = subprocess.run(

@@ -28,6 +28,7 @@ def test_a_good_file_has_the_design_s_defaults(path):
     effective = config.effective()
     assert (effective["listen"], effective["retry"]["attempts"], effective["health"]["fall"]) == ("127.0.0.1:0", 3, 3)
     assert effective["configuration_hash"] == config.cluster.configuration_hash
+    assert effective["durability"] == "quorum"
     assert config.tls is None
 
 

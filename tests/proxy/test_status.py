@@ -75,6 +75,11 @@ def test_a_client_sees_the_usage_of_its_own_partition_and_an_operator_that_of_al
     assert [partition["name"] for partition in json.loads(made.page(2.0))["partitions"]] == ["p1", "p2"]
 
 
+def test_the_durability_is_in_the_report_and_on_the_page():
+    made = reporter(shell=lambda: Shell(durability="dr"))
+    assert made.result(2.0).durability == json.loads(made.page(2.0))["durability"] == "dr"
+
+
 def test_times_health_and_sites_are_in_the_report():
     sites = (Site("s", "active", "z1", 47.4, 8.5, ("a", "b")), Site("t", "disaster-recovery"))
     made = reporter(shell=lambda: Shell(3, 2, ("overload",), sites))

@@ -6,6 +6,7 @@ count equal to what it counts; every request in exactly one place; nodes out of 
 """
 
 from collections import deque
+from math import inf
 from typing import TYPE_CHECKING
 
 from sim_engine import ViolationError
@@ -35,6 +36,7 @@ DEADLINE_SLACK_S = 0.08
 SILENT_S = 1.1 + 0.075
 """Silence of 0.5 s twice, each seen one beat late at most, and a beat to spare."""
 BLOCKED_S = 1.5 + 0.075
+ACKNOWLEDGED_WITHIN_S = 0.02
 CRASH_SEEN_S = 0.5
 """Until the reset of a crashed node has arrived everywhere."""
 FULL_CHECK_BEATS = 8
@@ -48,7 +50,7 @@ class Record:
 
     __slots__ = (
         "acquitted", "again", "answered", "arrived_at", "body", "cancelled", "client", "executed", "gone", "killed_at",
-        "last_node", "opcode", "poison", "request_id", "sends", "status", "timeout_ms", "token",
+        "last_node", "opcode", "poison", "request_id", "sends", "sent_to", "status", "timeout_ms", "token", "unheard",
     )  # fmt: skip
 
     def __init__(self, token: bytes, client: "SimClient", request_id: int, opcode: int, timeout_ms: int) -> None:
@@ -61,10 +63,13 @@ class Record:
         self.arrived_at = 0.0
         self.again = 0
         self.sends = 0
+        self.sent_to: dict[str, float] = {}
+        """When each node was last sent it."""
         self.last_node: Node | None = None
         self.executed = 0
         self.killed_at: list[float] = []
         """World's times at which it took a node with it."""
+        self.unheard = 0
         self.acquitted = 0
         self.answered = False
         self.status = 0
@@ -103,7 +108,8 @@ class Checks:
         self.innocent_banned = False
         self.requests = 0
         self.resends = 0
-        self.losses: deque[tuple[float, str]] = deque(maxlen=256)
+        self.losses: deque[tuple[float, str, float]] = deque(maxlen=256)
+        """When the table lost which node, and since when nothing had reached that one."""
         self.crashes: deque[tuple[float, str]] = deque(maxlen=256)
         self._beats = 0
         self._rotation: list[Node] = []
@@ -195,8 +201,12 @@ class Checks:
         return long_enough and ordinary and began
 
     def _innocent(self, record: Record, now: float) -> None:
-        """The one case in which an innocent may be condemned: it was in flight at two losses, and no third came."""
-        lost = sum(1 for at, _ in self.losses if at >= record.arrived_at)
+        """The one case in which an innocent may be condemned: two nodes were lost that it had reached, and no third."""
+        lost = sum(
+            1
+            for at, name, cut_since in self.losses
+            if at >= record.arrived_at and record.sent_to.get(name, inf) <= min(at, cut_since + ACKNOWLEDGED_WITHIN_S)
+        )
         if self.strict_poison or (lost < 2 and not (self.innocent_banned and not record.sends)):
             self.violated(f"innocent request {record.token.hex()} got POISON, {lost} losses in its life")
         self.innocent_banned = True
@@ -208,7 +218,7 @@ class Checks:
         since = now - 2 * self.proxy.settings.retry.verdict_s - 0.1
         tried = {node.name for node in request.tried}
         # A node may be lost again before it was seen to be back: the world knows, the table does not.
-        lost = [*self.losses, *((at + CRASH_SEEN_S, name) for at, name in self.crashes)]
+        lost = [*((at, name) for at, name, _ in self.losses), *((at + CRASH_SEEN_S, name) for at, name in self.crashes)]
         if served and not any(at >= since and name not in tried for at, name in lost):
             self.violated(f"request {token.hex()} was acquitted though no other node was lost")
 
@@ -249,6 +259,7 @@ class Checks:
                 self.violated(f"{node.name} has {node.in_flight} in flight, its window is {node.window}")
         record.last_node = node
         record.sends += 1
+        record.sent_to[node.name] = self.proxy.now
         attempts = self.proxy.settings.retry.attempts
         if entry.attempts > attempts or record.sends > attempts + MAX_MOVES:
             self.violated(f"request {token.hex()} is sent {record.sends} times, attempt {entry.attempts}")
@@ -272,10 +283,17 @@ class Checks:
         record = self.records[token]
         self.engine.note(f"{token.hex()} kills {node.name}")
         unseen = sum(1 for at in record.killed_at if self._in_a_stall(at))
+        # Its bytes arrived and their acknowledgement was lost: that looks like a network, and convicts nobody.
+        record.unheard += any(path.to_proxy.cut and not path.to_node.cut for path in node.paths)
         record.killed_at.append(self.engine.now)
-        if len(record.killed_at) > 2 + record.acquitted + unseen:
+        if len(record.killed_at) > 2 + record.acquitted + unseen + record.unheard:
             taken = f"poison {token.hex()} took {len(record.killed_at)} nodes"
             self.violated(f"{taken}, {record.acquitted} times acquitted, {unseen} times beside a stall of the proxy")
+
+    def _cut_since(self, name: str) -> float:
+        """Return since when, by the proxy's clock, no byte or no acknowledgement passes to and from a node."""
+        sim = next(sim for node, sim in self.nodes.items() if node.name == name)
+        return max(path.cut_since for path in sim.paths) + self.proxy.now - self.engine.now
 
     def _in_a_stall(self, at: float) -> bool:
         """Whether a loss of that moment is seen so close to a stall of the proxy that it convicts nobody."""
@@ -290,7 +308,7 @@ class Checks:
         for change in table.take_changes():
             self.engine.note(f"{change.node} {change.path} {change.before} -> {change.after}: {change.reason}")
             if not change.path and change.after.partition("/")[0] in _OUT:
-                self.losses.append((now, change.node))
+                self.losses.append((now, change.node, self._cut_since(change.node)))
         rotation = table.rotation
         if rotation is not self._rotation:
             if not rotation and self._rotation:

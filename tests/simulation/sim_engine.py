@@ -7,6 +7,7 @@ time run in the order in which they were made.
 import heapq
 import random
 from collections.abc import Callable
+from math import inf
 from typing import Any
 
 
@@ -62,7 +63,7 @@ class Engine:
 class Way:
     """One direction of a path: how long bytes take, and whether any arrive."""
 
-    __slots__ = ("_held", "cut", "engine", "extra_s", "jitter_s", "latency_s")
+    __slots__ = ("_held", "cut", "cut_since", "engine", "extra_s", "jitter_s", "latency_s")
 
     def __init__(self, engine: Engine, latency_s: float, jitter_s: float) -> None:
         self.engine = engine
@@ -71,6 +72,7 @@ class Way:
         self.extra_s = 0.0
         self.cut = 0
         """How many faults drop the packets of this way; the system sends them again until it can."""
+        self.cut_since = inf
         self._held: dict[Pipe, None] = {}
 
     def delay(self) -> float:
@@ -81,10 +83,16 @@ class Way:
         """Keep what a pipe has until the way is mended."""
         self._held[pipe] = None
 
+    def sever(self) -> None:
+        """Begin a fault that drops the packets of this way."""
+        self.cut += 1
+        self.cut_since = min(self.cut_since, self.engine.now)
+
     def mend(self) -> None:
         """End one of the faults; what was sent meanwhile arrives with the next retransmission."""
         self.cut -= 1
         if self.cut == 0:
+            self.cut_since = inf
             held, self._held = self._held, {}
             for pipe in held:
                 pipe.release()

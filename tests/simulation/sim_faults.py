@@ -256,7 +256,7 @@ class Faults:
     @staticmethod
     def _cut(ways: list) -> Mend:
         for way in ways:
-            way.cut += 1
+            way.sever()
 
         def mend() -> None:
             for way in ways:

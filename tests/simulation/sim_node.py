@@ -40,6 +40,11 @@ class SimPath:
         """Whether nothing passes in one of the directions."""
         return bool(self.to_node.cut or self.to_proxy.cut)
 
+    @property
+    def cut_since(self) -> float:
+        """Since when bytes or their acknowledgements have been lost."""
+        return min(self.to_node.cut_since, self.to_proxy.cut_since)
+
 
 class NodeEnd:
     """The node's end of a connection."""

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from sim_checks import Checks
     from sim_engine import Engine
 
+RETRANSMISSION_S = 0.2
+"""Until the system sends bytes again that nobody acknowledged."""
 _HELLO = encode_frame(kinds.HELLO, encode_body(Hello(1, 1, 1 << 20, 8192, "hsm-proxy sim proxy-1")))
 
 
@@ -148,6 +150,8 @@ class NodeLink:
         self.link: Link | None = None
         self._connection = Connection(End.CLIENT, binds=True)
         self._open = True
+        self._lost_at = -1.0
+        """When the first bytes were written that a cut way lost."""
         self._end: NodeEnd | None = None
         self._out: Pipe | None = None
         self._in: Pipe | None = None
@@ -226,6 +230,7 @@ class NodeLink:
             max_in_flight=welcome.max_in_flight,
             max_frame_bytes=welcome.max_frame_bytes,
             close=self.abort,
+            unacknowledged_s=self.unacknowledged_s,
         )
         self.proxy.supervisor.opened(link, now)
 
@@ -236,6 +241,14 @@ class NodeLink:
         if raw[5] == kinds.REQUEST and self.link is not None:
             self.proxy.checks.sending(self.link, raw, self.proxy.now)
         self._out.write(raw)
+        now = self.proxy.engine.now
+        if now >= self.way.cut_since > self._lost_at:
+            self._lost_at = now
+
+    def unacknowledged_s(self) -> float:
+        """Return for how long nothing was acknowledged, once the system has sent it again."""
+        now, since = self.proxy.engine.now, self.way.cut_since
+        return now - since if self._lost_at >= since and now - self._lost_at >= RETRANSMISSION_S else 0.0
 
     def abort(self, reason: str) -> None:
         """Drop the connection; the core is told in a turn of its own."""

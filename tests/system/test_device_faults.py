@@ -13,7 +13,7 @@ from cluster import Cluster
 from fault_module import FaultModule
 from programs import Program, wait_until
 from scale import seconds
-from softhsm import SoftHsm, node_settings
+from softhsm import SoftHsm
 
 pytestmark = pytest.mark.alone
 
@@ -42,9 +42,8 @@ def devices(make_cluster_of: Callable[..., Cluster], tmp_path: Path, monkeypatch
     monkeypatch.setenv("SOFTHSM2_CONF", str(tokens.configuration))
     modules = []
     for node in cluster.nodes:
-        tokens.make_token(node.name, bytes.fromhex(cluster.master_key.read_text()))
         modules.append(FaultModule(tmp_path, node.name))
-        cluster.write_node(node, **node_settings(tmp_path, node.name, modules[-1].path))
+        cluster.write_node(node, **tokens.settings_for(cluster, node, modules[-1].path))
     cluster.start()
     hsmctl(cluster.client_config, "key", "generate", "--type", "ec-p256", "--label", KEY)
     return Devices(cluster, modules)
@@ -107,8 +106,11 @@ def script(line: str, *, met_by: str = "", lasts_s: float = 5.0) -> Callable[[De
 
 def limit_sessions(devices: Devices) -> None:
     """The device gives four sessions when it is opened anew: the keeper's, the loop's and two others."""
-    devices.modules[0].say("C_OpenSession limit 4")
+    module = devices.modules[0]
+    before = module.calls("C_OpenSession")
+    module.say("C_OpenSession limit 4")
     kill_worker(devices)
+    wait_until(lambda: module.calls("C_OpenSession") > before + 4, lambda: "a fifth session is asked for", BACK_S)
     time.sleep(seconds(5, 3))
 
 
@@ -127,19 +129,19 @@ FAULTS: dict[str, Callable[[Devices], None]] = {
 }
 
 
-def test_no_request_fails_whatever_happens_to_one_of_three_devices(devices: Devices) -> None:
+@pytest.mark.parametrize("name", FAULTS)
+def test_no_request_fails_whatever_happens_to_one_of_three_devices(devices: Devices, name: str) -> None:
     cluster = devices.cluster
-    for name, fault in FAULTS.items():
-        with BenchProcess(cluster.client_config, KEY, seconds(30, 25), clients=CLIENTS, rate=RATE) as bench:
-            time.sleep(1.0)
-            fault(devices)
-            assert bench.running, f"{name}: the load ended before the fault"
-        bench.assert_survived(SLOWEST_MS, name)
-        wait_until(
-            lambda: all(state == "up" for state in cluster.states().values()),
-            lambda name=name: f"{name}: all nodes up again, not {cluster.states()}",  # type: ignore[misc]
-            BACK_S,
-        )
+    with BenchProcess(cluster.client_config, KEY, seconds(30, 25), clients=CLIENTS, rate=RATE) as bench:
+        time.sleep(1.0)
+        FAULTS[name](devices)
+        assert bench.running, "the load ended before the fault"
+    bench.assert_survived(SLOWEST_MS, name)
+    wait_until(
+        lambda: all(state == "up" for state in cluster.states().values()),
+        lambda: f"all nodes up again, not {cluster.states()}",
+        BACK_S,
+    )
 
 
 def refused_start(devices: Devices, *lines: str) -> str:

@@ -28,7 +28,7 @@ LOST_S = 5.0
 SLOWEST_MS = 1_500.0
 """As for any node that is lost (docs/failure-modes.md)."""
 KEYS_AGAIN_S = 5.0
-NO_QUORUM_S = 30.0
+NO_QUORUM_S = 60.0
 """What is asserted has come to rest after a few seconds; a minute would take half of the time of all these tests."""
 REFUSED_S = 1.0
 BACK_S = 10.0

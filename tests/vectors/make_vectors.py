@@ -258,6 +258,7 @@ def other_bodies() -> list[tuple[Opcode, msgspec.Struct, msgspec.Struct]]:
         "economy",
         ["1 of 2 sites serves"],
         [m.PartitionReport("cards", 81, 2, 12, 0, 864_000, 1, 1_000)],
+        durability="quorum",
     )
     rows = [m.UsageRow("zrh-1", 1, 6_000_000, 40, 2), m.UsageRow("gva-1", 1, 6_000_000, 41, 0)]
     told = m.UsageNews(bytes(range(16)), 8, False, rows[1:], [m.StoredRow(1, 12)])

@@ -1,7 +1,6 @@
 """The PKCS#11 back end: keys are made, wrapped and used in a device; what a public key alone can do, the node does."""
 
 import os
-from collections.abc import Mapping
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -9,7 +8,7 @@ from cryptography.hazmat.primitives.keywrap import aes_key_wrap_with_padding
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from hsm_node.backends import private_keys
-from hsm_node.backends.base import LoadedKey, not_here
+from hsm_node.backends.base import LoadedKey, Outcome, Proved, not_here
 from hsm_node.backends.ec import CURVES
 from hsm_node.backends.loaded_keys import LoadedKeys
 from hsm_node.backends.pkcs11 import messages
@@ -17,16 +16,14 @@ from hsm_node.backends.pkcs11.device_keys import CLAIMED, DeviceCheckKey, Device
 from hsm_node.backends.pkcs11.key_templates import FAMILIES
 from hsm_node.backends.pkcs11.link import GENERATION_LIMIT_S, DeviceLink
 from hsm_node.backends.secrets import check_secret
-from hsm_node.backends.self_test import Outcome, prove
+from hsm_node.backends.self_test import prove
 from hsm_node.core.keyring import Keyring
 from hsm_node.core.lifecycle import WrappedKey
 from hsm_node.core.records import Record
 from hsm_node.core.refusal import Refusal
-from hsm_wire.key_types import KEY_TYPES, Family, KeyType
-from hsm_wire.mechanisms import MECHANISMS
+from hsm_wire.key_types import Family, KeyType
 from hsm_wire.parameters import Parameters
 from hsm_wire.statuses import Status
-from hsm_wire.usages import Usage
 
 _WRAP_UNIT_BYTES: Final = 8
 """RFC 3394's. A device that pads a secret to it before it wraps gives back a longer one."""
@@ -35,7 +32,7 @@ _POINT_TAG: Final = 0x04
 _LONG_FORM: Final = 0x81
 
 
-class Pkcs11Backend:
+class Pkcs11Backend(Proved):
     """Implements `Backend`."""
 
     def __init__(self, link: DeviceLink, keyring: Keyring, outcome: Outcome | None = None) -> None:
@@ -46,25 +43,11 @@ class Pkcs11Backend:
             keyring: says which master key is in use; its material is in the device.
             outcome: of the self-test; None: it is made now.
         """
+        untested = Outcome(CLAIMED, ())
+        super().__init__(outcome or prove(Pkcs11Backend(link, keyring, untested), CLAIMED), FAMILIES)
         self._link = link
         self._keyring = keyring
         self._loaded: LoadedKeys[DeviceKey] = LoadedKeys()
-        self._outcome = outcome or prove(Pkcs11Backend(link, keyring, Outcome(CLAIMED, ())), CLAIMED)
-        families = {family for number in self._outcome.offered for family in MECHANISMS[number].families}
-        self._key_types = frozenset(row.name for row in KEY_TYPES.values() if row.family in families & FAMILIES)
-
-    @property
-    def failures(self) -> tuple[str, ...]:
-        """What the self-test found, for the log: it is not offered."""
-        return self._outcome.failures
-
-    @property
-    def offered(self) -> Mapping[int, Usage]:
-        return self._outcome.offered
-
-    @property
-    def key_types(self) -> frozenset[str]:
-        return self._key_types
 
     @property
     def random_is_dear(self) -> bool:

@@ -123,8 +123,8 @@ class DeviceLink:
 
     def close(self) -> None:
         """End the device's process; nothing brings it back."""
-        self._closed = True
         with self._changed:
+            self._closed = True
             process, self._process = self._process, None
             self.reason = "the node is stopping"
             self._changed.notify_all()
@@ -188,12 +188,14 @@ class DeviceLink:
     def _bring_back(self, process: DeviceProcess) -> None:
         process.end()
         worked_s = time.monotonic() - self._opened_at
-        while not self._closed:
+        while True:
             self._waited_s = next_wait_s(self._waited_s, worked_s)
             worked_s = 0.0
-            time.sleep(self._waited_s)  # in a thread of its own, which ends with the process
+            with self._changed:
+                if self._changed.wait_for(lambda: self._closed, self._waited_s):
+                    return
             try:
-                opened = self._open()
+                self.seen, self.begun = self._install(self._open())
             except (DeviceStartError, PinFileError, OSError) as error:
                 self.reason = str(error)
                 self.locked = isinstance(error, DeviceStartError) and error.locked
@@ -201,7 +203,6 @@ class DeviceLink:
                     logs.event(_log, "error", "the device is locked", reason=str(error))
                     return
                 continue
-            self.seen, self.begun = self._install(opened)
             logs.event(_log, "info", "the device is back", sessions=self.sessions)
             return
 
@@ -212,7 +213,8 @@ class DeviceLink:
             raise DeviceStartError(f"the device gives {len(lines)} session(s) and a node needs {MIN_LINES}")
         with self._changed:
             if self._closed:
-                opened.process.kill()
+                opened.process.end()
+                raise DeviceStartError(self.reason)
             self._process = opened.process
             self._loop_line, *self._free = lines
             self.sessions = len(self._free)

@@ -159,7 +159,9 @@ class NodeWatch:
             watch.round_trip_s = min(watch.round_trip_s, now - asked_at)
         if watch.health.answered(ping_id, now, hurry=self._table.hurries) and not link.leaving:
             self._table.path_up(link, now)
-        if is_news and self._progress.stands_still(pong.completed, oldest_ordinary(node), self._settings, now):
+        if is_news and node.lacks_store(self._settings):
+            self._progress.forgive()
+        elif is_news and self._progress.stands_still(pong.completed, oldest_ordinary(node), self._settings, now):
             self._take_out(BLOCKED, "it answers PING and finishes nothing", "blocked", now)
         return is_news
 
@@ -176,7 +178,8 @@ class NodeWatch:
         self._table.path_down(link.path, reason, now)
 
     def lose(self, link: Link, reason: str, now: float) -> None:
-        """Drop a link."""
+        """Drop a link, once it was asked what still arrived over it."""
+        link.arrived_until = now - link.unacknowledged_s()
         link.close(reason)
         self.link_lost(link, reason, now)
 

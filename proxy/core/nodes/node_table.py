@@ -182,6 +182,11 @@ class Node:
         """Whether it answers over some path."""
         return any(path.up for path in self.paths)
 
+    def lacks_store(self, settings: Settings) -> bool:
+        """Say whether its store has not answered for so long that requests for keys it does not know may stand still:
+        it asks there before it says so. A device that is blocked meanwhile is left to the deep check."""
+        return self.lag_s is not None and self.lag_s >= settings.health.blocked_s
+
     @property
     def why(self) -> str:
         """Why it is as it is, in few words; empty when all is well."""

@@ -29,6 +29,8 @@ _LOOK_AGAIN_S: Final = 0.25
 """After an attempt's time was over and no other node had room: when to look again."""
 _DEVICE_ERROR: Final = int(Status.DEVICE_ERROR)
 _MECHANISM_NOT_HERE: Final = int(Status.MECHANISM_NOT_HERE)
+_ACKNOWLEDGED_WITHIN_S: Final = 0.02
+"""Clocks of acknowledgements tick in up to 10 ms: what was sent this shortly after the last one may have arrived."""
 WRONG_SIGNATURE: Final = "wrong_signature"
 """Why a node is evacuated whose deep check's signature does not verify."""
 
@@ -91,13 +93,16 @@ class Failover:
             node.errors += sum(isinstance(entry, Request) for entry in entries)
             self.poison.node_lost(node, now)  # an idle one too: it acquits who was with the others
         accused = node.suspects > 0
+        arrived_until = link.arrived_until + _ACKNOWLEDGED_WITHIN_S
+        machine = arrived_until < now
         for entry in entries:
             if isinstance(entry, Request):
                 self._switch.detach(entry)
                 entry.may_have_run = True
                 # A long request that was there all the time is not to blame while a suspect had just come.
                 beside = accused and entry.losses > 0 and entry.frame.opcode in LONG
-                self._lost(entry, node, now, lost=lost and not beside)
+                suspect = lost and not beside and entry.sent_at <= arrived_until
+                self._lost(entry, node, now, lost=suspect, machine=machine)
             elif isinstance(entry, Owed):
                 self._switch.settle(entry)
             else:
@@ -197,25 +202,26 @@ class Failover:
                 detail = f"{request.attempts} HSM nodes did not serve this request"
                 self._switch.fail(request, Status.UNAVAILABLE, detail, now)
             else:
-                request.losses = 1
+                request.losses, request.machines_lost = 1, min(1, request.machines_lost)
 
     # ---- inside ------------------------------------------------------------------------------------------------
 
-    def _lost(self, request: Request, node: Node, now: float, *, lost: bool) -> None:
+    def _lost(self, request: Request, node: Node, now: float, *, lost: bool, machine: bool) -> None:
         if node in self._table.rotation and request.moves < MAX_MOVES:
             request.moves += 1
             request.attempts -= 1
             self._switch.counters.path_moves += 1
             self._switch.send(request, node, now)
         elif lost:
+            request.machines_lost += machine
             self._suspect(request, node, "lost", now)
         else:
             self._elsewhere(request, node, "lost", now)
 
     def _suspect(self, request: Request, node: Node, reason: str, now: float) -> None:
-        """Send a request on under suspicion, or hold it for a verdict."""
+        """Send a request on under suspicion, or hold it for a verdict: what kills does so twice in the same way."""
         request.losses += 1
-        if request.losses == 1:
+        if max(request.machines_lost, request.losses - request.machines_lost) == 1:
             self._elsewhere(request, node, reason, now)
             return
         self._note(request, node, reason)

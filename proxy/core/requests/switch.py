@@ -88,11 +88,10 @@ class Switch:
         retry = self.settings.retry
         return retry.change_attempt_s if opcode in CHANGES else retry.attempt_s
 
-    @staticmethod
-    def charge(request: Request) -> None:
+    def charge(self, request: Request) -> None:
         """Hold a time-out against the node that has the request: once, however often it is looked at."""
         link = request.link
-        if link is not None and request.timed_out is not link:
+        if link is not None and request.timed_out is not link and not link.node.lacks_store(self.settings):
             request.timed_out = link
             link.node.errors += 1
             link.node.errors_in_a_row += 1

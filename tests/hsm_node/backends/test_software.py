@@ -6,7 +6,7 @@ from cryptography.hazmat.primitives import serialization as s
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, x25519
 from cryptography.hazmat.primitives.keywrap import aes_key_unwrap_with_padding
 
-from hsm_node.backends.self_test import Outcome
+from hsm_node.backends.base import Outcome
 from hsm_node.backends.software import IMPLEMENTED, SoftwareBackend
 from hsm_node.core.keyring import Keyring, KeyringError
 from hsm_node.core.lifecycle import WrappedKey

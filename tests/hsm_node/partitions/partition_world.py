@@ -18,8 +18,8 @@ import pytest
 from hsm_daemon import clock
 from hsm_node import keystore as keystore_module
 from hsm_node.backends import private_keys, software
+from hsm_node.backends.base import Outcome
 from hsm_node.backends.post_quantum import MlKemKey
-from hsm_node.backends.self_test import Outcome
 from hsm_node.backends.software import IMPLEMENTED, SoftwareBackend
 from hsm_node.config import load_node_config
 from hsm_node.core.keyring import Keyring

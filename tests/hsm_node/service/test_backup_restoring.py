@@ -139,6 +139,27 @@ class Site(Desk):
         super().answer(request, status, body)
 
 
+class Asked(Desk):
+    """Asks a node that finds two others not to confirm; keeps the status of each answer, and who is named in it."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk)
+        self.answers: list[tuple[int, list[str]]] = []
+
+    def unconfirmed(self, _revision: int) -> "Future[list[str]]":
+        future: Future[list[str]] = Future()
+        future.set_result(["node-3", "node-2"])
+        return future
+
+    def answer(self, request: Request, status: int, body: bytes) -> None:
+        done = Unconfirmed([])
+        if status == Status.OK_UNCONFIRMED:
+            done = decode_body(Unconfirmed, body)
+            body = bytes(done.result)
+        self.answers.append((status, done.unconfirmed))
+        super().answer(request, status, body)
+
+
 async def test_under_durability_dr_each_part_waits_for_the_dr_site_also_where_all_is_there_already(
     start_node: Start, elsewhere: Desk, monkeypatch: Any
 ) -> None:
@@ -158,6 +179,29 @@ async def test_under_durability_dr_each_part_waits_for_the_dr_site_also_where_al
     site.statuses.clear()
     assert counts(await site.restore(parts)) == {"there": 3}
     assert (set(site.statuses), site.asked[3:]) == ({Status.OK}, [2, 3, 3])
+
+
+async def test_nodes_that_did_not_confirm_what_was_set_back_are_named_also_by_a_run_that_finds_it_so(
+    start_node: Start, monkeypatch: Any
+) -> None:
+    desk = Asked(Desk(start_node()))
+    tight, other = await desk.key("tight"), await desk.key("other")
+    await update(desk, tight, enabled=False)
+    parts = await desk.backup()
+    for key in (tight, other):
+        await update(desk, key, enabled=key == tight, label="new")
+    monkeypatch.setattr(desk.keystore.store, "unconfirmed", desk.unconfirmed)
+    choice = RestoreChoice(even_changed=["tight"])
+    for outcome in ("set back", "there"):
+        desk.answers.clear()
+        assert counts(await desk.restore(parts, choice)) == {outcome: 1, "changed since": 1}
+        assert await refused(desk, tight) is Status.KEY_DISABLED
+        assert ["node-2", "node-3"] in [names for status, names in desk.answers if status == Status.OK_UNCONFIRMED]
+        assert {status for status, _ in desk.answers} == {Status.OK, Status.OK_UNCONFIRMED}
+    # What nobody has named is not set back, so nobody waits for it.
+    desk.answers.clear()
+    assert counts(await desk.restore(parts)) == {"there": 1, "changed since": 1}
+    assert {status for status, _ in desk.answers} == {Status.OK}
 
 
 async def test_nothing_is_done_before_all_of_it_was_read(start_node: Start, elsewhere: Desk) -> None:

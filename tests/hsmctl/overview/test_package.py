@@ -1,6 +1,6 @@
 """The package's line, and a line a partition."""
 
-from reports import look, report, silent, view
+from reports import look, report, silent, site, view
 
 from hsm_wire.messages import PartitionReport
 from hsmctl.overview.merging import merged
@@ -23,6 +23,17 @@ def test_a_package_is_met_or_it_is_said_what_is_missing():
     one, two = seen(shortfalls=["uplink a is down"]), seen(shortfalls=["uplink a is down", "no node stands by"])
     [line] = words(package_lines(merged((one, two))))
     assert line.endswith("package economy is not met: uplink a is down; no node stands by")
+
+
+def test_what_ok_waits_for_is_said_where_there_is_a_dr_site():
+    sites = [site(), site("alps", role="disaster-recovery")]
+    for made, line in (
+        (seen(durability="dr", sites=sites), "✓ package economy with durability dr is met"),
+        (seen(durability="quorum", sites=sites), "✓ package economy with durability quorum is met"),
+        (seen(durability="quorum"), "✓ package economy is met"),
+        (seen(sites=sites), "✓ package economy is met"),
+    ):
+        assert words(package_lines(view(made))) == [line]
 
 
 def test_proxies_that_do_not_answer_or_are_too_old_say_nothing():

@@ -96,3 +96,15 @@ def test_without_a_free_session_it_is_overloaded_and_not_executed(own_link: Devi
     own_link.close()
     for thread in threads:
         thread.join()
+
+
+def test_a_link_that_is_closed_waits_for_no_device(own_link: DeviceLink, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = set(threading.enumerate())
+    monkeypatch.setattr("hsm_node.backends.pkcs11.link.next_wait_s", lambda *_: 10 * PATIENCE_S)
+    os.kill(process_of(own_link), signal.SIGKILL)
+    wait_for(lambda: refused(own_link, 0.5) is not None and own_link.process_id is None)
+    [bringing] = [thread for thread in set(threading.enumerate()) - before if thread.name == "device"]
+    own_link.close()
+    bringing.join(PATIENCE_S)
+    assert not bringing.is_alive()
+    assert own_link.reason == "the node is stopping"

@@ -230,6 +230,20 @@ def test_a_node_that_answers_ping_and_finishes_nothing_is_blocked_within_a_secon
     assert all(serves(world, other) for other in world.nodes[1:])
 
 
+def test_nodes_whose_store_is_away_are_not_taken_for_blocked_while_requests_wait_for_it(it):
+    world, _, _ = it
+    world.advance(1)
+    for machine in world.machines.values():
+        machine.store = {"lag_ms": 500}
+    busy(world, timeout_ms=60_000)
+    world.advance(3)
+    assert len(world.table.rotation) == 3
+    assert world.counters.sanctions == {}
+    for machine in world.machines.values():
+        machine.store = {"lag_ms": 200}
+    world.until(lambda: len(world.table.rotation) == 1, 2.0)
+
+
 def test_a_blocked_node_s_requests_are_cancelled_there_and_move(it):
     world, _, _ = it
     world.advance(1)
@@ -725,3 +739,20 @@ def test_while_no_current_node_is_there_an_attempt_to_connect_that_hangs_is_not_
     assert (node.link, world.closed) == (fast, [(late, "another attempt was faster")])
     world.supervisor.not_opened(node.paths[0], "no answer", world.now, bulk=False)
     assert serves(world, node)
+
+
+# ---- a silent node: its process or its machine ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("acknowledges", "losses"), [(True, 1), (False, 0)])
+def test_only_a_machine_that_still_acknowledges_makes_suspects_of_what_was_sent(it, acknowledges, losses):
+    world, node, machine = it
+    world.advance(1)
+    machine.alive = False
+    silent_since = world.now - 0.1
+    node.link.unacknowledged_s = lambda: 0.0 if acknowledges else world.now - silent_since
+    client, _ = busy(world, 30)
+    mine = [request for request in client.in_flight.values() if request.link.node is node]
+    assert mine
+    world.until(lambda: not serves(world, node))
+    assert {request.losses for request in mine} == {losses}

@@ -526,6 +526,61 @@ def test_an_end_in_order_makes_nobody_a_suspect(world):
     assert world.dispatcher.waiting == 0
 
 
+def test_what_never_reached_a_node_that_fell_silent_is_not_suspected_of_it(world):
+    client, _ = fill(world, world.nodes[0], 2)
+    world.advance(0.1)
+    world.links[world.nodes[0]].arrived_until = world.now - 0.1
+    for late in list(client.in_flight.values())[1:]:
+        late.sent_at = world.now - 0.05
+    world.lose(world.nodes[0])
+    assert [request.losses for request in client.in_flight.values()] == [1, 0], "the second was sent after the cut"
+
+
+def test_a_machine_that_vanishes_and_a_process_that_dies_are_not_the_work_of_one_request(make_world):
+    """A way that is cut and a node that is killed a moment later: two causes, and no request has both."""
+    world = make_world(weights=(1, 1, 1, 1))
+    _, peer = fill(world, world.nodes[0], 1)
+    world.advance(0.1)
+    world.links[world.nodes[0]].arrived_until = world.now - 0.05
+    world.lose(world.nodes[0])
+    world.lose(world.holders()[0])
+    world.advance(0.5)
+    assert world.counters.poisoned == 0
+    world.answer(world.holders()[0])
+    assert [frame.status for frame in peer.frames] == [Status.OK]
+
+
+def test_a_request_that_takes_two_machines_is_guilty(make_world):
+    world = make_world(weights=(1, 1, 1, 1))
+    _, peer = fill(world, world.nodes[0], 1)
+    for _ in range(2):
+        world.advance(0.1)
+        world.links[world.holders()[0]].arrived_until = world.now - 0.05
+        world.lose(world.holders()[0])
+    world.advance(0.5)
+    assert [frame.status for frame in peer.frames] == [Status.POISON]
+
+
+def test_a_site_that_is_cut_off_makes_nobody_guilty_of_its_nodes(make_world):
+    """The proxy sends on what it had at one unreachable node to the next, before it can know that it is another."""
+    world = make_world(weights=(1, 1, 1), sites="abc", attempts=3)
+    first, second, here = world.nodes
+    _, peer = fill(world, first, 1)
+    here.in_flight += here.window
+    for node in (first, second):
+        world.advance(1.0)
+        # It had arrived at the first one when that fell silent; at the second it came too late.
+        world.links[node].arrived_until = world.now if node is first else world.now - 1.1
+        world.lose(node)
+    here.in_flight -= here.window
+    world.dispatcher.pump(world.now)
+    world.advance(0.5)
+    assert world.holders() == [here]
+    world.answer(here)
+    assert [frame.status for frame in peer.frames] == [Status.OK]
+    assert world.counters.poisoned == 0
+
+
 def test_a_request_held_for_a_verdict_can_be_cancelled_and_its_client_may_go(world):
     client, peer = fill(world, world.nodes[0], 1)
     world.lose(world.nodes[0])
