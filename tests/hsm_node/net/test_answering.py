@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hsm_daemon.tls import client_context
+from hsm_daemon.tls import client_context, server_context
 from hsm_node.net import answering as module
 from hsm_node.net.answering import Answering
 
@@ -45,14 +45,16 @@ async def test_a_node_answers_where_it_greets_at_one_of_its_addresses(
         assert list(await ask(ways)) == ["node-2"]
 
 
-async def test_a_refusal_by_tls_is_an_answer(authority: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_with_tls_who_ends_the_handshake_lives(authority: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "ANSWER_S", 2.0)
     files = authority.issue("spiffe://dev/node/node-1", "node-1")
+    other = authority.issue("spiffe://dev/node/node-2", "node-2")
     context = client_context(files)
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(files.certificate, files.key)
-    server.maximum_version = ssl.TLSVersion.TLSv1_2  # It ends the handshake with an alert.
-    listener = await asyncio.start_server(silent, "127.0.0.1", 0, ssl=server)
-    async with listener:
-        there = listener.sockets[0].getsockname()[:2]
-        assert list(await Answering(lambda: context)({"node-1": [there]})) == ["node-1"]
+    ask = Answering(lambda: context)
+    later = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # As if it did not know who issued that.
+    later.check_hostname = False
+    server = await asyncio.start_server(silent, "127.0.0.1", 0, ssl=server_context(other))
+    async with server, listening(silent) as hangs:
+        there = server.sockets[0].getsockname()[:2]
+        assert list(await ask({"node-1": [there], "node-2": [hangs]})) == ["node-1"]
+        assert list(await Answering(lambda: later)({"node-1": [there]})) == ["node-1"]

@@ -127,13 +127,13 @@ async def test_what_was_left_behind_is_read_with_what_is_not_authentic_in_it(sta
     store = desk.keystore.store
     row = store.read(desk.keystore.keyring.name(1, key))
     assert row is not None
-    rows = [[row, Row(b"n" * 32, 9, row.data)], []]
+    rows = [[row, Row(b"n" * 32, 9, row.data)]]
 
     class Member:
         revision = 9
 
         def read(self) -> list[Row]:
-            return rows.pop(0)
+            return rows.pop(0) if rows else []
 
         def close(self) -> None:
             """Nothing is held."""

@@ -166,7 +166,7 @@ async def demote(node: Any, *, cluster: str = "dev", look: bool = False) -> DrRe
 
 
 @pytest.fixture
-def back(node: Any) -> Any:
+async def back(node: Any) -> Any:
     """A node of a DR site that serves; the old sites lack what `lag` says."""
     node.lag = CAUGHT_UP
     node.store.promoted, node.store.epoch = True, 2
@@ -176,6 +176,10 @@ def back(node: Any) -> Any:
         node.store.promoted = False
 
     node.store.demote = stand_by
+    node.operator.send(kinds.PING)  # The epoch that ended closes the links of before.
+    await node.operator.frame()
+    node.operator = await node.client()
+    node.operator.bind(OPERATOR, "spiffe://dev/operator/op", 0, ("operate",))
     return node
 
 
