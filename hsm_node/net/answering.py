@@ -1,8 +1,8 @@
 """Which nodes answer: whether somebody at one of their addresses says something in our protocol.
 
 Theory. That a connection comes about says nothing: the system takes it for a process that hangs, or for a stranger on
-that port. Where there is TLS, who ends the handshake lives, whatever it would say then. Else HELLO is sent, and whatever
-the node says to that, also that it refuses this one, is an answer.
+that port. Where there is TLS, who ends the handshake lives, whatever it would say then. Else HELLO is sent, and what the
+node says to that is an answer, also that it refuses this one.
 """
 
 import asyncio

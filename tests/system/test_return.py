@@ -220,7 +220,7 @@ def _return(dev: Dev, sides: Sides, hsm: sync.Hsm, count: Any) -> None:
     """Everything that docs/disaster-recovery.md has done until the old sites serve."""
     for name in ("etcd-zurich", "etcd-geneva", *OLD_NODES, "proxy-1", "proxy-2"):
         if not _runs(dev, name):
-            dev.again(name)
+            dev.ask_for(name)
     until_states(dev, "fenced", *OLD_NODES)
     assert "no node of geneva follows this store" in refused_by(dev, "dr", "demote", "--yes")
 
