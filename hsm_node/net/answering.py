@@ -1,7 +1,7 @@
 """Which nodes answer: whether somebody at one of their addresses says something in our protocol.
 
 Theory. That a connection comes about says nothing: the system takes it for a process that hangs, or for a stranger on
-that port. Where there is TLS, who ends the handshake lives, whatever it would say then. Else HELLO is sent, and what the
+that port. Where there is TLS, who ends the handshake lives, whatever it would say then. Else HELLO is sent: what the
 node says to that is an answer, also that it refuses this one.
 """
 
