@@ -149,3 +149,16 @@ async def test_what_was_left_behind_is_read_with_what_is_not_authentic_in_it(sta
     store.epoch = 2
     done = await desk.reconcile([part_of(part.part) for part in (begun, second, last)])
     assert counts(done) == {"there": 1, "unreadable": 1}
+
+
+async def test_a_node_that_was_left_behind_gives_a_backup_and_one_without_its_store_none(
+    start_node: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk(start_node())
+    await desk.key()
+    monkeypatch.setattr(type(desk.keystore.follower), "current", False)
+    with pytest.raises(Refusal) as refused:
+        await desk.backup()
+    assert refused.value.status is Status.STORE_UNAVAILABLE
+    monkeypatch.setattr(type(desk.keystore.store), "fenced", True)
+    assert len(await desk.backup()) == 3
