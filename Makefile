@@ -2,7 +2,9 @@
 # make test   lint and all tests              make lint   the checks without the tests
 # make test-system  the table of faults at full length, with real nodes; what make test leaves out (three quarters of an hour)
 # make soak   200 clients under mixed faults for SECONDS=3600 (SIMULATION=1, STORE=etcd: see CONTRIBUTING.md)
+# make losses  COUNT=20 times both productive sites are lost under load, and the DR site is promoted (KEYS=10000)
 # make bench  the proxy's cost beside other balancers (QUICK=1: under a minute)
+# make bench-device  a node with a token of SoftHSM2 through the whole path, beside a C program at the same token
 # make bench-store  a node with KEYS=100000 on etcd: time to ready, memory, and when a change is on every node
 # make draw   the pictures of docs/architecture.md, from the code's imports
 # make reference  the pages of docs/reference that the code makes
@@ -12,7 +14,7 @@
 # make screenshots  the pictures of docs/status-page.md, from real clusters in a browser
 # make lock   new lock files from pyproject.toml
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-docs run test test-system soak lint format bench bench-store draw reference etcd-messages docs screenshots lock clean install-units
+.PHONY: help setup setup-dev setup-docs run test test-system soak losses lint format bench bench-device bench-store draw reference etcd-messages docs screenshots lock clean install-units
 .DELETE_ON_ERROR:
 SHELL := /bin/sh
 
@@ -71,6 +73,10 @@ soak: setup-dev
 	@sh tools/system_components.sh soak
 	@$(BIN)/python $(if $(filter etcd,$(STORE)),$(CHAOS),$(SOAK)) --seconds $(or $(SECONDS),3600) $(ARGS)
 
+losses: setup-dev
+	@sh tools/system_components.sh losses
+	@$(BIN)/python tests/system/losses.py --count $(or $(COUNT),20) --keys $(or $(KEYS),0) $(ARGS)
+
 lint: setup-dev
 	@$(BIN)/ruff check --no-cache --quiet .
 	@$(BIN)/ruff format --no-cache --quiet --check . || { echo "redoubt: run make format" >&2; exit 1; }
@@ -87,6 +93,11 @@ bench: setup
 	@sh tools/system_components.sh bench
 	@sh bench/fetch_peers.sh
 	@$(BIN)/python -m bench $(if $(QUICK),--quick) $(ARGS)
+	@$(if $(QUICK)$(ARGS),,$(BIN)/python -m bench.device)
+
+bench-device: setup
+	@sh tools/system_components.sh bench
+	@$(BIN)/python -m bench.device $(ARGS)
 
 bench-store: setup-dev
 	@sh tools/system_components.sh bench-store

@@ -18,6 +18,7 @@ BUILD = Path(__file__).parent / "build"
 FLAGS = ("-std=c11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-Werror")
 TLS_FLAGS = ("-DWITH_TLS",)
 TLS_LIBRARIES = ("-lssl", "-lcrypto")
+DEVICE_LIBRARIES = ("-ldl", "-lpthread")
 COMPILE_SECONDS = 60.0  # for one program; it takes two
 
 
@@ -94,14 +95,28 @@ def compiled(*, with_tls: bool | None = None) -> Tools:
     Raises:
         CompileError: there is no compiler, or it does not take the sources.
     """
-    program = compiler()
-    if program is None:
-        raise CompileError("there is no C compiler; install one with: sudo apt-get install gcc libc6-dev")
+    program = _compiler()
     tls = _has_openssl(program) if with_tls is None else with_tls
     flags = FLAGS + TLS_FLAGS if tls else FLAGS
     libraries = TLS_LIBRARIES if tls else ()
     load, echo = (str(_compile(program, name, flags, libraries)) for name in ("load", "echo_node"))
     return Tools("c", (load,), (echo,), speaks_tls=tls, extended=True)
+
+
+def device_load() -> Path:
+    """Return the program that has a PKCS#11 token sign by itself.
+
+    Raises:
+        CompileError: there is no compiler, or it does not take the source.
+    """
+    return _compile(_compiler(), "device_load", FLAGS, DEVICE_LIBRARIES)
+
+
+def _compiler() -> str:
+    program = compiler()
+    if program is None:
+        raise CompileError("there is no C compiler; install one with: sudo apt-get install gcc libc6-dev")
+    return program
 
 
 def tools(*, tls: bool) -> Tools:

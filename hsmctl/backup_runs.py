@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from hsm_client.errors import BadData
+from hsm_client.errors import BadData, BadRequest
 from hsm_wire.backup_files import HEADER, MAC_BYTES, PART_HEAD, BackupFileError, BackupHeader
 from hsm_wire.backup_messages import (
     BackupItem,
@@ -159,6 +159,13 @@ class Restoring:
                 self._send(run, RestoreBackup(part, self._reading, apply=True))
             return run
 
+    def give_up(self) -> None:
+        """Have the node forget the file: it reads only a few at one time, and waits a minute for who goes on."""
+        reading, self._reading = self._reading, 0
+        if reading:
+            with contextlib.suppress(BadData, BadRequest):  # That is how it says so; or it has forgotten it already.
+                self._node.request(Opcode.RESTORE_BACKUP, RestoreBackup(ENDED, reading), BackupReading)
+
     def _send(self, run: Run, body: RestoreBackup) -> None:
         answer = self._node.request(self._opcode, body, BackupReading)
         self._reading = answer.reading
@@ -169,6 +176,7 @@ class Restoring:
         try:
             yield
         except BackupFileError as error:
+            self.give_up()
             raise _bad(self._path, str(error)) from None
         except BadData as error:
             raise CommandError(f"{self._path}: {error.detail}") from None

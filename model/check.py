@@ -24,14 +24,17 @@ MODELS: Final = (
     ("changes", ""),
     ("leases", ""),
     ("leases", "MARKS"),
+    ("leases", "REMOVAL"),
     ("leases", "PROXIES"),
     ("epochs", ""),
     ("epochs", "LIVING"),
+    ("promotions", ""),
+    ("returns", ""),
 )
 """File, and the switch that makes a variant of it."""
 MEMORY_MB: Final = 4000
 """That one search may take: what a developer's machine has. The largest takes a tenth of it."""
-TIMEOUT_S: Final = 240.0
+TIMEOUT_S: Final = 600.0
 """For one search, on a machine that is busy with something else."""
 _MUTANT: Final = re.compile(r"^#if(?:n?def )?.*?\bMUTANT_(\w+)", re.MULTILINE)
 _FLAGS: Final = ("-O2", "-w", "-DSAFETY", "-DNOREDUCE", "-DBFS", f"-DMEMLIM={MEMORY_MB}")

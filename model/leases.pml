@@ -15,10 +15,16 @@
  * Without a switch: properties 2 and 3a, nodes are killed, stopped and started.
  * -DMARKS: the same without restarts; nodes known to be out are not waited for.
  *   Without one of its rules: MARK_IS_IGNORED, MARK_COUNTS_AT_ONCE.
+ * -DREMOVAL: the same, and an operator has node 0 removed, who may be wrong: it is not off, but cut off. Then answers to
+ *   changes do not name it, and what it serves from before them is marked all the same.
+ *   Without one of its rules: REMOVED_WITHOUT_A_MARK, REMOVED_NODES_ARE_CURRENT.
  * -DPROXIES: properties 3b and 3c, without restarts: what two proxies do with the answers of a node that is cut off.
  *   Without one of its rules: STRICT_IS_SERVED, FLAG_OF_THE_SENDING, ANSWER_SETTLES_THE_BELIEF, STALE_ANSWERS_PASS.
  * Each MUTANT_... takes one rule away.
  */
+#ifdef REMOVAL
+#define MARKS
+#endif
 #define WAIT 3
 #define STALE 3 /* age of a contact that does not count any more */
 
@@ -37,6 +43,7 @@ byte confirmed; /* nodes that said they have the change */
 byte stopped;   /* nodes that said they serve nothing until they have loaded */
 #ifdef MARKS
 byte mark; /* the mark that node 0 is out: 1 + ticks since it was set; 0: none */
+bool removed; /* the registration of node 0 is deleted, and its mark with it */
 #endif
 
 /* the nodes */
@@ -145,7 +152,12 @@ active proctype whole() {
         if
         /* a contact: begins, reads, ends */
 #if defined(MARKS) && !defined(MUTANT_MARK_IS_IGNORED)
+#ifdef MUTANT_REMOVED_NODES_ARE_CURRENT
         :: n == 0 && phase[n] == SERVING && look[n] == 0 && mark == 0 -> look[n] = 1; read_store(n)
+#else
+        :: n == 0 && phase[n] == SERVING && look[n] == 0 && mark == 0 && !removed -> look[n] = 1; read_store(n)
+        :: n == 0 && phase[n] == SERVING && removed -> forget(n); phase[n] = DOWN /* fenced */
+#endif
 #else
         :: n == 0 && phase[n] == SERVING && look[n] == 0 -> look[n] = 1; read_store(n)
 #endif
@@ -165,10 +177,14 @@ active proctype whole() {
 #ifdef MUTANT_CONFIRMS_BEFORE_IT_APPLIES
         :: phase[n] == SERVING && (has[n] || seen[n]) && !(confirmed & BIT(n)) -> confirmed = confirmed | BIT(n)
 #else
+#ifdef MARKS
+        :: phase[n] == SERVING && has[n] && !(confirmed & BIT(n)) && !(n == 0 && removed) -> confirmed = confirmed | BIT(n)
+#else
         :: phase[n] == SERVING && has[n] && !(confirmed & BIT(n)) -> confirmed = confirmed | BIT(n)
 #endif
+#endif
 #ifdef MARKS
-        :: n == 0 && mark == 0 -> mark = 1 /* a change has waited for it in vain; here even without that */
+        :: n == 0 && mark == 0 && !removed -> mark = 1 /* a change has waited for it in vain; here even without that */
         :: n == 0 && mark > 0 -> mark = 0 /* the node takes it away, before a contact */
 #endif
 #if !defined(MARKS) && !defined(PROXIES)
@@ -201,6 +217,16 @@ active proctype whole() {
         n = 0
     }
 
+#ifdef REMOVAL
+    /* ---- (a) node 0 is removed: it has been marked as out for three seconds, and has not taken that away */
+#ifdef MUTANT_REMOVED_WITHOUT_A_MARK
+    :: d_step { !removed -> removed = 1; mark = 0 }
+#else
+    :: d_step { !removed && mark > WAIT -> removed = 1; mark = 0 }
+#endif
+    :: d_step { waiting && removed && (need & BIT(0)) != 0 -> need = need & ~BIT(0) }
+#endif
+
     /* ---- (a) the change */
     :: d_step { !changed -> changed = 1 }
     :: d_step {
@@ -217,6 +243,7 @@ active proctype whole() {
         begun = 1;
 #endif
 #ifdef MARKS
+        need = need & ~(removed -> BIT(0) : 0);
 #ifdef MUTANT_MARK_COUNTS_AT_ONCE
         known_out = (mark > 0 -> BIT(0) : 0);
 #else
@@ -241,8 +268,12 @@ active proctype whole() {
     /* ---- a use that begins after the answer, at node 0, with the old record */
 #ifndef PROXIES
     :: answered && phase[0] == SERVING && !has[0] ->
-        assert(named);   /* properties 2 and 3a: only who was named may do that, */
-        assert(age[0] == STALE)   /* and knows that it is stale */
+#ifdef MARKS
+        assert(named || removed);
+#else
+        assert(named); /* properties 2 and 3a: only who was named may do that, */
+#endif
+        assert(age[0] == STALE) /* and knows that it is stale */
 #else
     :: d_step {
         answered && use == NONE && !has[0] && !(strict && !current(0)) ->

@@ -38,8 +38,13 @@ SoftHSM2's gaps, of 2.6.1 in Debian 12:
 - It does not unwrap Edwards and X keys, so they cannot be brought to another token.
 - OAEP with SHA-1 is all it has; HKDF, ML-DSA and ML-KEM are absent.
 - A secret whose length is no multiple of eight bytes comes back longer: such imports are refused.
-- Keys that a device has unwrapped are not extractable, so it wraps none of them for a caller.
-- ECDH it has; `hsm-node` has no code for it in devices yet.
+- ECDH it has, but what is agreed on goes through HKDF (`CKM_ECDH1_DERIVE` in [mechanisms](mechanisms.md)), which it
+  lacks: the shared secret would have to leave the token, and so no node derives with it.
+- Keys that a device has unwrapped are not extractable, so it wraps none of them for a caller, and takes none in that a
+  caller's key wraps: WRAP_KEY and UNWRAP_KEY are not offered.
+- For the same reason it cannot bring its keys under another master key. `next_master_key` beside a master key in a
+  device is refused: `a master key in a device has no successor`, exit 2. Where a master key in devices may be known to
+  somebody, only other keys help, in a cluster with another master key ([the ceremony](ceremony.md)).
 """
 
 

@@ -1,7 +1,7 @@
 /* The clients: N connections with K requests in flight each, closed loop, or open loop with --rate.
  *
  *   load --port P [--connections N] [--in-flight K] [--size BYTES] [--rate R] [--tls FOLDER] [--redis]
- *        [--drain SECONDS]
+ *        [--drain SECONDS] [--body FILE]
  *   load --percentiles           reads numbers of nanoseconds, prints what the histogram makes of them
  *
  * Connects and greets, prints `connected`, then serves commands on standard input: `measure SECONDS` runs load and
@@ -85,6 +85,15 @@ static void make_body(void) {
     if (body_bytes < head_bytes + 4) return;
     memcpy(body, head, head_bytes);
     put_number(body + head_bytes, body_bytes - head_bytes - 4, 4);
+}
+
+/* Send what is in a file instead: a Sign that a node can do, say. */
+static void read_body(const char *path) {
+    FILE *file = fopen(path, "rb");
+    body = malloc(MAX_SIZE);
+    if (!file || !body) die("%s: %s", path, strerror(errno));
+    body_bytes = fread(body, 1, MAX_SIZE, file);
+    fclose(file);
 }
 
 static void append_redis(struct buffer *out, uint32_t id) {
@@ -434,6 +443,8 @@ static void take_option(const char *name, const char *value) {
         options.drain_seconds = number(value, 1, MAX_DRAIN_SECONDS);
     else if (!strcmp(name, "--rate"))
         options.rate = number(value, 1, MAX_RATE);
+    else if (!strcmp(name, "--body"))
+        read_body(value);
     else if (!strcmp(name, "--tls"))
         options.context = make_context(value, "client", false);
     else
@@ -454,7 +465,7 @@ static void parse(int count, char **words) {
 
 static void prepare(void) {
     prepare_process();
-    make_body();
+    if (!body) make_body();
     salt = now_ns() & 0xffffffffffffu;
     clients = calloc(options.connections, sizeof *clients);
     epoll = epoll_create1(EPOLL_CLOEXEC);

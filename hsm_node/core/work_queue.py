@@ -56,8 +56,14 @@ class WorkQueue(Generic[T]):
                 started.append(job)
         return started, expired
 
+    def following(self, now: float) -> T | None:
+        """Return the job that takes the place of one that has ended; None: there is none, or its time is up."""
+        if not self._waiting or self._waiting[0].deadline <= now:
+            return None
+        return self._waiting.popleft()
+
     def finish(self) -> None:
-        """A running job has ended."""
+        """A running job has ended, and none has taken its place."""
         self.running -= 1
 
     def expire(self, now: float) -> list[T]:

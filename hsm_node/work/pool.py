@@ -1,4 +1,8 @@
-"""A bounded queue before a few threads; everything but the work itself happens on the event loop."""
+"""A bounded queue before a few threads; everything but the work itself happens on the event loop.
+
+A thread that has done its work takes the next job itself: what it has to wait for, a device say, would else stand idle
+until the loop has heard of the end and another thread has been woken.
+"""
 
 import asyncio
 import contextlib
@@ -76,6 +80,8 @@ class Pool:
         """
         self._name = name
         self._queue: WorkQueue[Job[object]] = WorkQueue(workers, max_waiting)
+        self._lock = threading.Lock()
+        """Of the queue: the loop fills it, and threads take out of it."""
         self._executor = ThreadPoolExecutor(
             workers, thread_name_prefix=name, initializer=partial(_be_nice, nice) if nice else None
         )
@@ -104,7 +110,8 @@ class Pool:
         if self._closed:
             raise _stopping()
         job.submitted = now = clock.monotonic()
-        self._queue.offer(job)  # type: ignore[arg-type]  # the queue never looks into a job's result
+        with self._lock:
+            self._queue.offer(job)  # type: ignore[arg-type]  # the queue never looks into a job's result
         self._start(now)
 
     async def run(
@@ -126,7 +133,8 @@ class Pool:
 
     def withdraw(self, job: Job[T]) -> bool:
         """Take a job out that has not started; False where it has."""
-        withdrawn = self._queue.withdraw(job)  # type: ignore[arg-type]  # as in `submit`
+        with self._lock:
+            withdrawn = self._queue.withdraw(job)  # type: ignore[arg-type]  # as in `submit`
         if withdrawn and job.asker is not None:
             job.asker.worked(self._name, clock.monotonic() - job.submitted, 0.0)
         return withdrawn
@@ -134,19 +142,24 @@ class Pool:
     def sweep(self) -> None:
         """Answer the waiting jobs whose time is up. Called every SWEEP_INTERVAL_S."""
         now = clock.monotonic()
-        self._fail(self._queue.expire(now), now)
+        with self._lock:
+            expired = self._queue.expire(now)
+        self._fail(expired, now)
 
     def close(self) -> None:
         """Let the threads end after what they are doing; what still waits is refused."""
         self._closed = True
         self._executor.shutdown(wait=False)  # What was handed to it has a thread, and an end that somebody waits for.
-        for job in self._queue.expire(math.inf):
+        with self._lock:
+            left = self._queue.expire(math.inf)
+        for job in left:
             job.failure(_stopping())
 
     def _start(self, now: float) -> None:
-        started, expired = self._queue.start(now)
+        with self._lock:
+            started, expired = self._queue.start(now)
         for job in started:
-            self._executor.submit(self._run_job, job)
+            self._executor.submit(self._run_jobs, job)
         self._fail(expired, now)
 
     def _fail(self, expired: list[Job[object]], now: float) -> None:
@@ -156,8 +169,14 @@ class Pool:
                 job.asker.worked(self._name, now - job.submitted, 0.0)
             job.failure(Refusal(Status.TIMEOUT, "the time ran out while the request waited", not_executed=True))
 
-    def _run_job(self, job: Job[object]) -> None:
-        """In a thread: do the work, hand its end to the loop."""
+    def _run_jobs(self, job: Job[object]) -> None:
+        """In a thread: do the work, hand its end to the loop, go on with what has waited."""
+        following: Job[object] | None = job
+        while following is not None:
+            following = self._run_job(following)
+
+    def _run_job(self, job: Job[object]) -> Job[object] | None:
+        """Do one, and return what takes its place."""
         job.begun = clock.monotonic()
         value: object = None
         error: Exception | None = None
@@ -167,12 +186,16 @@ class Pool:
             error = raised
         except BaseException as raised:  # noqa: BLE001 - a panic of a library is none of Exception's, but an answer is owed
             error = RuntimeError(f"the work ended with {type(raised).__name__}")
-        seconds = clock.monotonic() - job.begun
+        now = clock.monotonic()
+        with self._lock:
+            following = None if self._closed else self._queue.following(now)
+            if following is None:
+                self._queue.finish()
         if not self._loop.is_closed():  # After a forced stop nobody waits for the end.
-            self._loop.call_soon_threadsafe(self._ended, job, value, error, seconds)
+            self._loop.call_soon_threadsafe(self._ended, job, value, error, now - job.begun)
+        return following
 
     def _ended(self, job: Job[object], value: object, error: Exception | None, seconds: float) -> None:
-        self._queue.finish()
         if not self._closed:
             self._start(clock.monotonic())
         if job.asker is not None:

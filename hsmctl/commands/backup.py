@@ -174,6 +174,8 @@ def restore(
     with Node(path) as node:
         restoring = Restoring(node, file, choice)
         run = restoring.look()
+        if dry_run or run.unknown:
+            restoring.give_up()
         if run.unknown:
             raise CommandError(
                 f"{file}: no key or object in it has the id or label {', '.join(run.unknown)}; correct that"

@@ -72,11 +72,11 @@ def dev(
     if context.invoked_subcommand is not None:
         return
     as_json = as_json or bool(context.find_root().params.get("as_json"))
+    module = find_module() if backend == "softhsm" else None
     if store == "etcd":
         _check_fixed(context)
-        plan = make_data_centres(Path(folder), event_loop)
+        plan = make_data_centres(Path(folder), event_loop, module)
     else:
-        module = find_module() if backend == "softhsm" else None
         plan = make_plan(nodes, proxies, tls=tls == "on", event_loop=event_loop, softhsm=module)
     if plan.softhsm is not None:
         os.environ.update(environment(Path(folder).absolute()))  # The daemons inherit it.
@@ -91,7 +91,7 @@ def dev(
 
 def _check_fixed(context: click.Context) -> None:
     """Refuse options that a cluster of several sites does not have."""
-    for name in ("nodes", "proxies", "backend", "tls"):
+    for name in ("nodes", "proxies", "tls"):
         if context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT:
             raise CommandError(f"--{name} is for --store sqlite; leave it out with --store etcd", USAGE)
 

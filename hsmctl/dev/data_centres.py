@@ -23,8 +23,13 @@ PORTS_FILE: Final = "etcd-ports.json"
 _Ports = dict[str, tuple[int, int, int]]
 
 
-def make_data_centres(folder: Path, event_loop: str | None) -> Plan:
+def make_data_centres(folder: Path, event_loop: str | None, softhsm: Path | None = None) -> Plan:
     """Return the plan; the store's members keep the ports that they have in that folder.
+
+    Args:
+        folder: of the cluster.
+        event_loop: of the daemons; None: what they choose.
+        softhsm: the library of SoftHSM2, in whose tokens the nodes' keys are; None: they are in software.
 
     Raises:
         CommandError: what says so cannot be read.
@@ -43,7 +48,7 @@ def make_data_centres(folder: Path, event_loop: str | None) -> Plan:
         name = f"etcd-{site.name}"
         chosen = kept.get(name) or (ports.pop(), ports.pop(), ports.pop())
         stores.append(StoreMember(name, site.name, *chosen))
-    return Plan(tuple(nodes), tuple(proxies), True, event_loop, SITES, PACKAGE, tuple(stores))
+    return Plan(tuple(nodes), tuple(proxies), True, event_loop, SITES, PACKAGE, tuple(stores), softhsm)
 
 
 def keep_ports(folder: Path, plan: Plan) -> None:

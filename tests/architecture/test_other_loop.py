@@ -5,12 +5,14 @@ import sys
 from pathlib import Path
 
 MARKED = "tests/integration/test_hardening.py"
+COLLECTED_S = 300
+"""An interpreter's start takes 0.5 s, and was seen to take a minute on a busy machine."""
 
 
 def collected(root: Path, *arguments: str) -> list[str]:
     """Return the loop of each test of the marked file that such a run of pytest would run."""
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", *arguments, MARKED]
-    said = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=60, check=True).stdout
+    said = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=COLLECTED_S, check=True).stdout
     return sorted(line.partition("[")[2].rstrip("]") for line in said.splitlines() if line.startswith(MARKED))
 
 

@@ -123,6 +123,14 @@ def test_requests_are_those_asked_for_and_all_are_counted(start, tools) -> None:
     assert result["throughput"] == pytest.approx(result["requests"] / result["seconds"], rel=0.01)
 
 
+def test_a_body_comes_from_a_file_where_one_is_named(start, c_tools, tmp_path) -> None:
+    body = tmp_path / "body"
+    body.write_bytes(bytes(range(100)))
+    with serving(echo) as server:
+        assert measured(start, c_tools, server, "--body", str(body))["errors"] == 0
+        assert {request[32:] for request in server.requests} == {bytes(range(100))}
+
+
 def test_the_figures_have_the_names_that_the_harness_reads(start, tools) -> None:
     with serving(echo) as server:
         result = measured(start, tools, server, "--connections", "1")

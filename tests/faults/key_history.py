@@ -5,6 +5,10 @@ of it, and each value that they saw in an answer. A value may be seen if some ch
 begun before the answer came, and not followed by another change that was answered before the request was sent. That is
 promises 1, 2 and 4. The only exception is promise 3, a change whose answer named nodes: an answer that is marked as
 stale may show what was before it, but not for a key of policy `strict`, and not while nothing was wrong (`Calm`).
+
+Answers may name a DR site as well, behind nodes or alone: that excuses nothing while the productive sites live. When
+they are lost (`Loss`) and the DR site serves, what was answered OK under durability `dr` is there. What named the site,
+and what was answered under `quorum`, may be or not, if that was so shortly before that the copy may lack it.
 Times are seconds of one monotonic clock.
 """
 
@@ -19,6 +23,8 @@ GONE = "gone"
 """Not made, or destroyed: KEY_NOT_FOUND."""
 ENABLED = "enabled"
 DISABLED = "disabled"
+QUORUM = "quorum"
+DR = "dr"
 SHORTLY_S = 5.0
 USES_DO_NOT_FAIL = "uses do not fail"
 
@@ -33,7 +39,10 @@ class Change(msgspec.Struct, frozen=True):
     """When the answer came that it is done; None: nobody knows whether it was, or will be."""
     field: str = STATE
     unconfirmed: tuple[str, ...] = ()
-    """The nodes that the answer named."""
+    """All that the answer named: nodes, and behind them the DR site."""
+    durability: str = QUORUM
+    """What was asked for, by the request or else by the cluster."""
+    creates: bool = False
     executed: bool = True
     """False: every answer said that it was not."""
 
@@ -69,10 +78,21 @@ class Calm(msgspec.Struct, frozen=True):
     ended: float
 
 
+class Loss(msgspec.Struct, frozen=True):
+    """The loss of all productive sites, and the promotion of the DR site after it."""
+
+    at: float
+    served: float
+    """When the promotion had been answered: uses between the two may fail."""
+    behind_s: float
+    """What was answered earlier than that before the loss, the copy had under `quorum` too."""
+
+
 class KeyHistory(msgspec.Struct):
-    """All that was recorded. `nodes` are the names that may be in an answer."""
+    """All that was recorded. `nodes` and `recovery_sites` are the names that may be in an answer."""
 
     nodes: frozenset[str] = frozenset()
+    recovery_sites: frozenset[str] = frozenset()
     active: frozenset[str] = frozenset()
     """The nodes on which each key is tried at the end."""
     strict: set[str] = set()
@@ -81,6 +101,7 @@ class KeyHistory(msgspec.Struct):
     failed: list[Failed] = []
     calm: list[Calm] = []
     wrong_signatures: list[Seen] = []
+    loss: Loss | None = None
 
 
 class Violation(msgspec.Struct, frozen=True):
@@ -104,7 +125,7 @@ def excused(history: KeyHistory) -> int:
     found = 0
     for each in history.seen:
         known = changes[each.key, each.field]
-        if not _may_be(each, known, [one for one in known if _is_before(one, each)]):
+        if not _may_be(each, known, [one for one in known if _is_done_by(history, one, each.sent)]):
             found += _may_be(each, known, _binding(history, each, known))
     return found
 
@@ -131,7 +152,9 @@ def _uses_do_not_fail(history: KeyHistory) -> Iterator[Violation]:
     changes = _by_register(history)
     for each in history.failed:
         known = changes[each.key, STATE]
-        made = any(one.value == ENABLED and _is_done_by(one, each.sent) for one in known)
+        if _is_in_pause(history.loss, each):
+            continue
+        made = any(one.value == ENABLED and _is_done_by(history, one, each.sent) for one in known)
         if made and not any(one.value == GONE and one.executed and one.sent < each.answered for one in known):
             text = f"{each.status}, sent {each.sent:.3f}, answered {each.answered:.3f}"
             yield Violation(USES_DO_NOT_FAIL, each.key, text, each.sent)
@@ -142,10 +165,20 @@ def _signatures_verify(history: KeyHistory) -> Iterator[Violation]:
         yield Violation("signatures verify", each.key, _seen(each))
 
 
-def _known_nodes_are_named(history: KeyHistory) -> Iterator[Violation]:
+def _who_was_waited_for_is_named(history: KeyHistory) -> Iterator[Violation]:
     for change in history.changes:
-        if set(change.unconfirmed) - history.nodes:
-            yield Violation("nodes are named", change.key, f"{change.unconfirmed} are no nodes: {_changed(change)}")
+        nodes, sites = _nodes_of(history, change), set(change.unconfirmed) & history.recovery_sites
+        if set(nodes) - history.nodes:
+            wrong = f"{nodes} are no nodes"
+        elif sites and change.durability != DR:
+            wrong = "nobody waited for the DR site"
+        elif nodes and change.creates:
+            wrong = "a creation waits for no node"
+        elif sites and change.unconfirmed[-1] not in sites:
+            wrong = "the DR site is not the last one"
+        else:
+            continue
+        yield Violation("who was waited for is named", change.key, f"{wrong}: {_changed(change)}")
 
 
 def _tried_everywhere(history: KeyHistory) -> Iterator[Violation]:
@@ -182,22 +215,35 @@ def _followed(change: Change, binding: Sequence[Change]) -> bool:
     return change.answered is not None and any(one.sent > change.answered for one in binding)
 
 
-def _is_done_by(change: Change, moment: float) -> bool:
-    return change.executed and change.answered is not None and change.answered < moment
+def _is_done_by(history: KeyHistory, change: Change, moment: float) -> bool:
+    """Whether a change counts for what is asked at that moment."""
+    if not change.executed or change.answered is None or change.answered >= moment:
+        return False
+    loss = history.loss
+    if loss is None or moment < loss.at or change.answered > loss.served:
+        return True
+    if change.durability == DR and not set(change.unconfirmed) & history.recovery_sites:
+        return True
+    return change.answered < loss.at - loss.behind_s
 
 
-def _is_before(change: Change, seen: Seen) -> bool:
-    return _is_done_by(change, seen.sent)
+def _is_in_pause(loss: Loss | None, failed: Failed) -> bool:
+    return loss is not None and failed.sent < loss.served and failed.answered > loss.at
+
+
+def _nodes_of(history: KeyHistory, change: Change) -> tuple[str, ...]:
+    """Return the nodes among those that the answer named."""
+    return tuple(name for name in change.unconfirmed if name not in history.recovery_sites)
 
 
 def _binding(history: KeyHistory, seen: Seen, known: Sequence[Change]) -> list[Change]:
     """Return the changes that the request had to see: answered before it was sent, and not under the exception."""
-    before = [change for change in known if _is_before(change, seen)]
+    before = [change for change in known if _is_done_by(history, change, seen.sent)]
     if not seen.stale or seen.key in history.strict:
         return before
     if any(calm.began <= seen.sent and seen.answered <= calm.ended for calm in history.calm):
         return before
-    return [change for change in before if not change.unconfirmed]
+    return [change for change in before if not _nodes_of(history, change)]
 
 
 def _rule(seen: Seen, known: Sequence[Change], binding: Sequence[Change]) -> str:
@@ -224,4 +270,4 @@ def _seen(seen: Seen) -> str:
     return f"{seen.field} seen as {seen.value}: sent {seen.sent:.3f}, answered {seen.answered:.3f} ({where})"
 
 
-_RULES = (_values, _uses_do_not_fail, _signatures_verify, _known_nodes_are_named, _tried_everywhere)
+_RULES = (_values, _uses_do_not_fail, _signatures_verify, _who_was_waited_for_is_named, _tried_everywhere)

@@ -5,14 +5,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from key_history import (
     DISABLED,
+    DR,
     ENABLED,
     GONE,
     LABEL,
+    QUORUM,
     STATE,
     Calm,
     Change,
     Failed,
     KeyHistory,
+    Loss,
     Seen,
     check,
     excerpt,
@@ -21,6 +24,7 @@ from key_history import (
 
 KEY = "k"
 NODES = frozenset({"node-1", "node-2"})
+SITES = frozenset({"alps"})
 MADE = Change(KEY, ENABLED, 1.0, 2.0)
 
 
@@ -120,8 +124,68 @@ def test_a_wrong_signature_is_caught() -> None:
     assert rules(wrong_signatures=list(saw(ENABLED, 2.1, 2.2))) == ["signatures verify"]
 
 
+NAMES = ["who was waited for is named"]
+
+
 def test_names_that_are_no_nodes_are_caught() -> None:
-    assert rules(Change(KEY, GONE, 3.0, 4.0, unconfirmed=("node-9",))) == ["nodes are named"]
+    assert rules(Change(KEY, GONE, 3.0, 4.0, unconfirmed=("node-9",))) == NAMES
+
+
+def test_the_dr_site_is_named_behind_nodes_or_alone_and_only_where_it_was_waited_for() -> None:
+    def named(*names: str, durability: str = DR, creates: bool = False) -> list[str]:
+        change = Change(KEY, GONE, 3.0, 4.0, unconfirmed=names, durability=durability, creates=creates)
+        return rules(change, recovery_sites=SITES)
+
+    assert named("alps") == named("node-1", "alps") == named("alps", creates=True) == []
+    assert named("alps", durability=QUORUM) == named("alps", "node-1") == NAMES
+    assert named("node-1", creates=True) == named("jura") == NAMES
+
+
+def test_that_the_dr_site_is_named_excuses_nothing() -> None:
+    end = Change(KEY, GONE, 3.0, 4.0, unconfirmed=("alps",), durability=DR)
+    assert rules(end, seen=saw(ENABLED, 4.1, 4.2, stale=True), recovery_sites=SITES) == ["destroyed keys serve nothing"]
+    both = Change(KEY, GONE, 3.0, 4.0, unconfirmed=("node-1", "alps"), durability=DR)
+    assert rules(both, seen=saw(ENABLED, 4.1, 4.2, stale=True), recovery_sites=SITES) == []
+
+
+@pytest.mark.parametrize(
+    ("durability", "named", "answered", "may_be_lost"),
+    [
+        (DR, (), 9.9, False),
+        (DR, ("node-1",), 9.9, False),
+        (DR, ("alps",), 9.9, True),
+        (DR, ("node-1", "alps"), 9.9, True),
+        (QUORUM, (), 9.9, True),
+        (QUORUM, (), 8.9, False),
+        (QUORUM, (), 20.5, False),
+    ],
+)
+def test_what_the_dr_site_did_not_have_may_be_lost_with_the_productive_ones_and_nothing_else(
+    durability: str, named: tuple[str, ...], answered: float, may_be_lost: bool
+) -> None:
+    loss = Loss(10.0, 20.0, 1.0)
+    end = Change(KEY, GONE, answered - 0.1, answered, unconfirmed=named, durability=durability)
+    after = saw(ENABLED, 21.0, 21.1)
+    found = rules(end, seen=after, recovery_sites=SITES, loss=loss)
+    assert found == ([] if may_be_lost else ["destroyed keys serve nothing"])
+    assert rules(end, seen=saw(GONE, 21.0, 21.1), recovery_sites=SITES, loss=loss) == []
+    if answered < 10.0:  # Nothing was lost yet.
+        assert rules(end, seen=saw(ENABLED, 9.95, 9.99), recovery_sites=SITES, loss=loss) != []
+
+
+def test_a_key_that_was_made_shortly_before_the_loss_may_be_gone_after_it() -> None:
+    new = Change("late", ENABLED, 9.8, 9.9, creates=True)
+    gone = (Seen("late", GONE, 21.0, 21.1),)
+    assert rules(new, seen=gone, loss=Loss(10.0, 20.0, 1.0)) == []
+    sure = Change("late", ENABLED, 9.8, 9.9, creates=True, durability=DR)
+    assert rules(sure, seen=gone, loss=Loss(10.0, 20.0, 1.0)) == ["keys that were made are there"]
+
+
+def test_uses_may_fail_between_the_loss_and_the_promotion_and_not_after_it() -> None:
+    loss = Loss(10.0, 20.0, 1.0)
+    assert rules(failed=[Failed(KEY, "UNAVAILABLE", 9.0, 19.0), Failed(KEY, "TIMEOUT", 19.0, 25.0)], loss=loss) == []
+    assert rules(failed=[Failed(KEY, "UNAVAILABLE", 20.1, 25.0)], loss=loss) == ["uses do not fail"]
+    assert rules(failed=[Failed(KEY, "UNAVAILABLE", 8.0, 9.0)], loss=loss) == ["uses do not fail"]
 
 
 def test_an_acknowledged_key_that_nobody_tried_on_a_node_is_caught() -> None:

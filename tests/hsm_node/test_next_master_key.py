@@ -1,5 +1,6 @@
 """The next master key: from the configuration, at start and at SIGHUP."""
 
+import re
 from pathlib import Path
 
 import msgspec
@@ -78,6 +79,14 @@ def test_shares_are_no_next_key(node_folder: Path) -> None:
     file = node_folder / "node.toml"
     file.write_text(file.read_text().replace("[keystore]\n", "[keystore]\nnext_master_key = { shares = {} }\n"))
     with pytest.raises(ConfigurationError, match="next_master_key lies in a file or credential"):
+        load_node_config(file)
+
+
+def test_a_master_key_in_a_device_is_not_rotated(node_folder: Path) -> None:
+    file = node_folder / "node.toml"
+    keystore = 'master_key = { device = "redoubt" }\nnext_master_key = { file = "new.key" }\n'
+    file.write_text(re.sub(r"(?m)^master_key = .*\n", keystore, file.read_text()))
+    with pytest.raises(ConfigurationError, match="a master key in a device has no successor"):
         load_node_config(file)
 
 

@@ -132,11 +132,35 @@ def test_a_restore_looks_first_and_does_it_from_the_first_rows_on(fake: FakeNode
     assert (looked.counts, done.counts) == ({"made": 3}, {"made": 5})
 
 
-def test_a_damaged_file_is_not_restored(fake: FakeNode, file: Path) -> None:
+def test_a_damaged_file_is_not_restored_and_the_node_does_not_wait_for_the_rest(fake: FakeNode, file: Path) -> None:
+    asked: list[RestoreBackup] = []
+
+    def answer(_opcode: int, body: bytes) -> BackupReading | Failure:
+        asked.append(decode_body(RestoreBackup, body))
+        return reading() if asked[-1].part.kind else Failure("it ends")
+
     file.write_bytes(CONTENT[:-1])
-    fake.answering = lambda _opcode, _body: reading()
+    fake.answering = answer
     with Node(fake.path) as node, pytest.raises(CommandError, match="it ends too early; use another backup"):
         Restoring(node, file, RestoreChoice()).look()
+    assert [(body.part.kind, body.reading) for body in asked[-2:]] == [(PARTS[1].kind, 7), (0, 7)]
+
+
+def test_a_look_that_nothing_follows_is_given_up_once(fake: FakeNode, file: Path) -> None:
+    asked: list[RestoreBackup] = []
+
+    def answer(_opcode: int, body: bytes) -> BackupReading | Failure:
+        asked.append(decode_body(RestoreBackup, body))
+        return reading() if asked[-1].part.kind else Failure("it ends")
+
+    fake.answering = answer
+    with Node(fake.path) as node:
+        restoring = Restoring(node, file, RestoreChoice())
+        restoring.give_up()
+        restoring.look()
+        restoring.give_up()
+        restoring.give_up()
+    assert [body.part.kind for body in asked] == [part.kind for part in PARTS] + [0]
 
 
 def test_a_connection_that_has_served_for_long_is_followed_by_another(

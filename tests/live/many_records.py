@@ -7,6 +7,8 @@ import time
 from cluster import NAME, Cluster
 from etcd import CALL_S, EtcdCluster
 
+from hsm_cluster.address import Address
+from hsm_daemon.tls import TlsFiles
 from hsm_node.backends.base import Outcome
 from hsm_node.backends.software import IMPLEMENTED, SoftwareBackend
 from hsm_node.core.keyring import Keyring
@@ -60,11 +62,23 @@ def fill_file(cluster: Cluster, count: int, key_type: str, label: str = "many") 
 
 def fill_etcd(cluster: Cluster, etcd: EtcdCluster, count: int, key_type: str, label: str = "many") -> list[str]:
     """Put that many keys into etcd, for nodes of that cluster; return their ids."""
-    ring = _ring_of(cluster)
-    with contextlib.closing(EtcdStore(etcd.addresses, etcd.tls, NAME, ring)) as store:
+    return fill_members([etcd.leader().address], etcd.tls, NAME, _ring_of(cluster), count, key_type, label)
+
+
+def fill_members(
+    addresses: list[Address],
+    tls: TlsFiles | None,
+    cluster: str,
+    ring: Keyring,
+    count: int,
+    key_type: str,
+    label: str = "many",
+) -> list[str]:
+    """Put that many keys into the cluster of that name, whose members of etcd are there; return their ids."""
+    with contextlib.closing(EtcdStore(addresses, tls, cluster, ring)) as store:
         records = Records(ring, store.cluster_id, store.epoch, count, key_type, label)
     puts = [RequestOp(put=PutRequest(key=key_of(name), value=data)) for name, data in records.rows]
-    with contextlib.closing(Link(etcd.leader().address, credentials_of(etcd.tls))) as link:
+    with contextlib.closing(Link(addresses[0], credentials_of(tls))) as link:
         for first in range(0, count, BATCH):
             link.txn(TxnRequest(success=puts[first : first + BATCH]), timeout=CALL_S)
     return records.ids

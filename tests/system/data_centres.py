@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +16,31 @@ from scale import SLACK
 READY_S = 15.0 * SLACK
 """The contract's, on a quiet machine."""
 STOP_S = 30.0
+TOKENS_S = 120.0 * SLACK
+"""More where five tokens are to be made: each makes an RSA key to take the master key under."""
+BACKENDS = ("software", "softhsm")
+"""Where keys are, of clusters that a test is tried on."""
 
 
 class Dev:
     """A running `hsmctl dev`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, backend: str = "software") -> None:
         self.folder = folder
+        self.backend = backend
         command = [sys.executable, "-m", "hsmctl.cli", "dev", "--store", "etcd", "--dir", str(folder)]
+        command += ["--backend", backend]
         self.log = folder.with_suffix(".log")
         begun = time.monotonic()
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(bound_to_parent(command, signal.SIGTERM), stdout=log, stderr=log)
-        wait_until((folder / "dev.json").exists, self.log.read_text, 2 * READY_S)
+        wait_until((folder / "dev.json").exists, self.log.read_text, 2 * READY_S + (TOKENS_S if self.in_tokens else 0))
         self.ready_s = time.monotonic() - begun
+
+    @property
+    def in_tokens(self) -> bool:
+        """Whether keys are in tokens of SoftHSM2, one of each node."""
+        return self.backend == "softhsm"
 
     @property
     def manifest(self) -> dict[str, Any]:
@@ -43,6 +55,18 @@ class Dev:
         for entry in lost:
             os.kill(entry["pid"], signal.SIGKILL)
         return [entry["name"] for entry in lost]
+
+    def kill_sites(self, sites: Iterable[str], order: Callable[[list[int]], object]) -> None:
+        """Kill everything of several sites at one moment, in that order."""
+        pids = [
+            entry["pid"]
+            for kind in ("proxies", "nodes", "store")
+            for entry in self.manifest[kind]
+            if entry["site"] in sites
+        ]
+        order(pids)
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
 
     def ask_for(self, name: str) -> None:
         """Have a daemon that was killed started; nobody waits until it serves."""

@@ -19,10 +19,12 @@ from soak_record import Times
 
 from hsm_client import Hsm, connect
 from hsm_client.connection import Connection
+from hsm_client.durabilities import Durability
 from hsm_client.encodings import ecdsa_der, load_public_key
 from hsm_client.errors import HsmError
 from hsm_client.key_ids import chosen_key_id, new_operation_id
 from hsm_client.policies import policy
+from hsm_client.unconfirmed import UNCONFIRMED
 from hsm_wire import messages as m
 from hsm_wire.frames import Frame
 from hsm_wire.kinds import Flag
@@ -43,6 +45,8 @@ FIXED_KEYS = 4
 CLIENTS = 8
 MOVE_S = 1.0
 """Between two clients that are replaced by new ones: so all proxies are used again after a loss."""
+DR_SHARE = 0.25
+"""Of what is made and changed, so much asks for durability `dr`."""
 LAST_S = USE_S + 2.0
 """How long a client that was replaced stays, for the calls that have it."""
 _WAIT_CLASSES = (4, 5, 6)
@@ -101,8 +105,20 @@ class Answer(NamedTuple):
     not_executed: bool
     body: bytes
 
+    @property
+    def named(self) -> tuple[str, ...]:
+        """Who did not confirm what was done."""
+        return tuple(m.decode_body(m.Unconfirmed, self.body).unconfirmed) if self.status in UNCONFIRMED else ()
 
-async def call(hsm: Hsm, opcode: int, body: msgspec.Struct, timeout_s: float) -> Answer:
+    @property
+    def result(self) -> bytes:
+        """What OK would have said."""
+        return bytes(m.decode_body(m.Unconfirmed, self.body).result) if self.status in UNCONFIRMED else self.body
+
+
+async def call(
+    hsm: Hsm, opcode: int, body: msgspec.Struct, timeout_s: float, durability: Durability | None = None
+) -> Answer:
     """Ask, and return what the last answer said, whatever it was."""
     operation_id = new_operation_id()
     sendings = HeardAnswers.calls[operation_id] = []
@@ -110,7 +126,7 @@ async def call(hsm: Hsm, opcode: int, body: msgspec.Struct, timeout_s: float) ->
     status, name = 0, ""
     try:
         # The form is never met: what the answer says is read below.
-        await hsm.request(opcode, body, m.Empty, timeout_s=timeout_s, operation_id=operation_id)
+        await hsm.request(opcode, body, m.Empty, timeout_s=timeout_s, operation_id=operation_id, durability=durability)
     except HsmError as error:
         status, name = int(error.status or Status.UNAVAILABLE), error.status_name
     finally:
@@ -244,19 +260,22 @@ class StoreClients:
         if strict:
             self.history.strict.add(key.name)
         body = m.GenerateKey(key.key_id, "ec-p256", "new", 0, policy(strict=strict))
-        begun = time.monotonic()
+        begun, durability = time.monotonic(), self._durability
         while True:
-            answer = await call(self._any, Opcode.GENERATE_KEY, body, CHANGE_S)
+            answer = await call(self._any, Opcode.GENERATE_KEY, body, CHANGE_S, durability)
             self._took("make", answer)
             if answer.status >> 8 == 0:
                 break
             assert answer.status >> 8 in _WAIT_CLASSES, f"key {key.name}: {answer.status_name}"
             await asyncio.sleep(0.1)
-        public = load_public_key(m.decode_body(m.KeyInfo, answer.body))
+        public = load_public_key(m.decode_body(m.KeyInfo, answer.result))
         assert isinstance(public, ec.EllipticCurvePublicKey)
         key.public = public
-        self.history.changes.append(Change(key.name, ENABLED, begun, answer.at))
-        self.history.changes.append(Change(key.name, "new", begun, answer.at, LABEL))
+        self._count(answer.named)
+        self.history.changes += [
+            Change(key.name, value, begun, answer.at, field, answer.named, durability, creates=True)
+            for field, value in ((STATE, ENABLED), (LABEL, "new"))
+        ]
         self.keys.append(key)
         return key
 
@@ -268,18 +287,16 @@ class StoreClients:
             body = m.UpdateKey(key.key_id, 0, value, None, None, None)
         elif change != GONE:
             body = m.UpdateKey(key.key_id, 0, None, change == ENABLED, None, None)
-        answer = await call(self._any, Opcode.DESTROY_KEY if change == GONE else Opcode.UPDATE_KEY, body, CHANGE_S)
+        opcode, durability = Opcode.DESTROY_KEY if change == GONE else Opcode.UPDATE_KEY, self._durability
+        answer = await call(self._any, opcode, body, CHANGE_S, durability)
         self._took("change", answer)
         if answer.status in _STATES:
             self._saw(key, _STATES[answer.status], answer)
-        done = answer.status >> 8 == 0
-        named: tuple[str, ...] = ()
-        if answer.status == Status.OK_UNCONFIRMED:
-            named = tuple(m.decode_body(m.Unconfirmed, answer.body).unconfirmed)
-            self.counts["changes that named nodes"] += 1
-        field = LABEL if change == LABEL else STATE
+        answered = answer.at if answer.status >> 8 == 0 else None
+        self._count(answer.named)
+        field, done = LABEL if change == LABEL else STATE, not answer.not_executed
         self.history.changes.append(
-            Change(key.name, value, answer.sent, answer.at if done else None, field, named, not answer.not_executed)
+            Change(key.name, value, answer.sent, answered, field, answer.named, durability, executed=done)
         )
 
     async def use(self, key: LiveKey, node: str = "", through: Hsm | None = None) -> bool:
@@ -319,6 +336,14 @@ class StoreClients:
         self.history.seen.append(seen)
         self.counts["answers marked as stale"] += answer.stale
         return seen
+
+    @property
+    def _durability(self) -> Durability:
+        return "dr" if self._chance.random() < DR_SHARE else "quorum"
+
+    def _count(self, named: tuple[str, ...]) -> None:
+        self.counts["answers that named the DR site"] += bool(self.history.recovery_sites & set(named))
+        self.counts["answers that named nodes"] += bool(set(named) - self.history.recovery_sites)
 
     def _took(self, what: str, answer: Answer) -> None:
         self.times.setdefault(what, Times()).add(answer.at - answer.sent)

@@ -14,6 +14,7 @@ from hsmctl_forks import run_hsmctl_text
 from many_records import fill_file
 from moving import Belongings, start_nodes, stop_nodes
 from scale import SCALE
+from softhsm import SoftHsm
 
 from hsm_client import sync
 from hsm_client.errors import HsmError
@@ -22,8 +23,13 @@ from hsm_wire.key_types import KEY_TYPES
 MESSAGE = b"signed with what came back"
 SIGNATURES = {"rsa": "rsa-pss-sha256", "ec": "ecdsa-sha256", "ed": "eddsa", "hmac": "hmac-sha256", "ml-dsa": "ml-dsa"}
 """Begin of a type's name -> how it signs."""
+IN_TOKENS = ("rsa-2048", "rsa-3072", "ec-p256", "ec-p384", "ec-p521", "ec-secp256k1", "aes-128", "aes-256", "hmac-256")
+"""Key types that a token of SoftHSM2 keeps, but for those that it takes minutes to make."""
 MANY = max(500, int(20_000 * SCALE))
 LIMIT_S = 600.0
+MADE = 20
+PARTS = 8
+"""A file is damaged, and cut off, at the begin of each, and at its last byte."""
 
 
 @pytest.fixture
@@ -37,18 +43,28 @@ def etcd(tmp_path: Path) -> Iterator[EtcdCluster]:
 
 
 @pytest.fixture
-def make(tmp_path: Path) -> Iterator[Callable[..., Cluster]]:
+def tokens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SoftHsm:
+    """Where the tokens of every cluster are."""
+    made = SoftHsm(tmp_path / "softhsm")
+    monkeypatch.setenv("SOFTHSM2_CONF", str(made.configuration))
+    return made
+
+
+@pytest.fixture
+def make(tmp_path: Path, tokens: SoftHsm) -> Iterator[Callable[..., Cluster]]:
     """Make clusters, none of them started."""
     made: list[Cluster] = []
 
-    def cluster(name: str, etcd: EtcdCluster | None = None, *, master_key: str = "") -> Cluster:
+    def cluster(
+        name: str, etcd: EtcdCluster | None = None, *, master_key: str = "", in_tokens: bool = False
+    ) -> Cluster:
         (tmp_path / name).mkdir()
         made.append(Cluster(tmp_path / name, "uvloop", 2))
         if master_key:
             made[-1].master_key.write_text(master_key)
-        for node in made[-1].nodes if etcd is not None else ():
-            assert etcd is not None
-            made[-1].write_node(node, store=etcd.store_toml())
+        for node in made[-1].nodes:
+            store = {} if etcd is None else {"store": etcd.store_toml()}
+            made[-1].write_node(node, **store, **(tokens.settings_for(made[-1], node) if in_tokens else {}))
         return made[-1]
 
     yield cluster
@@ -107,17 +123,19 @@ class Churn:
                     self.faults.append(str(error))
 
 
-@pytest.mark.parametrize("driver", ["sqlite", "etcd"])
+@pytest.mark.parametrize(
+    ("driver", "in_tokens"), [("sqlite", False), ("etcd", False), ("sqlite", True), ("etcd", True)]
+)
 def test_a_lost_cluster_comes_back_elsewhere_with_every_key_of_every_type(
-    make: Callable[..., Cluster], etcd: EtcdCluster, tmp_path: Path, driver: str
+    make: Callable[..., Cluster], etcd: EtcdCluster, tmp_path: Path, driver: str, in_tokens: bool
 ) -> None:
-    first = make("first", etcd if driver == "etcd" else None)
+    first = make("first", etcd if driver == "etcd" else None, in_tokens=in_tokens)
     first.start()
     file = tmp_path / "x.backup"
     # An RSA-8192 key takes minutes on a busy machine.
     with sync.connect(first.client_config, timeout_s=LIMIT_S) as hsm:
         belongings = Belongings(hsm)
-        keys = {name: hsm.generate_key(name, label=f"of {name}") for name in KEY_TYPES}
+        keys = {name: hsm.generate_key(name, label=f"of {name}") for name in (IN_TOKENS if in_tokens else KEY_TYPES)}
         infos = {name: key.describe() for name, key in keys.items()}
         with Churn(first) as churn:
             made = described(first, "create", "--out", file, "--prove", "all")
@@ -130,7 +148,7 @@ def test_a_lost_cluster_comes_back_elsewhere_with_every_key_of_every_type(
     if driver == "etcd":
         etcd.empty()
 
-    second = make("second", None if driver == "etcd" else etcd, master_key=master_key)
+    second = make("second", None if driver == "etcd" else etcd, master_key=master_key, in_tokens=in_tokens)
     second.start()
     looked = described(second, "restore", "--dry-run", file)
     assert looked.get("made", 0) + looked.get("made, destroyed", 0) == made["authentic"]
@@ -183,6 +201,35 @@ def test_another_master_key_opens_nothing(make: Callable[..., Cluster], tmp_path
         assert "which this node does not hold" in line
     with sync.connect(other.client_config) as hsm:
         assert not hsm.find_keys()
+
+
+def test_a_damaged_or_truncated_file_changes_nothing_in_an_empty_cluster(
+    make: Callable[..., Cluster], etcd: EtcdCluster, tmp_path: Path
+) -> None:
+    first = make("first")
+    first.start()
+    good, bad = tmp_path / "x.backup", tmp_path / "bad.backup"
+    with sync.connect(first.client_config) as hsm:
+        for number in range(MADE):
+            hsm.generate_key("ec-p256", label=f"key-{number}")
+    backup(first, "create", "--out", good)
+    second = make("second", etcd, master_key=first.master_key.read_text())
+    second.start()
+    before = [node.status()["applied_revision"] for node in second.nodes]
+    whole = good.read_bytes()
+    cuts = [len(whole) * part // PARTS for part in range(PARTS)] + [len(whole) - 1]
+    files = [whole[:cut] for cut in cuts]
+    files += [whole[:cut] + bytes([whole[cut] ^ 1]) + whole[cut + 1 :] for cut in cuts]
+    files.append(whole + b"x")
+    for content in files:
+        bad.write_bytes(content)
+        assert backup(second, "restore", bad, code=1).count("\n") == 1
+    with sync.connect(second.client_config) as hsm:
+        assert not hsm.find_keys()
+        assert [node.status()["applied_revision"] for node in second.nodes] == before
+        assert described(second, "restore", good) == {"made": MADE}
+        for key in hsm.find_keys():
+            key.verify(MESSAGE, key.sign(MESSAGE, "ecdsa-sha256"), "ecdsa-sha256")
 
 
 def test_a_backup_of_before_a_rotation_comes_back_through_a_cluster_with_the_old_key(

@@ -9,8 +9,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
-from data_centres import Dev
+from data_centres import BACKENDS, Dev
+from member_damage import damaged
 from programs import wait_until
 from site_networks import SiteNetworks, namespaces_lack
 from store_cluster import ACTIVE, DR, SITES, SiteStore
@@ -18,20 +20,25 @@ from store_cluster import ACTIVE, DR, SITES, SiteStore
 from hsm_client import sync
 from hsm_cluster.address import Address
 from hsm_daemon.tls import TlsFiles
+from hsm_node.backends.pkcs11.settings import DeviceSettings
+from hsm_node.config import load_node_config
 from hsm_node.core.keyring import Keyring
 from hsm_node.core.records import open_record, resealed_record
+from hsm_node.key_device import device_keyring, open_link
 from hsm_node.store.base import StoreError
 from hsm_node.store.etcd.driver import EtcdStore
 
-TYPES = ("ec-p256", "ed25519", "rsa-2048", "x25519", "aes-256", "hmac-256", "secret-256", "ml-dsa-65", "ml-kem-768")
+IN_TOKENS = ("ec-p256", "rsa-2048", "aes-256", "hmac-256")
+TYPES = {
+    "software": (*IN_TOKENS, "ed25519", "x25519", "secret-256", "ml-dsa-65", "ml-kem-768"),
+    "softhsm": IN_TOKENS,
+}
 DR_NODE, DR_MEMBER = "node-5", "etcd-alps"
-WITHIN_VALUE = 200
-"""Bytes from the start of a row's key in a member's file to a place within its value."""
 
 
-@pytest.fixture
-def dev(tmp_path: Path) -> Iterator[Dev]:
-    running = Dev(tmp_path / "dc")
+@pytest.fixture(params=BACKENDS)
+def dev(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Dev]:
+    running = Dev(tmp_path / "dc", request.param)
     try:
         yield running
     finally:
@@ -72,18 +79,33 @@ def check_good(dev: Dev) -> dict[str, Any]:
     return report
 
 
-def test_each_fault_of_the_dr_site_is_found_within_one_drill(dev: Dev, count: Any) -> None:
+@pytest.fixture
+def keyring(dev: Dev, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Keyring]:
+    """What opens the store: the master key, or a link to the first node's token that has it."""
+    if not dev.in_tokens:
+        yield Keyring(bytes.fromhex((dev.folder / "master.key").read_text().strip()))
+        return
+    monkeypatch.setenv("SOFTHSM2_CONF", str(dev.folder / "softhsm2.conf"))
+    config, _ = load_node_config(dev.folder / "node-1.toml")
+    assert isinstance(config.backend, DeviceSettings)
+    link = open_link(msgspec.structs.replace(config, state_dir=tmp_path / "pins", sessions=1), config.backend)
+    yield device_keyring(link)
+    link.close()
+
+
+def test_each_fault_of_the_dr_site_is_found_within_one_drill(dev: Dev, keyring: Keyring, count: Any) -> None:
+    types = TYPES[dev.backend]
     with sync.connect(dev.folder / "client.toml") as hsm:
-        for key_type in TYPES:
+        for key_type in types:
             hsm.generate_key(key_type, label=key_type)
     report = check_good(dev)
-    assert [kind.split(":")[0] for kind in report["kinds"]] == sorted(TYPES)
-    assert (report["keys"], report["rpo_records"]) == (len(TYPES), 0)
+    assert [kind.split(":")[0] for kind in report["kinds"]] == sorted(types)
+    assert (report["keys"], report["rpo_records"]) == (len(types), 0)
     count("milliseconds until the DR site had served every kind", round(1000 * report["rto_seconds"]))
     check_local_socket(dev)
     check_stopped_member(dev)
     check_damaged_file(dev)
-    check_record_of_another_master_key(dev)
+    check_record_of_another_master_key(dev, keyring)
 
 
 def check_local_socket(dev: Dev) -> None:
@@ -106,49 +128,26 @@ def check_stopped_member(dev: Dev) -> None:
 
 
 def check_damaged_file(dev: Dev) -> None:
-    """Change a byte of one record in the file of the DR site's member, which has it mapped: the others know nothing."""
-    file = dev.folder / "etcd" / DR_MEMBER / "member" / "snap" / "db"
-    content = file.read_bytes()
-    at = content.find(b"redoubt/row/")
-    name = content[at : at + len(b"redoubt/row/") + 32]
-    assert at >= 0
-    places = []
-    while at >= 0:
-        places.append(at)
-        at = content.find(name, at + 1)
-    damage(file, places)
-    try:
+    with damaged(dev.folder / "etcd" / DR_MEMBER) as name:
         report = check_found(dev, "records")
         assert report["refused"] == 1
-        assert name[-32:].hex() in report["faults"][0]
+        assert name in report["faults"][0]
         with sync.connect(dev.folder / "client.toml") as hsm:
             hsm.find_keys(label="ec-p256")[0].sign(b"served all the same", "ecdsa-sha256")
-    finally:
-        damage(file, places)
     check_good(dev)
 
 
-def damage(file: Path, places: list[int]) -> None:
-    """Change a byte at each place, or change it back."""
-    with file.open("r+b") as opened:
-        for place in places:
-            opened.seek(place + WITHIN_VALUE)
-            byte = opened.read(1)[0]
-            opened.seek(place + WITHIN_VALUE)
-            opened.write(bytes([byte ^ 1]))
-
-
-def check_record_of_another_master_key(dev: Dev) -> None:
+def check_record_of_another_master_key(dev: Dev, ours: Keyring) -> None:
     """Somebody who can write the store puts a record there as another cluster's master key seals it."""
     files = [dev.folder / f"node-1-store{end}" for end in (".pem", "-key.pem")]
     tls = TlsFiles(dev.folder / "store-ca.pem", *files)
     addresses = [Address.parse(member["address"]) for member in dev.manifest["store"]]
-    ours, theirs = Keyring(bytes.fromhex((dev.folder / "master.key").read_text().strip())), Keyring(os.urandom(32))
+    theirs = Keyring(os.urandom(32))
     store = EtcdStore(addresses, tls, "dev", ours)
     try:
         row = next(row for row in store.copy.page(b"", 0).rows if is_key(row, store, ours))
         record = open_record(row.data, row.name, store.cluster_id, ours)
-        wrapped = theirs.wrap(ours.unwrap(record.wrapped, record.true_length))
+        wrapped = theirs.wrap(os.urandom(32))
         changed = type(record)(
             **{name: getattr(record, name) for name in record.__struct_fields__} | {"wrapped": wrapped}
         )

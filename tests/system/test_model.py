@@ -1,4 +1,4 @@
-"""The models of docs/consistency.md, every state of them: two minutes on one core, 0.5 GB."""
+"""The models of docs/consistency.md, every state of them: three minutes on one core, 0.5 GB."""
 
 import shutil
 import subprocess

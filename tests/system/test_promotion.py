@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from data_centres import Dev
+from data_centres import BACKENDS, Dev
 from programs import wait_until
 from scale import SLACK, times
 
@@ -49,11 +49,18 @@ class Maker:
             self.made.append((time.monotonic(), key))
 
 
+TURNS = [("software", turn) for turn in range(times(3))] + [("softhsm", 0)]
+
+
 @pytest.fixture
-def dev(tmp_path: Path) -> Iterator[Dev]:
-    running = Dev(tmp_path / "dc")
+def dev(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Dev]:
+    """With keys in that back end."""
+    running = Dev(tmp_path / "dc", request.param)
     yield running
     running.stop()
+
+
+each_backend = pytest.mark.parametrize("dev", BACKENDS, indirect=True)
 
 
 def works(key: sync.Key) -> bool:
@@ -65,7 +72,7 @@ def works(key: sync.Key) -> bool:
     return True
 
 
-@pytest.mark.parametrize("turn", range(times(3)))
+@pytest.mark.parametrize(("dev", "turn"), TURNS, indirect=["dev"])
 def test_the_dr_site_serves_every_key_that_was_acknowledged_by_one_command(dev: Dev, count: Any, turn: int) -> None:
     chance = random.Random(turn)
     with sync.connect(dev.folder / "client.toml", timeout_s=5.0 * SLACK) as hsm:
@@ -99,6 +106,7 @@ def test_the_dr_site_serves_every_key_that_was_acknowledged_by_one_command(dev: 
         assert (again.returncode, "promoted already, in epoch 2" in again.stderr) == (1, True), again.stderr
 
 
+@each_backend
 def test_a_majority_that_is_lost_after_the_promotion_is_left_by_another_one(dev: Dev) -> None:
     with sync.connect(dev.folder / "client.toml", timeout_s=5.0 * SLACK) as hsm:
         for site in SITES:
@@ -127,6 +135,7 @@ def state_of(dev: Dev, name: str) -> str:
     return str(readiness.status(entry["admin"]).get("state", ""))
 
 
+@each_backend
 def test_old_sites_that_come_back_are_kept_out_whether_the_dr_site_is_there_or_not(dev: Dev) -> None:
     config = dev.folder / "client.toml"
     with sync.connect(config, timeout_s=5.0 * SLACK) as hsm:

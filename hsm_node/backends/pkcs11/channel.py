@@ -1,13 +1,20 @@
 """Messages over a stream socket: four bytes of length, then the message."""
 
 import socket
+import struct
 from typing import Final
 
 from hsm_node.backends.pkcs11.messages import MAX_MESSAGE_BYTES
 
 _LENGTH_BYTES: Final = 4
+_TIMEVAL: Final = struct.Struct("ll")
+"""struct timeval of the kernel: seconds and microseconds."""
 _FIRST_READ_BYTES: Final = 16 * 1024
 """One read takes a whole message but for the long ones: a signature's question has some 300 bytes to 3 KB."""
+
+
+_LEAST_S: Final = 0.001
+"""What is shorter would be taken for no limit at all."""
 
 
 class ChannelError(Exception):
@@ -19,12 +26,17 @@ class ChannelSilentError(ChannelError):
 
 
 class Channel:
-    """One end. Used by one thread at a time."""
+    """One end. Used by one thread at a time.
 
-    __slots__ = ("_socket",)
+    The kernel keeps the time: the interpreter would ask before each read and write whether it can be made, which is a
+    call more and a turn more at its lock.
+    """
+
+    __slots__ = ("_limit_s", "_socket")
 
     def __init__(self, end: socket.socket) -> None:
         self._socket = end
+        self._limit_s: float | None = None
 
     def send(self, message: bytes) -> None:
         """Send a message.
@@ -34,7 +46,7 @@ class Channel:
         """
         try:
             self._socket.sendall(len(message).to_bytes(_LENGTH_BYTES, "big") + message)
-        except TimeoutError:
+        except BlockingIOError:
             raise ChannelSilentError("it does not read") from None
         except OSError as error:
             raise ChannelError(f"it is gone ({error.strerror})") from None
@@ -62,14 +74,20 @@ class Channel:
                 parts.append(self._more(missing))
                 missing -= len(parts[-1])
             return b"".join(parts)
-        except TimeoutError:
+        except BlockingIOError:
             raise ChannelSilentError("it does not answer") from None
         except OSError as error:
             raise ChannelError(f"it is gone ({error.strerror})") from None
 
     def limit(self, seconds: float | None) -> None:
         """Have each read and write end after that time; None: never."""
-        self._socket.settimeout(seconds)
+        if seconds == self._limit_s:
+            return
+        whole = 0.0 if seconds is None else max(seconds, _LEAST_S)
+        value = _TIMEVAL.pack(int(whole), int(whole % 1 * 1e6))
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, value)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, value)
+        self._limit_s = seconds
 
     def close(self) -> None:
         """Close this end."""

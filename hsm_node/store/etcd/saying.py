@@ -130,6 +130,19 @@ class Saying:
             last = self._seal.make(path, Registration(self._boot_id, self._life, stopped=True))
             self._calls.txn(put_told(path, last, value={told_key(path): self._own}))
 
+    def mark(self, name: str, registered_at: int) -> None:
+        """Say that a node is out, unless somebody has.
+
+        Who was removed meanwhile, or has registered anew, is not marked.
+
+        Raises:
+            StoreError: the store did not take it.
+        """
+        path = OUT + name
+        said = self._seal.make(path, Word(self._boot_id))
+        there = {told_key(NODES + name): registered_at, told_key(path): 0}
+        self._calls.txn(put_told(path, said, revision=there))
+
     def join(self) -> None:
         """Wait for the thread's end, after all was closed."""
         self._wake.set()
@@ -179,8 +192,5 @@ class Saying:
         for name in list(self._missed):
             registered_at = self._waits.registered_at(name)
             if registered_at and not self._waits.is_marked(name):
-                path = OUT + name
-                said = self._seal.make(path, Word(self._boot_id))
-                # Who was removed meanwhile, or has registered anew, is not marked.
-                self._calls.txn(put_told(path, said, revision={told_key(NODES + name): registered_at}))
+                self.mark(name, registered_at)
             self._missed.discard(name)

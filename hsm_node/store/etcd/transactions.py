@@ -113,12 +113,13 @@ def promotion(value: bytes, before: bytes, gone: Iterable[str]) -> TxnRequest:
     return TxnRequest(compare=[_has(CHECK_KEY, before)], success=done)
 
 
-def removal(key: bytes, revision: int, *more: bytes) -> TxnRequest:
-    """Return the request to delete a pair that is still at that revision, and more with it; else the pair is read."""
+def removal(revisions: Mapping[bytes, int], *more: bytes) -> TxnRequest:
+    """Return the request to delete pairs that are still at those revisions, and more; else the first one is read."""
+    first = next(iter(revisions))
     return TxnRequest(
-        compare=[_at(key, revision)],
-        success=[RequestOp(delete=DeleteRequest(key=each)) for each in (key, *more)],
-        failure=[RequestOp(range=get(key))],
+        compare=[_at(key, revision) for key, revision in revisions.items()],
+        success=[RequestOp(delete=DeleteRequest(key=each)) for each in dict.fromkeys((*revisions, *more))],
+        failure=[RequestOp(range=get(first))],
     )
 
 

@@ -91,6 +91,18 @@ class Waits:
         """Whether that node has a row `out/N`, as far as is known here."""
         return name in self._nodes.out
 
+    def marked_at(self, name: str, revision: int) -> float:
+        """Return since when it is known here that a node has a row `out/N` of that revision: now, where it is not."""
+        with self._moved:
+            known, since = self._nodes.out.get(name, (0, 0.0))
+            return since if known == revision else clock.boottime()
+
+    def is_off(self, name: str) -> bool:
+        """Whether a node has said that it stopped, or has not had its registration for as long as a contact holds."""
+        with self._moved:
+            known = self._nodes.known.get(name)
+            return known is not None and known.is_off(clock.boottime())
+
     def vouched(self, revision: int) -> bool:
         """Whether another node that is warm has confirmed that revision or a later one."""
         with self._moved:

@@ -29,6 +29,20 @@ def test_a_job_whose_time_is_up_is_handed_back_not_run() -> None:
     assert queue.start(1) == ([good], [late])
 
 
+def test_a_job_takes_the_place_of_one_that_has_ended_unless_its_time_is_up() -> None:
+    queue: WorkQueue[Job] = WorkQueue(1, 10)
+    first, second, late = Job(9), Job(9), Job(1)
+    for job in (first, second, late):
+        queue.offer(job)
+    assert queue.start(0) == ([first], [])
+    assert queue.following(5) is second
+    assert (queue.running, queue.waiting) == (1, 1)
+    assert queue.following(5) is None
+    assert queue.waiting == 1
+    queue.finish()
+    assert queue.start(5) == ([], [late])
+
+
 def test_waiting_jobs_expire_and_withdraw() -> None:
     queue: WorkQueue[Job] = WorkQueue(0, 10)
     late, good = Job(1), Job(9)

@@ -56,6 +56,34 @@ async def test_waiting_work_can_expire_be_withdrawn_and_be_too_much(pool: Pool) 
     assert await blocked
 
 
+async def test_a_thread_goes_on_with_what_waits_while_the_loop_does_something_else(pool: Pool) -> None:
+    first, second = threading.Event(), threading.Event()
+    ends: list[str] = []
+    pool.submit(Job(LATER, first.set, lambda _: ends.append("first"), lambda _: None))
+    pool.submit(Job(LATER, second.set, lambda _: ends.append("second"), lambda _: None))
+    assert first.wait(60)
+    assert second.wait(60)  # The loop stands here.
+    assert ends == []
+    while len(ends) < 2:
+        await asyncio.sleep(0.001)
+    assert (ends, pool.running, pool.waiting) == (["first", "second"], 0, 0)
+
+
+async def test_a_thread_leaves_to_the_loop_what_is_too_late(pool: Pool) -> None:
+    gate, ran = threading.Event(), threading.Event()
+    blocked = asyncio.ensure_future(pool.run(LATER, gate.wait))
+    await asyncio.sleep(0)
+    late = asyncio.ensure_future(pool.run(clock.monotonic() + 0.001, ran.set))
+    after = asyncio.ensure_future(pool.run(LATER, lambda: "after"))
+    await asyncio.sleep(0.005)
+    gate.set()
+    assert await blocked
+    with pytest.raises(Refusal):
+        await late
+    assert await after == "after"
+    assert not ran.is_set()
+
+
 async def test_service_times_are_reported() -> None:
     seen: list[float] = []
     pool = Pool("test", 1, 2, seen.append)

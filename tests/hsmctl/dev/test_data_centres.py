@@ -22,6 +22,11 @@ def test_there_are_two_active_sites_and_one_for_disaster_recovery_each_with_a_pr
     assert (plan.active_nodes, plan.package, plan.tls, plan.event_loop) == (4, "dedicated", True, "uvloop")
 
 
+def test_keys_may_be_in_tokens_at_every_site(tmp_path: Path) -> None:
+    assert make_data_centres(tmp_path, None, Path("libsofthsm2.so")).softhsm == Path("libsofthsm2.so")
+    assert make_data_centres(tmp_path, None).softhsm is None
+
+
 def test_every_address_is_used_once(tmp_path: Path) -> None:
     plan = make_data_centres(tmp_path, None)
     addresses = [address for member in plan.members for address in (member.address, member.admin)]

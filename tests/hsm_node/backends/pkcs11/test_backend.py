@@ -116,12 +116,18 @@ def test_what_is_encrypted_there_decrypts_here_and_a_changed_one_is_the_caller_s
 
 def test_what_it_cannot_do_is_absent_and_not_executed(backend: Pkcs11Backend, record_of: MAKE) -> None:
     record = record_of("aes-256", backend.generate(KEY_TYPES["aes-256"]))
+    own = record_of("ec-p256", backend.generate(KEY_TYPES["ec-p256"]), 8)
+    aes = KEY_TYPES["aes-256"]
     asked = [
         lambda: backend.generate(KEY_TYPES["ed25519"]),
         lambda: backend.import_key(KEY_TYPES["ml-dsa-65"], b""),
         lambda: backend.import_key(KEY_TYPES["hmac-256"], bytes(20)),
         lambda: backend.wrap_key(record, ckm.CKM_AES_KEY_WRAP_KWP, None, record),
-        lambda: backend.derive(record, ckm.CKM_HKDF_DERIVE, None, KEY_TYPES["aes-256"]),
+        lambda: backend.unwrap_key(record, ckm.CKM_AES_KEY_WRAP, None, bytes(40), aes),
+        lambda: backend.derive(record, ckm.CKM_HKDF_DERIVE, None, aes),
+        lambda: backend.derive(own, ckm.CKM_ECDH1_DERIVE, None, aes),
+        lambda: backend.encapsulate(own, ckm.CKM_ML_KEM, None, aes),
+        lambda: backend.decapsulate(own, ckm.CKM_ML_KEM, None, b"", aes),
     ]
     for ask in asked:
         with pytest.raises(Refusal) as raised:

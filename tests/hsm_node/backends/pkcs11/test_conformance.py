@@ -101,3 +101,35 @@ def test_a_key_does_what_is_offered_for_its_type(
             key.decrypt(ckm.CKM_AES_CBC_PAD, IvParameters(bytes(16)), bytes(16))
         assert raised.value.status is Status.BAD_DATA
     any_backend.forget(*record.place)
+
+
+@pytest.mark.parametrize("key_type", [row for row in KEY_TYPES if row not in SLOW])
+@pytest.mark.parametrize("maker_name", ["software", "softhsm"])
+def test_in_a_mixed_cluster_either_uses_what_the_other_has_made(
+    request: pytest.FixtureRequest, maker_name: str, key_type: str, make_record: Callable[..., Record]
+) -> None:
+    software, device = SoftwareBackend(Keyring(bytes(range(32)))), request.getfixturevalue("backend")
+    maker, user = (software, device) if maker_name == "software" else (device, software)
+    row = KEY_TYPES[key_type]
+    if key_type not in maker.key_types:
+        assert maker is device  # The other test has seen it refused.
+        return
+    made = maker.generate(row)
+    record = make_record(key_type=key_type, key_id=b"mixed " + key_type.encode(), **msgspec.structs.asdict(made))
+    if key_type not in user.key_types:
+        with pytest.raises(Refusal) as raised:
+            user.load(record)
+        assert (raised.value.status, raised.value.not_executed) == (Status.MECHANISM_NOT_HERE, True)
+        return
+    for one, other in ((maker.load(record), user.load(record)), (user.load(record), maker.load(record))):
+        for mechanism in rows_of(row, device, Usage.SIGN):
+            parameters, data = data_for(mechanism)
+            if (key_type, mechanism.number) not in TOO_SHORT["softhsm"]:
+                other.verify(mechanism.number, parameters, data, one.sign(mechanism.number, parameters, data))
+        if rows_of(row, device, Usage.DECRYPT) and row.symmetric:
+            secret, nonce = one.encrypt(ckm.CKM_AES_GCM, None, MESSAGE, caller_iv=False)
+            assert other.decrypt(ckm.CKM_AES_GCM, GcmParameters(nonce), secret) == MESSAGE
+            secret, iv = one.encrypt(ckm.CKM_AES_CBC_PAD, None, MESSAGE, caller_iv=False)
+            assert other.decrypt(ckm.CKM_AES_CBC_PAD, IvParameters(iv), secret) == MESSAGE
+    for backend in (maker, user):
+        backend.forget(*record.place)

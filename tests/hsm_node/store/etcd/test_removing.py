@@ -95,10 +95,35 @@ def test_a_removal_whose_answer_was_lost_finds_that_it_was_made(
     assert rows_of(one, "node-2") == []
 
 
+def test_a_node_that_comes_back_while_it_is_removed_takes_its_mark_away_and_stays(
+    open_etcd: OpenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = node(open_etcd, "node-1"), node(open_etcd, "node-2", follows=False)
+    monkeypatch.setattr(one._waits, "has", lambda name, revision: False)  # As if it had not been reached until now.
+    assert one.remove("node-2") is Removal.ALIVE
+    assert "nodes/node-2" in rows_of(one, "node-2")
+    assert not two.fenced
+
+
+def test_a_node_is_removed_only_when_it_was_known_to_be_out_for_as_long_as_a_contact_may_count(
+    open_etcd: OpenStore,
+) -> None:
+    one, two = node(open_etcd, "node-1"), node(open_etcd, "node-2")
+    two.close()
+    begun = clock.boottime()
+    assert one.remove("node-2") is Removal.REMOVED
+    assert clock.boottime() - begun >= 2 * WAIT_S  # Nobody had missed it before.
+    assert rows_of(one, "node-2") == []
+
+
 def test_a_node_that_runs_and_was_removed_all_the_same_finds_it_and_is_fenced(
     open_etcd: OpenStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, two = node(open_etcd, "node-1"), node(open_etcd, "node-2", follows=False)
-    monkeypatch.setattr(one._waits, "has", lambda name, revision: False)  # As if its host had been cut off meanwhile.
+    monkeypatch.setattr(one._waits, "has", lambda name, revision: False)
+    once = two._probing.once
+    monkeypatch.setattr(two._probing, "once", lambda: True)  # As if its host had been cut off meanwhile.
     assert one.remove("node-2") is Removal.REMOVED
+    assert not two.fenced
+    monkeypatch.setattr(two._probing, "once", once)
     until(lambda: two.fenced)

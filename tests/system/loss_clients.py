@@ -1,0 +1,212 @@
+"""Clients of a cluster whose productive sites are about to be lost: they make and use keys.
+
+Each is connected before the loss, and is never made anew: after the promotion the same ones go on.
+"""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
+from typing import Any, Final, NamedTuple, TypeVar
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from store_clients import Answer, call, hearing
+
+from hsm_client import Hsm, connect
+from hsm_client.durabilities import Durability
+from hsm_client.encodings import ecdsa_der, load_public_key
+from hsm_client.key_ids import chosen_key_id
+from hsm_client.policies import policy
+from hsm_wire import messages as m
+from hsm_wire.mechanisms import CKM_ECDSA_SHA256
+from hsm_wire.opcodes import Opcode
+from hsm_wire.statuses import Status
+
+MAKERS: Final = 4
+"""Of each durability."""
+USERS: Final = 8
+PAUSE_S: Final = 0.05
+"""Of a client, between two calls: eighty new keys a second of each durability, if the machine can."""
+CALL_S: Final = 10.0
+"""The library's own time for a use."""
+AT_ONCE: Final = 32
+"""Keys that are tried at one time after the promotion."""
+TRY_S: Final = 60.0
+"""For all uses that fail then and are no answer about the key: a crowd of them may be refused on a busy machine."""
+AGAIN_S: Final = 0.2
+CONNECT_S: Final = 30.0
+END_S: Final = 30.0
+MESSAGE: Final = b"made before the loss, signed after it"
+_GONE: Final = (Status.KEY_NOT_FOUND.name, Status.KEY_DISABLED.name)
+
+T = TypeVar("T")
+
+
+DR: Final = "dr"
+QUORUM: Final = "quorum"
+PENDING: Final = "pending"
+"""Asked for under `dr`, and answered that the DR site does not have it yet."""
+BEFORE: Final = "there before"
+DURABILITIES: Final[tuple[Durability, ...]] = (DR, QUORUM)
+"""Keys are made under both."""
+KINDS: Final = (DR, QUORUM, PENDING, BEFORE)
+
+
+class Made(NamedTuple):
+    """A key that was answered OK."""
+
+    key_id: bytes
+    public: ec.EllipticCurvePublicKey
+    kind: str
+    at: float
+    """When the answer came."""
+
+
+class Used(NamedTuple):
+    """One use by a client that was there before the loss."""
+
+    client: int
+    sent: float
+    at: float
+    status: str
+    """Empty: the signature was right."""
+
+
+class LossClients:
+    """All of them, in a thread of their own between `start` and `close`. `made` and `used` are what they were told."""
+
+    def __init__(self, config: Path) -> None:
+        """Connect nobody yet."""
+        self.made: list[Made] = []
+        self.used: list[Used] = []
+        self._config = config
+        self._loop = asyncio.new_event_loop()
+        self._hearing = hearing()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="loss-clients")
+        self._open: list[Hsm] = []
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Connect all, take what is there already, and begin."""
+        self._hearing.__enter__()
+        self._thread.start()
+        self._run(self._begin(), 2 * CONNECT_S)
+
+    def rest(self) -> None:
+        """End the load; the clients stay."""
+        self._run(self._end(), END_S)
+
+    def try_all(self) -> dict[bytes, str]:
+        """Use every key once, through the clients that were there before; return what was said of those that fail."""
+        return self._run(self._try_all(), TRY_S + len(self.made))
+
+    def close(self) -> None:
+        """Let all go, whatever state they are in."""
+        try:
+            if self._thread.is_alive():
+                self._run(self._close(), END_S)
+        finally:
+            if self._thread.is_alive():
+                self._loop.call_soon_threadsafe(self._loop.stop)
+                self._thread.join(END_S)
+                self._hearing.__exit__(None, None, None)
+            self._loop.close()
+
+    def _run(self, work: Coroutine[Any, Any, T], within_s: float) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(within_s)
+
+    async def _begin(self) -> None:
+        for _ in range(len(DURABILITIES) * MAKERS + USERS):
+            self._open.append(await connect(self._config, pool_size=2).open())
+        for key in await self._open[0].find_keys():
+            self.made.append(_made(key.info, BEFORE, 0.0))
+        users = self._open[:USERS]
+        own = [await self._own_key(hsm) for hsm in users]
+        turns: list[Callable[[], Awaitable[None]]] = []
+        for number, (hsm, key) in enumerate(zip(users, own, strict=True)):
+            turns.append(lambda number=number, hsm=hsm, key=key: self._use(number, hsm, key))  # type: ignore[misc]  # mypy cannot tell its type
+        for number, hsm in enumerate(self._open[USERS:]):
+            durability = DURABILITIES[number % len(DURABILITIES)]
+            turns.append(lambda hsm=hsm, durability=durability: self._make(hsm, durability))  # type: ignore[misc]
+        self._tasks = [self._loop.create_task(_again_and_again(turn)) for turn in turns]
+
+    async def _end(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        ended = await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+        for fault in ended:
+            if fault is not None and not isinstance(fault, asyncio.CancelledError):
+                raise fault  # A load that ended by itself proves nothing.
+
+    async def _close(self) -> None:
+        await self._end()
+        await asyncio.gather(*(hsm.close() for hsm in self._open))
+
+    async def _own_key(self, hsm: Hsm) -> Made:
+        """Return a key that is at the DR site."""
+        before = len(self.made)
+        while len(self.made) == before or self.made[-1].kind != DR:
+            await self._make(hsm, DR)
+        return self.made[-1]
+
+    async def _make(self, hsm: Hsm, durability: Durability) -> None:
+        body = m.GenerateKey(chosen_key_id(None), "ec-p256", durability, 0, policy())
+        answer = await call(hsm, Opcode.GENERATE_KEY, body, CALL_S, durability)
+        if answer.status >> 8:
+            return  # Nobody was told that it is there.
+        info = m.decode_body(m.KeyInfo, answer.body)
+        self.made.append(_made(info, PENDING if answer.status == Status.OK_DR_PENDING else durability, answer.at))
+
+    async def _use(self, number: int, hsm: Hsm, key: Made) -> None:
+        answer = await call(hsm, Opcode.SIGN, _signing(key), CALL_S)
+        self.used.append(Used(number, answer.sent, answer.at, _judged(key, answer)))
+
+    async def _try_all(self) -> dict[bytes, str]:
+        failed: dict[bytes, str] = {}
+        turn = asyncio.Semaphore(AT_ONCE)
+        deadline = self._loop.time() + TRY_S
+
+        async def one(number: int, key: Made) -> None:
+            async with turn:
+                while said := await self._tried(self._open[number % len(self._open)], key):
+                    if said in _GONE or self._loop.time() > deadline:
+                        failed[key.key_id] = said
+                        return
+                    await asyncio.sleep(AGAIN_S)
+
+        await asyncio.gather(*(one(number, key) for number, key in enumerate(self.made)))
+        return failed
+
+    async def _tried(self, hsm: Hsm, key: Made) -> str:
+        return _judged(key, await call(hsm, Opcode.SIGN, _signing(key), CALL_S))
+
+
+async def _again_and_again(turn: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        await turn()
+        await asyncio.sleep(PAUSE_S)
+
+
+def _made(info: m.KeyInfo, kind: str, at: float) -> Made:
+    public = load_public_key(info)
+    assert isinstance(public, ec.EllipticCurvePublicKey)
+    return Made(info.key_id, public, kind, at)
+
+
+def _signing(key: Made) -> m.Sign:
+    return m.Sign(key.key_id, CKM_ECDSA_SHA256, m.NIL_PARAMETERS, MESSAGE)
+
+
+def _judged(key: Made, answer: Answer) -> str:
+    """Return why a use is none; empty: its signature is right."""
+    if answer.status >> 8:
+        return answer.status_name
+    signature = m.decode_body(m.SignResult, answer.body).signature
+    try:
+        key.public.verify(ecdsa_der(signature), MESSAGE, ec.ECDSA(SHA256()))
+    except InvalidSignature:
+        return "WRONG SIGNATURE"
+    return ""
