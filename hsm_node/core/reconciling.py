@@ -1,10 +1,11 @@
-"""What becomes of a key or an object that the side which was left behind has as well: the stricter of both.
+"""What becomes of a key or an object that the side which was left behind has as well: the stricter of both (d5, d6 in
+docs/consistency.md).
 
 Theory. After a promotion two sides may have changed the same record apart. Each change has a mark, and a record keeps
-the last ones. So a record whose last mark the other one has is an older state of that: it says nothing new, and what
-was allowed again since stays so. What only one side changed, and what both changed, are told apart in the same way. A
-mark that was pushed out by eight later changes makes a record look as if it was changed apart: then the stricter of
-both holds, which is the safe error.
+the last ones. So a record whose marks the other one has, all of them, is an older state of that: it says nothing new,
+and what was allowed again since stays so. One mark alone would say little: a client may have sent one operation to both
+sides. What only one side changed, and what both changed, are told apart in the same way. A mark that was pushed out by
+eight later changes makes a record look as if it was changed apart: then the stricter of both holds, the safe error.
 
 What was joined has the marks of both, so that the same record that comes once more is an older state.
 """
@@ -24,7 +25,7 @@ _COUNTS: Final = ("uses", "gcm_leased")
 
 def is_older(record: TableRecord, held: TableRecord) -> bool:
     """Whether everything that was done to `record` was done to `held` as well."""
-    return record.version <= held.version and (not record.changes or record.changes[-1] in held.changes)
+    return record.version <= held.version and set(record.changes) <= set(held.changes)
 
 
 def joined_key(record: Record, held: Record) -> Record:

@@ -81,8 +81,9 @@ class Promotion:
             except HsmError as error:
                 if error.status not in _NOW:
                     raise
-                # The majority that is lost may have the next epoch: a store of its own must not have that as well.
-                wanted = max(self._epoch + 1 + self._doubt.exists(), wanted)
+                # The majority that is lost may have the next epoch, or the one that it was asked for. A store of its own
+                # must have neither (d1 in docs/consistency.md).
+                wanted = max(self._seen_now(cluster) + 1 + self._doubt.exists(), wanted + 1 if wanted else 0)
                 kept = self._leave_the_lost(cluster, wanted)
                 epoch = self._ask_until_ready(cluster, wanted)
             self._doubt.unlink(missing_ok=True)
@@ -131,6 +132,12 @@ class Promotion:
         with local_node(self._node) as node:
             seen = node.request(Opcode.DR_PROMOTE, DrPromote(cluster, force=True, look=True), DrPromotion)
         return seen.epoch if seen.promoted and not self._promoted else 0
+
+    def _seen_now(self, cluster: str) -> int:
+        """Return the highest epoch that the node has seen by now."""
+        with local_node(self._node) as node:
+            seen = node.request(Opcode.DR_PROMOTE, DrPromote(cluster, force=True, look=True), DrPromotion)
+        return max(self._epoch, seen.epoch)
 
     def _leave_the_lost(self, cluster: str, epoch: int) -> Path:
         store = self._host.store

@@ -33,6 +33,8 @@ def test_what_has_all_changes_of_a_record_is_newer(make_record: Make) -> None:
     assert is_older(one, two)
     assert not is_older(two, one)
     apart = changed(one, b"3", label="other")
+    sent_to_both = changed(changed(made, b"4", label="x"), b"2", enabled=True)
+    assert not is_older(two, sent_to_both), "one mark in common says little"
     assert not is_older(two, apart)
     assert not is_older(apart, two)
 

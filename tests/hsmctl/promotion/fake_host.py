@@ -36,7 +36,7 @@ class FakeHost:
             "#!/bin/sh\n"
             f'echo {name} "$@" >> {self.folder}/calls\n'
             f'for snapshot in "$@"; do :; done\n'
-            f"restored={self.folder}/dev-epoch-2.new\n"
+            'for word in "$@"; do [ "$before" = --data-dir ] && restored=$word; before=$word; done\n'
             f"{does}\n"
         )
         file.chmod(0o755)

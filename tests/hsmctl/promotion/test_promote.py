@@ -166,20 +166,16 @@ def test_a_run_that_was_killed_before_the_epoch_was_raised_is_ended_by_the_next_
     assert node.asked[-1].epoch == 0
 
 
-def test_a_promotion_that_may_have_been_made_takes_no_epoch_that_the_lost_majority_may_have(
-    node: FakeNode, host: FakeHost
+@pytest.mark.parametrize(
+    ("failing", "before", "epoch"),
+    [(LOST, "", 2), (DOUBTFUL, "", 3), (LOST, module.DOUBT, 3), (LOST, "data.before-epoch-2", 3)],
+)
+def test_a_store_of_its_own_has_no_epoch_that_the_lost_majority_may_have(
+    node: FakeNode, host: FakeHost, failing: Exception, before: str, epoch: int
 ) -> None:
-    node.failing = [LOST]
+    if before:  # An earlier run was interrupted.
+        (host.folder / before).touch()
+    node.failing = [failing]
     assert promoted(host, force=True)[0].own_store
-    assert node.asked[-1].epoch == 2
-    doubt = host.folder / module.DOUBT
-    assert not doubt.exists()
-    host.script("etcdutl", f"mkdir -p {host.folder}/dev-epoch-3.new/member")
-    node.failing = [DOUBTFUL]
-    promoted(host, force=True)
-    assert node.asked[-1].epoch == 3
-    # A run that was interrupted in doubt says so to the next one.
-    doubt.touch()
-    node.failing = [LOST]
-    promoted(host, force=True)
-    assert (node.asked[-1].epoch, doubt.exists()) == (3, False)
+    assert node.asked[-1].epoch == epoch
+    assert not (host.folder / module.DOUBT).exists()
