@@ -23,8 +23,10 @@ HEAD_TIMEOUT_S = 5.0  # from connecting to the end of the head, however slowly b
 WRITE_TIMEOUT_S = 10.0  # for the peer to take the answer and close
 CLOSING_TIMEOUT_S = 5.0  # for the end of TLS
 MAX_CONNECTIONS = 32  # at the same time; one scraper needs one
-BACKLOG = 64  # connections that wait to be accepted
-PACE: Final = Pace(handshakes_per_s=100.0, burst=MAX_CONNECTIONS, at_once=16)
+BACKLOG = 256  # connections that wait to be accepted
+PACE: Final = Pace(handshakes_per_s=100.0, burst=128, at_once=128)
+"""Of whoever reaches the port, with a certificate or without: peers that begin a handshake and never end it hold the
+others up, for each has a second while others wait."""
 
 _log = logs.logger("daemon.admin")
 _limited = LimitedLog(_log, 1)

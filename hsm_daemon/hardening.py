@@ -45,6 +45,8 @@ _FAILED: Final = -1
 _log = logs.logger("daemon.hardening")
 _unhandled_log = LimitedLog(_log, 10)
 """What nobody handles may come with every connection."""
+_WRITTEN_TOO_LATE: Final = "UVHandle._ensure_alive"
+"""Where uvloop refuses what its own TLS writes to a socket that it has closed already."""
 
 
 def refuse_dumps() -> None:
@@ -131,5 +133,7 @@ def _unhandled(_loop: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> 
         _unhandled_log.event("error", "something is wrong in the event loop", reason=str(context.get("message", "")))
         return
     frames = traceback.extract_tb(error.__traceback__)[-MAX_PLACES:]
+    if isinstance(error, RuntimeError) and frames and frames[-1].name.endswith(_WRITTEN_TOO_LATE):
+        return  # The connection ended in this very turn of a busy loop; its protocol is told of that in the next one.
     places = " < ".join(f"{frame.name}:{frame.lineno} in {Path(frame.filename).name}" for frame in reversed(frames))
     _unhandled_log.event("error", "an error that nobody handles", error=type(error).__name__, places=places)

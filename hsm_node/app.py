@@ -17,6 +17,7 @@ from hsm_daemon.admin import AdminAnswer, AdminServer, Routes
 from hsm_daemon.errors import StartError
 from hsm_daemon.lifecycle import Lifecycle
 from hsm_daemon.metrics import CONTENT_TYPE
+from hsm_daemon.rationed_page import RationedPage
 from hsm_daemon.tasks import spawn
 from hsm_daemon.tls import Certificates, load_certificates
 from hsm_node.admin_pages import admin_routes
@@ -250,7 +251,7 @@ class Node:
 
     def _routes(self) -> Routes:
         return admin_routes(
-            lambda: AdminAnswer(200, CONTENT_TYPE, self._metrics.page()),
+            RationedPage(lambda: AdminAnswer(200, CONTENT_TYPE, self._metrics.page())),
             lambda: {"name": self.facts.config.name, **self._phase.status()},
             self._is_ready,
         )

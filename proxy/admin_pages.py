@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from hsm_daemon.admin import AdminAnswer
 from hsm_daemon.metrics import CONTENT_TYPE
+from hsm_daemon.rationed_page import RationedPage
 from proxy import status_page
 from proxy.core.nodes.node_table import READY, Node
 from proxy.core.requests.dispatcher import Dispatcher
@@ -29,10 +30,10 @@ def admin_routes(
 
     return status_page.routes() | {
         "/summary": summary,
-        "/metrics": lambda: AdminAnswer(200, CONTENT_TYPE, metrics()),
+        "/metrics": RationedPage(lambda: AdminAnswer(200, CONTENT_TYPE, metrics())),
         "/livez": lambda: _text(200, "alive"),
         "/readyz": readyz,
-        "/status": lambda: AdminAnswer(200, _JSON, status()),
+        "/status": RationedPage(lambda: AdminAnswer(200, _JSON, status())),
     }
 
 

@@ -232,6 +232,7 @@ def _event_families(counters: Counters) -> Iterator[Metric]:
         ),
         ("path_moves", "Requests that went on over another path of their node.", counters.path_moves),
         ("cancelled_requests", "Requests answered CANCELLED, at the caller's wish.", counters.cancelled),
+        ("hasty_timeouts", "Requests answered TIMEOUT whose callers gave them less than 0.1 s.", counters.hasty),
         ("poisoned_requests", "Requests answered POISON: two nodes were lost with them.", counters.poisoned),
         ("banned_requests", "Requests refused because their like loses nodes.", counters.banned),
         ("retry_budget_exhausted", "Attempts that the retry budget held back.", counters.budget_empty),

@@ -18,6 +18,7 @@ part() {
     fi
 }
 
-part "system and not alone" -n "$workers" --dist loadfile "$@"
+# They wait more than they work: one more than there are workers keeps the processors busy.
+part "system and not alone" -n "$((workers + 1))" --dist loadfile "$@"
 part "system and alone" "$@"
 exit "$found"

@@ -4,7 +4,6 @@ import contextlib
 import datetime
 import shlex
 import signal
-import threading
 import time
 from collections.abc import Callable
 from types import FrameType
@@ -45,7 +44,7 @@ class Supervisor:
             )
             for member in plan.members
         }
-        self._stop = threading.Event()
+        self._told_to_stop = False  # No lock: the handler may come while the same thread is inside of one.
         self._where = shlex.quote(str(folder.path))
         self._seen_running: set[str] = set()
 
@@ -65,7 +64,7 @@ class Supervisor:
     @property
     def stopping(self) -> bool:
         """Whether a signal came."""
-        return self._stop.is_set()
+        return self._told_to_stop
 
     def start(self) -> Manifest | None:
         """Write all files, start all daemons, wait until they serve, write dev.json; None if told to stop meanwhile."""
@@ -79,7 +78,7 @@ class Supervisor:
     def run(self, note: Callable[[str], None]) -> None:
         """Serve requests to start a daemon again, until a signal comes; `note` gets what the user should know."""
         ours = True
-        while not self._stop.wait(POLL_INTERVAL_S):
+        while self._goes_on():
             self._tell_of_deaths(note)
             if self._folder.ours():
                 self._serve_requests(note)
@@ -98,12 +97,17 @@ class Supervisor:
             for member in members:
                 self._daemons[member.name].wait_stopped(deadline - time.monotonic())
 
+    def _goes_on(self) -> bool:
+        """Let a moment pass; say whether no signal came."""
+        time.sleep(POLL_INTERVAL_S)
+        return not self._told_to_stop
+
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
-        self._stop.set()
+        self._told_to_stop = True
 
     def _wait_ready(self, deadline: float) -> bool:
         waiting: list[Member | StoreMember] = [*self._plan.stores, *self._plan.members]
-        while not self._stop.is_set():
+        while not self._told_to_stop:
             # Before each question: a stranger may answer on the port that a daemon ended for.
             self._check_that_all_run()
             if not waiting:
@@ -116,7 +120,7 @@ class Supervisor:
                 raise CommandError(
                     f"{name} was not ready after {READY_DEADLINE_S:.0f} s; see its log: {self._folder.log_of(name)}"
                 )
-            self._stop.wait(POLL_INTERVAL_S)
+            time.sleep(POLL_INTERVAL_S)
         return False
 
     def _check_that_all_run(self) -> None:

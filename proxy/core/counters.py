@@ -22,7 +22,10 @@ OVERLOAD_REASONS = (
     "queue_too_long",
     "windows_full",
 )
+HASTE_S = 0.1
+"""Whoever gives a request less than this, a round trip between data centres and a slow operation, wants a TIMEOUT."""
 _CANCELLED = int(Status.CANCELLED)
+_TIMEOUT = int(Status.TIMEOUT)
 UNKNOWN_OPERATION = 0
 """Requests with an opcode that this version does not know are counted together: a label may not grow for ever."""
 
@@ -44,6 +47,7 @@ class Counters:
         "duration_sum_s",
         "failovers",
         "forgotten_answers",
+        "hasty",
         "late_answers",
         "overloaded",
         "path_moves",
@@ -80,6 +84,8 @@ class Counters:
         """Times that the budget for further attempts held a request where it was."""
         self.cancelled = 0
         """Requests answered CANCELLED: their class is that of failures, but the caller wished it."""
+        self.hasty = 0
+        """Requests answered TIMEOUT whose callers gave them less than `HASTE_S`."""
         self.poisoned = 0
         """Requests answered POISON because two nodes were lost with them."""
         self.sanctions: dict[tuple[str, str], int] = {}
@@ -114,6 +120,8 @@ class Counters:
         answers[key] = answers.get(key, 0) + 1
         if status == _CANCELLED:
             self.cancelled += 1
+        elif status == _TIMEOUT and duration_s is not None and duration_s < HASTE_S:
+            self.hasty += 1
         if duration_s is not None:
             self.duration_buckets[bisect_left(DURATION_BOUNDS_S, duration_s)] += 1
             self.duration_sum_s += duration_s

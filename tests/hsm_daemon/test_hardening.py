@@ -168,6 +168,31 @@ def test_a_callback_that_fails_is_logged_without_its_arguments(
     assert not any(part in told(caplog, capfd) for part in ("plaintext that", "a plaintext", "shall hold"))
 
 
+def test_what_uvloop_s_tls_writes_to_a_closed_socket_is_the_end_of_a_connection_and_no_defect(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def write_too_late() -> RuntimeError:
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(asyncio.Protocol, "127.0.0.1", 0)
+        transport, _ = await loop.create_connection(asyncio.Protocol, *server.sockets[0].getsockname())
+        transport.abort()
+        await asyncio.sleep(0.01)  # uvloop closes the handle in one of the next turns
+        with pytest.raises(RuntimeError) as caught:
+            transport.write(b"x")
+        server.close()
+        return caught.value
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        error = runner.run(write_too_late())
+    loop = asyncio.new_event_loop()
+    hardening.log_no_values(loop)
+    loop.call_exception_handler({"message": "Fatal error on SSL protocol", "exception": error})
+    assert caplog.records == []
+    loop.call_exception_handler({"message": "something else", "exception": RuntimeError()})
+    assert len(caplog.records) == 1
+    loop.close()
+
+
 def test_a_fault_of_the_loop_without_an_exception_is_logged_too(caplog: pytest.LogCaptureFixture) -> None:
     loop = asyncio.new_event_loop()
     hardening.log_no_values(loop)

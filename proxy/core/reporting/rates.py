@@ -94,7 +94,8 @@ class Rates:
 
     def _note(self, now: float) -> _Note:
         answers = overloaded = 0
-        failed = -self._counters.cancelled  # its class is that of failures, but the caller wished it
+        # Their class is that of failures, but the callers wished it so.
+        failed = -self._counters.cancelled - self._counters.hasty
         for (opcode, status_class), count in self._counters.answers.items():
             if opcode in ANSWERED_BY_PROXY:
                 continue  # who watches the cluster is no load of it

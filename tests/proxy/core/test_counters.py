@@ -36,6 +36,13 @@ def test_what_the_caller_cancelled_is_told_from_failures():
     assert (counters.answers, counters.cancelled) == ({(0x0201, 6): 2}, 1)
 
 
+def test_a_time_out_of_a_caller_in_haste_is_told_from_one_of_the_cluster():
+    counters = Counters()
+    for status, duration_s in ((Status.TIMEOUT, 0.099), (Status.TIMEOUT, 0.1), (Status.UNAVAILABLE, 0.002)):
+        counters.answered(0x0201, int(status), duration_s)
+    assert (counters.answers, counters.hasty) == ({(0x0201, 6): 3}, 1)
+
+
 def test_a_quantile_can_be_read_from_100_microseconds_to_10_seconds():
     assert (DURATION_BOUNDS_S[0], DURATION_BOUNDS_S[-1]) == (0.0001, 10.0)
     assert all(upper / lower < 1.61 for lower, upper in pairwise(DURATION_BOUNDS_S))

@@ -17,7 +17,13 @@ CLIENTS = 16
 FAULT_S = 12.0
 """Of load around one fault: the watchdog's limit, a start, and time on both sides."""
 RESTART_S = 20.0 * SLACK
-UNITS = ("hsm-proxy.service", "hsm-node@node-1.service", "redoubt-doctor.service")
+UNITS = (
+    "hsm-proxy.service",
+    "hsm-node@node-1.service",
+    "redoubt-doctor.service",
+    "redoubt-backup@node-1.service",
+    "redoubt-etcd.service",
+)
 FAULTS = {"KILL": "status=9/KILL", "SEGV": "status=11/SEGV", "STOP": "Watchdog timeout"}
 """A signal, and what systemd says of it: killed, crashed, a loop that stands still."""
 SIGNED = Path("/var/tmp/signed")

@@ -191,9 +191,9 @@ def test_everything_is_reached_with_the_keyboard_in_the_order_of_reading(sites: 
     page.on("request", lambda request: asked.append(request.url))
     page.wait_for_timeout(2_500)
     assert asked == []
-    page.keyboard.press("Space")
+    with page.expect_request("**/*"):  # the browser may tell of it after it shows that it is live
+        page.keyboard.press("Space")
     expect(page.locator("#live-text")).to_contain_text("Live")
-    assert asked != []
 
 
 def test_a_screen_reader_finds_landmarks_headings_and_states_in_words(sites: SitesCluster, page: Page) -> None:
