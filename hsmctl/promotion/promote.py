@@ -81,8 +81,8 @@ class Promotion:
             except HsmError as error:
                 if error.status not in _NOW:
                     raise
-                # The majority that is lost may have the next epoch, or the one that it was asked for. A store of its own
-                # must have neither (d1 in docs/consistency.md).
+                # The majority that is lost may have the next epoch, or the one that it was asked for; one of its own must
+                # have neither (d1 in docs/consistency.md).
                 wanted = max(self._seen_now(cluster) + 1 + self._doubt.exists(), wanted + 1 if wanted else 0)
                 kept = self._leave_the_lost(cluster, wanted)
                 epoch = self._ask_until_ready(cluster, wanted)
