@@ -81,7 +81,7 @@ class Promotion:
             except HsmError as error:
                 if error.status not in _NOW:
                     raise
-                # The majority that is lost may have the next epoch, or the one that it was asked for; one of its own must
+                # The lost majority may have the next epoch, or the one that it was asked for: a store of its own must
                 # have neither (d1 in docs/consistency.md).
                 wanted = max(self._seen_now(cluster) + 1 + self._doubt.exists(), wanted + 1 if wanted else 0)
                 kept = self._leave_the_lost(cluster, wanted)
