@@ -38,7 +38,7 @@ def status(admin: str) -> dict[str, Any]:
 
 def node_ready(admin: str) -> bool:
     """Whether a node is up, stands by at the DR site, or is kept out because the DR site was promoted."""
-    return status(admin).get("state") in ("up", "standby", "fenced")
+    return status(admin).get("state") in ("up", "lacking", "standby", "fenced")
 
 
 def up(admins: Iterable[str]) -> int:
