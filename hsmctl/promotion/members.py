@@ -59,6 +59,14 @@ class Members:
         words = ("add", name, "--learner", f"--peer-urls={peer_urls}")
         _until(HEALTHY_S, lambda: self._ask(f"{self._store.endpoint} does not take {name} as a member", *words))
 
+    def await_answer(self) -> None:
+        """Wait until the member itself serves nodes.
+
+        Raises:
+            CommandError: it does not.
+        """
+        _until(HEALTHY_S, self.all)
+
     def promote(self, member: Member) -> None:
         """Give a member its vote as soon as it has all data.
 
@@ -73,7 +81,7 @@ class Members:
         return run(etcdctl(self._host, self._store, "member", *words), what, advice)
 
 
-def _until(limit_s: float, ask: Callable[[], str]) -> None:
+def _until(limit_s: float, ask: Callable[[], object]) -> None:
     deadline = time.monotonic() + limit_s
     while True:
         try:

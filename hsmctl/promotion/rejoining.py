@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -21,7 +22,7 @@ from hsm_wire.opcodes import Opcode
 from hsmctl.failures import USAGE, CommandError
 from hsmctl.files import sync_folder
 from hsmctl.local_node import local_node
-from hsmctl.promotion.host import Host, LocalStore
+from hsmctl.promotion.host import Host, LocalStore, StoreTls
 from hsmctl.promotion.member_file import MemberFile, join_existing, read_member_file
 from hsmctl.promotion.members import Member, Members
 from hsmctl.promotion.programs import unused
@@ -62,6 +63,9 @@ class Rejoining:
             raise CommandError(text, USAGE)
         if self._host.member_file.exists():
             self._file = read_member_file(self._host.member_file)
+            if not _endpoint(self._file):
+                text = f"{self._host.member_file}: advertise-client-urls must be there, on a line of its own"
+                raise CommandError(text, USAGE)
         own = self._own()
         if own is not None:
             self._host.start_nodes()  # A run that was interrupted has stopped them.
@@ -112,13 +116,18 @@ class Rejoining:
         self._host.start_member()
         if own.is_learner:
             self._members.promote(own)
+        # Nodes that find it silent would follow the next member, which may be one of the old store still.
+        Members(self._host, LocalStore(_endpoint(file), self._tls)).await_answer()
         return kept
 
     @property
     def _members(self) -> Members:
+        return Members(self._host, LocalStore(self._endpoint or self._host.recovery, self._tls))
+
+    @property
+    def _tls(self) -> StoreTls | None:
         known = self._host.store
-        tls = None if known is None else known.tls
-        return Members(self._host, LocalStore(self._endpoint or self._host.recovery, tls))
+        return None if known is None else known.tls
 
     def _own(self) -> Member | None:
         """Return this host's member of the promoted store; None: it has none there."""
@@ -129,6 +138,11 @@ class Rejoining:
         """Return all members as etcd wants them: the one that was never started has no name there yet."""
         named = [(member.name or own, url) for member in self._members.all() for url in member.peer_urls]
         return ",".join(f"{name}={url}" for name, url in named)
+
+
+def _endpoint(file: MemberFile) -> str:
+    """Return where the member serves nodes."""
+    return urlsplit(file.client_urls.split(",")[0].strip()).netloc
 
 
 def _put_aside(data: Path) -> str:

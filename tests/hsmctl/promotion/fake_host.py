@@ -24,7 +24,8 @@ class FakeHost:
         (self.data / "old").write_text("what it was")
         self.member_file.write_text(
             f"# a member\nname: etcd-alps\ndata-dir: {self.data}  # its own\n"
-            "initial-advertise-peer-urls: 'https://127.0.0.1:2380'\npeer-transport-security:\n  cert-file: x\n"
+            "initial-advertise-peer-urls: 'https://127.0.0.1:2380'\n"
+            "advertise-client-urls: https://127.0.0.1:2379\npeer-transport-security:\n  cert-file: x\n"
         )
         self.script("etcdctl", "touch $snapshot")
         self.script("etcdutl", "mkdir -p $restored/member && touch $restored/member/new")
