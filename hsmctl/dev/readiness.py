@@ -37,7 +37,7 @@ def status(admin: str) -> dict[str, Any]:
 
 def node_ready(admin: str) -> bool:
     """Whether a node is up, or stands by at the DR site."""
-    return status(admin).get("state") in ("up", "standby")
+    return status(admin).get("state") in ("up", "lacking", "standby")
 
 
 def store_ready(admin: str) -> bool:
