@@ -13,7 +13,7 @@ from lasting_client import LastingClient
 from run_steps import DemoError, Runner
 
 from hsmctl.dev import readiness
-from hsmctl.dev.manifest import AnyEntry, Manifest, maybe_read
+from hsmctl.dev.manifest import AnyEntry, Entry, maybe_read
 
 SITES: Final = ("zurich", "geneva")
 """Where keys are used."""
@@ -48,12 +48,11 @@ class Play:
 
     def entries(self, *sites: str) -> list[AnyEntry]:
         """Return the daemons and members of these sites."""
-        manifest: Manifest | None = maybe_read(self.folder / "dev.json")
+        manifest = maybe_read(self.folder / "dev.json")
         if manifest is None:
             raise DemoError("the cluster has ended")
-        return [
-            entry for entry in (*manifest.proxies, *manifest.nodes, *manifest.store) if entry.site in sites
-        ]  # as they are told to people
+        everything: list[AnyEntry] = [*manifest.proxies, *manifest.nodes, *manifest.store]
+        return [entry for entry in everything if entry.site in sites]
 
     def lose(self, site: str) -> None:
         """Kill all that runs at a site."""
@@ -66,7 +65,8 @@ class Play:
 
     def wait_for(self, state: str, *sites: str) -> None:
         """Wait until every node of these sites says that of itself."""
-        admins = {entry.name: entry.admin for entry in self.entries(*sites) if entry.name.startswith("node-")}  # type: ignore[union-attr]  # members are named etcd-...
+        entries = [entry for entry in self.entries(*sites) if isinstance(entry, Entry)]
+        admins = {entry.name: entry.admin for entry in entries if entry.name.startswith("node-")}
         deadline = time.monotonic() + STATES_S
         while (
             said := {name: readiness.status(admin).get("state", "") for name, admin in admins.items()}
