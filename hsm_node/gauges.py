@@ -146,6 +146,12 @@ def _store_gauges(k: Keystore) -> list[Gauge]:
             counts=True,
         ),
         Gauge(
+            "usage_rows_refused",
+            "Counts told by proxies that cannot be: not believed.",
+            lambda: k.tally.usage.claims.refused,
+            counts=True,
+        ),
+        Gauge(
             "store_second_looks",
             "Times that the store was asked for what this node did not know.",
             lambda: k.second_looks.looks,

@@ -193,6 +193,7 @@ class Keystore:
         self.promotion.configure(cluster)
         self.partitions = frozenset(partition.id for partition in cluster.partitions)
         stored = {partition.id: cluster.quota_of(partition).stored_keys for partition in cluster.partitions}
+        self.tally.believe(self.nodes, self.partitions, cluster.usage_since_s)
         self.shares.limits = {partition: limit for partition, limit in stored.items() if limit is not None}
 
     @property
