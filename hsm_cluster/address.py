@@ -1,6 +1,9 @@
 """A host and a port, as configuration files and logs write them."""
 
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
+from pathlib import Path
+
+from hsm_cluster.errors import ConfigurationError
 
 MAX_PORT = 65_535
 MAX_HOST_CHARACTERS = 253  # a DNS name's limit (RFC 1035)
@@ -10,13 +13,15 @@ class Address:
     """Where something listens. Port 0 means "any free port" and only makes sense where something binds.
 
     Immutable by habit and hashable. Not a dataclass: msgspec would then expect a table of two keys in files, not text.
+    Two that are spelled differently and mean the same are equal: `[::1]` and `[0:0::1]`, `node` and `NODE`.
     """
 
-    __slots__ = ("host", "port")
+    __slots__ = ("_place", "host", "port")
 
     def __init__(self, host: str, port: int) -> None:
         self.host = host
         self.port = port
+        self._place = _one_spelling(host), port
 
     @classmethod
     def parse(cls, text: str) -> "Address":
@@ -48,6 +53,18 @@ class Address:
         except ValueError:
             return False
 
+    def collides(self, other: "Address") -> bool:
+        """Whether one program cannot listen on both: they are one, or one of them is every address of its family."""
+        if not self.port or self.port != other.port:
+            return False
+        if self == other:
+            return True
+        try:
+            here, there = ip_address(self.host), ip_address(other.host)
+        except ValueError:
+            return False
+        return here.version == there.version and (here.is_unspecified or there.is_unspecified)
+
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
@@ -57,7 +74,29 @@ class Address:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Address):
             return NotImplemented
-        return (self.host, self.port) == (other.host, other.port)
+        return self._place == other._place
 
     def __hash__(self) -> int:
-        return hash((self.host, self.port))
+        return hash(self._place)
+
+
+def _one_spelling(host: str) -> str:
+    """Return what all spellings of a host have in common."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host.lower().removesuffix(".")
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return str(mapped or address)
+
+
+def require_apart(path: Path, listen: Address, admin: Address) -> None:
+    """Check that a program can listen on both.
+
+    Raises:
+        ConfigurationError: it cannot.
+    """
+    if listen.collides(admin):
+        raise ConfigurationError(
+            f"{path}: listen {listen} and admin {admin} are the same place; give admin another port"
+        )

@@ -35,6 +35,7 @@ class Cluster:
     partitions: tuple[Partition, ...]
     operators: tuple[Grant, ...]
     durability: Durability
+    usage_since_s: float  # since 1970; what was used before is forgotten
     configuration_hash: str  # hex SHA-256; the same for files that differ only in order, layout or comments
     _principals: dict[str, Principal] = field(repr=False)
 
@@ -82,6 +83,7 @@ def load_cluster(path: Path) -> Cluster:
         partitions=topology.partitions,
         operators=topology.operators,
         durability=topology.cluster.durability,
+        usage_since_s=since.timestamp() if (since := topology.cluster.usage_since) else 0.0,
         configuration_hash=_hash(topology),
         _principals=_principals(topology),
     )

@@ -45,6 +45,9 @@ def _names(topology: Topology) -> Iterator[str]:
             if not _NAME.fullmatch(name):
                 yield f"{kind} name {name!r}: use 1-63 of A-Z a-z 0-9 . _ -"
         yield from (f"{kind} {name!r} is there twice: give each its own name" for name in _twice(names))
+        if kind != "partition":  # Its name is for people only.
+            for alike in _alike(names):
+                yield f"{kind}s {alike} differ in case only: give each its own name"
     for partition in topology.partitions:
         if not 1 <= partition.id <= MAX_PARTITION_ID:
             yield f"partition {partition.name!r}: id {partition.id} is not in 1..{MAX_PARTITION_ID}"
@@ -65,8 +68,10 @@ def _nodes(topology: Topology) -> Iterator[str]:
             yield f"node {node.name!r} is at the unknown site {node.site!r}: add the site or correct the name"
         else:
             yield from _paths(node, site)
-    for address in _twice(path.address for node in topology.nodes for path in node.paths):
-        yield f"address {address} is there twice: each path of each node needs its own"
+    addresses = [path.address for node in topology.nodes for path in node.paths]
+    for address in _twice(addresses):
+        spelled = " and as ".join(sorted({str(other) for other in addresses if other == address}))
+        yield f"address {spelled} is there twice: each path of each node needs its own"
 
 
 def _paths(node: Node, site: Site) -> Iterator[str]:
@@ -139,18 +144,20 @@ def _redundancy(topology: Topology, package: Package) -> Iterator[str]:
     for site in topology.sites:
         if site.name not in with_nodes:
             yield f"site {site.name!r} has no node: add one or remove the site"
-        uplinks = len(set(site.uplinks))
+        uplinks = len({_plain(uplink) for uplink in site.uplinks})
         if uplinks < MIN_UPLINKS:
             noun = "uplink" if uplinks == 1 else "uplinks"
             yield f"site {site.name!r} has {uplinks} {noun}: it needs {MIN_UPLINKS}, add an internet connection"
-    for zone in _twice(site.risk_zone for site in topology.sites if site.risk_zone):
-        shared = _list(site.name for site in topology.sites if site.risk_zone == zone)
-        yield f"sites {shared} share the risk zone {zone!r}: each site needs its own"
+    for zone in _twice(_plain(site.risk_zone) for site in topology.sites if _plain(site.risk_zone)):
+        sharing = [site for site in topology.sites if _plain(site.risk_zone) == zone]
+        shared = _list(site.name for site in sharing)
+        spelled = _list({repr(site.risk_zone) for site in sharing})
+        yield f"sites {shared} share the risk zone {spelled}: each site needs its own"
     yield from _distances(topology, package)
 
 
 def _place(site: Site, *, needed: bool) -> Iterator[str]:
-    if needed and not site.risk_zone:
+    if needed and not _plain(site.risk_zone):
         yield f"site {site.name!r} has no risk_zone: add it"
     for what, value, most in (("latitude", site.latitude, 90.0), ("longitude", site.longitude, 180.0)):
         if value is None:
@@ -199,6 +206,18 @@ def _apart(a: Site, b: Site) -> float | None:
 
 def _twice(values: Iterable[Hashable]) -> list[Hashable]:
     return [value for value, count in Counter(values).items() if count > 1]
+
+
+def _plain(text: str) -> str:
+    """Return what people read in it: "ZH" and "zh " are one place."""
+    return " ".join(text.split()).casefold()
+
+
+def _alike(names: Iterable[str]) -> Iterator[str]:
+    """Return lists of different names that are one where case is not looked at, as in DNS and in people's ears."""
+    different = sorted(set(names))
+    for plain in _twice(name.casefold() for name in different):
+        yield _list(repr(name) for name in different if name.casefold() == plain)
 
 
 def _list(names: Iterable[str]) -> str:

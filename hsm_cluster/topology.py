@@ -1,5 +1,6 @@
 """The forms of cluster.toml, as written."""
 
+from datetime import datetime
 from typing import Annotated, Literal
 
 import msgspec
@@ -19,7 +20,7 @@ class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     role: Literal["active", "disaster-recovery"] = "active"
     """A disaster-recovery site is 20 km or more from every other."""
     risk_zone: str = ""
-    """What may be lost together; no two sites share one."""
+    """What may be lost together; no two sites share one, whatever its case and blanks."""
     latitude: float | None = None
     """-90 to 90. Two active sites are 20 km or more apart."""
     longitude: float | None = None
@@ -92,6 +93,9 @@ class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     durability: Durability = "quorum"
     """When a request that makes or changes something is answered OK, where it does not say itself: as soon as the store
     has it, or not before the disaster-recovery site has it too."""
+    usage_since: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    """What partitions used before this moment is forgotten: the way out when a node told what was not so. As in
+    `2030-01-31T12:00:00Z`."""
 
 
 class Topology(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

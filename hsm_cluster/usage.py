@@ -13,21 +13,20 @@ from others, larger than they were, it adds to them what it has counted since, s
 
 Cells of other clocks: a period that is still to come by this clock is taken for the next one, one of a day ago or more
 is over. Hosts whose clocks differ by more than five minutes count in each other's wrong period (see the alert about
-clocks); the sum is the same.
+clocks); the sum is the same. Who is believed: `usage_claims`.
 """
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final, NamedTuple
 
-PERIOD_S: Final = 300
+from hsm_cluster.usage_claims import MAX_GENERATIONS, MAX_SIGNATURES, PERIOD_S, Claims, can_be
+
 PERIODS: Final = 288
 """In a day."""
 DAY_S: Final = PERIOD_S * PERIODS
 MAX_SERIES: Final = 16_384
 """Pairs of node and partition: of four nodes and 4,096 partitions. 80 MB when all of them are busy all day."""
-MAX_COUNT: Final = 0xFFFF_FFFF
-"""In a cell: fourteen million a second."""
 _RING: Final = PERIODS + 2
 """Cells of a series: a day, the period that runs, and the next one by a clock that is ahead."""
 
@@ -117,9 +116,15 @@ class Usage:
         self.number = 0
         """Of the last change."""
         self.period = int(now_s) // PERIOD_S
+        self.claims = Claims()
         self._series: dict[tuple[str, int], _Series] = {}
         """The one that changed last is the last one."""
         self._totals: dict[int, list[int]] = {}
+
+    def believe(self, nodes: Collection[str], partitions: Collection[int], since_s: float = 0.0) -> None:
+        """Believe from now on what is told of these, and count what was used since then (seconds since 1970)."""
+        self.claims.configure(nodes, partitions, since_s, self.period)
+        self._sum_up()
 
     def signatures(self, partition: int) -> int:
         """Return how many were made in the window."""
@@ -153,7 +158,7 @@ class Usage:
             return False
         self.period = period
         if before < period <= before + PERIODS:
-            for over in range(before - PERIODS, period - PERIODS):
+            for over in range(max(before - PERIODS, self.claims.since), period - PERIODS):
                 self._let_go(over)
         else:  # The clock was set.
             self._sum_up()
@@ -161,7 +166,7 @@ class Usage:
 
     def count(self, partition: int, signatures: int, generations: int) -> None:
         """Count what this process did, in the period that runs."""
-        series = self._find(self.node, partition)
+        series = self._series.get((self.node, partition)) or self._begin(self.node, partition)
         at = series.place(self.period)
         if self.period not in series.base:
             series.base = {self.period: (series.signatures[at], series.generations[at])}
@@ -172,9 +177,12 @@ class Usage:
         grown = []
         for row in rows:
             period = min(row.period, self.period + 1)
-            if period < self.period - PERIODS or not (row.signatures or row.generations):
+            if not self._counts(period) or not (row.signatures or row.generations):
                 continue
-            series = self._find(row.node, row.partition)
+            series = self._find(row)
+            if series is None:
+                self.claims.refused += 1
+                continue
             at = series.place(period)
             signatures, generations = self._joined(series, at, row)
             more = signatures - series.signatures[at], generations - series.generations[at]
@@ -208,7 +216,7 @@ class Usage:
     # ---- inside ---------------------------------------------------------------------------------------------------
 
     def _counts(self, period: int) -> bool:
-        return self.period - PERIODS <= period <= self.period + 1
+        return max(self.period - PERIODS, self.claims.since) <= period <= self.period + 1
 
     def _let_go(self, over: int) -> None:
         """Take a period that is over out of the sums: one cell of each series, for it is done on a proxy's loop.
@@ -229,13 +237,21 @@ class Usage:
                 if self._counts(of):
                     self._add(series.partition, series.signatures[at], series.generations[at])
 
-    def _find(self, node: str, partition: int) -> _Series:
-        key = node, partition
-        series = self._series.get(key)
-        if series is None:
-            if len(self._series) >= MAX_SERIES:
-                self._forget(next(iter(self._series)))
-            series = self._series[key] = _Series(node, partition)
+    def _find(self, row: Row) -> _Series | None:
+        """Return where a row that was told belongs; nothing where it is not believed."""
+        if not can_be(row.signatures, row.generations):
+            return None
+        series = self._series.get((row.node, row.partition))
+        if series is not None or not self.claims.are_known(row.node, row.partition):
+            return series
+        # What is told must not take the place of what counts.
+        full = len(self._series) >= MAX_SERIES and self._counts(next(iter(self._series.values())).latest)
+        return None if full else self._begin(row.node, row.partition)
+
+    def _begin(self, node: str, partition: int) -> _Series:
+        if len(self._series) >= MAX_SERIES:
+            self._forget(next(iter(self._series)))
+        series = self._series[node, partition] = _Series(node, partition)
         return series
 
     def _forget(self, key: tuple[str, int]) -> None:
@@ -247,7 +263,7 @@ class Usage:
     def _joined(self, series: _Series, at: int, row: Row) -> tuple[int, int]:
         """Return the counts of a cell once that row was heard."""
         own = series.signatures[at], series.generations[at]
-        heard = min(row.signatures, MAX_COUNT), min(row.generations, MAX_COUNT)
+        heard = row.signatures, row.generations
         base = series.base.get(series.periods[at])
         if base is None:
             return max(own[0], heard[0]), max(own[1], heard[1])
@@ -258,8 +274,9 @@ class Usage:
         return joined[0], joined[1]
 
     def _set(self, series: _Series, at: int, signatures: int, generations: int) -> None:
-        signatures, generations = min(signatures, MAX_COUNT), min(generations, MAX_COUNT)
-        self._add(series.partition, signatures - series.signatures[at], generations - series.generations[at])
+        signatures, generations = min(signatures, MAX_SIGNATURES), min(generations, MAX_GENERATIONS)
+        if self._counts(series.periods[at]):
+            self._add(series.partition, signatures - series.signatures[at], generations - series.generations[at])
         series.signatures[at], series.generations[at] = signatures, generations
         self.number += 1
         series.note(series.periods[at], self.number)

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from hsm_cluster.address import Address
+from hsm_cluster.address import Address, require_apart
 from hsm_cluster.cluster import Cluster, load_cluster
 from hsm_cluster.errors import ConfigurationError
 from hsm_cluster.toml_file import load_toml
@@ -48,7 +48,7 @@ class StoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError('path is for driver "sqlite"')
         if not self.endpoints or self.tls is None:
             raise ValueError('driver "etcd" needs endpoints and tls')
-        if len({str(address) for address in self.endpoints}) < len(self.endpoints):
+        if len(set(self.endpoints)) < len(self.endpoints):
             raise ValueError("endpoints names a member twice")
         if self.dr_endpoint is not None and self.dr_endpoint not in self.endpoints:
             raise ValueError(f"dr_endpoint {self.dr_endpoint} is none of endpoints")
@@ -118,6 +118,11 @@ class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """The certificate's files; None where TLS is off."""
         return self.tls if isinstance(self.tls, TlsFiles) else None
 
+    @property
+    def backend_kind(self) -> str:
+        """Where the keys are, in one word."""
+        return "pkcs11" if isinstance(self.backend, DeviceSettings) else "software"
+
     def effective(self) -> dict[str, Any]:
         """Return what holds, without secrets: of the master key only its source is known here."""
         shown: dict[str, Any] = msgspec.to_builtins(self, enc_hook=str)
@@ -133,6 +138,7 @@ def load_node_config(path: Path) -> tuple[NodeConfig, Cluster]:
     config = load_toml(path, NodeConfig)
     cluster = load_cluster(config.cluster)
     cluster.node(config.name)
+    require_apart(path, config.listen, config.admin)
     if isinstance(config.backend, DeviceSettings) != (config.keystore.master_key.device is not None):
         raise ConfigurationError(
             f'{path}: master_key = {{ device = "LABEL" }} and [backend] kind = "pkcs11" go together; correct either'

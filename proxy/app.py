@@ -8,9 +8,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from hsm_cluster.cluster import Cluster
 from hsm_cluster.errors import ConfigurationError
-from hsm_cluster.packages import Quota
 from hsm_daemon import clock, listening, logs
 from hsm_daemon.admin import AdminServer
 from hsm_daemon.errors import StartError
@@ -73,7 +71,7 @@ class ProxyApp:
         balancer = Balancer(self.table, chance)
         self._place_nodes()
         self.quotas = Quotas(clock.now)
-        self.quotas.configure(_quotas_of(cluster), now)
+        self._configure_quotas(now)
         self.dispatcher = Dispatcher(
             self.table, balancer, self.settings, Counters(), now, self._status_answer, self.quotas
         )
@@ -94,7 +92,7 @@ class ProxyApp:
         self.supervisor = Supervisor(self.dispatcher, self.settings, chance, self.keeper, EcdsaNotary(), own, now)
         self.keeper.supervisor = self.supervisor
         self._remember_epoch()
-        self._usage = UsageExchange(self.table, self.quotas, own)
+        self._usage = UsageExchange(self.table, self.quotas, own, self.dispatcher.notices)
         self.dispatcher.on_stray = self._usage.answered
         self._requests = RequestLog(self.dispatcher.request_notes, file.log)
         stalls = StallLog(self.supervisor, self.journal, now)
@@ -275,11 +273,17 @@ class ProxyApp:
         self.supervisor.reconfigured(gone, now)
         self._usage.reconfigured()
         self._place_nodes()
-        self.quotas.configure(_quotas_of(self.config.cluster), now)
+        self._configure_quotas(now)
         for node in self.table.nodes:
             self.table.judge(node, now, reason=node.reason)  # the order of its paths may be another one
         self.keeper.log_changes()
         return gone
+
+    def _configure_quotas(self, now: float) -> None:
+        cluster = self.config.cluster
+        quotas = {partition.id: cluster.quota_of(partition) for partition in cluster.partitions}
+        self.quotas.believe([node.name for node in cluster.nodes], quotas, cluster.usage_since_s, now)
+        self.quotas.configure(quotas, now)
 
     def _figures(self) -> Figures:
         listener = self.listener
@@ -296,6 +300,7 @@ class ProxyApp:
             roles={site.name: site.role for site in self.config.cluster.sites},
             partitions=[report for _, report in partition_reports(self.config.cluster, self.quotas)],
             shortfalls=len(self._shortfalls()),
+            usage_refused=self.quotas.usage.claims.refused,
         )
 
     def _shortfalls(self) -> list[str]:
@@ -330,10 +335,6 @@ class ProxyApp:
             address=self.address,
             pid=os.getpid(),
         )
-
-
-def _quotas_of(cluster: Cluster) -> dict[int, Quota]:
-    return {partition.id: cluster.quota_of(partition) for partition in cluster.partitions}
 
 
 def _validity(certificates: Certificates | None) -> tuple[int, int] | None:

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from hsm_cluster.address import Address
+from hsm_cluster.address import Address, require_apart
 from hsm_cluster.cluster import Cluster, load_cluster
 from hsm_cluster.errors import ConfigurationError
 from hsm_cluster.toml_file import load_toml
@@ -99,6 +99,7 @@ def load_config(path: Path) -> ProxyConfig:
         ConfigurationError: a file is missing or wrong; its text is one line for the user.
     """
     file = load_toml(path, ProxyFile)
+    require_apart(path, file.listen, file.admin)
     folder = path.resolve().parent
     cluster = load_cluster(folder / file.cluster)
     if all(site.name != file.site for site in cluster.sites):

@@ -47,6 +47,8 @@ class Figures(NamedTuple):
     partitions: Sequence[PartitionReport] = ()
     shortfalls: int = 0
     """What the service package promises and the cluster does not have now."""
+    usage_refused: int = 0
+    """Counts told by nodes that were not believed."""
 
 
 class ProxyCollector(Collector):
@@ -275,6 +277,7 @@ def _shell_families(figures: Figures) -> Iterator[Metric]:
     for name, text, value in (
         ("handshakes_failed", "TLS handshakes of clients that failed.", figures.handshakes_failed),
         ("connections_refused", "Connections closed unheard: limit clients.", figures.connections_refused),
+        ("usage_rows_refused", "Counts told by nodes that cannot be: not believed.", figures.usage_refused),
         ("stalls", "Times that the proxy itself stood still.", figures.stalls),
     ):
         yield CounterMetricFamily(f"hsm_proxy_{name}", text, value=value)

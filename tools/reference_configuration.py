@@ -26,6 +26,7 @@ PLAIN_KINDS: Final[dict[type, str]] = {
     msgspec.inspect.FloatType: "number",
     msgspec.inspect.StrType: "text",
     msgspec.inspect.BoolType: "`true` or `false`",
+    msgspec.inspect.DateTimeType: "date and time with zone",
     msgspec.inspect.StructType: "table",
 }
 

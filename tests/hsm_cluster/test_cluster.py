@@ -86,3 +86,13 @@ def test_a_client_may_be_an_operator_and_keeps_its_partition(tmp_path: Path, eco
     both = load_cluster(write(tmp_path, text)).principal_of("spiffe://payments/client/issuer")
     assert both is not None
     assert (both.partition, both.roles) == (1, {"use", "manage", "operate"})
+
+
+def test_use_is_forgotten_since_a_moment_with_a_zone_and_only_where_the_file_names_one(
+    tmp_path: Path, economy: str
+) -> None:
+    assert load_cluster(write(tmp_path, economy)).usage_since_s == 0.0
+    named = economy.replace('"economy"', '"economy"\nusage_since = 2030-01-31T12:00:00+01:00')
+    assert load_cluster(write(tmp_path, named)).usage_since_s == 1_896_087_600.0
+    with pytest.raises(ConfigurationError, match="usage_since"):
+        load_cluster(write(tmp_path, named.replace("+01:00", "")))

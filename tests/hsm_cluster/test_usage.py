@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsm_cluster import usage as module
-from hsm_cluster.usage import DAY_S, MAX_COUNT, PERIOD_S, PERIODS, Growth, Row, Usage
+from hsm_cluster.usage import DAY_S, PERIOD_S, PERIODS, Growth, Row, Usage
+from hsm_cluster.usage_claims import MAX_GENERATIONS, MAX_SIGNATURES
 
 NOW = 6_000_000 * PERIOD_S
 P = NOW // PERIOD_S
@@ -135,10 +136,71 @@ def test_a_clock_that_is_set_back_a_little_changes_nothing_and_far_back_begins_t
 
 def test_a_count_has_an_end_and_does_not_begin_anew():
     usage = Usage("n", NOW)
-    usage.count(1, MAX_COUNT, 0)
-    usage.count(1, 5, 0)
-    usage.merge([Row("m", 1, P, MAX_COUNT * 9, MAX_COUNT * 9)])
-    assert (usage.signatures(1), usage.generations(1)) == (2 * MAX_COUNT, MAX_COUNT)
+    usage.count(1, MAX_SIGNATURES, 0)
+    usage.count(1, 5, 7)
+    usage.merge([Row("n", 1, P, MAX_SIGNATURES, MAX_GENERATIONS)])
+    assert (usage.signatures(1), usage.generations(1)) == (MAX_SIGNATURES, MAX_GENERATIONS)
+
+
+@pytest.mark.parametrize("beyond", [(MAX_SIGNATURES + 1, 0), (0, MAX_GENERATIONS + 1)])
+def test_what_no_node_can_have_done_is_not_believed(beyond):
+    usage = Usage("", NOW)
+    usage.merge([Row("n", 1, P, 3, 3)])
+    assert usage.merge([Row("n", 1, P, *beyond), Row("m", 1, P, *beyond)]) == []
+    assert (usage.signatures(1), usage.generations(1), usage.claims.refused) == (3, 3, 2)
+
+
+def test_names_that_the_configuration_does_not_have_are_not_believed():
+    usage = Usage("n", NOW)
+    usage.believe({"n", "m"}, {1}, 0.0)
+    usage.merge([Row("m", 1, P, 3, 0), Row("z", 1, P, 50, 0), Row("m", 2, P, 50, 0)])
+    assert (usage.signatures(1), usage.signatures(2), usage.claims.refused) == (3, 0, 2)
+    assert usage.news(0, ALL).rows == [Row("m", 1, P, 3, 0)]
+    usage.count(2, 4, 0)  # What it did itself it knows better than any configuration.
+    assert usage.signatures(2) == 4
+
+
+def test_what_is_known_of_a_node_that_was_taken_out_counts_until_it_is_a_day_old():
+    usage = Usage("", NOW)
+    usage.believe({"n", "m"}, {1}, 0.0)
+    usage.merge([Row("m", 1, P, 3, 0)])
+    usage.believe({"n"}, {1}, 0.0)
+    usage.merge([Row("m", 1, P, 4, 0)])
+    assert (usage.signatures(1), usage.claims.refused) == (4, 0)
+    usage.advance(NOW + DAY_S + PERIOD_S)
+    assert usage.signatures(1) == 0
+    late = Usage("", NOW)
+    late.believe({"n"}, {1}, 0.0)
+    assert late.merge([Row("m", 1, P, 4, 0)]) == []
+
+
+def test_what_was_used_before_the_moment_that_the_operator_names_is_forgotten_everywhere():
+    usage, other = Usage("n", NOW), Usage("", NOW)
+    usage.merge([Row("m", 1, P - 1, 800, 9)])
+    usage.count(1, 5, 1)
+    other.merge(usage.news(0, ALL).rows)
+    since = NOW + 1.0
+    usage.believe({"n", "m"}, {1}, since)
+    assert (usage.signatures(1), usage.generations(1), usage.news(0, ALL).rows) == (0, 0, [])
+    assert usage.merge(other.news(0, ALL).rows) == []
+    usage.count(1, 1, 0)  # Still in a period that began before.
+    assert (usage.signatures(1), usage.claims.refused) == (0, 0)
+    usage.advance(NOW + PERIOD_S)
+    usage.count(1, 2, 0)
+    assert usage.signatures(1) == 2
+    for later in (PERIODS, PERIODS + 1):
+        usage.advance(NOW + later * PERIOD_S)
+        assert usage.signatures(1) == 2
+    usage.advance(NOW + (PERIODS + 2) * PERIOD_S)
+    assert usage.signatures(1) == 0
+
+
+def test_a_moment_that_is_still_to_come_forgets_no_more_than_what_was_used_until_now():
+    usage = Usage("n", NOW)
+    usage.believe({"n"}, {1}, NOW + 30 * DAY_S)
+    usage.advance(NOW + PERIOD_S)
+    usage.count(1, 2, 0)
+    assert usage.signatures(1) == 2
 
 
 def test_memory_is_bounded_and_what_goes_is_what_was_used_least_recently(monkeypatch):
@@ -147,6 +209,17 @@ def test_memory_is_bounded_and_what_goes_is_what_was_used_least_recently(monkeyp
     for partition in (1, 2, 1, 3):
         usage.count(partition, 1, 0)
     assert [usage.signatures(partition) for partition in (1, 2, 3)] == [2, 0, 1]
+
+
+def test_what_is_told_does_not_take_the_place_of_what_counts(monkeypatch):
+    monkeypatch.setattr(module, "MAX_SERIES", 2)
+    usage = Usage("n", NOW)
+    usage.count(1, 1, 0)
+    usage.count(2, 1, 0)
+    assert usage.merge([Row("m", partition, P, 9, 0) for partition in range(3, 9)]) == []
+    assert ([usage.signatures(partition) for partition in (1, 2, 3)], usage.claims.refused) == ([1, 1, 0], 6)
+    usage.advance(NOW + DAY_S + PERIOD_S)
+    assert usage.merge([Row("m", 3, usage.period, 9, 0)]) == [Growth(3, 9, 0)]
 
 
 ROWS = st.lists(

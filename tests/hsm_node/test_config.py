@@ -51,6 +51,7 @@ def test_a_limit_beyond_its_bounds_is_one_line_that_names_it(node_folder: Path, 
         ("sessions = 2", "sessions = 0", "sessions"),
         ("sessions = 2", "sesions = 2", "sesions"),
         ('listen = "127.0.0.1:0"', 'listen = "0.0.0.0:0"', "loopback"),
+        ('"127.0.0.1:0"', '"127.0.0.1:2420"', "listen 127.0.0.1:2420 and admin 127.0.0.1:2420 are the same place"),
     ],
 )
 def test_a_mistake_is_one_line_that_names_it(node_folder: Path, old: str, new: str, said: str) -> None:

@@ -49,6 +49,7 @@ def test_tls_files_are_relative_to_the_file(path, tmp_path):
         ('tls_off_identity = "spiffe://t/client/a"', "", "tls_off_identity"),
         ("spiffe://t/client/a", "spiffe://t/client/z", "client/z"),
         ('listen = "127.0.0.1:0"', 'listen = "nonsense"', "nonsense"),
+        ('"127.0.0.1:0"', '"127.0.0.1:9410"', "listen 127.0.0.1:9410 and admin 127.0.0.1:9410 are"),
         ('name = "proxy-1"', 'name = "proxy-1"\nnoise = 1', "noise"),
         ('"cluster.toml"', '"missing.toml"', "missing.toml"),
     ],

@@ -201,6 +201,7 @@ def key_bodies() -> list[tuple[Opcode, msgspec.Struct, msgspec.Struct]]:
             key_info(),
         ),
         (c.ROTATE_KEY, m.RotateKey(KEY_ID, OTHER_ID), key_info()),
+        (c.ADOPT_KEY, m.AdoptKey(KEY_ID, "ec-p256", "legacy-tls", "tls"), key_info()),
     ]
 
 
@@ -295,8 +296,8 @@ def other_bodies() -> list[tuple[Opcode, msgspec.Struct, msgspec.Struct]]:
         (c.DR_STATUS, none, dr),
         (c.DR_DRILL, none, drill),
         (c.DR_PROMOTE, a.DrPromote("payments", True), a.DrPromotion(2, True)),
-        (c.DR_RECONCILE, none, report),
-        (c.DR_DEMOTE, none, report),
+        (c.DR_RECONCILE, b.RestoreBackup(part, 1), read),
+        (c.DR_DEMOTE, a.DrDemote("payments"), a.DrReturn("alp-1", "alps", 2, 2, False)),
         (c.READ_AUDIT, a.ReadAudit(5, 10), a.ReadAuditResult([bytes(4)])),
         (c.CREATE_BACKUP, b.CreateBackup(KEY_ID), b.CreatedPart(KEY_ID, bytes(4), False, 12, 0)),
         (c.RESTORE_BACKUP, b.RestoreBackup(part, 1, True, choice), read),

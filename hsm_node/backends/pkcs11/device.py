@@ -16,11 +16,12 @@ from hsm_node.backends.pkcs11.core.return_values import (
     AMBIGUOUS,
     DEVICE_MEMORY,
     ENCRYPTED_DATA_INVALID,
+    KEY_TYPE_INCONSISTENT,
     SESSION_COUNT,
     Fault,
     meaning,
 )
-from hsm_node.backends.pkcs11.master_key_objects import ATTRIBUTES_BYTES, Part, kek_of, part_label
+from hsm_node.backends.pkcs11.master_key_objects import ATTRIBUTES_BYTES, KEKS, Part, kek_of, part_label
 from hsm_node.backends.pkcs11.module import DeviceError, Module
 from hsm_node.backends.pkcs11.structures import Mechanism, Template, mechanism
 from hsm_wire.key_types import KEY_TYPES, Family, KeyType
@@ -66,6 +67,10 @@ class Device:
         """The session objects that are there, and how many may be."""
         self._wrap_mechanism = 0
         self._master_keys: dict[int, MasterKeyHandles] = {}
+        self._adopted: dict[str, int] = {}
+        """Label -> a private key that was in the token before, and that nothing here destroys."""
+        self.unbound = ""
+        """Why keys that are made are not bound to the master key (CKA_WRAP_WITH_TRUSTED); empty: they are."""
 
     def begin(self, begin: messages.Begin) -> None:
         """Log in, and find the parts of the master keys.
@@ -77,6 +82,7 @@ class Device:
         self._module.login(self._keeper, begin.pin)
         self._wrap_mechanism = begin.wrap_mechanism
         self._master_keys = {named.version: self._parts(named.label) for named in begin.master_keys}
+        self.unbound = self._objection_to_binding()
 
     @property
     def given_out(self) -> tuple[bytes, ...]:
@@ -109,7 +115,10 @@ class Device:
     def forget(self, key: messages.KeyRef) -> None:
         """Destroy what is loaded of a key."""
         with self._keeper_lock:
-            self._destroy(self.room.drop(key))
+            if key.device_object:
+                self._adopted.pop(key.device_object, None)
+            else:
+                self._destroy(self.room.drop(key))
 
     def answer(self, session: int, question: messages.Question) -> messages.Answer:
         """Do what is asked, in that session."""
@@ -124,6 +133,8 @@ class Device:
                 return self._generate(session, KEY_TYPES[key_type], version)
             case messages.Take():
                 return self._take(session, question)
+            case messages.Adopt(key_type, device_object):
+                return self._adopt(KEY_TYPES[key_type], device_object)
             case messages.Random(length):
                 return messages.Done(self._module.random(session, length))
             case messages.Forget(key):
@@ -147,7 +158,9 @@ class Device:
             raise
         finally:
             with self._keeper_lock:
-                if question.key.kept:
+                if question.key.device_object:
+                    pass  # It was there before, and stays.
+                elif question.key.kept:
                     self.room.give_back(cached)
                 else:
                     self._destroy([cached.handle])
@@ -162,6 +175,8 @@ class Device:
 
     def _loaded(self, key: messages.KeyRef) -> Cached:
         """Return the session object of a key, made now if it is not there, or is not to be relied on."""
+        if key.device_object:
+            return Cached(self._adopted_handle(key.device_object))
         with self._keeper_lock:
             cached = self.room.take(key) if key.kept else None
             if cached is None:
@@ -191,7 +206,7 @@ class Device:
     # What makes keys
 
     def _generate(self, session: int, key_type: KeyType, version: int) -> messages.Made:
-        template, made = key_templates.generated(key_type), key_templates.generation(key_type)
+        template, made = self._as_made(key_templates.generated(key_type)), key_templates.generation(key_type)
         if key_type.symmetric:
             key = self._module.generate(session, made, template)
             return self._wrapped(session, key, key_type, version, key_type.size // 8, ())
@@ -215,7 +230,7 @@ class Device:
         with_mechanism = mechanism(self._wrap_mechanism)
         opening = self._module.create(session, transport)
         try:
-            template = key_templates.taken(key_type)
+            template = self._as_made(key_templates.taken(key_type))
             key = self._module.unwrap(session, with_mechanism, opening, take.wrapped, template)
         finally:
             self._module.destroy(session, opening)
@@ -232,12 +247,68 @@ class Device:
             self._module.destroy(session, key)
         return messages.Made(wrapped, true_length, public)
 
+    # Keys that were there before
+
+    def _adopted_handle(self, label: str) -> int:
+        with self._keeper_lock:
+            handle = self._adopted.get(label)
+            if handle is None:
+                handle = self._adopted[label] = self._only(label, ck.CKO_PRIVATE_KEY)
+            return handle
+
+    def _only(self, label: str, kind: int) -> int:
+        found = self._module.find(self._keeper, {ck.CKA_CLASS: kind, ck.CKA_LABEL: label.encode()})
+        if len(found) != 1:  # None is here, or nobody knows which is meant.
+            raise DeviceError(KEY_TYPE_INCONSISTENT, "C_FindObjects")
+        return found[0]
+
+    def _adopt(self, key_type: KeyType, label: str) -> messages.Made:
+        with self._keeper_lock:
+            private, public = self._only(label, ck.CKO_PRIVATE_KEY), self._only(label, ck.CKO_PUBLIC_KEY)
+            wanted = key_templates.adopted(key_type)
+            for handle in (private, public):
+                kind = int.from_bytes(self._module.attribute(self._keeper, handle, ck.CKA_KEY_TYPE), "little")
+                if kind != wanted:
+                    raise DeviceError(KEY_TYPE_INCONSISTENT, "C_GetAttributeValue")
+            return messages.Made(b"", 0, self._public(self._keeper, public, key_type))
+
     def _public(self, session: int, public: int, key_type: KeyType) -> tuple[bytes, ...]:
         rsa = (ck.CKA_MODULUS, ck.CKA_PUBLIC_EXPONENT)
         wanted = rsa if key_type.family is Family.RSA else (ck.CKA_EC_POINT,)
         return tuple(self._module.attribute(session, public, number) for number in wanted)
 
     # Master keys
+
+    def _as_made(self, template: Template) -> Template:
+        return template if self.unbound else key_templates.bound(template)
+
+    def _objection_to_binding(self) -> str:
+        """Try whether a key that is made bound leaves under the KEKs, and under no other key."""
+        key_type, wrapping = KEY_TYPES["aes-256"], mechanism(self._wrap_mechanism)
+        template = key_templates.generated(key_type)
+        handles: list[int] = []
+        try:
+            for held in self._master_keys.values():
+                for kek in KEKS:
+                    if self._module.attribute(self._keeper, held.parts[kek], ck.CKA_TRUSTED) != b"\x01":
+                        return f"the security officer has not marked {kek} as trusted"
+            made = key_templates.generation(key_type)
+            handles.append(self._module.generate(self._keeper, made, key_templates.bound(template)))
+            handles.append(self._module.generate(self._keeper, made, {**template, ck.CKA_WRAP: True}))
+            for held in self._master_keys.values():
+                self._module.wrap(self._keeper, wrapping, held.parts[kek_of(key_type)], handles[0])
+            return "the device wraps a bound key under any key" if self._wraps(wrapping, *handles) else ""
+        except DeviceError as error:
+            return f"the device has no CKA_WRAP_WITH_TRUSTED ({error})"
+        finally:
+            self._destroy(handles)
+
+    def _wraps(self, wrapping: Mechanism, key: int, under: int) -> bool:
+        try:
+            self._module.wrap(self._keeper, wrapping, under, key)
+        except DeviceError:
+            return False
+        return True
 
     def _part_of(self, version: int, part: Part) -> int:
         held = self._master_keys.get(version)

@@ -46,6 +46,11 @@ def taken(key_type: KeyType) -> Template:
     return {**_base(key_type), **_USES[key_type.family], ck.CKA_EXTRACTABLE: True}
 
 
+def bound(template: Template) -> Template:
+    """Return the template of a key that nothing wraps but keys that the security officer calls trusted."""
+    return {**template, ck.CKA_WRAP_WITH_TRUSTED: True}
+
+
 def generation(key_type: KeyType) -> Mechanism:
     """Return the mechanism that makes a key."""
     numbers = {
@@ -61,6 +66,11 @@ def generated(key_type: KeyType) -> Template:
     """Return the template of a new secret or private key."""
     template = taken(key_type)
     return {**template, ck.CKA_VALUE_LEN: key_type.size // 8} if key_type.symmetric else template
+
+
+def adopted(key_type: KeyType) -> int:
+    """Return what CKA_KEY_TYPE is of a key that was in the token before."""
+    return ck.CKK_EC_EDWARDS if key_type.family is Family.ED else _KEY_TYPES[key_type.family]
 
 
 def generated_public(key_type: KeyType) -> Template:

@@ -9,7 +9,7 @@ let through (`generation_rate`), so one proxy alone never overruns that.
 Nothing here asks the store, so quotas hold without it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from math import ceil
 from typing import Final, NamedTuple
 
@@ -102,6 +102,12 @@ class Quotas:
             if quota.counted:
                 gate = old.get(partition)
                 self.gates[partition] = Gate(quota, now) if gate is None or gate.quota != quota else gate
+        self._tell_all(now)
+
+    def believe(self, nodes: Collection[str], partitions: Collection[int], since_s: float, now: float) -> None:
+        """Hear of these nodes and partitions only, and of what was used since then (seconds since 1970)."""
+        self.tick(now)
+        self.usage.believe(nodes, partitions, since_s)
         self._tell_all(now)
 
     def admit(self, partition: int, opcode: int, now: float) -> Over | None:

@@ -6,6 +6,9 @@ through any proxy. So a proxy that starts hears from the first node what it need
 node that lost its disk hears its own counts again. A question is no request of a client: it is in no window, its link
 does not owe the answer, and a node that does not answer is asked again and not suspected; whether it lives others find
 out.
+
+With another configuration other rows are believed (`hsm_cluster.usage_claims`), here and at nodes: so everything is
+asked and told once more.
 """
 
 from typing import Final
@@ -19,6 +22,7 @@ from hsm_wire.messages import UsageNews, UsageReport, UsageRow, decode_body, enc
 from hsm_wire.opcodes import Opcode
 from hsm_wire.statuses import Status
 from proxy.core.nodes.node_table import Node, NodeTable
+from proxy.core.notices import Notices
 from proxy.core.parties import Link
 from proxy.core.principals import Bound
 from proxy.core.quota.quotas import Quotas
@@ -37,6 +41,7 @@ class _Peer:
 
     __slots__ = (
         "after",
+        "anew",
         "asked_at",
         "asked_id",
         "boot_id",
@@ -68,13 +73,23 @@ class _Peer:
         """It has told all that it knew."""
         self.unable = False
         """It is an older one, or of another make."""
+        self.anew = False
+        """Everything is to be asked and told once more."""
+
+    def begin_anew(self) -> None:
+        """Know nothing of what was asked and told before."""
+        self.boot_id = b""
+        self.after = self.told = 0
+        self.synced = self.anew = False
 
 
 class UsageExchange:
     """The exchange with all nodes."""
 
-    def __init__(self, table: NodeTable, quotas: Quotas, who: Bound) -> None:
+    def __init__(self, table: NodeTable, quotas: Quotas, who: Bound, notices: Notices) -> None:
         """Ask nobody yet; `who`: this proxy itself."""
+        self._notices = notices
+        self._liars: set[str] = set()
         self._table = table
         self._quotas = quotas
         self._who = who
@@ -100,8 +115,11 @@ class UsageExchange:
                 self._ask(node, peer, now)
 
     def reconfigured(self) -> None:
-        """Forget nodes that were taken out."""
+        """Forget nodes that were taken out, and begin anew with the others."""
         self._peers = {node: peer for node, peer in self._peers.items() if node in self._table.nodes}
+        self._liars.clear()
+        for peer in self._peers.values():
+            peer.anew = True
         self._quotas.forget({node.name for node in self._table.nodes})
 
     def answered(self, link: Link, frame: Frame, now: float) -> bool:
@@ -126,6 +144,8 @@ class UsageExchange:
         if who.number not in link.announced:
             link.announced.add(who.number)
             link.sink(who.bind_frame)
+        if peer.anew:
+            peer.begin_anew()
         # A node knows its own counts best, unless it has just begun.
         news = self._quotas.usage.news(peer.told, MAX_USAGE_ROWS, but=node.name if peer.told else "")
         peer.telling = news.newest
@@ -146,7 +166,13 @@ class UsageExchange:
         # Rows that it has just told need not be told back to it, but other nodes must hear of them.
         lately = peer.synced and now - peer.heard_at <= LATELY_S
         rows = [Row(*(getattr(row, name) for name in Row._fields)) for row in news.rows]
+        claims = self._quotas.usage.claims
+        refused = claims.refused
         self._quotas.hear(rows, now, lately=lately)
+        if claims.refused > refused and node.name not in self._liars:
+            self._liars.add(node.name)  # The metric says how many there are; one line is enough.
+            what = "compare its cluster.toml; if it is the same, take the node out and see docs/security.md"
+            self._notices.add("a node told of use that cannot be", node=node.name, what=what)
         peer.heard_at = now
         self._quotas.hear_stored(node.name, {row.partition: row.keys for row in news.stored})
         peer.told = peer.telling

@@ -1,8 +1,11 @@
 """A node counts what succeeded, and tells proxies; what they tell it, it tells others."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from hsm_daemon import clock
 from hsm_wire.messages import NIL_PARAMETERS, GenerateKey, Sign, UsageNews, UsageReport, UsageRow, decode_body
@@ -14,6 +17,16 @@ KEY_ID = bytes(range(16))
 CKM_ECDSA_SHA256 = 0x1044
 SIGN = Sign(KEY_ID, CKM_ECDSA_SHA256, NIL_PARAMETERS, b"data")
 PERIOD = int(clock.now()) // 300
+
+
+def with_a_second_node(folder: Path) -> None:
+    path = '{ uplink = "lo", address = "127.0.0.1:2427" }'
+    file = folder / "cluster.toml"
+    file.write_text(
+        file.read_text().replace(
+            "[[partitions]]", f'[[nodes]]\nname = "node-7"\nsite = "local"\npaths = [{path}]\n[[partitions]]', 1
+        )
+    )
 
 
 async def proxy_of(node: Any) -> Any:
@@ -59,13 +72,41 @@ async def test_only_what_is_new_to_the_proxy_is_told_and_all_to_one_that_knew_an
     assert (await told(client, UsageReport(bytes(16), first.newest))).rows == first.rows
 
 
-async def test_what_one_proxy_tells_is_told_to_the_others(start_node: Start) -> None:
+async def test_what_one_proxy_tells_is_told_to_the_others(node_folder: Path, start_node: Start) -> None:
+    with_a_second_node(node_folder)
     node = start_node()
     client = await proxy_of(node)
-    row = UsageRow("node-7", 3, PERIOD, 40, 2)
+    row = UsageRow("node-7", 1, PERIOD, 40, 2)
     assert (await told(client, UsageReport(rows=[row]))).rows == []
     assert (await told(client)).rows == [row]
-    assert node.keystore.tally.usage.signatures(3) == 40
+    assert node.keystore.tally.usage.signatures(1) == 40
+
+
+async def test_of_unknown_nodes_and_partitions_nothing_is_believed_and_who_told_is_named_once(
+    node_folder: Path, start_node: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    with_a_second_node(node_folder)
+    node = start_node()
+    client = await proxy_of(node)
+    made_up = [UsageRow("node-8", 1, PERIOD, 40, 2), UsageRow("node-7", 3, PERIOD, 40, 2)]
+    for _ in range(2):
+        await told(client, UsageReport(rows=made_up))
+    assert (await told(client)).rows == []
+    assert node.keystore.tally.usage.claims.refused == 4
+    [line] = [line for line in caplog.records if line.message == "a proxy told of use that cannot be"]
+    assert line.__dict__["fields"]["proxy"] == "spiffe://dev/proxy/p1"
+
+
+async def test_what_was_used_before_the_moment_that_the_operator_names_does_not_count(
+    node_folder: Path, start_node: Start
+) -> None:
+    with_a_second_node(node_folder)
+    file = node_folder / "cluster.toml"
+    since = datetime.fromtimestamp(clock.now(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    file.write_text(file.read_text().replace("[[sites]]", f"usage_since = {since}\n[[sites]]", 1))
+    client = await proxy_of(start_node())
+    await told(client, UsageReport(rows=[UsageRow("node-7", 1, PERIOD - 2, 40, 2)]))
+    assert (await told(client)).rows == []
 
 
 async def test_no_client_may_tell_it_and_it_is_no_progress(start_node: Start) -> None:

@@ -29,7 +29,7 @@ class Exchanging:
         self.quotas = Quotas(lambda: NOW)
         self.quotas.configure({1: Quota(1)}, self.world.now)
         self.who = self.world.principals.join("spiffe://t/proxy/p1", 0, [Role.CHECK])
-        self.exchange = UsageExchange(self.world.table, self.quotas, self.who)
+        self.exchange = UsageExchange(self.world.table, self.quotas, self.who, self.world.dispatcher.notices)
         self.world.dispatcher.on_stray = self.exchange.answered
 
     def tick(self, passed=0.0):
@@ -181,3 +181,37 @@ def test_nodes_that_were_taken_out_are_forgotten(exchanging):
     assert list(it.exchange._peers) == it.world.table.nodes
     assert it.quotas.stored(1) == 0
     assert it.quotas.usage.signatures(1) == 40
+
+
+def test_a_node_that_tells_of_nodes_and_partitions_that_there_are_not_is_named_once(exchanging):
+    it = exchanging()
+    it.quotas.believe(["n0", "n1"], [1], 0.0, it.world.now)
+    it.tick()
+    for made_up in ("n8", "n9"):
+        lies = [UsageRow(made_up, 1, PERIOD, 800_000, 0), UsageRow("n1", 7, PERIOD, 9, 9), ROW]
+        it.answer(0, UsageNews(BOOT, 3, False, lies, []))
+        it.tick(EVERY_S)
+    assert (it.quotas.usage.signatures(1), it.quotas.usage.signatures(7)) == (40, 0)
+    assert it.quotas.usage.claims.refused == 4
+    assert [notice.fields["node"] for notice in it.world.dispatcher.notices.take()] == ["n0"]
+    assert all(row.node == "n0" for _, report in it.asked(1) for row in report.rows)
+
+
+def test_with_another_configuration_everything_is_asked_and_told_once_more(exchanging):
+    it = exchanging()
+    it.quotas.believe(["n0", "n1"], [1], 0.0, it.world.now)
+    it.tick()
+    it.answer(0, UsageNews(BOOT, 5, False, [ROW, OTHER], []))
+    it.answer(1, UsageNews(BOOT, 5, False, [], []))
+    it.tick(EVERY_S)
+    assert it.asked(0)[-1][1].after == 5
+    it.quotas.believe(["n0", "n1", "n9"], [1], 0.0, it.world.now)
+    it.exchange.reconfigured()
+    it.answer(0, UsageNews(BOOT, 5, False, [], []))
+    it.answer(1, UsageNews(BOOT, 5, False, [], []))
+    assert it.quotas.usage.signatures(1) == 40
+    it.tick(EVERY_S)
+    assert [it.asked(at)[-1][1].after for at in (0, 1)] == [0, 0]
+    assert it.asked(1)[-1][1].rows == [ROW]
+    it.answer(0, UsageNews(BOOT, 5, False, [ROW, OTHER], []))
+    assert it.quotas.usage.signatures(1) == 47
