@@ -140,8 +140,7 @@ def lived_on_behind_a_cut_link(dev: Dev, sides: Sides) -> None:
     for site in SITES:
         dev.kill_site(site, "nodes", "proxies")
     elsewhere = _cut(dev)
-    for name in (*OLD_NODES, "proxy-1"):
-        dev.ask_for(name)
+    start(dev, *OLD_NODES, "proxy-1")
     until_states(dev, "up", *OLD_NODES)  # The DR site's node has warmed them, through the store.
     members = [entry["pid"] for entry in dev.manifest["store"] if entry["site"] in SITES]
     for pid in members:
@@ -166,16 +165,14 @@ def came_back_cut_off(dev: Dev, sides: Sides) -> None:
         dev.kill_site(site)
     assert said_by(dev, "dr", "promote", "--force", "--yes")["own_store"]
     elsewhere = _cut(dev)
-    for site in SITES:
-        dev.again(f"etcd-{site}")
-    for name in OLD_NODES:
-        dev.ask_for(name)
+    start(dev, "etcd-zurich", "etcd-geneva")
+    start(dev, *OLD_NODES)
     until_states(dev, "stale", *OLD_NODES)
     for name in OLD_NODES:
         vouched = dev.hsmctl("dr", "vouch", "--yes", "--socket", dev.folder / "state" / name / "admin.sock")
         assert vouched.returncode == 0, vouched.stderr
     until_states(dev, "up", *OLD_NODES)
-    dev.again("proxy-1")
+    start(dev, "proxy-1")
     with client(dev, "zurich") as hsm:
         sides.on_the_old_side(hsm)
     for site in SITES:
@@ -223,9 +220,7 @@ def test_old_sites_come_back_without_a_failed_request(dev: Dev, count: Any, loss
 
 def _return(dev: Dev, sides: Sides, hsm: sync.Hsm, count: Any) -> None:
     """Everything that docs/disaster-recovery.md has done until the old sites serve."""
-    for name in ("etcd-zurich", "etcd-geneva", *OLD_NODES, "proxy-1", "proxy-2"):
-        if not _runs(dev, name):
-            dev.ask_for(name)
+    start(dev, "etcd-zurich", "etcd-geneva", *OLD_NODES, "proxy-1", "proxy-2")
     until_states(dev, "fenced", *OLD_NODES)
     assert "no node of geneva follows this store" in refused_by(dev, "dr", "demote", "--yes")
 
@@ -252,6 +247,18 @@ def _return(dev: Dev, sides: Sides, hsm: sync.Hsm, count: Any) -> None:
     assert "it was not promoted" in refused_by(dev, "dr", "demote", "--yes")
     sides.check(hsm)
     time.sleep(2.0)  # The load goes on: what would fail now is what nobody waits for.
+
+
+def start(dev: Dev, *names: str) -> None:
+    """Have daemons that were killed run again; whether they serve, others wait for."""
+
+    def all_run() -> bool:
+        missing = [name for name in names if not _runs(dev, name)]
+        for name in missing:  # Again and again: one that the system has not taken apart yet counts as running.
+            dev.ask_for(name)
+        return not missing
+
+    wait_until(all_run, lambda: f"not all of {names} run", 30.0 * SLACK)
 
 
 def _runs(dev: Dev, name: str) -> bool:
