@@ -138,7 +138,7 @@ class Sides:
 def lived_on_behind_a_cut_link(dev: Dev, sides: Sides) -> None:
     """The DR site is promoted while both sites live and cannot reach it; they work on, and are stopped then."""
     for site in SITES:
-        dev.kill_site(site, "nodes", "proxies")
+        lose(dev, site, "nodes", "proxies")
     elsewhere = _cut(dev)
     start(dev, *OLD_NODES, "proxy-1")
     until_states(dev, "up", *OLD_NODES)  # The DR site's node has warmed them, through the store.
@@ -154,7 +154,7 @@ def lived_on_behind_a_cut_link(dev: Dev, sides: Sides) -> None:
     with client(dev, "zurich") as hsm:
         sides.on_the_old_side(hsm)
     for site in SITES:
-        dev.kill_site(site)
+        lose(dev, site)
     for path, text in elsewhere.items():
         path.write_text(text)
 
@@ -162,7 +162,7 @@ def lived_on_behind_a_cut_link(dev: Dev, sides: Sides) -> None:
 def came_back_cut_off(dev: Dev, sides: Sides) -> None:
     """Both sites are lost, the DR site is promoted; they come back, cut off, and an operator vouches wrongly."""
     for site in SITES:
-        dev.kill_site(site)
+        lose(dev, site)
     assert said_by(dev, "dr", "promote", "--force", "--yes")["own_store"]
     elsewhere = _cut(dev)
     start(dev, "etcd-zurich", "etcd-geneva")
@@ -176,8 +176,8 @@ def came_back_cut_off(dev: Dev, sides: Sides) -> None:
     with client(dev, "zurich") as hsm:
         sides.on_the_old_side(hsm)
     for site in SITES:
-        dev.kill_site(site, "nodes")
-    dev.kill_site("zurich", "proxies")
+        lose(dev, site, "nodes")
+    lose(dev, "zurich", "proxies")
     for path, text in elsewhere.items():
         path.write_text(text)
 
@@ -249,12 +249,18 @@ def _return(dev: Dev, sides: Sides, hsm: sync.Hsm, count: Any) -> None:
     time.sleep(2.0)  # The load goes on: what would fail now is what nobody waits for.
 
 
+def lose(dev: Dev, site: str, *kinds: str) -> None:
+    """Kill daemons of a site, and wait until the system has taken them apart."""
+    names = dev.kill_site(site, *kinds)
+    wait_until(lambda: not any(_runs(dev, name) for name in names), lambda: f"not all of {names} end")
+
+
 def start(dev: Dev, *names: str) -> None:
     """Have daemons that were killed run again; whether they serve, others wait for."""
 
     def all_run() -> bool:
         missing = [name for name in names if not _runs(dev, name)]
-        for name in missing:  # Again and again: one that the system has not taken apart yet counts as running.
+        for name in missing:
             dev.ask_for(name)
         return not missing
 
