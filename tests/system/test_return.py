@@ -1,6 +1,8 @@
 """The old sites come back after a promotion: kept out, reconciled, joined anew, taken back, while clients work on."""
 
 import json
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -245,8 +247,11 @@ def _return(dev: Dev, sides: Sides, hsm: sync.Hsm, count: Any) -> None:
 
 def lose(dev: Dev, site: str, *kinds: str) -> None:
     """Kill daemons of a site, and wait until the system has taken them apart."""
-    names = dev.kill_site(site, *kinds)
-    wait_until(lambda: not any(_runs(dev, name) for name in names), lambda: f"not all of {names} end")
+    entries = [entry for kind in kinds or ("proxies", "nodes", "store") for entry in dev.manifest[kind]]
+    lost = [entry for entry in entries if entry["site"] == site and _runs(dev, entry["name"])]
+    for entry in lost:
+        os.kill(entry["pid"], signal.SIGKILL)
+    wait_until(lambda: not any(_runs(dev, entry["name"]) for entry in lost), lambda: f"not all of {site} end")
 
 
 def start(dev: Dev, *names: str) -> None:
