@@ -129,7 +129,7 @@ class Sides:
             key = hsm.key(key_id)
             key.verify(MESSAGE, key.sign(MESSAGE, "ecdsa-sha256"), "ecdsa-sha256")
         for key_id in (*self.destroyed, self.gone_here):
-            with pytest.raises(HsmError, match="destroyed|not"):
+            with pytest.raises(HsmError, match="there is no key"):
                 hsm.key(key_id).sign(MESSAGE, "ecdsa-sha256")
         for key_id in (*self.disabled, self.both):
             assert not hsm.key(key_id).describe().enabled
