@@ -173,7 +173,7 @@ class Request(msgspec.Struct, eq=False):
     started: float
     deadline: float
     accused: "tuple[Node, ...]" = ()
-    """Nodes that answered DEVICE_ERROR; whether they are to blame shows when another one serves it."""
+    """Nodes that answered DEVICE_ERROR or RECORD_DAMAGED; to blame if another one serves it."""
     attempts: int = 0
     costless: bool = False
     """It goes on because its last node lacks the mechanism: nothing failed, so no budget is asked."""

@@ -27,7 +27,8 @@ _MAX_IN_VAIN: Final = 16
 looking at thousands of them in each round would cost the loop's time and send nothing."""
 _LOOK_AGAIN_S: Final = 0.25
 """After an attempt's time was over and no other node had room: when to look again."""
-_DEVICE_ERROR: Final = int(Status.DEVICE_ERROR)
+_ACCUSING: Final = frozenset({int(Status.DEVICE_ERROR), int(Status.RECORD_DAMAGED)})
+"""What is a node's own fault if another one serves the same request."""
 _MECHANISM_NOT_HERE: Final = int(Status.MECHANISM_NOT_HERE)
 _ACKNOWLEDGED_WITHIN_S: Final = 0.02
 """Clocks of acknowledgements tick in up to 10 ms: what was sent this shortly after the last one may have arrived."""
@@ -64,7 +65,7 @@ class Failover:
         """Take an answer that says: not here. The request was taken off its link."""
         if not answer.flags & NOT_EXECUTED:
             request.may_have_run = True
-        if answer.status == _DEVICE_ERROR:
+        if answer.status in _ACCUSING:
             if self._switch.settings.retry.attempts > 1:
                 request.accused = (*request.accused, node)
             else:

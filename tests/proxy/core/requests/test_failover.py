@@ -219,12 +219,13 @@ def test_a_device_error_counts_against_the_node_when_another_one_serves_the_requ
     assert (node.failures, second.failures) == ({"device_error": 1}, {"mechanism_not_here": 1})
 
 
-def test_a_request_that_fails_on_every_device_is_held_against_none(world):
+@pytest.mark.parametrize("status", [Status.DEVICE_ERROR, Status.RECORD_DAMAGED])
+def test_a_request_that_fails_on_every_device_is_held_against_none(world, status):
     _, peer, _ = ask_one(world)
     for _ in world.nodes:
         (node,) = world.holders()
-        world.answer(node, status=Status.DEVICE_ERROR)
-    assert [frame.status for frame in peer.frames] == [Status.DEVICE_ERROR]
+        world.answer(node, status=status)
+    assert [frame.status for frame in peer.frames] == [status]
     assert [node.errors for node in world.nodes] == [0, 0, 0]
 
 
