@@ -185,6 +185,7 @@ class Request:
         "sent_at",
         "slot",
         "started",
+        "stored_by",
         "timed_out",
         "tried",
     )
@@ -217,6 +218,8 @@ class Request:
         """Under a verdict (`poison`) until then; 0 = not."""
         self.timed_out: Link | None = None
         """The link whose node was charged with a time-out for it."""
+        self.stored_by = inf
+        """A node could not reach the store: until then another one may, if that can be found out."""
         self.done = False
         """The client has its answer, or is gone."""
         self.slot: dict[Request | Owed, None] | None = None
