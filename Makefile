@@ -3,7 +3,8 @@
 # make test-system  the table of faults at full length, with real nodes; what make test leaves out (three quarters of an hour)
 # make soak   200 clients under mixed faults for SECONDS=3600 (SIMULATION=1, STORE=etcd: see CONTRIBUTING.md)
 # make losses  COUNT=20 times both productive sites are lost under load, and the DR site is promoted (KEYS=10000)
-# make bench  the proxy's cost beside other balancers (QUICK=1: under a minute)
+# make bench  all costs beside other balancers', and docs/performance.md (QUICK=1: the proxy's only, under a minute)
+# make bench-check  instructions that a request costs the proxy, against the figure that is kept (ARGS=--record keeps it)
 # make bench-device  a node with a token of SoftHSM2 through the whole path, beside a C program at the same token
 # make bench-store  a node with KEYS=100000 on etcd: time to ready, memory, and when a change is on every node
 # make draw   the pictures of docs/architecture.md, from the code's imports
@@ -14,7 +15,7 @@
 # make screenshots  the pictures of docs/status-page.md, from real clusters in a browser
 # make lock   new lock files from pyproject.toml
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-docs run test test-system soak losses lint format bench bench-device bench-store draw reference etcd-messages docs screenshots lock clean install-units
+.PHONY: help setup setup-dev setup-docs run test test-system soak losses lint format bench bench-check bench-device bench-store draw reference etcd-messages docs screenshots lock clean install-units
 .DELETE_ON_ERROR:
 SHELL := /bin/sh
 
@@ -64,7 +65,7 @@ test: lint
 	@sh tools/system_components.sh test
 	@PYTHONPATH="$(CURDIR)/tools" $(BIN)/pytest -p no_skips -q -n $(WORKERS) $(ARGS)
 
-# REDOUBT_SCALE=0.1 shortens all that is measured, REDOUBT_SLACK=2 widens its bounds.
+# Half of the length of all that is measured; REDOUBT_SCALE=1 is the full one, REDOUBT_SLACK=2 widens the bounds.
 test-system: setup-dev setup-docs
 	@sh tools/system_components.sh test-system
 	@PYTHONPATH="$(CURDIR)/tools" sh tools/system_tests.sh $(WORKERS) $(ARGS)
@@ -92,8 +93,12 @@ format: setup-dev
 bench: setup
 	@sh tools/system_components.sh bench
 	@sh bench/fetch_peers.sh
-	@$(BIN)/python -m bench $(if $(QUICK),--quick) $(ARGS)
+	@$(BIN)/python -m bench $(if $(QUICK),--quick,$(if $(ARGS),,--record)) $(ARGS)
 	@$(if $(QUICK)$(ARGS),,$(BIN)/python -m bench.device)
+
+bench-check: setup
+	@sh tools/system_components.sh bench-check
+	@$(BIN)/python -m bench.instructions $(ARGS)
 
 bench-device: setup
 	@sh tools/system_components.sh bench

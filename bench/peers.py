@@ -12,14 +12,13 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.certificates import CLUSTER
 from bench.native import Tools
 from bench.processes import running
 from bench.programs import find_nginx, find_program
+from bench.proxy_files import write_proxy_files
 
 NODES = ("node-1", "node-2", "node-3")
 START_SECONDS = 15.0  # for a peer to be ready
-IDENTITY = f"spiffe://{CLUSTER}/client/client"
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -36,6 +35,11 @@ class Site(NamedTuple):
     folder: Path
     nodes: Nodes
     tls: bool
+    """Clients speak it; nodes as well, unless:"""
+    plain_nodes: bool = False
+    """The peer talks to nodes without it: what its clients' handshakes cost is told apart from those with nodes."""
+    limits: str = ""
+    """Lines of `[limits]` in our proxy's settings."""
 
 
 class Target(NamedTuple):
@@ -59,33 +63,11 @@ def echo_nodes(tools: Tools, folder: Path, *, tls: bool = False, redis: bool = F
         yield Nodes(process.pid, json.loads(line))
 
 
-def _cluster_file(nodes: Nodes) -> str:
-    entries = "".join(
-        f'[[nodes]]\nname = "{name}"\nsite = "local"\nweight = 1\n'
-        f'paths = [{{ uplink = "loopback", address = "127.0.0.1:{port}" }}]\n'
-        for name, port in nodes.ports.items()
-    )
-    return (
-        f'[cluster]\nname = "{CLUSTER}"\npackage = "sandbox"\n'
-        '[[sites]]\nname = "local"\nrisk_zone = "local"\nlatitude = 0.0\nlongitude = 0.0\nuplinks = ["loopback"]\n'
-        f'{entries}[[partitions]]\nid = 1\nname = "bench"\n'
-        f'clients = [{{ identity = "{IDENTITY}", roles = ["use", "manage"] }}]\n'
-    )
-
-
 @contextlib.contextmanager
 def redoubt(site: Site, packages: Path = ROOT) -> Iterator[Target]:
     """Run hsm-proxy out of that folder, with its defaults."""
-    folder = site.folder
-    (folder / "cluster.toml").write_text(_cluster_file(site.nodes))
-    security = '{ ca = "ca.pem", certificate = "proxy.pem", key = "proxy-key.pem" }' if site.tls else '"off"'
-    identity = "" if site.tls else f'tls_off_identity = "{IDENTITY}"\n'
-    config = folder / "proxy.toml"
-    config.write_text(
-        f'cluster = "cluster.toml"\nname = "proxy"\nsite = "local"\nlisten = "127.0.0.1:0"\nadmin = "127.0.0.1:0"\n'
-        f"tls = {security}\n{identity}"
-    )
-    log = folder / f"redoubt-{packages.name}.log"
+    config = write_proxy_files(site.folder, site.nodes.ports, tls=site.tls, limits=site.limits)
+    log = site.folder / f"redoubt-{packages.name}.log"
     # The folder goes in front of everything: packages that are installed must not be measured instead.
     start = f"import sys; sys.path.insert(0, {str(packages)!r}); from proxy.cli import main; sys.exit(main())"
     with running([sys.executable, "-c", start, "--config", str(config)], log) as process:
@@ -145,7 +127,8 @@ def haproxy(site: Site) -> AbstractContextManager[Target]:
     port = _free_port()
     folder, ca = site.folder, site.folder / "ca.pem"
     pair = f" ssl crt {folder / 'proxy-both.pem'} ca-file {ca} verify required ssl-min-ver TLSv1.3" if site.tls else ""
-    servers = "\n".join(f"    server {name} 127.0.0.1:{at}{pair}" for name, at in site.nodes.ports.items())
+    inner = "" if site.plain_nodes else pair
+    servers = "\n".join(f"    server {name} 127.0.0.1:{at}{inner}" for name, at in site.nodes.ports.items())
     config = folder / "haproxy.cfg"
     config.write_text(HAPROXY.format(port=port, bind_tls=pair, servers=servers))
     command = [str(find_program("haproxy")), "-db", "-q", "-f", str(config)]
@@ -176,11 +159,18 @@ NGINX_TLS = """        ssl_protocols TLSv1.3;
         ssl_certificate {folder}/proxy.pem;
         ssl_certificate_key {folder}/proxy-key.pem;
         ssl_client_certificate {folder}/ca.pem;
-        ssl_verify_client on;
+        ssl_verify_client on;"""
+NGINX_INNER_TLS = """
         proxy_ssl on;
         proxy_ssl_protocols TLSv1.3;
         proxy_ssl_certificate {folder}/proxy.pem;
         proxy_ssl_certificate_key {folder}/proxy-key.pem;"""
+
+
+def _nginx_tls(site: Site) -> str:
+    if not site.tls:
+        return ""
+    return (NGINX_TLS + ("" if site.plain_nodes else NGINX_INNER_TLS)).format(folder=site.folder)
 
 
 def nginx(site: Site) -> AbstractContextManager[Target]:
@@ -197,7 +187,7 @@ def nginx(site: Site) -> AbstractContextManager[Target]:
             servers="\n".join(f"        server 127.0.0.1:{at};" for at in site.nodes.ports.values()),
             port=port,
             listen_tls=" ssl" if site.tls else "",
-            tls=NGINX_TLS.format(folder=folder) if site.tls else "",
+            tls=_nginx_tls(site),
         )
     )
     command = [found.program, "-e", "stderr", "-p", str(folder), "-c", str(config)]

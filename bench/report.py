@@ -26,7 +26,7 @@ def rows(samples: Samples, plan: Plan) -> list[dict[str, Any]]:
     """Return the report: a row for each load and peer."""
     extra = {"rate": plan.rate} if plan.rate else {}
     return [
-        {"workload": cell.workload, "size": plan.size, "tls": cell.tls, "build": cell.build, "peer": cell.peer}
+        {"workload": cell.workload, "size": cell.size, "tls": cell.tls, "build": cell.build, "peer": cell.peer}
         | medians(rounds, without=NO_PEER if cell.peer == "direct" else ())
         | {"loader": cell.loader, "rounds": len(rounds)}
         | extra
@@ -56,14 +56,15 @@ def ratio(row: dict[str, Any], report: list[dict[str, Any]]) -> str:
 def table(report: list[dict[str, Any]]) -> str:
     """Return the report for people. `ours/its` is Redoubt's cost divided by the peer's: below 1 ours is cheaper."""
     head = (
-        f"{'workload':<10} {'tls':<4} {'peer':<10} {'build':<9} {'CPU us/req':>10} {'ours/its':>8} {'requests/s':>11} "
-        f"{'p50 ms':>8} {'p99 ms':>8}  {'busy: peer':>10} {'load':>5} {'nodes':>5}"
+        f"{'workload':<10} {'size':>6} {'tls':<4} {'peer':<10} {'build':<9} {'CPU us/req':>10} {'ours/its':>8} "
+        f"{'requests/s':>11} {'p50 ms':>8} {'p99 ms':>8}  {'busy: peer':>10} {'load':>5} {'nodes':>5}"
     )
     lines = [head]
     for row in report:
         cost, busy = ("-" if row[name] is None else f"{row[name]:.2f}" for name in NO_PEER)
         lines.append(
-            f"{row['workload']:<10} {'yes' if row['tls'] else 'no':<4} {row['peer']:<10} {row['build']:<9} {cost:>10} "
+            f"{row['workload']:<10} {row['size']:>6} {'yes' if row['tls'] else 'no':<4} {row['peer']:<10} "
+            f"{row['build']:<9} {cost:>10} "
             f"{ratio(row, report):>8} {row['throughput']:>11.0f} {row['p50_ms']:>8.3f} {row['p99_ms']:>8.3f}  "
             f"{busy:>10} {row['loader_cpu_share']:>5.2f} {row['nodes_cpu_share']:>5.2f}"
         )

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import itertools
 import json
 import subprocess
 import sys
@@ -40,6 +41,7 @@ class Cell(NamedTuple):
     peer: str
     build: str
     loader: str
+    size: int = 128
 
 
 Sample = dict[str, float]
@@ -50,7 +52,7 @@ class MeasureError(Exception):
     """A measurement that says nothing; the text is for the user."""
 
 
-class _Load:
+class Load:
     """A load generator that has connected."""
 
     def __init__(self, process: subprocess.Popen[str], log: Path) -> None:
@@ -82,16 +84,16 @@ class _Load:
         return self._log.read_text().strip()[-500:] or "it said nothing"
 
 
-def load_command(subject: Subject, workload: Workload, plan: Plan) -> list[str]:
+def load_command(subject: Subject, workload: Workload, size: int, rate: float = 0.0) -> list[str]:
     """Return the command that puts this load on that subject."""
-    command = [*subject.tools.load, "--port", str(subject.target.port), "--size", str(plan.size)]
+    command = [*subject.tools.load, "--port", str(subject.target.port), "--size", str(size)]
     command += ["--connections", str(workload.connections), "--in-flight", str(workload.in_flight)]
     command += ["--tls", str(subject.folder)] if subject.tls else []
     command += ["--redis"] if subject.redis else []
-    return command + (["--rate", str(plan.rate)] if plan.rate else [])
+    return command + (["--rate", f"{rate:.0f}"] if rate else [])
 
 
-def measure(subject: Subject, workload: Workload, plan: Plan) -> Sample:
+def measure(subject: Subject, workload: Workload, plan: Plan, size: int) -> Sample:
     """Connect, warm up, and measure once. CPU time is taken around load only, not around handshakes.
 
     Raises:
@@ -99,8 +101,8 @@ def measure(subject: Subject, workload: Workload, plan: Plan) -> Sample:
     """
     log = subject.folder / "load.log"
     peer = subject.target.pid
-    with running(load_command(subject, workload, plan), log, talk=True) as process:
-        load = _Load(process, log)
+    with running(load_command(subject, workload, size, plan.rate), log, talk=True) as process:
+        load = Load(process, log)
         load.run(plan.warm_up_seconds)
         begin = time.monotonic()
         nodes_before = cpu_seconds(subject.nodes_pid)
@@ -142,27 +144,41 @@ def builds(peer: Peer, compiled: Path | None) -> Iterator[tuple[str, Peer]]:
         yield "compiled", peer._replace(start=functools.partial(redoubt, packages=compiled))
 
 
+class Setting(NamedTuple):
+    """How peers are started."""
+
+    plan: Plan
+    compiled: Path | None = None
+    """A folder with our packages compiled: measured as well."""
+    plain_nodes: bool = False
+    """Of peers that are not ours: see `Site`."""
+    limits: str = ""
+    """Lines of `[limits]` in our proxy's settings."""
+
+
 def start(
-    stack: contextlib.ExitStack, parent: Path, peers: list[Peer], *, tls: bool, plan: Plan, compiled: Path | None
+    stack: contextlib.ExitStack, parent: Path, peers: list[Peer], setting: Setting, *, tls: bool
 ) -> list[Subject]:
     """Start nodes and peers with or without TLS; return what can be measured."""
     folder = parent / ("tls" if tls else "plain")
-    folder.mkdir()
+    folder.mkdir(parents=True)
     make_certificates(folder, {"proxy": "proxy/proxy", "client": "client/client"} | {n: f"node/{n}" for n in NODES})
     own = tools(tls=tls)
-    if plan.rate and not own.extended:
+    if setting.plan.rate and not own.extended:
         raise SystemExit("--rate needs the load generator in C: install a C compiler")
-    nodes: dict[bool, Nodes] = {}
+    nodes: dict[tuple[bool, bool], Nodes] = {}
     subjects = []
     for peer in peers:
         if peer.redis and (tls or not own.extended):
             if not tls:
                 print(f"{peer.name} is left out: its load needs a C compiler", file=sys.stderr)
             continue
-        if peer.redis not in nodes:
-            nodes[peer.redis] = stack.enter_context(echo_nodes(own, folder, tls=tls, redis=peer.redis))
-        site = Site(folder, nodes[peer.redis], tls)
-        for build, variant in builds(peer, compiled):
+        plain = setting.plain_nodes and peer.name != "redoubt"
+        kind = peer.redis, plain
+        if kind not in nodes:
+            nodes[kind] = stack.enter_context(echo_nodes(own, folder, tls=tls and not plain, redis=peer.redis))
+        site = Site(folder, nodes[kind], tls, plain, setting.limits)
+        for build, variant in builds(peer, setting.compiled):
             target = stack.enter_context(variant.start(site))
             subjects.append(Subject(peer.name, build, tls, peer.redis, target, site.nodes.pid, own, folder))
     return subjects
@@ -178,14 +194,13 @@ def run(plan: Plan, subjects: list[Subject]) -> Samples:
             print(f"{number} of {plan.rounds} rounds: the machine is too slow for more in time", file=sys.stderr)
             break
         for tls in (False, True):
-            for workload in plan.workloads(tls=tls):
-                for subject in subjects:
-                    if subject.tls is not tls:
-                        continue
-                    cell = Cell(workload.name, tls, subject.peer, subject.build, subject.tools.kind)
-                    try:
-                        samples[cell].append(measure(subject, workload, plan))
-                    except MeasureError as error:
-                        where = f"{workload.name} {'with' if tls else 'without'} TLS, {subject.peer}"
-                        raise SystemExit(f"{where}: {error}") from None
+            for size, workload, subject in itertools.product(plan.sizes, plan.workloads(tls=tls), subjects):
+                if subject.tls is not tls or not workload.fits(size):
+                    continue
+                cell = Cell(workload.name, tls, subject.peer, subject.build, subject.tools.kind, size)
+                try:
+                    samples[cell].append(measure(subject, workload, plan, size))
+                except MeasureError as error:
+                    where = f"{workload.name} of {size} bytes {'with' if tls else 'without'} TLS, {subject.peer}"
+                    raise SystemExit(f"{where}: {error}") from None
     return samples

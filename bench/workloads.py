@@ -10,7 +10,13 @@ class Workload(NamedTuple):
     connections: int
     in_flight: int
 
+    def fits(self, size: int) -> bool:
+        """Say whether requests of that size may be in flight in that number."""
+        return self.in_flight * size <= MOST_FOR_ONE_BYTES
 
+
+MOST_FOR_ONE_BYTES = 8 << 20
+"""In flight on one connection: more unread answers than that, and a proxy with its defaults closes it."""
 WORKLOADS = (
     Workload("64-sync", 64, 1),
     Workload("1000-sync", 1000, 1),
@@ -24,7 +30,7 @@ class Plan(NamedTuple):
 
     plain: tuple[Workload, ...]
     tls: tuple[Workload, ...]
-    size: int
+    sizes: tuple[int, ...]
     """Bytes of a request and of its answer, header included."""
     seconds: float
     warm_up_seconds: float
@@ -47,10 +53,18 @@ def chosen(names: list[str] | None) -> tuple[Workload, ...]:
 QUICK = Plan(
     plain=WORKLOADS,
     tls=chosen(["64-sync", "64x16"]),
-    size=128,
+    sizes=(128,),
     seconds=0.5,
     warm_up_seconds=0.15,
     rounds=2,
     budget_seconds=45.0,
 )
-FULL = Plan(plain=WORKLOADS, tls=WORKLOADS, size=128, seconds=3.0, warm_up_seconds=0.5, rounds=5, budget_seconds=3600.0)
+FULL = Plan(
+    plain=WORKLOADS,
+    tls=WORKLOADS,
+    sizes=(128, 4096, 65536),
+    seconds=2.0,
+    warm_up_seconds=0.3,
+    rounds=5,
+    budget_seconds=7200.0,
+)

@@ -21,6 +21,9 @@ class HsmError(Exception):
         self.operation_id = operation_id
         self.retry_after_s = 0.0
         """How long the cluster asks to wait before the same is sent again; 0: it does not say."""
+        self.not_executed = False
+        """Nothing was done, for certain. Only a node that is asked on its own host says so: through a proxy, another
+        node does what one has not done."""
 
     @property
     def status_name(self) -> str:

@@ -32,7 +32,7 @@ from hsm_node.keystore import Keystore
 from hsm_node.master_key import load_keyring
 from hsm_node.metrics import Gauge, Labels, NodeMetrics
 from hsm_node.net.acceptor import LISTEN_BACKLOG, Acceptor
-from hsm_node.net.answering import answering
+from hsm_node.net.answering import Answering
 from hsm_node.net.local_acceptor import LocalAcceptor
 from hsm_node.net.local_socket import local_socket
 from hsm_node.net.slow_requests import SlowRequests
@@ -159,7 +159,7 @@ class Node:
 
     def open(self, keystore: Keystore, link: DeviceLink | None = None) -> None:
         """Serve these keys from now on; `link` is to the device that they are in, if it is one."""
-        keystore.promotion.answering = answering
+        keystore.promotion.answering = Answering(lambda: self._certificates and self._certificates.client)
         self._enter(OpenPhase(self.facts, keystore, link))
         if self._serving:
             self._say_ready()

@@ -6,7 +6,7 @@ docs/ceremony.md says who does what. Each step is one call of one token, and one
 import base64
 import contextlib
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ import msgspec
 
 from hsm_daemon import clock
 from hsm_daemon.errors import StartError
+from hsm_node.backends.pkcs11 import cryptoki as ck
 from hsm_node.backends.pkcs11 import messages
 from hsm_node.backends.pkcs11.ceremony_token import CeremonyError, CeremonyToken, WrappedParts
 from hsm_node.backends.pkcs11.device import UnusableError
@@ -67,7 +68,14 @@ class Ceremony:
     """One node's part of it, with its token at hand."""
 
     def __init__(
-        self, node: str, label: str, token: Token, at_token: CeremonyToken, record: Path, operators: Sequence[str]
+        self,
+        node: str,
+        label: str,
+        token: Token,
+        at_token: CeremonyToken,
+        record: Path,
+        operators: Sequence[str],
+        log_in: Callable[[], None] = lambda: None,
     ) -> None:
         self._node = node
         self._label = label
@@ -75,6 +83,7 @@ class Ceremony:
         self._at_token = at_token
         self._record = record
         self._operators = operators
+        self._log_in = log_in
 
     def init(self, requests: Sequence[JoinRequest]) -> tuple[str, list[JoinAnswer]]:
         """Make a master key in this token; return its check value and what goes to the others."""
@@ -129,6 +138,16 @@ class Ceremony:
         self._at_token.bring(master_key)
         return self._proved(expected)
 
+    def trust(self, officer_pin: bytes) -> str:
+        """Have the KEKs marked as trusted by the security officer; return why the token refuses, or nothing."""
+        if self._token.flags & (ck.CKF_SO_PIN_FINAL_TRY | ck.CKF_SO_PIN_LOCKED):
+            raise CeremonyError("the token has counted wrong PINs of its security officer: nothing is tried")
+        refused = self._at_token.trust(officer_pin)
+        self._log_in()
+        value = self._at_token.check_value()
+        self._note(f"could not mark the master key as trusted: {refused}" if refused else "marked it as trusted", value)
+        return refused
+
     def _proved(self, expected: str) -> str:
         value = self._at_token.check_value()
         if value != expected:
@@ -165,9 +184,10 @@ def at_token(config: NodeConfig, record: Path, operators: Sequence[str]) -> Iter
         try:
             token = find_token(module, look_for(settings))
             session = module.open_session(token.slot, writing=True)
-            _log_in(module, session, token, PinFile(config.state_dir), read_pin(settings.pin))
+            log_in = partial(_log_in, module, session, token, PinFile(config.state_dir), read_pin(settings.pin))
+            log_in()
             working = CeremonyToken(module, session, label, settings.wrap_mechanism)
-            yield Ceremony(config.name, label, token, working, record, operators)
+            yield Ceremony(config.name, label, token, working, record, operators, log_in)
         finally:
             module.close()
     except (CeremonyError, UnusableError, ModuleLoadError, PinFileError) as error:

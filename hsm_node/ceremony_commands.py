@@ -96,6 +96,25 @@ def join(
 
 
 @click.command()
+@_RECORD
+@_OPERATORS
+@click.pass_obj
+def trust(config_file: Path, record: Path, operators: list[str]) -> None:
+    """Have the token's security officer, whose PIN is typed here, mark the master key as trusted (CKA_TRUSTED).
+
+    Keys that the node makes from its next start on are then wrapped under the master key alone, if the device has that.
+
+    Example: hsm-node --config node.toml trust --record ceremony.jsonl --operator ada --operator grace
+    """
+    config, _ = load_node_config(config_file)
+    with at_token(config, record, operators) as ceremony:
+        refused = ceremony.trust(click.prompt("Security officer's PIN", hide_input=True, err=True).encode())
+    if refused:
+        raise StartError(f"the token refuses it ({refused}); its maker's tool may do it, and the node goes on without")
+    click.echo("the master key is trusted; restart the node")
+
+
+@click.command()
 @click.argument("record", type=_FILE)
 def show_record(record: Path) -> None:
     """Check the record of a ceremony, and print it.

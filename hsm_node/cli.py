@@ -13,7 +13,7 @@ from hsm_daemon.errors import StartError
 from hsm_daemon.tls import load_certificates
 from hsm_node.app import run_node
 from hsm_node.backends.pkcs11.settings import DeviceSettings
-from hsm_node.ceremony_commands import init, join, show_record
+from hsm_node.ceremony_commands import init, join, show_record, trust
 from hsm_node.config import load_node_config, maybe_warning
 from hsm_node.key_device import check_device
 from hsm_node.next_master_key import check_master_keys
@@ -65,6 +65,7 @@ def main(context: click.Context, config_file: Path, *, check: bool) -> None:
 
 main.add_command(init)
 main.add_command(join)
+main.add_command(trust)
 main.add_command(show_record, "record")
 
 

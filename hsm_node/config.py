@@ -118,6 +118,11 @@ class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """The certificate's files; None where TLS is off."""
         return self.tls if isinstance(self.tls, TlsFiles) else None
 
+    @property
+    def backend_kind(self) -> str:
+        """Where the keys are, in one word."""
+        return "pkcs11" if isinstance(self.backend, DeviceSettings) else "software"
+
     def effective(self) -> dict[str, Any]:
         """Return what holds, without secrets: of the master key only its source is known here."""
         shown: dict[str, Any] = msgspec.to_builtins(self, enc_hook=str)

@@ -12,7 +12,7 @@ from hsm_node.net.acceptor import Acceptor
 from hsm_node.recovery_gauges import recovery_gauges, recovery_labels
 from hsm_node.service.use_meter import UseMeter
 
-OPERATIONAL_STATES: Final = ("up", "stale", "sealed", "standby", "fenced")
+OPERATIONAL_STATES: Final = ("up", "stale", "lacking", "down", "sealed", "locked", "standby", "fenced")
 """What a node says of itself in PONG."""
 
 
@@ -190,12 +190,12 @@ def _backup_gauges(k: Keystore) -> list[Gauge]:
     ]
 
 
-def keystore_gauges(k: Keystore, sessions: int, proxies: Callable[[], int]) -> list[Gauge]:
+def keystore_gauges(k: Keystore, sessions: Callable[[], int], proxies: Callable[[], int]) -> list[Gauge]:
     """Return what keys, store and pools tell.
 
     Args:
         k: of a node that is not sealed.
-        sessions: threads for dear operations.
+        sessions: how many dear operations can run side by side.
         proxies: how many are connected.
     """
     return [
@@ -206,7 +206,7 @@ def keystore_gauges(k: Keystore, sessions: int, proxies: Callable[[], int]) -> l
         Gauge("scheduled_destructions", "Keys destroyed in time.", lambda: k.destructions.done, counts=True),
         *_meter_gauges(k.meter),
         Gauge("queue_depth", "Dear operations that wait for a session.", lambda: k.sessions.waiting),
-        Gauge("sessions", "Threads for dear operations.", lambda: sessions),
+        Gauge("sessions", "Dear operations that can run side by side.", sessions),
         Gauge(
             "window", "Requests that the node wants from each proxy at once.", lambda: k.window.advertised(proxies())
         ),

@@ -57,6 +57,9 @@ def device_backend(link: DeviceLink, keyring: Keyring, settings: DeviceSettings)
     backend = Pkcs11Backend(link, keyring)
     for failure in backend.failures:
         logs.event(_log, "warning", "a mechanism is not offered", reason=failure)
+    if link.begun.unbound:
+        what = "whoever has the PIN could have a key wrapped in the moment when it is made; see docs/ceremony.md"
+        logs.event(_log, "info", "new keys are not bound to the master key", reason=link.begun.unbound, what=what)
     if not backend.offered:
         raise StartError(
             f"{settings.module}: the device proved nothing ({backend.failures[0]}); is mechanism "

@@ -39,6 +39,8 @@ from hsm_node.service.master_key_rows import MasterKeyRows
 from hsm_node.service.master_keys import MasterKeys
 from hsm_node.service.node_state_rows import NodeStateRows
 from hsm_node.service.object_operations import ObjectOperations
+from hsm_node.service.offer_rows import OfferRows
+from hsm_node.service.offers import Offers
 from hsm_node.service.promotion import Promotion
 from hsm_node.service.record_rows import RecordRows, key_rows, object_rows
 from hsm_node.service.recovery import Recovery, Role
@@ -118,7 +120,10 @@ class Keystore:
         self.node_states = NodeStateRows(keyring, store.cluster_id)
         objects = object_rows(self.objects, keyring, store.cluster_id)
         said = MasterKeyRows(keyring, store.cluster_id)
-        self.follower = Follower(store, keyring, keys, self.node_states, objects, said, ledger=ledger)
+        can = OfferRows(keyring, store.cluster_id)
+        self.follower = Follower(store, keyring, keys, self.node_states, objects, said, can, ledger=ledger)
+        rows = self.table, can, self.follower, keyring, store, self.writer
+        self.offers = Offers(config.name, lambda: self.nodes, backend, *rows)
         self.checks = Checks(backend, self.sessions, self.failures)
         recovery = "" if config.store.dr_endpoint is None else cluster.recovery_sites[0]
         self.confirmations = Confirmations(store, self.writer, recovery, durable_dr=lambda: self.durable_dr)
@@ -136,11 +141,11 @@ class Keystore:
         self.master_keys = self._master_keys(config.name, said)
         legacy_tests = cluster.package.name == "sandbox"
         self.prober = Pool("drill", DRILL_THREADS, WAITING_DRILL_STEPS, nice=GENERATION_NICE)
-        self.drills = self._drills(config, backend, RowKinds(keys, self.node_states, objects, said))
+        self.drills = self._drills(config, backend, RowKinds(keys, self.node_states, objects, said, can))
         self.recovery = self._recovery()
         self.service = Service(
             self.follower,
-            General(cluster.name, config.name, backend, self.sessions, self.failures),
+            General(cluster.name, config.name, backend, self.offers, self.sessions, self.failures),
             KeyUses(self.follower, backend, self.sessions, self.meter, self.failures),
             self._key_records(backend, writer, legacy_tests=legacy_tests),
             self._key_makers(backend, writer, legacy_tests=legacy_tests),
@@ -171,6 +176,7 @@ class Keystore:
         self.drills.sweep()
         self.destructions.sweep()
         self.master_keys.sweep()
+        self.offers.sweep()
         self.meter.sweep()
         self.backups.sweep()
         if self.recorder is not None:
@@ -226,17 +232,8 @@ class Keystore:
         return Recovery(lambda: self.role, self.promotion, self.store, self.drills, self.table, self.failures)
 
     def _administration(self, cluster: str) -> Administration:
-        return Administration(
-            cluster,
-            lambda: self.nodes,
-            self.follower,
-            self.node_states,
-            self.keyring,
-            self.store,
-            self.writer,
-            self.confirmations,
-            self.failures,
-        )
+        rows = self.follower, self.node_states, self.keyring, self.store, self.writer
+        return Administration(cluster, lambda: self.nodes, *rows, self.confirmations, self.failures)
 
     def _backups(
         self, cluster: str, keys: RecordRows[Record], objects: RecordRows[ObjectRecord], backend: Backend
@@ -257,23 +254,15 @@ class Keystore:
         )
 
     def _master_keys(self, node: str, said: MasterKeyRows) -> MasterKeys:
-        return MasterKeys(
-            node,
-            lambda: self.nodes,
-            self.follower,
-            said,
-            self.keyring,
-            self.store,
-            self.writer,
-            self.rewrapping,
-            self.failures,
-        )
+        rows = self.follower, said, self.keyring, self.store, self.writer
+        return MasterKeys(node, lambda: self.nodes, *rows, self.rewrapping, self.failures)
 
     def _key_records(self, backend: Backend, writer: KeyWriter, *, legacy_tests: bool) -> KeyRecords:
         return KeyRecords(
             self.table,
             self.follower,
             backend,
+            self.offers,
             writer,
             generation=self.generation,
             sessions=self.sessions,
@@ -285,6 +274,7 @@ class Keystore:
         return KeyMakers(
             self.follower,
             backend,
+            self.offers,
             writer,
             sessions=self.sessions,
             meter=self.meter,

@@ -34,6 +34,13 @@ class OpenPhase:
         keystore.recovery.state = self._state
 
     @property
+    def sessions(self) -> int:
+        """How many operations can run side by side: as many as are configured, or fewer where the device gives fewer
+        sessions. One of those is for what makes keys and MACs."""
+        wanted = self._facts.config.sessions
+        return wanted if self._link is None else max(1, min(wanted, self._link.sessions - 1))
+
+    @property
     def service(self) -> Serving:
         return self.keystore.service
 
@@ -53,10 +60,11 @@ class OpenPhase:
     def pong(self) -> Pong:
         keystore, facts = self.keystore, self._facts
         keystore.follower.follow()
+        keystore.window.sessions = self.sessions
         return Pong(
             boot_id=facts.boot_id,
             queue_depth=keystore.sessions.waiting,
-            sessions=facts.config.sessions,
+            sessions=self.sessions,
             window=keystore.window.advertised(facts.proxies()),
             completed=facts.requests.completed,
             generating=keystore.generation.running + keystore.generation.waiting,
@@ -72,6 +80,8 @@ class OpenPhase:
             lag_ms=self._lag_ms(),
             nodes_out=list(keystore.store.out)[:MAX_NODES_OUT],
             store_members=self._members(),
+            reason=self._reason()[:MAX_NAME_CHARACTERS],
+            backend=facts.config.backend_kind,
         )
 
     def status(self) -> dict[str, Any]:
@@ -79,11 +89,13 @@ class OpenPhase:
         keystore.follower.follow()
         return {
             "state": self._state(),
+            "reason": self._reason(),
+            "backend": facts.config.backend_kind,
             "administrative_state": self._administrative_state(),
             "boot_id": facts.boot_id.hex(),
             "completed": facts.requests.completed,
             "queue_depth": keystore.sessions.waiting,
-            "sessions": facts.config.sessions,
+            "sessions": self.sessions,
             "window": keystore.window.advertised(facts.proxies()),
             "applied_revision": keystore.follower.applied_revision,
             "lag_ms": self._lag_ms(),
@@ -91,7 +103,7 @@ class OpenPhase:
         }
 
     def gauges(self) -> list[Gauge]:
-        return keystore_gauges(self.keystore, self._facts.config.sessions, self._facts.proxies)
+        return keystore_gauges(self.keystore, lambda: self.sessions, self._facts.proxies)
 
     def labels(self) -> list[Labels]:
         return keystore_labels(self.keystore, self._facts.config.name)
@@ -147,4 +159,10 @@ class OpenPhase:
         # A node of the DR site holds every key and serves nobody until it is promoted.
         if self.keystore.promotion.standby:
             return "standby"
-        return "up" if self.keystore.follower.current else "stale"
+        if not self.keystore.follower.current:
+            return "stale"
+        return "lacking" if self.keystore.offers.lacks else "up"
+
+    def _reason(self) -> str:
+        """Say why the device cannot be asked, or which stored keys cannot be used here."""
+        return (self._link is not None and self._link.reason) or self.keystore.offers.lacks

@@ -41,6 +41,7 @@ class SealedPhase:
             completed=facts.requests.completed,
             store_contact="stale",
             state="sealed",
+            backend=facts.config.backend_kind,
         )
 
     def status(self) -> dict[str, Any]:

@@ -145,6 +145,29 @@ class DrVouch(Body, frozen=True):
     cluster: Name
 
 
+class DrDemote(Body, frozen=True):
+    """DR_DEMOTE, on the node's local socket only: `cluster` is the cluster's name, typed by the operator."""
+
+    cluster: Name
+    look: bool = False
+    """Only say how it is; that any node of the cluster does."""
+
+
+class DrReturn(Body, frozen=True):
+    """Answer to DR_DEMOTE: the way back, as a node sees it."""
+
+    node: Name
+    site: Name
+    epoch: U63
+    """Of the store that it follows."""
+    seen_epoch: U63
+    """The highest that it has seen: above `epoch` where a promotion has left its store behind."""
+    promoted: bool
+    """The DR site serves."""
+    lacking: list[Name] = msgspec.field(default_factory=list)
+    """What the old sites lack before they can take over, a sentence each; only of a node of a DR site that serves."""
+
+
 class DrPromotion(Body, frozen=True):
     """Answer to DR_PROMOTE and DR_VOUCH."""
 
@@ -155,7 +178,7 @@ class DrPromotion(Body, frozen=True):
 
 
 class Report(Body, frozen=True):
-    """Answer of DR_RECONCILE, DR_DEMOTE, ROTATE_MASTER_KEY and UNSEAL: lines to read."""
+    """Answer of ROTATE_MASTER_KEY and UNSEAL: lines to read."""
 
     ok: bool
     lines: list[Name]

@@ -19,6 +19,8 @@ class CreateBackup(Body, frozen=True):
 
     backup_id: bytes = b""
     """Of the backup; empty: one is begun."""
+    left_behind: bool = False
+    """Of the store that a promotion has left behind, read from a member of it, instead of the one that is followed."""
 
 
 class CreatedPart(Body, frozen=True):
@@ -66,7 +68,9 @@ class RestoreChoice(Body, frozen=True):
 
 
 class RestoreBackup(Body, frozen=True):
-    """RESTORE_BACKUP: the next part of a file, as in VERIFY_BACKUP. Nothing is done before all were there once."""
+    """RESTORE_BACKUP and DR_RECONCILE: the next part of a file, as in VERIFY_BACKUP. Nothing is done before all were
+    there once. DR_RECONCILE takes it for the side that a promotion has left behind: what that destroyed or restricted
+    holds here too."""
 
     part: BackupPart
     reading: U32 = 0
@@ -93,7 +97,7 @@ class BackupCount(Body, frozen=True):
 
 
 class BackupReading(Body, frozen=True):
-    """Answer to VERIFY_BACKUP and RESTORE_BACKUP."""
+    """Answer to VERIFY_BACKUP, RESTORE_BACKUP and DR_RECONCILE."""
 
     reading: U32
     whole: bool

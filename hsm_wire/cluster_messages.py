@@ -9,7 +9,7 @@ from hsm_wire.forms import U32, U63, Body, Degrees, Measure, Name, TypeName
 
 
 class MechanismInfo(Body, frozen=True):
-    """One mechanism that the cluster offers."""
+    """One mechanism that the cluster offers: every node can do it, but for those that lack what stored keys need."""
 
     number: U32
     name: Name
@@ -76,6 +76,8 @@ class NodeReport(Body, frozen=True):
     lag_s: Measure | None = None
     """It has everything that was committed until so long before it was asked; nil: it is not reached, or has had no
     contact with its store."""
+    backend: Name = ""
+    """Where its keys are: `software` or `pkcs11`; empty: it has not said."""
 
 
 class UplinkReport(Body, frozen=True):

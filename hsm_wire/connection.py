@@ -13,6 +13,9 @@ from hsm_wire.messages import Failure, Hello, Welcome, encode_body
 from hsm_wire.states import NEXT_STATE, End, State
 from hsm_wire.statuses import Status
 
+_REQUEST = kinds.REQUEST
+_RESPONSE = kinds.RESPONSE
+
 
 class Connection:
     """The protocol state of one connection, seen from `end`.
@@ -47,8 +50,13 @@ class Connection:
         """Take bytes from the peer; return the legal frames, in order, up to the first fault."""
         if self.fault is not None:
             return []
-        frames = self._splitter.split(data)
+        splitter = self._splitter
+        frames = splitter.split(data)
+        # Nearly every frame of a node is an answer, about which nothing but the table is asked: once for all of them.
+        answers_stay = self._peer_moves.get(_RESPONSE) is self.state
         for index, frame in enumerate(frames):
+            if answers_stay and frame.kind == _RESPONSE:
+                continue
             after = self._peer_moves.get(frame.kind)
             fault = self._rule_broken(frame) if after is not None else self._out_of_turn(frame)
             if fault is not None:
@@ -56,8 +64,9 @@ class Connection:
                 return frames[:index]
             if after is not self.state and after is not None:
                 self._move(after)
-        if self._splitter.fault is not None:
-            self._break(self._splitter.fault)
+                answers_stay = self._peer_moves.get(_RESPONSE) is after
+        if splitter.fault is not None:
+            self._break(splitter.fault)
         return frames
 
     def sent(self, kind: int) -> None:
@@ -95,9 +104,10 @@ class Connection:
     def _rule_broken(self, frame: Frame) -> RemoteProtocolError | None:
         """Check what the table cannot say: ids and principals of requests, which hop may BIND."""
         kind = frame.kind
-        if kind == kinds.REQUEST:
+        if kind == _REQUEST:
             request_id = frame.request_id
-            if request_id in self.in_flight:
+            in_flight = self.in_flight
+            if request_id in in_flight:
                 return RemoteProtocolError(
                     Status.DUPLICATE_ID, f"request {request_id} is in flight already", request_id
                 )
@@ -107,7 +117,7 @@ class Connection:
                 return RemoteProtocolError(
                     Status.DENIED, "a client's principal is 0: who asks is known from its certificate", request_id
                 )
-            self.in_flight.add(request_id)
+            in_flight.add(request_id)
         elif not self.binds and kind in (kinds.BIND, kinds.UNBIND):
             return RemoteProtocolError(Status.DENIED, "only a proxy may BIND", frame.request_id)
         return None

@@ -20,7 +20,18 @@ from hsm_wire.statuses import Status
 # length, version, kind, flags, request id, timeout ms, principal, opcode, status, operation id
 HEADER: Final = struct.Struct(">IBBHIIIHHQ")
 _LENGTH_VERSION_KIND_FLAGS_ID: Final = struct.Struct(">IBBHI")
+_AFTER_ID: Final = _LENGTH_VERSION_KIND_FLAGS_ID.size
 _KINDS: Final = frozenset(int(kind) for kind in kinds.Kind)
+_HEADER_BYTES: Final = limits.HEADER_BYTES
+_LENGTH_FIELD_BYTES: Final = limits.LENGTH_FIELD_BYTES
+_MIN_LENGTH: Final = limits.MIN_LENGTH
+_VERSION: Final = limits.PROTOCOL_VERSION
+_REQUEST: Final = kinds.REQUEST
+_RESPONSE: Final = kinds.RESPONSE
+# Names of this module, since each dot is a look-up, four frames a request.
+_pack: Final = HEADER.pack
+_unpack_from: Final = HEADER.unpack_from
+_pack_prefix: Final = _LENGTH_VERSION_KIND_FLAGS_ID.pack
 
 
 class Frame(msgspec.Struct, gc=False):
@@ -81,27 +92,19 @@ def encode_frame(
 def readdress_request(frame: Frame, request_id: int, timeout_ms: int, principal: int) -> bytes:
     """Return the request under another id, time left and principal; flags, body and operation id stay."""
     raw = frame.raw
+    length = len(raw) - _LENGTH_FIELD_BYTES
+    opcode, operation_id = frame.opcode, frame.operation_id
     return (
-        HEADER.pack(
-            len(raw) - limits.LENGTH_FIELD_BYTES,
-            limits.PROTOCOL_VERSION,
-            kinds.REQUEST,
-            frame.flags,
-            request_id,
-            timeout_ms,
-            principal,
-            frame.opcode,
-            0,
-            frame.operation_id,
-        )
-        + raw[limits.HEADER_BYTES :]
+        _pack(length, _VERSION, _REQUEST, frame.flags, request_id, timeout_ms, principal, opcode, 0, operation_id)
+        + raw[_HEADER_BYTES:]
     )
 
 
 def readdress_response(frame: Frame, request_id: int) -> bytes:
     """Return the response under another id; everything else stays."""
     raw = frame.raw
-    return raw[:8] + request_id.to_bytes(4, "big") + raw[12:]
+    length = len(raw) - _LENGTH_FIELD_BYTES
+    return _pack_prefix(length, _VERSION, frame.kind, frame.flags, request_id) + raw[_AFTER_ID:]
 
 
 def _header_fault(kind: int, flags: int, timeout_ms: int, principal: int, opcode: int, status: int) -> str | None:
@@ -165,15 +168,17 @@ class FrameSplitter:
         frames: list[Frame] = []
         offset = 0
         end = len(data)
-        unpack = HEADER.unpack_from
-        while end - offset >= limits.HEADER_BYTES:
-            length, version, kind, flags, request_id, timeout, principal, opcode, status, operation = unpack(
+        last = end - _HEADER_BYTES
+        most = self.max_frame_bytes
+        while offset <= last:
+            length, version, kind, flags, request_id, timeout, principal, opcode, status, operation = _unpack_from(
                 data, offset
             )
-            if length < limits.MIN_LENGTH or length > self.max_frame_bytes or version != 1 or kind not in _KINDS:
+            if not _MIN_LENGTH <= length <= most or version != 1 or kind not in _KINDS:
                 break
-            stop = offset + length + limits.LENGTH_FIELD_BYTES
-            if kind != kinds.REQUEST or flags or status:
+            stop = offset + length + _LENGTH_FIELD_BYTES
+            # Nearly every frame is a REQUEST without flags, or its RESPONSE.
+            if flags or (status if kind == _REQUEST else timeout or principal or kind != _RESPONSE):
                 wrong = _header_fault(kind, flags, timeout, principal, opcode, status)
                 if wrong is not None:
                     self.fault = RemoteProtocolError(Status.BAD_REQUEST, wrong, request_id)

@@ -63,7 +63,8 @@ class Pong(Body, frozen=True):
     store_contact: Name = "current"
     """`current` or `stale`."""
     state: Name = "up"
-    """Operational state: up, stale, sealed, locked, standby, fenced."""
+    """Operational state: up, stale, lacking, down, sealed, locked, standby, fenced. `lacking`: it cannot use all keys
+    that are stored, and is to serve only while no other node can."""
     administrative_state: Name = "ready"
     """ready, drain or maintain."""
     seen_digest: Annotated[bytes, msgspec.Meta(max_length=16)] = b""
@@ -84,6 +85,10 @@ class Pong(Body, frozen=True):
         default_factory=list
     )
     """Of a distributed store, whether the node uses them or not."""
+    reason: Name = ""
+    """Why its state is what it is, or what it lacks; empty where there is nothing to say."""
+    backend: Name = ""
+    """Where the keys are: `software` or `pkcs11`; empty: it does not say."""
 
 
 class Goaway(Body, frozen=True):

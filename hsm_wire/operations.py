@@ -89,8 +89,10 @@ OPERATIONS: dict[int, Operation] = {
         Operation(_C.DR_STATUS, m.Empty, a.DrStatus, _OPERATE, Work.ADMINISTER),
         Operation(_C.DR_DRILL, m.Empty, a.DrillReport, _OPERATE, Work.ADMINISTER, limits.DRILL_TIMEOUT_MS),
         Operation(_C.DR_PROMOTE, a.DrPromote, a.DrPromotion, _OPERATE, Work.ADMINISTER),
-        Operation(_C.DR_RECONCILE, m.Empty, a.Report, _OPERATE, Work.ADMINISTER),
-        Operation(_C.DR_DEMOTE, m.Empty, a.Report, _OPERATE, Work.ADMINISTER),
+        Operation(
+            _C.DR_RECONCILE, b.RestoreBackup, b.BackupReading, _OPERATE, Work.ADMINISTER, limits.BACKUP_TIMEOUT_MS
+        ),
+        Operation(_C.DR_DEMOTE, a.DrDemote, a.DrReturn, _OPERATE, Work.ADMINISTER),
         Operation(_C.READ_AUDIT, a.ReadAudit, a.ReadAuditResult, (Role.AUDIT,), Work.ADMINISTER),
         Operation(_C.CREATE_BACKUP, b.CreateBackup, b.CreatedPart, _OPERATE, Work.ADMINISTER, limits.BACKUP_TIMEOUT_MS),
         Operation(

@@ -83,9 +83,12 @@ class Made(msgspec.Struct, frozen=True):
     left_out: int
 
 
-def make(node: Node, out: Path | None, folder: Path | None) -> Made:
-    """Have a backup made, and write it all to the disk, not under its name yet."""
-    answer = node.request(Opcode.CREATE_BACKUP, CreateBackup(), CreatedPart)
+def make(node: Node, out: Path | None, folder: Path | None, *, left_behind: bool = False) -> Made:
+    """Have a backup made, and write it all to the disk, not under its name yet.
+
+    `left_behind`: of the side that a promotion has left behind, as far as the node reaches it.
+    """
+    answer = node.request(Opcode.CREATE_BACKUP, CreateBackup(left_behind=left_behind), CreatedPart)
     header = header_of(BackupPart(HEADER, answer.part[PART_HEAD.size : -MAC_BYTES], b""))
     if folder is not None:
         out = name_in(folder, header.cluster, header.made)
@@ -129,10 +132,11 @@ def verify(node: Node, path: Path, prove: int) -> Run:
 class Restoring:
     """A backup that comes back: first a run that looks, then one that does it."""
 
-    def __init__(self, node: Node, path: Path, choice: RestoreChoice) -> None:
+    def __init__(self, node: Node, path: Path, choice: RestoreChoice, opcode: int = Opcode.RESTORE_BACKUP) -> None:
         self._node = node
         self._path = path
         self._choice = choice
+        self._opcode = opcode
         self._reading = 0
 
     def look(self) -> Run:
@@ -163,7 +167,7 @@ class Restoring:
                 self._node.request(Opcode.RESTORE_BACKUP, RestoreBackup(ENDED, reading), BackupReading)
 
     def _send(self, run: Run, body: RestoreBackup) -> None:
-        answer = self._node.request(Opcode.RESTORE_BACKUP, body, BackupReading)
+        answer = self._node.request(self._opcode, body, BackupReading)
         self._reading = answer.reading
         run.note(answer)
 

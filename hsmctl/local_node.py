@@ -139,7 +139,9 @@ class LocalNode:
     def _failure(self, answer: Frame) -> Exception:
         if answer.kind != kinds.RESPONSE or status_class(answer.status) == StatusClass.OK:
             self._lost("it broke the protocol")
-        return make_error(answer.status, self._body(Failure, answer.body).detail)
+        error = make_error(answer.status, self._body(Failure, answer.body).detail)
+        error.not_executed = bool(answer.flags & kinds.Flag.NOT_EXECUTED)
+        return error
 
     def _lost(self, reason: str) -> NoReturn:
         raise CommandError(f"{self._path}: the node is lost ({reason}); look into its log", UNREACHABLE)

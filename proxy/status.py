@@ -172,6 +172,7 @@ def _node_report(node: Node, traffic: Traffic, now: float, *, in_rotation: bool)
         in_rotation=in_rotation,
         lag_records=node.lag_records if node.reached else None,
         lag_s=node.lag_s if node.reached else None,
+        backend=node.backend[:MAX_NAME_CHARACTERS],
     )
 
 

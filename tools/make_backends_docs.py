@@ -30,6 +30,16 @@ What a node offers is what it has proved at its start, with known answers. This 
 (`tests/hsm_node/backends/pkcs11/test_conformance.py`) found to work in each back end. What a column lacks is refused as
 MECHANISM_NOT_HERE, not executed, and the proxy asks the next node, at no cost to the request. Another device behind
 PKCS#11 has a column of its own: `hsm-node` says at its start what is not offered, and why.
+
+## What a cluster offers
+
+INFO names what every node of the cluster has proved, active or at the DR site, reached or not: a node that lacks
+something says in the store what it has. New keys are of types that every node can use; others are refused as
+MECHANISM_NOT_HERE. A use of a key goes to whichever node can do it.
+
+A node that cannot use a type of keys that are stored already is `lacking`: `hsmctl status` says which type and how many
+keys, and the node serves only while no other node can. What the cluster offers does not shrink to what it has. It comes
+into the rotation when the last such key is destroyed. Where all nodes lack a type, all serve, and say so.
 """
 REASONS: Final = """
 SoftHSM2's gaps, of 2.6.1 in Debian 12:

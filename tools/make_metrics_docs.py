@@ -116,7 +116,7 @@ def node_families() -> Iterator[Metric]:
         *shell_gauges(lambda: (0, 1), lambda: (0, 1), lambda: True, lambda: False),
         *unsealing_gauges(MagicMock()),
         *acceptor_gauges(MagicMock()),
-        *keystore_gauges(keystore, 1, lambda: 1),
+        *keystore_gauges(keystore, lambda: 1, lambda: 1),
     ]
     labelled = [configuration_labels("hash"), state_labels("up"), *keystore_labels(keystore, "node")]
     yield from NodeMetrics(requests, gauges, lambda: labelled).collect()

@@ -1,10 +1,11 @@
 /* Nodes that answer each request with its own body: no cryptography, so that the proxy is what is measured.
  *
- *   echo_node [--window N] [--tls FOLDER] [--redis] NAME...
+ *   echo_node [--window N] [--tls FOLDER] [--redis] [--answer FILE] NAME...
  *
  * All nodes are in one process on one thread. Prints one line of JSON: name -> port. Runs until its standard input
  * ends, so it cannot outlive whoever started it. With --redis it answers SET as twemproxy's servers would, with the
- * value, so that both directions carry about the same bytes as with our protocol.
+ * value, so that both directions carry about the same bytes as with our protocol. With --answer every request gets the
+ * body in the file: what a client that decodes it expects.
  */
 #include <sys/random.h>
 
@@ -40,6 +41,7 @@ static int node_count, epoll;
 static uint32_t window = DEFAULT_WINDOW;
 static const char *tls_folder;
 static bool redis;
+static struct buffer fixed_answer;
 static uint8_t boot_id[16];
 
 static void append_welcome(struct buffer *out) {
@@ -75,7 +77,10 @@ static void append_answer(struct buffer *out, const struct header *request, cons
         append_frame(out, answer, failure, sizeof failure - 1);
         return;
     }
-    append_frame(out, answer, body, request->length - MIN_LENGTH);
+    if (buffer_length(&fixed_answer))
+        append_frame(out, answer, fixed_answer.data, fixed_answer.end);
+    else
+        append_frame(out, answer, body, request->length - MIN_LENGTH);
 }
 
 /* Answer all complete frames; false when the peer breaks the protocol. */
@@ -178,6 +183,13 @@ static int listen_for(struct node *node) {
     return ntohs(address.sin_port);
 }
 
+static void read_answer(const char *path) {
+    FILE *file = fopen(path, "rb");
+    if (!file) die("%s: %s", path, strerror(errno));
+    fixed_answer.end = fread(buffer_room(&fixed_answer, MAX_BULK), 1, MAX_BULK, file);
+    fclose(file);
+}
+
 static void parse(int count, char **words) {
     for (int i = 1; i < count; i++) {
         bool more = i + 1 < count;
@@ -187,8 +199,10 @@ static void parse(int count, char **words) {
             window = (uint32_t)strtoul(words[++i], NULL, 10);
         else if (!strcmp(words[i], "--tls") && more)
             tls_folder = words[++i];
+        else if (!strcmp(words[i], "--answer") && more)
+            read_answer(words[++i]);
         else if (words[i][0] == '-' || node_count == MAX_NODES)
-            die("usage: echo_node [--window N] [--tls FOLDER] [--redis] NAME... (at most %d names)", MAX_NODES);
+            die("usage: echo_node [--window N] [--tls FOLDER] [--redis] [--answer FILE] NAME... (at most %d names)", MAX_NODES);
         else
             nodes[node_count++] = (struct node){.what = LISTENER, .name = words[i]};
     }

@@ -1,12 +1,15 @@
 /* The clients: N connections with K requests in flight each, closed loop, or open loop with --rate.
  *
  *   load --port P [--connections N] [--in-flight K] [--size BYTES] [--rate R] [--tls FOLDER] [--redis]
- *        [--drain SECONDS] [--body FILE]
+ *        [--drain SECONDS] [--opcode N --body FILE] [--handshakes]
  *   load --percentiles           reads numbers of nanoseconds, prints what the histogram makes of them
  *
  * Connects and greets, prints `connected`, then serves commands on standard input: `measure SECONDS` runs load and
  * prints a line of JSON. The end of the input ends it. In the open loop a request's latency counts from the moment
  * when it should have been sent, so that a peer that stands still does not slow down the clock it is measured by.
+ *
+ * With --body requests carry what is in the file, under that opcode. With --handshakes a run makes no requests: each
+ * connection ends when it is greeted, and the next one begins; `requests` counts them.
  *
  * A request's slot is kept in its operation id, which every hop echoes: finding it costs nothing, and an answer is
  * good only if request id and operation id both fit.
@@ -18,7 +21,7 @@
 
 enum {
     CONNECTING_AT_ONCE = 32, /* handshakes; more would only time each other out */
-    CONNECT_SECONDS = 30,    /* for all connections together */
+    CONNECT_SECONDS = 120,   /* for all connections together; five thousand handshakes take a while */
     DRAIN_SECONDS = 10,      /* for the answers owed at the end of a run, unless --drain says otherwise */
     MAX_DRAIN_SECONDS = 600,
     MAX_CONNECTIONS = 100000,
@@ -40,17 +43,19 @@ struct client {
     struct slot *slots;
     uint16_t *free_slots; /* a stack */
     uint32_t free_count, next_id, next_answer;
+    uint64_t opened_ns;
     bool greeted, lost;
 };
 
 enum state { CONNECTING, IDLE, RUNNING, DRAINING };
 
 static struct {
-    unsigned port, connections, in_flight, size, drain_seconds;
+    unsigned port, connections, in_flight, size, drain_seconds, opcode;
     double rate;
-    bool redis;
+    bool redis, handshakes;
     SSL_CTX *context;
-} options = {.connections = 64, .in_flight = 1, .size = 128, .drain_seconds = DRAIN_SECONDS};
+} options = {
+    .connections = 64, .in_flight = 1, .size = 128, .drain_seconds = DRAIN_SECONDS, .opcode = OPCODE_SIGN};
 
 static struct client *clients;
 static uint8_t *body; /* of every request */
@@ -117,7 +122,8 @@ static void append_request(struct client *client, uint64_t started_ns) {
         append_redis(&client->channel.out, id);
     } else {
         struct header header = {
-            .kind = REQUEST, .request_id = id, .opcode = OPCODE_SIGN, .operation_id = salt << SLOT_BITS | index};
+            .kind = REQUEST, .request_id = id, .opcode = (uint16_t)options.opcode,
+            .operation_id = salt << SLOT_BITS | index};
         append_frame(&client->channel.out, header, body, body_bytes);
     }
     sent++;
@@ -125,6 +131,7 @@ static void append_request(struct client *client, uint64_t started_ns) {
 }
 
 static void lose(struct client *client) {
+    if (options.handshakes) die("a connection ended before WELCOME");
     if (state == CONNECTING) die("connection %u of %u ended before WELCOME", greeted + 1, options.connections);
     unsigned owed = options.in_flight - client->free_count;
     lost_requests += owed;
@@ -142,7 +149,7 @@ static void flush(struct client *client) {
 
 /* Put new requests in place of those answered, as far as the run goes on. */
 static void refill(struct client *client, uint64_t now) {
-    if (state != RUNNING || options.rate > 0 || client->lost) return;
+    if (state != RUNNING || options.rate > 0 || client->lost || options.handshakes) return;
     while (client->free_count) append_request(client, now);
 }
 
@@ -250,12 +257,18 @@ static bool take_strings(struct client *client, uint64_t now) {
     return true;
 }
 
+static void next_handshake(struct client *client);
+
 static void serve(struct client *client) {
     bool alive = channel_read(&client->channel);
     uint64_t now = now_ns();
     if (alive) alive = options.redis ? take_strings(client, now) : take_frames(client, now);
     if (!alive) {
         lose(client);
+        return;
+    }
+    if (options.handshakes && state != CONNECTING && client->greeted) {
+        next_handshake(client);
         return;
     }
     refill(client, now);
@@ -282,28 +295,42 @@ static void greet(struct client *client) {
     free(hello.data);
 }
 
-static void open_next(void) {
-    struct client *client = &clients[opened++];
+static void open_client(struct client *client) {
     struct sockaddr_in address = {
         .sin_family = AF_INET, .sin_port = htons((uint16_t)options.port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) die("socket: %s", strerror(errno));
     if (connect(fd, (struct sockaddr *)&address, sizeof address) < 0 && errno != EINPROGRESS)
         die("cannot connect to port %u: %s", options.port, strerror(errno));
-    client->slots = calloc(options.in_flight, sizeof *client->slots);
-    client->free_slots = calloc(options.in_flight, sizeof *client->free_slots);
+    if (!client->slots) client->slots = calloc(options.in_flight, sizeof *client->slots);
+    if (!client->free_slots) client->free_slots = calloc(options.in_flight, sizeof *client->free_slots);
     if (!client->slots || !client->free_slots) die("out of memory for %u requests in flight", options.in_flight);
     for (unsigned i = 0; i < options.in_flight; i++) client->free_slots[i] = (uint16_t)i;
     client->free_count = options.in_flight;
     client->next_id = 1;
+    client->greeted = false;
+    client->opened_ns = now_ns();
     channel_open(&client->channel, fd, epoll, client);
     start_tls(&client->channel, options.context, false);
     greet(client);
     flush(client);
 }
 
+/* A connection was greeted: count it, and begin the next one while the run lasts. */
+static void next_handshake(struct client *client) {
+    uint64_t now = now_ns();
+    histogram_record(&latencies, now - client->opened_ns);
+    channel_close(&client->channel);
+    last_ns = now;
+    answered++;
+    in_flight--;
+    if (state != RUNNING) return;
+    in_flight++;
+    open_client(client);
+}
+
 static void go_on_connecting(void) {
-    while (opened < options.connections && opened - greeted < CONNECTING_AT_ONCE) open_next();
+    while (opened < options.connections && opened - greeted < CONNECTING_AT_ONCE) open_client(&clients[opened++]);
     if (greeted < options.connections) {
         if (now_ns() > end_ns) die("only %u of %u connections were greeted in time", greeted, options.connections);
         return;
@@ -323,7 +350,12 @@ static void start_run(double seconds) {
     begin_ns = last_ns = now_ns();
     end_ns = begin_ns + (uint64_t)(seconds * 1e9);
     state = RUNNING;
-    for (unsigned i = 0; i < options.connections && options.rate <= 0; i++) {
+    for (unsigned i = 0; i < options.connections && options.handshakes; i++) {
+        if (clients[i].greeted) channel_close(&clients[i].channel);
+        in_flight++;
+        open_client(&clients[i]);
+    }
+    for (unsigned i = 0; i < options.connections && options.rate <= 0 && !options.handshakes; i++) {
         refill(&clients[i], now_ns());
         flush(&clients[i]);
     }
@@ -443,6 +475,8 @@ static void take_option(const char *name, const char *value) {
         options.drain_seconds = number(value, 1, MAX_DRAIN_SECONDS);
     else if (!strcmp(name, "--rate"))
         options.rate = number(value, 1, MAX_RATE);
+    else if (!strcmp(name, "--opcode"))
+        options.opcode = number(value, 1, UINT16_MAX);
     else if (!strcmp(name, "--body"))
         read_body(value);
     else if (!strcmp(name, "--tls"))
@@ -455,6 +489,8 @@ static void parse(int count, char **words) {
     for (int i = 1; i < count; i++) {
         if (!strcmp(words[i], "--redis"))
             options.redis = true;
+        else if (!strcmp(words[i], "--handshakes"))
+            options.handshakes = true;
         else if (i + 1 < count)
             take_option(words[i], words[i + 1]), i++;
         else

@@ -18,12 +18,14 @@ _NOTHING: Final = Policy()
 class KeyTable(RecordTable[Record]):
     """What the node knows of keys."""
 
-    __slots__ = ("scheduled",)
+    __slots__ = ("scheduled", "types")
 
     def __init__(self) -> None:
         super().__init__(_tombstone)
         self.scheduled: dict[Place, int] = {}
         """Place -> seconds since 1970: keys whose destruction has a time."""
+        self.types: dict[str, int] = {}
+        """Type -> how many keys of it there are."""
 
     def find(self, partition: int, label: str | None, key_type: str | None, after: bytes, limit: int) -> list[KeyInfo]:
         """Return live keys in the order of ids, after that id, at most `limit`."""
@@ -32,6 +34,8 @@ class KeyTable(RecordTable[Record]):
         return [key_info(record) for record in islice(found, limit)]
 
     def _put(self, place: Place, record: Record, revision: int) -> None:
+        if place not in self._entries:
+            self.types[record.key_type] = self.types.get(record.key_type, 0) + 1
         super()._put(place, record, revision)
         if record.destroy_at:
             self.scheduled[place] = record.destroy_at
@@ -40,6 +44,9 @@ class KeyTable(RecordTable[Record]):
 
     def _forget(self, place: Place, record: Record) -> None:
         super()._forget(place, record)
+        left = self.types[record.key_type] = self.types[record.key_type] - 1
+        if not left:
+            del self.types[record.key_type]
         self.scheduled.pop(place, None)
 
 

@@ -266,6 +266,10 @@ class Keyring:
         """Return the store's name of what a node says of the master keys that it holds."""
         return hmac.digest(self._naming_key, b"redoubt master keys of node " + node.encode(), "sha256")
 
+    def offers_name(self, node: str) -> bytes:
+        """Return the store's name of what a node says that it can do."""
+        return hmac.digest(self._naming_key, b"redoubt offers of node " + node.encode(), "sha256")
+
     def node_name(self, node: str) -> bytes:
         """Return the store's name of a node's administrative state: no key's name, they have another length."""
         return hmac.digest(self._naming_key, b"redoubt administrative state of node " + node.encode(), "sha256")

@@ -131,6 +131,10 @@ class Ledger:
         self._note(name)
         return Verdict.NEW
 
+    def order_of(self, name: bytes) -> int:
+        """Return how often the row of that name was written when it was last seen; 0: it never was."""
+        return int.from_bytes(self._entry(name)[NAME_BYTES : NAME_BYTES + _COUNT_BYTES], "big")
+
     def follow(self, revision: int) -> None:
         """Remember how far the store has come."""
         if revision > self.revision:
@@ -197,7 +201,7 @@ class Ledger:
     def _entry(self, name: bytes) -> bytes:
         bucket = self._buckets[_place(name)]
         at = _find(bucket, name)
-        return bytes(bucket[at : at + ENTRY_BYTES])
+        return b"" if at < 0 else bytes(bucket[at : at + ENTRY_BYTES])
 
     def _term(self, entry: bytes) -> int:
         return int.from_bytes(self._mac(_ROW_PREFIX + entry), "big")

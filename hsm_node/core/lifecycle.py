@@ -81,7 +81,8 @@ def check_new_key(request: Creating, offered_types: Collection[str], *, legacy_t
     if key_type is None:
         raise Refusal(Status.BAD_REQUEST, f"there is no key type {request.key_type!r}")
     if key_type.name not in offered_types:
-        raise Refusal(Status.MECHANISM_NOT_HERE, f"this node makes no keys of type {key_type.name}", not_executed=True)
+        text = f"not every node makes and uses keys of type {key_type.name}"
+        raise Refusal(Status.MECHANISM_NOT_HERE, text, not_executed=True)
     usage = request.usage or int(key_type.default_usages)
     check_usage(usage, key_type)
     check_remade(usage, _ORIGINS[type(request)])

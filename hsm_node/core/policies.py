@@ -85,6 +85,22 @@ def check_narrower(old: Policy, new: Policy) -> None:
             raise Refusal(Status.BAD_REQUEST, f"a policy may only get narrower: {words}")
 
 
+def stricter(one: Policy, other: Policy) -> Policy | None:
+    """Return the policy that allows what both allow; None: they have no mechanism in common."""
+    both = one.flags & other.flags & int(PERMISSIONS)
+    mechanisms = [number for number in one.mechanisms if not other.mechanisms or number in other.mechanisms]
+    if one.mechanisms and not mechanisms:
+        return None  # An empty list would allow all.
+    return Policy(
+        flags=both | ((one.flags | other.flags) & int(PolicyFlag.STRICT)),
+        mechanisms=mechanisms or list(other.mechanisms),
+        not_before=max(one.not_before, other.not_before),
+        not_after=_lower(one.not_after, other.not_after),
+        max_uses=_lower(one.max_uses, other.max_uses),
+        destruction_wait_s=max(one.destruction_wait_s, other.destruction_wait_s),
+    )
+
+
 def check_remade(usage: int, origin: str) -> None:
     """Refuse a wrapping key that comes in wrapped or is derived."""
     if usage & WRAPPING and origin in REMADE:
@@ -135,3 +151,8 @@ def check_strength(wrapping_type: str, target_type: str) -> None:
 def _above(new: int, old: int) -> bool:
     """Whether a bound that is 0 for none got wider."""
     return old != 0 and (new == 0 or new > old)
+
+
+def _lower(one: int, other: int) -> int:
+    """Return the lower one of two bounds that are 0 for none."""
+    return min(filter(None, (one, other)), default=0)

@@ -14,6 +14,8 @@ from hsm_node.core.node_states import NODE_STATE_FORMAT, open_node_state, reseal
 from hsm_node.core.node_states import PREFIX as NODE_STATE_PREFIX
 from hsm_node.core.object_records import OBJECT_FORMAT, open_object, resealed_object
 from hsm_node.core.object_records import PREFIX as OBJECT_PREFIX
+from hsm_node.core.offers import OFFERS_FORMAT, open_offers, resealed_offers
+from hsm_node.core.offers import PREFIX as OFFERS_PREFIX
 from hsm_node.core.records import CLEAR_FORMAT, RECORD_FORMAT, open_record, resealed_record
 from hsm_node.core.records import PREFIXES as RECORD_PREFIXES
 
@@ -37,11 +39,16 @@ def _master_keys(data: bytes, name: bytes, cluster_id: bytes, keyring: Keyring) 
     return resealed_master_keys(open_master_keys(data, name, cluster_id, keyring), keyring)
 
 
+def _offers(data: bytes, name: bytes, cluster_id: bytes, keyring: Keyring) -> bytes:
+    return resealed_offers(open_offers(data, name, cluster_id, keyring), keyring)
+
+
 _PREFIXES: Final = {
     **RECORD_PREFIXES,
     NODE_STATE_FORMAT: NODE_STATE_PREFIX,
     OBJECT_FORMAT: OBJECT_PREFIX,
     MASTER_KEYS_FORMAT: MASTER_KEYS_PREFIX,
+    OFFERS_FORMAT: OFFERS_PREFIX,
 }
 _RESEAL: Final[dict[int, Reseal]] = {
     CLEAR_FORMAT: _record,
@@ -49,6 +56,7 @@ _RESEAL: Final[dict[int, Reseal]] = {
     NODE_STATE_FORMAT: _node_state,
     OBJECT_FORMAT: _object,
     MASTER_KEYS_FORMAT: _master_keys,
+    OFFERS_FORMAT: _offers,
 }
 FORMATS: Final = frozenset(_RESEAL)
 """Of the rows that a rotation knows."""

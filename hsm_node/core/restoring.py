@@ -7,19 +7,18 @@ have been a destroyed one, so it is treated like that. A key whose destruction w
 The record is bound to its store, so it is written anew for the one that it comes to: with that cluster's id and epoch,
 and its material wrapped under the master key in use there. Its count of writings only grows, or nodes that have seen
 more would take it for an old state.
+
+The records of a side that a promotion has left behind are no backup: that side went on, or may have. So in a choice
+that `joins`, its tombstones hold here too, and of what lives on both sides the stricter state of both does.
 """
 
 from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final, NamedTuple, Protocol, TypeVar
 
-import msgspec
-
 from hsm_node.core.keyring import Keyring
-from hsm_node.core.lifecycle import tombstone
-from hsm_node.core.object_records import ObjectRecord, open_object
+from hsm_node.core.reconciling import is_older
 from hsm_node.core.record_table import TableRecord
-from hsm_node.core.records import Record, open_record
 from hsm_wire.backup_messages import RestoreChoice
 
 
@@ -40,9 +39,17 @@ class Outcome(StrEnum):
     DAMAGED = "damaged here"
     UNREADABLE = "unreadable"
     NOT_CHOSEN = "not chosen"
+    DESTROYED = "destroyed"
+    """The side that was left behind has destroyed it."""
+    JOINED = "stricter"
+    """It gets the stricter state of both sides."""
+    CONFLICT = "conflict"
+    """It was changed on both sides, and is as strict here as it would be."""
 
 
-WRITTEN: Final = frozenset({Outcome.MADE, Outcome.BURIED, Outcome.BROUGHT_BACK, Outcome.SET_BACK})
+WRITTEN: Final = frozenset(
+    {Outcome.MADE, Outcome.BURIED, Outcome.BROUGHT_BACK, Outcome.SET_BACK, Outcome.DESTROYED, Outcome.JOINED}
+)
 """Outcomes by which the store changes."""
 DETAILS: Final = {
     Outcome.BROUGHT_BACK: "it was destroyed or damaged, and works again",
@@ -55,6 +62,18 @@ DETAILS: Final = {
     Outcome.UNREADABLE: "its record in the backup does not open under the master keys of this node",
 }
 """What is said of a record beside its id, where one would ask."""
+JOINING: Final = {
+    Outcome.MADE: "only the old side has it",
+    Outcome.BURIED: "only the old side knows it, and it is destroyed there",
+    Outcome.DESTROYED: "the old side destroyed it",
+    Outcome.DESTROYED_SINCE: "it is destroyed here and stays so",
+    Outcome.JOINED: "the old side changed it, and its change holds as far as it is stricter",
+    Outcome.CONFLICT: "the old side changed it as well; what is here stays, for it is as strict or of another kind",
+    Outcome.OTHER: "another key or object of this side has this id, and stays; the old side's is not taken",
+    Outcome.DAMAGED: "this side's record is damaged, or was seen newer than the old side has it; nothing is taken",
+    Outcome.UNREADABLE: "its record does not authenticate under the master keys of this node and is not taken",
+}
+"""The same, of records of a side that was left behind."""
 GONE: Final = "it was destroyed before the backup was made: an older one may have it"
 DUE: Final = "its destruction was due by now; --even-destroyed brings it back, disabled"
 
@@ -62,7 +81,11 @@ DUE: Final = "its destruction was due by now; --even-destroyed brings it back, d
 class Choice:
     """What of a backup is restored."""
 
-    def __init__(self, choice: RestoreChoice) -> None:
+    def __init__(self, choice: RestoreChoice, *, joins: bool = False) -> None:
+        """Choose; `joins`: what is read is the side that a promotion has left behind, not a backup."""
+        self.joins = joins
+        self.details = JOINING if joins else DETAILS
+        """What is said of outcomes."""
         self._names = _names(choice.names)
         self._partition = choice.partition
         self._even_destroyed = _names(choice.even_destroyed)
@@ -144,6 +167,12 @@ class Restoring(Protocol[R]):
     def set_back(self, record: R, held: R, now_s: float) -> R:
         """Return what lives with the state of the backup."""
 
+    def ended(self, held: R) -> R:
+        """Return the tombstone of what lives."""
+
+    def joined(self, record: R, held: R) -> R:
+        """Return what lives with the stricter state of both; `held` itself where that is it."""
+
 
 class Decision(NamedTuple):
     """What is to be done."""
@@ -163,6 +192,14 @@ def decide(kind: Restoring[R], record: R, held: R | None, choice: Choice, now_s:
         now_s: seconds since 1970.
         damaged: whether the store has one there that must not be used.
     """
+    if choice.joins:
+        return _decide_joining(kind, record, held, now_s, damaged=damaged)
+    return _decide_restoring(kind, record, held, choice, now_s, damaged=damaged)
+
+
+def _decide_restoring(
+    kind: Restoring[R], record: R, held: R | None, choice: Choice, now_s: float, *, damaged: bool
+) -> Decision:
     named = choice.even_destroyed(record)
     if damaged:
         return _told(Outcome.BROUGHT_BACK if named and not record.destroyed else Outcome.DAMAGED)
@@ -189,115 +226,32 @@ def _told(outcome: Outcome) -> Decision:
     return Decision(outcome, DETAILS[outcome])
 
 
-class KeyRestoring:
-    """Implements `Restoring` for keys."""
-
-    def opened(self, data: bytes, name: bytes, cluster_id: bytes, ring: Keyring) -> Record:
-        return open_record(data, name, cluster_id, ring)
-
-    def at_home(self, record: Record, home: Home) -> Record:
-        # The count of master keys may be another one there, so the record's number says nothing. Who holds one alone
-        # has opened the record with it, and material is wrapped under the same; else it is wrapped anew.
-        ring = home.keyring
-        wrapped = record.wrapped
-        if wrapped and ring.several:
-            wrapped = ring.rewrap(wrapped, record.true_length)
-        return msgspec.structs.replace(
-            record, cluster_id=home.cluster_id, epoch=home.epoch, wrapped=wrapped, master_key_version=ring.version
-        )
-
-    def due(self, record: Record, now_s: float) -> bool:
-        return 0 < record.destroy_at <= now_s
-
-    def staying(self, record: Record, now_s: float) -> Record:
-        return msgspec.structs.replace(record, destroy_at=0, enabled=False) if self.due(record, now_s) else record
-
-    def same(self, record: Record, held: Record) -> bool:
-        # RFC 5649 has no chance in it: the same material under the same key is the same bytes.
-        comparable = record.master_key_version == held.master_key_version
-        return _made_as(record) == _made_as(held) and (not comparable or record.wrapped == held.wrapped)
-
-    def same_state(self, record: Record, held: Record) -> bool:
-        return _state(record) == _state(held)
-
-    def buried(self, record: Record) -> Record:
-        return record if record.destroyed else tombstone(record, b"")
-
-    def after(self, record: Record, held: Record, now_s: float) -> Record:
-        return msgspec.structs.replace(
-            self.staying(record, now_s),
-            version=held.version + 1,
-            sequence=held.order + 1,
-            creation_digest=held.creation_digest,
-            changes=held.changes,
-            uses=max(record.uses, held.uses),
-            gcm_leased=max(record.gcm_leased, held.gcm_leased),
-        )
-
-    def counted(self, record: Record, order: int) -> Record:
-        order = max(order, record.order)
-        return msgspec.structs.replace(record, version=max(order, record.version) + 1, sequence=order + 1)
-
-    def set_back(self, record: Record, held: Record, now_s: float) -> Record:
-        then = self.staying(record, now_s)
-        return msgspec.structs.replace(
-            held,
-            version=held.version + 1,
-            sequence=held.order + 1,
-            label=then.label,
-            usage=then.usage,
-            enabled=then.enabled,
-            policy=then.policy,
-            destroy_at=then.destroy_at,
-        )
+def _decide_joining(kind: Restoring[R], record: R, held: R | None, now_s: float, *, damaged: bool) -> Decision:
+    if damaged:
+        outcome = Outcome.DAMAGED
+    elif held is None:
+        outcome = Outcome.BURIED if record.destroyed or kind.due(record, now_s) else Outcome.MADE
+    elif held.destroyed:
+        outcome = Outcome.THERE if record.destroyed else Outcome.DESTROYED_SINCE
+    elif not kind.same(record, held):
+        outcome = Outcome.OTHER
+    elif record.destroyed:
+        outcome = Outcome.DESTROYED
+    elif kind.joined(record, held) is not held:
+        outcome = Outcome.JOINED
+    else:
+        known = is_older(record, held) or kind.same_state(record, held)
+        outcome = Outcome.THERE if known else Outcome.CONFLICT
+    return Decision(outcome, JOINING.get(outcome, ""))
 
 
-class ObjectRestoring:
-    """Implements `Restoring` for objects."""
+def joined(kind: Restoring[R], record: R, held: R | None, outcome: Outcome, now_s: float) -> R:
+    """Return what is written of a record of a side that was left behind, where that changes the store.
 
-    def opened(self, data: bytes, name: bytes, cluster_id: bytes, ring: Keyring) -> ObjectRecord:
-        return open_object(data, name, cluster_id, ring)
-
-    def at_home(self, record: ObjectRecord, home: Home) -> ObjectRecord:
-        return msgspec.structs.replace(record, cluster_id=home.cluster_id, epoch=home.epoch)
-
-    def due(self, _record: ObjectRecord, _now_s: float) -> bool:
-        return False
-
-    def staying(self, record: ObjectRecord, _now_s: float) -> ObjectRecord:
-        return record
-
-    def same(self, record: ObjectRecord, held: ObjectRecord) -> bool:
-        return (record.kind, record.created) == (held.kind, held.created)
-
-    def same_state(self, record: ObjectRecord, held: ObjectRecord) -> bool:
-        return (record.label, record.value) == (held.label, held.value)
-
-    def buried(self, record: ObjectRecord) -> ObjectRecord:
-        return record
-
-    def after(self, record: ObjectRecord, held: ObjectRecord, _now_s: float) -> ObjectRecord:
-        return msgspec.structs.replace(
-            record,
-            version=held.version + 1,
-            order=held.order + 1,
-            creation_digest=held.creation_digest,
-            changes=held.changes,
-        )
-
-    def counted(self, record: ObjectRecord, order: int) -> ObjectRecord:
-        order = max(order, record.order)
-        return msgspec.structs.replace(record, version=max(order, record.version) + 1, order=order + 1)
-
-    def set_back(self, record: ObjectRecord, held: ObjectRecord, _now_s: float) -> ObjectRecord:
-        return msgspec.structs.replace(
-            held, version=held.version + 1, order=held.order + 1, label=record.label, value=record.value
-        )
-
-
-def _made_as(record: Record) -> tuple[object, ...]:
-    return record.key_type, record.true_length, record.created, record.origin, record.public_key
-
-
-def _state(record: Record) -> tuple[object, ...]:
-    return record.label, record.usage, record.enabled, record.policy, record.destroy_at
+    It counts as newer than on either side, for nodes of both have seen theirs.
+    """
+    if held is None:
+        there = kind.buried(record) if outcome is Outcome.BURIED else kind.staying(record, now_s)
+        return kind.counted(there, there.order)
+    there = kind.ended(held) if outcome is Outcome.DESTROYED else kind.joined(record, held)
+    return kind.counted(there, max(record.order, held.order))

@@ -16,7 +16,7 @@ from hsm_node.core.refusal import Refusal
 from hsm_node.service.follower import Follower
 from hsm_node.service.record_rows import RecordRows
 from hsm_node.service.request import Request
-from hsm_node.store.base import Row, Snapshot, Store
+from hsm_node.store.base import LeftBehind, Row, Snapshot, Store
 from hsm_node.work.pool import Pool
 from hsm_wire.backup_files import BackupHeader, BackupRow
 from hsm_wire.backup_messages import CreateBackup, CreatedPart
@@ -36,8 +36,15 @@ class _Making:
     """One that is under way."""
 
     def __init__(
-        self, header: BackupHeader, snapshot: Snapshot, keyring: Keyring, kinds: Mapping[int, RecordRows[Any]]
+        self,
+        header: BackupHeader,
+        snapshot: Snapshot,
+        keyring: Keyring,
+        kinds: Mapping[int, RecordRows[Any]],
+        *,
+        unchecked: bool = False,
     ) -> None:
+        """Begin; `unchecked`: whoever reads it looks whether rows are authentic, and names those that are not."""
         self.snapshot = snapshot
         self.used_s = clock.monotonic()
         self.busy = False
@@ -46,6 +53,7 @@ class _Making:
         self._header: BackupHeader | None = header
         self._writing = BackupWriting(header, keyring)
         self._kinds = kinds
+        self._unchecked = unchecked
         self._rows: deque[Row] = deque()
         """That were read and are in no part yet."""
 
@@ -80,7 +88,7 @@ class _Making:
             kind = self._kinds.get(format_of(row.data))
             if kind is None:
                 continue
-            if row.name in refused or not _is_authentic(kind, row):
+            if not self._unchecked and (row.name in refused or not _is_authentic(kind, row)):
                 self.left_out += 1
             elif fill.add(BackupRow(row.name, row.data)):
                 return True
@@ -124,7 +132,7 @@ class BackupMaking:
         """Return the next part."""
         backup_id = body.backup_id
         if not backup_id:
-            backup_id = await self._begin(request)
+            backup_id = await self._begin(request, left_behind=body.left_behind)
         making = self._making.get(backup_id)
         if making is None or making.busy:
             raise Refusal(Status.BAD_REQUEST, "this backup is not being made, or was given up; begin anew")
@@ -157,28 +165,44 @@ class BackupMaking:
         for backup_id in list(self._making):
             self._drop(backup_id)
 
-    async def _begin(self, request: Request) -> bytes:
+    async def _begin(self, request: Request, *, left_behind: bool) -> bytes:
         if len(self._making) >= MAX_MAKING:
             raise Refusal(Status.OVERLOADED, f"{MAX_MAKING} backups are being made here; try again later")
-        snapshot = await self._pool.run(request.deadline, self._store.snapshot, measured=False, asker=request)
+        read = self._left_behind if left_behind else self._snapshot
+        node, epoch, snapshot = await self._pool.run(request.deadline, read, measured=False, asker=request)
         version = self._keyring.version
         naming, digest = self._keyring.wrapped_store_keys(version)
         header = BackupHeader(
             backup_id=os.urandom(ID_BYTES),
             cluster=self._cluster,
             cluster_id=self._store.cluster_id,
-            node=self._node,
+            node=node,
             made=int(clock.now()),
             revision=snapshot.revision,
-            epoch=self._store.epoch,
+            epoch=epoch,
             master_key=self._keyring.fingerprint(version),
             master_key_version=version,
             naming_key=naming,
             digest_key=digest,
             records=sum(kind.table.live for kind in set(self._kinds.values())),
         )
-        self._making[header.backup_id] = _Making(header, snapshot, self._keyring, self._kinds)
+        making = _Making(header, snapshot, self._keyring, self._kinds, unchecked=left_behind)
+        self._making[header.backup_id] = making
         return header.backup_id
+
+    def _snapshot(self) -> LeftBehind:
+        """Return what is to be in the backup: of which node, in which epoch, and the rows."""
+        return LeftBehind(self._node, self._store.epoch, self._store.snapshot())
+
+    def _left_behind(self) -> LeftBehind:
+        found = self._store.left_behind()
+        if found is None:
+            text = (
+                "no member of [store] endpoints answers that a promotion has left behind: start one of the old side's, "
+                "or give a backup of that side"
+            )
+            raise Refusal(Status.BAD_REQUEST, text)
+        return found
 
     def _drop(self, backup_id: bytes) -> None:
         making = self._making.pop(backup_id, None)

@@ -14,8 +14,9 @@ from hsm_daemon.log_limit import LimitedLog
 from hsm_node.core.backups import BackupReading, Part
 from hsm_node.core.envelopes import RecordError, seal
 from hsm_node.core.keyring import Keyring, KeyringError
+from hsm_node.core.record_table import Entry
 from hsm_node.core.refusal import Refusal
-from hsm_node.core.restoring import DETAILS, WRITTEN, Choice, Decision, Home, Outcome, decide
+from hsm_node.core.restoring import WRITTEN, Choice, Decision, Home, Outcome, decide, joined
 from hsm_node.service.backup_readings import Kind, Kinds, Opened, Readings
 from hsm_node.service.confirmations import Confirmations
 from hsm_node.service.follower import Follower
@@ -23,7 +24,7 @@ from hsm_node.service.request import Request
 from hsm_node.store.base import Row, Store
 from hsm_node.work.pool import Pool
 from hsm_wire.backup_files import BackupRow
-from hsm_wire.backup_messages import RestoreBackup
+from hsm_wire.backup_messages import RestoreBackup, RestoreChoice
 from hsm_wire.statuses import Status
 
 AT_ONCE: Final = 16
@@ -32,6 +33,8 @@ MAX_TRIES: Final = 8
 """Of one record, against writings of the same through other nodes."""
 DAMAGE_STEP: Final = 1 << 20
 """Writings that a damaged record may have had since the backup: what replaces it must count as newer."""
+_NARROWING: Final = frozenset({Outcome.SET_BACK, Outcome.DESTROYED, Outcome.JOINED})
+"""Outcomes that may forbid what other nodes still allow."""
 NO_PARTITION: Final = "cluster.toml has no partition {}: nobody can use it until it has"
 
 _log = logs.logger("hsm_node.backup")
@@ -107,21 +110,38 @@ class BackupRestoring:
         self._writer = writer
         self.readings: Readings[_Restored] = Readings()
 
-    async def part(self, request: Request, body: RestoreBackup) -> tuple[Status, bytes]:
-        """Take the next part."""
+    async def part(self, request: Request, body: RestoreBackup, *, joins: bool = False) -> tuple[Status, bytes]:
+        """Take the next part; `joins`: of the side that a promotion has left behind."""
         part = Part(body.part.kind, body.part.body, body.part.mac)
         if not body.reading:
             begun = partial(BackupReading, part, self._keyring)
             reading = await self._pool.run(request.deadline, begun, measured=False, asker=request)
-            opened = _Restored(reading, Choice(body.choice))
+            if joins:
+                self._check_left_behind(reading, body.choice)
+            opened = _Restored(reading, Choice(body.choice, joins=joins))
             return Status.OK, opened.counts.answer(self.readings.begin(opened), whole=False, unknown=[])
         try:
             with self.readings.next(body.reading) as opened:
+                if opened.choice.joins is not joins:
+                    raise Refusal(Status.BAD_REQUEST, "this file is being read for another purpose; begin anew")
                 await self._next(request, opened, part, applies=body.apply)
                 return await self._answer(request, opened, body.reading)
         except BaseException:
             self.readings.end(body.reading)  # What was done is there; the next run finds it.
             raise
+
+    def _check_left_behind(self, reading: BackupReading, choice: RestoreChoice) -> None:
+        """Refuse what is not of the side that was left behind."""
+        header, own = reading.header, self._store.epoch
+        if header.cluster_id != self._store.cluster_id:
+            raise Refusal(
+                Status.BAD_REQUEST, f"that is of another cluster ({header.cluster}), not of this one's old side"
+            )
+        if header.epoch >= own:
+            text = f"that is of epoch {header.epoch}, and so is this side: no promotion has left it behind"
+            raise Refusal(Status.BAD_REQUEST, text)
+        if choice.even_destroyed or choice.even_changed:
+            raise Refusal(Status.BAD_REQUEST, "what was left behind brings nothing back; restore that from a backup")
 
     async def _answer(self, request: Request, opened: _Restored, number: int) -> tuple[Status, bytes]:
         """Answer a part; what was made waits for the DR site like what is created, once for all of the part."""
@@ -155,7 +175,11 @@ class BackupRestoring:
             header, counts = opened.reading.header, opened.counts.by_outcome
             written = sum(counts[outcome] for outcome in WRITTEN)
             said = {"backup": header.backup_id.hex(), "made": header.made, "written": written}
-            logs.event(_log, "warning", "a backup was restored", **said, who=request.principal.identity)
+            who = request.principal.identity
+            if opened.choice.joins:
+                logs.event(_log, "warning", "what was left behind is reconciled", **said, epoch=header.epoch, who=who)
+            else:
+                logs.event(_log, "warning", "a backup was restored", **said, who=who)
 
     def _taken(self, part: Part, opened: _Restored, home: Home) -> list[_Found]:
         """In a thread, for a device may have to make MACs: take the next part; return what is to be restored of it."""
@@ -176,7 +200,7 @@ class BackupRestoring:
     def _chosen(self, opened: _Restored, row: BackupRow, found: _Found | None) -> _Found | None:
         """Return a record that is to be restored; count one that is not."""
         if found is None:
-            opened.counts.note(Outcome.UNREADABLE, row.name, 0, DETAILS[Outcome.UNREADABLE])
+            opened.counts.note(Outcome.UNREADABLE, row.name, 0, opened.choice.details[Outcome.UNREADABLE])
         elif opened.choice.takes(found.record):
             return found
         else:
@@ -186,10 +210,11 @@ class BackupRestoring:
     async def _restore(self, request: Request, opened: _Restored, found: _Found) -> None:
         partition, record_id = found.record.place
         for _ in range(MAX_TRIES):
-            decision, held = self._decision(opened.choice, found)
+            held, damaged = await self._held(request, opened.choice, found)
+            decision = self._decision(opened.choice, found, held, damaged=damaged)
             done = not (opened.applies and decision.outcome in WRITTEN)
             there = 0 if held is None else held.revision
-            revision = there if done else await self._write(request, found, decision.outcome, held)
+            revision = there if done else await self._write(request, opened.choice, found, decision.outcome, held)
             if done or revision:
                 break
             self._follower.follow()
@@ -198,7 +223,8 @@ class BackupRestoring:
         if opened.applies:
             opened.newest = max(opened.newest, revision)
             # It may be more restrictive than what was. An interrupted run may have set it back and named nobody.
-            if opened.choice.even_changed(found.record) and decision.outcome in (Outcome.SET_BACK, Outcome.THERE):
+            told = opened.choice.even_changed(found.record) and decision.outcome in (Outcome.SET_BACK, Outcome.THERE)
+            if told or decision.outcome in _NARROWING:
                 opened.unconfirmed.update(await self._confirmations.names(revision, request.deadline, request))
         detail = decision.detail
         if decision.outcome in WRITTEN and not detail and partition not in self._partitions():
@@ -208,25 +234,43 @@ class BackupRestoring:
             said = {"id": record_id.hex(), "partition": partition, "who": request.principal.identity}
             _named.event("warning", "a record was brought back from a backup", **said, what=str(decision.outcome))
 
-    def _decision(self, choice: Choice, found: _Found) -> tuple[Decision, Any]:
-        """Return what is to be done, and the entry that the store has."""
+    async def _held(self, request: Request, choice: Choice, found: _Found) -> tuple[Any, bool]:
+        """Return the entry that the store has, and whether what it has must not be used."""
         rows = found.kind.rows
-        held = rows.table.get(*found.record.place)
-        damaged = held is None and rows.name(*found.record.place) in self._follower.refused
-        record = None if held is None else held.record
-        return decide(found.kind.restoring, found.record, record, choice, clock.now(), damaged=damaged), held
+        held, name = rows.table.get(*found.record.place), rows.name(*found.record.place)
+        if held is not None or name not in self._follower.refused:
+            return held, False
+        if not choice.joins:
+            return None, True
+        # This node has seen it in another state than its store has: the other side may have that one, or a newer one.
+        row = await self._writer.run(request.deadline, partial(self._store.read, name), asker=request)
+        if row is None:
+            return None, self._follower.ledger.order_of(name) > found.record.order
+        try:
+            return Entry(rows.open(row), row.revision), False
+        except RecordError:
+            return None, True
 
-    async def _write(self, request: Request, found: _Found, outcome: Outcome, held: Any) -> int:
+    def _decision(self, choice: Choice, found: _Found, held: Any, *, damaged: bool) -> Decision:
+        """Return what is to be done."""
+        record = None if held is None else held.record
+        return decide(found.kind.restoring, found.record, record, choice, clock.now(), damaged=damaged)
+
+    async def _write(self, request: Request, choice: Choice, found: _Found, outcome: Outcome, held: Any) -> int:
         """Write what becomes of a record; return its revision, 0 where somebody was faster."""
         rows = found.kind.rows
         name = rows.name(*found.record.place)
-        revision, record = await self._after(request, found, outcome, held)
+        if choice.joins:
+            now, revision = (None, 0) if held is None else (held.record, held.revision)
+            record = joined(found.kind.restoring, found.record, now, outcome, clock.now())
+        else:
+            revision, record = await self._after(request, found, outcome, held)
         # In a thread: a device may have to make the MAC.
         sealing = partial(seal, rows.unsealed(record), self._keyring)
         sealed = await self._writer.run(request.deadline, sealing, asker=request)
         row: Row | None
         if revision:
-            written = partial(self._store.change, name, revision, sealed, waits=outcome is Outcome.SET_BACK)
+            written = partial(self._store.change, name, revision, sealed, waits=outcome in _NARROWING)
             row = await self._writer.run(request.deadline, written, asker=request)
         else:
             row = await self._writer.run(request.deadline, partial(self._store.create, name, sealed), asker=request)

@@ -1,4 +1,4 @@
-"""CREATE_BACKUP, VERIFY_BACKUP and RESTORE_BACKUP: the handlers, and what they have under way."""
+"""CREATE_BACKUP, VERIFY_BACKUP, RESTORE_BACKUP and DR_RECONCILE: the handlers, and what they have under way."""
 
 from collections.abc import Callable, Collection
 from typing import Final
@@ -9,7 +9,7 @@ from hsm_node.core.keyring import Keyring
 from hsm_node.core.object_records import ObjectRecord
 from hsm_node.core.records import Record
 from hsm_node.core.refusal import Refusal
-from hsm_node.core.restoring import KeyRestoring, ObjectRestoring
+from hsm_node.core.restoring_kinds import KeyRestoring, ObjectRestoring
 from hsm_node.service.backup_checking import BackupChecking
 from hsm_node.service.backup_making import BackupMaking
 from hsm_node.service.backup_readings import Kind, Kinds
@@ -27,7 +27,7 @@ from hsm_wire.backup_messages import CreateBackup, RestoreBackup, VerifyBackup
 from hsm_wire.opcodes import Opcode
 from hsm_wire.statuses import Status
 
-LOCAL: Final = frozenset({Opcode.CREATE_BACKUP, Opcode.RESTORE_BACKUP, Opcode.VERIFY_BACKUP})
+LOCAL: Final = frozenset({Opcode.CREATE_BACKUP, Opcode.RESTORE_BACKUP, Opcode.VERIFY_BACKUP, Opcode.DR_RECONCILE})
 """Operations for people on the node's own host: a certificate of an operator that was stolen takes no keys away."""
 THREADS: Final = 1
 """Of the pool: backups take their time, requests of clients do not."""
@@ -41,7 +41,7 @@ def not_local() -> Refusal:
     """Return the answer to who asks over a network."""
     return Refusal(
         Status.DENIED,
-        "backups are made, verified and restored on a node's host only, by `hsmctl backup` as root",
+        "backups are made, verified, restored and reconciled on a node's host only, by `hsmctl` as root",
         not_executed=True,
     )
 
@@ -87,6 +87,10 @@ class Backups:
     def restore(self, request: Request, body: RestoreBackup) -> bytes | None:
         """RESTORE_BACKUP."""
         return answer_later(request, self._restoring.part(request, body), self._failures)
+
+    def reconcile(self, request: Request, body: RestoreBackup) -> bytes | None:
+        """DR_RECONCILE."""
+        return answer_later(request, self._restoring.part(request, body, joins=True), self._failures)
 
     def sweep(self) -> None:
         """Give up what nobody goes on with."""

@@ -16,6 +16,7 @@ from hsm_node.service.failures import Failures
 from hsm_node.service.follower import Follower
 from hsm_node.service.key_writer import KeyWriter, Made
 from hsm_node.service.later import answer_later
+from hsm_node.service.offers import Offers
 from hsm_node.service.request import Request
 from hsm_node.service.use_meter import UseMeter
 from hsm_node.work.pool import Pool
@@ -52,6 +53,7 @@ class KeyMakers:
         self,
         follower: Follower,
         backend: Backend,
+        offers: Offers,
         writer: KeyWriter,
         *,
         sessions: Pool,
@@ -61,6 +63,7 @@ class KeyMakers:
     ) -> None:
         self._follower = follower
         self._backend = backend
+        self._offers = offers
         self._writer = writer
         self._meter = meter
         self._sessions = sessions
@@ -145,7 +148,7 @@ class KeyMakers:
         make: Callable[[Record, KeyType], Made],
         answer: Callable[[Entry], bytes],
     ) -> bytes | None:
-        wanted = check_new_key(body, self._backend.key_types, legacy_tests=self._legacy_tests)
+        wanted = check_new_key(body, self._offers.key_types, legacy_tests=self._legacy_tests)
 
         def prepare() -> Callable[[], Made]:
             record = self._allowed(request, way)

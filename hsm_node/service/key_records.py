@@ -22,6 +22,7 @@ from hsm_node.service.failures import Failures
 from hsm_node.service.follower import Follower
 from hsm_node.service.key_writer import KeyWriter, Made
 from hsm_node.service.later import answer_later
+from hsm_node.service.offers import Offers
 from hsm_node.service.request import Request
 from hsm_node.work.pool import Pool
 from hsm_wire.messages import (
@@ -47,6 +48,7 @@ class KeyRecords:
         table: KeyTable,
         follower: Follower,
         backend: Backend,
+        offers: Offers,
         writer: KeyWriter,
         *,
         generation: Pool,
@@ -57,6 +59,7 @@ class KeyRecords:
         self._table = table
         self._follower = follower
         self._backend = backend
+        self._offers = offers
         self._writer = writer
         self._generation = generation
         self._sessions = sessions
@@ -77,7 +80,7 @@ class KeyRecords:
 
     def generate(self, request: Request, body: GenerateKey) -> bytes | None:
         """GENERATE_KEY."""
-        wanted = check_new_key(body, self._backend.key_types, legacy_tests=self._legacy_tests)
+        wanted = check_new_key(body, self._offers.key_types, legacy_tests=self._legacy_tests)
 
         def make() -> Made:
             return Made(self._backend.generate(wanted.key_type))
@@ -87,7 +90,7 @@ class KeyRecords:
 
     def import_key(self, request: Request, body: ImportKey) -> bytes | None:
         """IMPORT_KEY."""
-        wanted = check_new_key(body, self._backend.key_types, legacy_tests=self._legacy_tests)
+        wanted = check_new_key(body, self._offers.key_types, legacy_tests=self._legacy_tests)
 
         def make() -> Made:
             return Made(self._backend.import_key(wanted.key_type, body.material))

@@ -1,10 +1,14 @@
-"""DR_PROMOTE and DR_VOUCH: nodes of the DR site serve from now on, in a higher epoch (docs/disaster-recovery.md).
+"""DR_PROMOTE, DR_VOUCH and DR_DEMOTE: nodes of the DR site serve, in a higher epoch, and stand by again
+(docs/disaster-recovery.md).
 
 Theory. A promotion is one transaction: the store's check record gets the next epoch and says that the DR site serves.
 Every node finds it with its next contact. Where the productive sites took the store's quorum with them, the member of
 the DR site was made a store of its own before, by `hsmctl dr promote --force`; for the nodes that is the same then. A
 majority that is lost after a promotion is left in the same way, by one epoch more: the store that is left behind has
 that of the promotion.
+
+The way back is one transaction too, and no new epoch: it leaves no store behind. It waits for nothing, so it is refused
+until the old sites have everything: every member of the store, and each node of theirs that follows it.
 
 Proxies say who asks, and one that was taken over may say that it is an operator. This would have all productive nodes
 fenced at once, so it is for root on the node's own host; so is the word that it did not come to that.
@@ -15,15 +19,16 @@ from functools import partial
 
 from hsm_cluster.cluster import Cluster
 from hsm_daemon import logs
+from hsm_node.core.confirmations import WAIT_S
 from hsm_node.core.keyring import Keyring
 from hsm_node.core.refusal import Refusal
 from hsm_node.service.failures import Failures
 from hsm_node.service.follower import Follower
 from hsm_node.service.later import answer_later
 from hsm_node.service.request import Request
-from hsm_node.store.base import Store
+from hsm_node.store.base import Lag, Store
 from hsm_node.work.pool import Pool
-from hsm_wire.administration import DrPromote, DrPromotion, DrVouch
+from hsm_wire.administration import DrDemote, DrPromote, DrPromotion, DrReturn, DrVouch
 from hsm_wire.messages import encode_body
 from hsm_wire.statuses import Status
 
@@ -50,6 +55,8 @@ class Promotion:
         self._dr_sites: list[str] = []
         self._site = ""
         self._productive: dict[str, list[Address]] = {}
+        self._sites: dict[str, str] = {}
+        """Productive node -> its site."""
         self.answering: Answering = _nobody
         """Set by who can connect."""
 
@@ -58,6 +65,7 @@ class Promotion:
         self._cluster = cluster.name
         self._dr_sites = cluster.recovery_sites
         self._site = cluster.node(self._node).site
+        self._sites = {node.name: node.site for node in cluster.nodes if node.site not in self._dr_sites}
         self._productive = {
             node.name: [(path.address.host, path.address.port) for path in node.paths]
             for node in cluster.nodes
@@ -75,6 +83,51 @@ class Promotion:
         self._check(body)
         return answer_later(request, self._promote(request, body), self._failures)
 
+    @property
+    def fenced(self) -> bool:
+        """Whether this node serves nothing: most likely a promotion has left its store behind."""
+        return self._store.fenced
+
+    def demote(self, request: Request, body: DrDemote) -> bytes | None:
+        """DR_DEMOTE."""
+        _check_local(request, "demote")
+        self._check_site("demote", look=body.look)
+        self._check_name(body.cluster)
+        if not body.look and not self._store.promoted:
+            text = f"the DR site stands by, in epoch {self._store.epoch}: it was not promoted; there is nothing to do"
+            raise Refusal(Status.BAD_REQUEST, text)
+        return answer_later(request, self._demote(request, body), self._failures)
+
+    async def _demote(self, request: Request, body: DrDemote) -> tuple[Status, bytes]:
+        store, lacking = self._store, list[str]()
+        if store.promoted and not store.fenced and self._site in self._dr_sites:
+            lacking = self._lacking(await self._writer.run(request.deadline, store.lag, asker=request))
+        if not body.look:
+            if lacking:
+                text = f"the old sites have not caught up: {'; '.join(lacking)}; see docs/disaster-recovery.md"
+                raise Refusal(Status.BAD_REQUEST, text)
+            await self._writer.run(request.deadline, partial(store.demote, self._keyring), asker=request)
+            self._follower.follow()
+            who = request.principal.identity
+            logs.event(_log, "warning", "the DR site stands by again", epoch=store.epoch, who=who)
+        back = DrReturn(self._node, self._site, store.epoch, store.seen_epoch, store.promoted, lacking)
+        return Status.OK, encode_body(back)
+
+    def _lacking(self, lag: Lag) -> list[str]:
+        """Return what is missing until the old sites can take over, a sentence each."""
+        sites: dict[str, list[str]] = {}
+        for node, site in self._sites.items():
+            sites.setdefault(site, []).append(node)
+        found = [
+            f"no node of {site} follows this store" for site, nodes in sites.items() if not lag.nodes.keys() & nodes
+        ]
+        found += [
+            f"{node} lacks {changes} changes, {WAIT_S:g} s after they were made"
+            for node, changes in sorted(lag.nodes.items())
+            if changes and node in self._sites
+        ]
+        return found + [f"the member {member}: {wrong}" for member, wrong in sorted(lag.members.items())]
+
     def vouch(self, request: Request, body: DrVouch) -> bytes:
         """DR_VOUCH."""
         _check_local(request, "vouch")
@@ -87,13 +140,16 @@ class Promotion:
         if cluster != self._cluster:
             raise Refusal(Status.BAD_REQUEST, f"this is cluster {self._cluster!r}, not {cluster!r}; give its name")
 
+    def _check_site(self, command: str, *, look: bool = False) -> None:
+        if not self._dr_sites:
+            raise Refusal(Status.BAD_REQUEST, f"cluster {self._cluster} has no DR site; there is nothing to {command}")
+        if self._site not in self._dr_sites and not look:
+            there = ", ".join(self._dr_sites)
+            raise Refusal(Status.BAD_REQUEST, f"{self._node} is not of the DR site; {command} on a host of {there}")
+
     def _check(self, body: DrPromote) -> None:
         """Refuse what cannot be meant."""
-        if not self._dr_sites:
-            raise Refusal(Status.BAD_REQUEST, f"cluster {self._cluster} has no DR site; there is nothing to promote")
-        if self._site not in self._dr_sites:
-            there = ", ".join(self._dr_sites)
-            raise Refusal(Status.BAD_REQUEST, f"{self._node} is not of the DR site; promote on a host of {there}")
+        self._check_site("promote")
         self._check_name(body.cluster)
         if self._store.promoted and not body.force:
             raise self._done_before()

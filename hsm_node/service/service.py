@@ -42,6 +42,7 @@ _STORELESS: Final = frozenset(
         Opcode.DR_DRILL,
         Opcode.DR_PROMOTE,
         Opcode.DR_VOUCH,
+        Opcode.DR_DEMOTE,
     }
 )
 """Operations that need no contact with the store, or find out by themselves whether there is one."""
@@ -103,6 +104,8 @@ class Service:
             Opcode.SET_NODE_STATE: administration.set_node_state,
             Opcode.DR_PROMOTE: promotion.promote,
             Opcode.DR_VOUCH: promotion.vouch,
+            Opcode.DR_DEMOTE: promotion.demote,
+            Opcode.DR_RECONCILE: backups.reconcile,
             Opcode.REMOVE_NODE: administration.remove_node,
             Opcode.MASTER_KEY_STATUS: master_keys.status,
             Opcode.ROTATE_MASTER_KEY: master_keys.rotate,
@@ -190,6 +193,8 @@ class Service:
         if self._follower.current:
             return
         request.stale = True
+        if request.opcode == Opcode.CREATE_BACKUP and self._promotion.fenced:
+            return  # What only the side has that was left behind can be read from it.
         if operation.work in _WRITES:
             raise Refusal(Status.STORE_UNAVAILABLE, "this node cannot reach its store", not_executed=True)
         if not self._follower.usable:

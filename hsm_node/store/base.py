@@ -12,7 +12,7 @@ would begin again where every other place is lost: an `OwnCopy` is read by itsel
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from enum import Enum
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
@@ -69,6 +69,25 @@ class Snapshot(Protocol):
 
     def close(self) -> None:
         """Let go of it: a store may have to keep old states until then."""
+
+
+class LeftBehind(NamedTuple):
+    """The store of before a promotion, as somebody of the old side has it."""
+
+    place: str
+    """Where."""
+    epoch: int
+    snapshot: Snapshot
+    """Of what is there: nothing of it was authenticated."""
+
+
+class Lag(NamedTuple):
+    """Who has not got what was committed, a while after it was."""
+
+    nodes: Mapping[str, int]
+    """Other nodes that follow the store -> changes that each has not confirmed, warm."""
+    members: Mapping[str, str]
+    """Addresses of members that are not as they should be -> what is wrong."""
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -176,6 +195,31 @@ class Store(Protocol):
             keyring: of this node.
             gone: nodes that are known to be off: nobody waits for them any more.
             epoch: the least that the store has then.
+        """
+
+    @property
+    def seen_epoch(self) -> int:
+        """The highest that anybody has shown: above `epoch` where a promotion has left this store behind."""
+
+    def demote(self, keyring: Keyring) -> None:
+        """Have the nodes of the DR site stand by again, in the same epoch; nothing where they do.
+
+        Raises:
+            StoreError: whether they do is open.
+        """
+
+    def lag(self) -> Lag:
+        """Return who lacks what was committed before this call; who does is waited for, as long as for a change.
+
+        Raises:
+            StoreError: the store did not answer.
+        """
+
+    def left_behind(self) -> LeftBehind | None:
+        """Return the store that a promotion has left behind; None: nobody who has it answers.
+
+        Raises:
+            StoreError: nobody can say whether it is one.
         """
 
     @property

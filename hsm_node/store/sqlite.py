@@ -28,7 +28,7 @@ from hsm_cluster.address import Address
 from hsm_daemon import clock
 from hsm_node.core.keyring import Keyring
 from hsm_node.store import sqlite_schema as schema
-from hsm_node.store.base import Removal, ReplacedStoreError, Row, StoreError
+from hsm_node.store.base import Lag, Removal, ReplacedStoreError, Row, StoreError
 from hsm_node.store.check_record import CheckRecord, make_check_record
 from hsm_node.store.sqlite_copy import FileCopy
 from hsm_node.store.sqlite_snapshot import SqliteSnapshot, sound_row
@@ -89,6 +89,20 @@ class SqliteStore:
     def promote(self, keyring: Keyring, gone: Collection[str], epoch: int = 0) -> None:
         del keyring, gone, epoch
         raise StoreError("a store of one host has no disaster recovery site")
+
+    @property
+    def seen_epoch(self) -> int:
+        return self.epoch
+
+    def demote(self, keyring: Keyring) -> None:
+        del keyring
+        raise StoreError("a store of one host has no disaster recovery site")
+
+    def lag(self) -> Lag:
+        return Lag({}, {})
+
+    def left_behind(self) -> None:
+        return None
 
     def tell(self, arrived: Callable[[], object]) -> None:
         del arrived  # Every node looks before it serves.

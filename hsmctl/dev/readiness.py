@@ -2,6 +2,7 @@
 
 import http.client
 import json
+from collections.abc import Iterable
 from typing import Any
 
 OK = http.client.OK
@@ -36,8 +37,13 @@ def status(admin: str) -> dict[str, Any]:
 
 
 def node_ready(admin: str) -> bool:
-    """Whether a node is up, or stands by at the DR site."""
-    return status(admin).get("state") in ("up", "standby")
+    """Whether a node is up, stands by at the DR site, or is kept out because the DR site was promoted."""
+    return status(admin).get("state") in ("up", "lacking", "standby", "fenced")
+
+
+def up(admins: Iterable[str]) -> int:
+    """Return how many of these nodes serve."""
+    return sum(status(admin).get("state") == "up" for admin in admins)
 
 
 def store_ready(admin: str) -> bool:

@@ -167,7 +167,9 @@ class Supervisor:
             return lambda: readiness.store_ready(member.admin)
         if member.kind == "node":
             return lambda: readiness.node_ready(member.admin)
-        return lambda: readiness.proxy_ready(member.admin, self._plan.active_nodes)
+        admins = [node.admin for node in self._plan.nodes]
+        # In a folder whose DR site was promoted its node is the only one that serves.
+        return lambda: readiness.proxy_ready(member.admin, readiness.up(admins) or self._plan.active_nodes)
 
     def _publish(self) -> Manifest:
         manifest = Manifest(

@@ -22,6 +22,7 @@ ADVICE: Final = {
     "(`systemctl restart hsm-node@{name}`)",
     "probing": "wait: it has just come back and is being tried",
     "stale": "it has lost its store; check the store and the node's way to it",
+    "lacking": "it cannot use some keys that are stored: give it a device that can, or replace and destroy these keys",
     "sealed": "give it its shares on its host (`hsmctl unseal`)",
     "locked": "give it its shares or PIN on its host (`hsmctl unseal`)",
     "fenced": "it belongs to an older epoch of the cluster; bring it up to date before it serves",

@@ -57,6 +57,8 @@ class NodeView(msgspec.Struct, frozen=True):
     lag_records: int | None = None
     """By the proxy that sees it furthest behind, as is:"""
     lag_s: float | None = None
+    backend: str = ""
+    """Where its keys are; empty: it has not said."""
 
 
 class View(msgspec.Struct, frozen=True):
@@ -183,6 +185,7 @@ def _node(seen: list[NodeReport], reports: list[StatusResult]) -> NodeView:
         paths=_paths(seen),
         lag_records=max((node.lag_records for node in seen if node.lag_records is not None), default=None),
         lag_s=_worst(node.lag_s for node in seen),
+        backend=next((node.backend for node in seen if node.backend), ""),
     )
 
 

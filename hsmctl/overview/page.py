@@ -5,6 +5,7 @@ from typing import Any, Final
 from rich.text import Text
 
 from hsm_wire.forms import named_fields
+from hsmctl.overview.assurance import assurance, assurance_lines
 from hsmctl.overview.events import event_lines, known_events, moment_of
 from hsmctl.overview.header import header
 from hsmctl.overview.merging import View, health_of
@@ -18,7 +19,7 @@ STATUS_EVENTS: Final = 5
 
 def status_page(view: View, width: int) -> list[Text]:
     """Return the lines of the page."""
-    lines = [*header(view, width), *package_lines(view)]
+    lines = [*header(view, width), *assurance_lines(view), *package_lines(view)]
     if view.nodes:
         lines += [Text(), *nodes(view, width)]
     lines += partition_lines(view, width)
@@ -32,6 +33,7 @@ def status_document(view: View) -> dict[str, Any]:
     document: dict[str, Any] = {"health": view.health, "serves": view.serves, "problems": list(view.problems)}
     if first is not None:
         document = named_fields(first) | _load(view) | document
+    document["assurance"] = assurance(view)
     events = [event.document() for event in known_events(view.looks)]
     return document | {"proxies": [_proxy(look) for look in view.looks], "events": events}
 

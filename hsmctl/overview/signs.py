@@ -14,7 +14,7 @@ ASIDE: Final = ("◌", "cyan")
 
 HEALTH: Final = {"serving": GOOD, "degraded": UNSURE, "down": BAD}
 SEVERITY: Final = {"info": ("·", "dim"), "warning": UNSURE, "error": BAD}
-STATES: Final = {"up": GOOD, "probing": UNSURE, "stale": UNSURE, "standby": ASIDE, "ready": GOOD}
+STATES: Final = {"up": GOOD, "probing": UNSURE, "stale": UNSURE, "lacking": UNSURE, "standby": ASIDE, "ready": GOOD}
 """Operational states; what is not here is bad."""
 
 

@@ -1,4 +1,4 @@
-"""The DR site of a running `hsmctl dev`: its daemons are children of that, which starts them again."""
+"""A site of a running `hsmctl dev`: its daemons are children of that, which starts them again."""
 
 import contextlib
 import os
@@ -12,7 +12,7 @@ from hsmctl.dev.etcd_program import get_etcd
 from hsmctl.dev.folder import Folder
 from hsmctl.dev.manifest import AnyEntry
 from hsmctl.dev.restart import alive, restart, running_manifest
-from hsmctl.failures import CommandError
+from hsmctl.failures import USAGE, CommandError
 from hsmctl.promotion.host import LocalStore, StoreTls
 
 STOP_S: Final = 5.0
@@ -25,18 +25,23 @@ POLL_S: Final = 0.02
 class DevHost:
     """Implements `Host`."""
 
-    def __init__(self, folder: Folder) -> None:
-        """Look into the folder.
+    def __init__(self, folder: Folder, site: str | None = None) -> None:
+        """Look into the folder; `site`: whose host it is, None: the DR site's.
 
         Raises:
-            CommandError: no `hsmctl dev` runs there.
+            CommandError: no `hsmctl dev` runs there, or it has no such site.
         """
         self._folder = folder
         manifest = running_manifest(folder)
         standby = {site.name for site in SITES if site.is_standby}
-        there = [node for node in manifest.nodes if node.site in standby]
+        there = [node for node in manifest.nodes if node.site in ({site} if site else standby)]
+        if site and not there:
+            known = ", ".join(sorted({node.site for node in manifest.nodes}))
+            raise CommandError(f"there is no site {site!r} here; there are {known}", USAGE)
         self._nodes = [node.name for node in there or manifest.nodes]  # Without a DR site the first one says so.
-        self._member = next((member for member in manifest.store if member.site in standby), None)
+        members = {member.site: member for member in manifest.store}
+        self._member = members.get(site) if site else next((members[name] for name in standby & members.keys()), None)
+        self._recovery = next((members[name].address for name in standby & members.keys()), "")
 
     @property
     def sockets(self) -> list[Path]:
@@ -63,12 +68,25 @@ class DevHost:
         self._stop(self._name)
 
     def start_member(self) -> None:
-        restart(self._folder, self._name)
+        if not alive(self._entry(self._name), running_manifest(self._folder)):
+            restart(self._folder, self._name)
 
-    def restart_nodes(self) -> None:
+    @property
+    def recovery(self) -> str:
+        return self._recovery
+
+    def stop_nodes(self) -> None:
         for name in self._nodes:
             self._stop(name)
-            restart(self._folder, name)
+
+    def start_nodes(self) -> None:
+        for name in self._nodes:
+            if not alive(self._entry(name), running_manifest(self._folder)):
+                restart(self._folder, name)
+
+    def restart_nodes(self) -> None:
+        self.stop_nodes()
+        self.start_nodes()
 
     @property
     def _name(self) -> str:

@@ -1,4 +1,4 @@
-"""What a host of the DR site is asked for: where its parts are, and to stop and start them."""
+"""What a host is asked for: where its parts are, and to stop and start them."""
 
 from pathlib import Path
 from typing import Protocol
@@ -15,7 +15,7 @@ class StoreTls(msgspec.Struct, frozen=True):
 
 
 class LocalStore(msgspec.Struct, frozen=True):
-    """How the nodes of this host reach its member."""
+    """How the nodes of this host reach a member."""
 
     endpoint: str
     """HOST:PORT."""
@@ -24,7 +24,7 @@ class LocalStore(msgspec.Struct, frozen=True):
 
 
 class Host(Protocol):
-    """A host with nodes of the DR site, and the member of its store."""
+    """A host with nodes of one site, and the member of its store."""
 
     @property
     def sockets(self) -> list[Path]:
@@ -32,7 +32,7 @@ class Host(Protocol):
 
     @property
     def store(self) -> LocalStore | None:
-        """None: the nodes have a store without members."""
+        """The member of this host; None: the nodes have a store without members."""
 
     @property
     def member_file(self) -> Path:
@@ -57,6 +57,24 @@ class Host(Protocol):
 
         Raises:
             CommandError: it does not.
+        """
+
+    @property
+    def recovery(self) -> str:
+        """HOST:PORT of the member at the DR site; empty: nothing here says it."""
+
+    def stop_nodes(self) -> None:
+        """Stop every node and wait for its end.
+
+        Raises:
+            CommandError: one does not stop.
+        """
+
+    def start_nodes(self) -> None:
+        """Start every node.
+
+        Raises:
+            CommandError: one does not.
         """
 
     def restart_nodes(self) -> None:

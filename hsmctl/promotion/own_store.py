@@ -10,7 +10,6 @@ one of the old cluster, and has nothing to promote.
 import os
 import re
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Final
 
@@ -18,11 +17,8 @@ from hsmctl.failures import CommandError
 from hsmctl.promotion.exchange import exchange
 from hsmctl.promotion.host import Host, LocalStore
 from hsmctl.promotion.member_file import MemberFile, read_member_file
+from hsmctl.promotion.programs import etcdctl, run, unused
 
-SAVE_S: Final = 120.0
-"""For the snapshot, and for each step beside it: 4 GB, the largest store, at a slow disk's 40 MB a second."""
-DIAL_S: Final = 3
-"""For the member to take the connection."""
 REVISIONS: Final = 1_000_000
 """By which the new store's are above the old one's: more than anybody can have seen that the snapshot lacks."""
 
@@ -42,10 +38,11 @@ def make_own_store(host: Host, store: LocalStore, cluster: str, epoch: int) -> P
     member = read_member_file(host.member_file)
     parent, token = member.data.parent, f"{cluster}-epoch-{epoch}"
     snapshot, restored = parent / f"{token}.snapshot", parent / f"{token}.new"
-    kept = _unused(parent, f"{member.data.name}.before-epoch-{epoch}")
-    _remove(snapshot, restored)
-    _save(host, store, snapshot)
+    part = snapshot.with_name(f"{snapshot.name}.part")  # As etcdctl calls it until it is whole.
+    kept = unused(parent, f"{member.data.name}.before-epoch-{epoch}")
+    _remove(snapshot, part, restored)
     try:
+        _save(host, store, snapshot)
         _restore(host, member, snapshot, restored, token)
         host.stop_member()
         restored.rename(kept)
@@ -53,7 +50,7 @@ def make_own_store(host: Host, store: LocalStore, cluster: str, epoch: int) -> P
     except OSError as error:
         raise CommandError(f"{error.filename}: {error.strerror}; the old data are in {parent}") from None
     finally:
-        _remove(snapshot, restored)
+        _remove(snapshot, part, restored)
     host.start_member()
     return kept
 
@@ -75,12 +72,12 @@ def unfinished(host: Host, epoch: int) -> int:
 
 
 def _save(host: Host, store: LocalStore, snapshot: Path) -> None:
-    scheme = "http" if store.tls is None else "https"
-    command = [str(host.program("etcdctl")), "--endpoints", f"{scheme}://{store.endpoint}", f"--dial-timeout={DIAL_S}s"]
-    if store.tls is not None:
-        command += ["--cacert", str(store.tls.ca), "--cert", str(store.tls.certificate), "--key", str(store.tls.key)]
     with_it = "start the store's member of this site, then run this again"
-    _run([*command, "snapshot", "save", str(snapshot)], f"the member {store.endpoint} gives no snapshot", with_it)
+    run(
+        etcdctl(host, store, "snapshot", "save", str(snapshot)),
+        f"the member {store.endpoint} gives no snapshot",
+        with_it,
+    )
 
 
 def _restore(host: Host, member: MemberFile, snapshot: Path, restored: Path, token: str) -> None:
@@ -88,39 +85,11 @@ def _restore(host: Host, member: MemberFile, snapshot: Path, restored: Path, tok
     command += ["--initial-cluster", ",".join(f"{member.name}={url}" for url in member.peer_urls.split(","))]
     command += ["--initial-cluster-token", token, "--initial-advertise-peer-urls", member.peer_urls]
     command += ["--data-dir", str(restored), "--bump-revision", str(REVISIONS), "--mark-compacted"]
-    _run(command, "the snapshot could not be restored", "nothing has changed; look at the disk")
+    run(command, "the snapshot could not be restored", "nothing has changed; look at the disk")
     owner = member.data.stat()
     for path in (restored, *restored.rglob("*")):
         os.chown(path, owner.st_uid, owner.st_gid)
     restored.chmod(0o700)
-
-
-def _run(command: list[str], what: str, advice: str) -> None:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("ETCDCTL_", "ETCD_"))}
-    try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=SAVE_S,
-            env=environment,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise CommandError(f"{what} within {SAVE_S:g} s; {advice}") from None
-    if done.returncode:
-        lines = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
-        raise CommandError(f"{what} ({lines[-1].strip() if lines else f'exit code {done.returncode}'}); {advice}")
-
-
-def _unused(folder: Path, name: str) -> Path:
-    """Return a path that is not there: a promotion that is repeated keeps what was there each time."""
-    path, number = folder / name, 1
-    while path.exists():
-        number += 1
-        path = folder / f"{name}.{number}"
-    return path
 
 
 def _remove(*paths: Path) -> None:

@@ -25,6 +25,8 @@ READY_S: Final = 60.0
 ELECTION_S: Final = 3.0
 """For the store's majority to answer again: an election takes two to three seconds, and looks as if it were lost."""
 POLL_S: Final = 0.1
+DOUBT: Final = "promotion-in-doubt"
+"""File in the node's state_dir while nobody knows whether a transaction was made that promotes."""
 _NOW: Final = (Status.STORE_UNAVAILABLE, Status.NOT_CURRENT)
 """What a node says while it has no contact with the store's majority."""
 Note = Callable[[str], None]
@@ -79,9 +81,12 @@ class Promotion:
             except HsmError as error:
                 if error.status not in _NOW:
                     raise
-                wanted = self._epoch + 1
+                # The lost majority may have the next epoch, or the one that it was asked for: a store of its own must
+                # have neither (d1 in docs/consistency.md).
+                wanted = max(self._seen_now(cluster) + 1 + self._doubt.exists(), wanted + 1 if wanted else 0)
                 kept = self._leave_the_lost(cluster, wanted)
                 epoch = self._ask_until_ready(cluster, wanted)
+            self._doubt.unlink(missing_ok=True)
         seconds = round(time.monotonic() - begun, 1)
         return Promoted(cluster, epoch, kept is not None, "" if kept is None else str(kept), seconds)
 
@@ -89,10 +94,20 @@ class Promotion:
     def _node(self) -> Path:
         return self._host.sockets[0]
 
+    @property
+    def _doubt(self) -> Path:
+        return self._node.parent / DOUBT
+
     def _ask(self, cluster: str, epoch: int) -> int:
+        asked, was_in_doubt = DrPromote(cluster, self._force, epoch=epoch), self._doubt.exists()
         with local_node(self._node) as node:
-            asked = DrPromote(cluster, self._force, epoch=epoch)
-            return node.request(Opcode.DR_PROMOTE, asked, DrPromotion).epoch
+            self._doubt.touch()
+            try:
+                return node.request(Opcode.DR_PROMOTE, asked, DrPromotion).epoch
+            except HsmError as error:
+                if not was_in_doubt and (error.not_executed or error.status not in _NOW):
+                    self._doubt.unlink(missing_ok=True)
+                raise
 
     def _ask_majority(self, cluster: str, epoch: int) -> int:
         """Ask as long as an election may take: what a store of its own lacks is given up for good."""
@@ -117,6 +132,12 @@ class Promotion:
         with local_node(self._node) as node:
             seen = node.request(Opcode.DR_PROMOTE, DrPromote(cluster, force=True, look=True), DrPromotion)
         return seen.epoch if seen.promoted and not self._promoted else 0
+
+    def _seen_now(self, cluster: str) -> int:
+        """Return the highest epoch that the node has seen by now."""
+        with local_node(self._node) as node:
+            seen = node.request(Opcode.DR_PROMOTE, DrPromote(cluster, force=True, look=True), DrPromotion)
+        return max(self._epoch, seen.epoch)
 
     def _leave_the_lost(self, cluster: str, epoch: int) -> Path:
         store = self._host.store

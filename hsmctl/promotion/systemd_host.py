@@ -5,9 +5,11 @@ import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from hsmctl.failures import USAGE, CommandError
 from hsmctl.promotion.host import LocalStore, StoreTls
+from hsmctl.promotion.member_file import read_member_file
 
 FOLDER: Final = Path("/etc/redoubt")
 MEMBER_UNIT: Final = "redoubt-etcd.service"
@@ -46,11 +48,30 @@ class SystemdHost:
         files = None
         if isinstance(tls, dict):
             files = StoreTls(*(self._folder / str(tls[name]) for name in ("ca", "certificate", "key")))
-        return LocalStore(str(said.get("dr_endpoint") or endpoints[0]), files)  # The own site's is the first.
+        return LocalStore(str(said.get("dr_endpoint") or self._own(list(map(str, endpoints)))), files)
 
     @property
     def member_file(self) -> Path:
         return self._folder / "etcd.yaml"
+
+    @property
+    def recovery(self) -> str:
+        return str(next(iter(self._nodes.values()))["store"].get("dr_endpoint") or "")
+
+    def _own(self, endpoints: list[str]) -> str:
+        """Return which of them is this host's member: that it is the first one is usual, and no rule."""
+        if len(endpoints) == 1:
+            return endpoints[0]
+        said = read_member_file(self.member_file).client_urls
+        own = [urlsplit(url.strip()).netloc for url in said.split(",")]
+        found = next((endpoint for endpoint in endpoints if endpoint in own), None)
+        if found is None:
+            raise CommandError(
+                f"{self.member_file}: its advertise-client-urls are none of the nodes' [store] endpoints; set "
+                "dr_endpoint in the nodes' files, or correct one of both",
+                USAGE,
+            )
+        return found
 
     def program(self, name: str) -> Path:
         found = shutil.which(name)
@@ -64,8 +85,18 @@ class SystemdHost:
     def start_member(self) -> None:
         _systemctl("start", MEMBER_UNIT)
 
+    def stop_nodes(self) -> None:
+        _systemctl("stop", *self._units)
+
+    def start_nodes(self) -> None:
+        _systemctl("start", *self._units)
+
     def restart_nodes(self) -> None:
-        _systemctl("restart", *(f"hsm-node@{name}.service" for name in self._nodes))
+        _systemctl("restart", *self._units)
+
+    @property
+    def _units(self) -> list[str]:
+        return [f"hsm-node@{name}.service" for name in self._nodes]
 
 
 def _node_file(path: Path) -> dict[str, Any] | None:

@@ -1,6 +1,7 @@
 """Plain integers that the hot path counts up; `proxy.metrics` makes families of them when it is asked."""
 
 from bisect import bisect_left
+from collections import Counter
 
 from hsm_wire.operations import OPERATIONS
 from hsm_wire.statuses import Status
@@ -26,6 +27,8 @@ HASTE_S = 0.1
 """Whoever gives a request less than this, a round trip between data centres and a slow operation, wants a TIMEOUT."""
 _CANCELLED = int(Status.CANCELLED)
 _TIMEOUT = int(Status.TIMEOUT)
+_SUCCESS = {opcode: (opcode, 0) for opcode in OPERATIONS}
+"""Keys of the answers that nearly all are, made once."""
 UNKNOWN_OPERATION = 0
 """Requests with an opcode that this version does not know are counted together: a label may not grow for ever."""
 
@@ -62,7 +65,7 @@ class Counters:
 
     def __init__(self) -> None:
         self.requests = 0
-        self.answers: dict[tuple[int, int], int] = {}
+        self.answers: Counter[tuple[int, int]] = Counter()
         """(opcode, status class) -> answers to clients."""
         self.duration_buckets = [0] * (len(DURATION_BOUNDS_S) + 1)
         self.duration_sum_s = 0.0
@@ -115,13 +118,14 @@ class Counters:
             status: of the answer.
             duration_s: from its arrival; None: refused or answered at once, which would only make latencies look good.
         """
-        key = (opcode if opcode in OPERATIONS else UNKNOWN_OPERATION, status >> 8)
-        answers = self.answers
-        answers[key] = answers.get(key, 0) + 1
-        if status == _CANCELLED:
-            self.cancelled += 1
-        elif status == _TIMEOUT and duration_s is not None and duration_s < HASTE_S:
-            self.hasty += 1
+        key = _SUCCESS.get(opcode) if not status else None
+        if key is None:
+            key = (opcode if opcode in OPERATIONS else UNKNOWN_OPERATION, status >> 8)
+            if status == _CANCELLED:
+                self.cancelled += 1
+            elif status == _TIMEOUT and duration_s is not None and duration_s < HASTE_S:
+                self.hasty += 1
+        self.answers[key] += 1
         if duration_s is not None:
             self.duration_buckets[bisect_left(DURATION_BOUNDS_S, duration_s)] += 1
             self.duration_sum_s += duration_s

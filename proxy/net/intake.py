@@ -78,6 +78,11 @@ class Intake:
         if self._held is not None:
             self._held += data  # what the transport had read before it was paused
             return
+        if len(data) <= PIECE_BYTES:
+            wait_s = self._receive_piece(data)
+            if wait_s:
+                self._hold(b"", wait_s)
+            return
         while data and not self.stopped:
             piece, data = (data, b"") if len(data) <= PIECE_BYTES else (data[:PIECE_BYTES], data[PIECE_BYTES:])
             wait_s = self._receive_piece(piece)

@@ -43,7 +43,7 @@ function levelOf(made) {
   if (made.administrative !== "ready") return "off";
   if (made.state === "up") return !made.serves || made.lostPaths.length || made.storeFault ? "warn" : "ok";
   if (made.state === "standby") return "off";
-  return ["probing", "stale", "sealed", "locked"].includes(made.state) ? "warn" : "bad";
+  return ["probing", "stale", "lacking", "sealed", "locked"].includes(made.state) ? "warn" : "bad";
 }
 
 function path(raw) {

@@ -8,7 +8,7 @@ const BAR_PX = 100; // the bar's own width, in its own units
 
 const WORDS = {
   up: "serves", down: "down", ejected: "taken out", blocked: "blocked", probing: "on trial", stale: "behind",
-  sealed: "sealed", locked: "locked", standby: "stands by", fenced: "fenced",
+  lacking: "lacks keys", sealed: "sealed", locked: "locked", standby: "stands by", fenced: "fenced",
 };
 const WISHES = { drain: "drained", maintain: "in maintenance" };
 

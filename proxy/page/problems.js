@@ -136,6 +136,10 @@ const KINDS = {
     level: "warn", words: "behind", usual: "it has no contact to its store",
     todo: (nodes) => ["Look at the store that it uses, and at ", journal(nodes), "."],
   },
+  lacking: {
+    level: "warn", words: "lacking", usual: "it cannot use all keys that are stored",
+    todo: () => ["Give it a device that can, or destroy the keys that it cannot use. It serves while no other node can."],
+  },
   probing: {
     level: "warn", words: "on trial", usual: "it gets one request to see whether it works again",
     todo: () => ["Wait: it serves again when that succeeds."],

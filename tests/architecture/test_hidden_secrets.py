@@ -46,6 +46,7 @@ SHOW_BYTES = {
     "hsm_node.core.lifecycle.WrappedKey": "wrapped material",
     "hsm_node.core.master_keys.MasterKeysRecord": "fingerprints",
     "hsm_node.core.node_states.NodeStateRecord": "the cluster's id and marks of requests",
+    "hsm_node.core.offers.OffersRecord": "the cluster's id",
     "hsm_node.core.restoring.Home": "the cluster's id",
     "hsm_node.core.statements.Confirmation": "which process has a node's name",
     "hsm_node.core.statements.Registration": "which process has a node's name",

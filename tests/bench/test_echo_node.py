@@ -150,6 +150,17 @@ def test_a_frame_of_impossible_length_ends_the_connection(start, c_tools: Tools)
             assert client.recv(1) == b""
 
 
+def test_an_answer_that_is_given_answers_everything(start, c_tools: Tools, tmp_path) -> None:
+    (tmp_path / "answer").write_bytes(b"always this")
+    process = start(*c_tools.echo_node, "--answer", str(tmp_path / "answer"), "node-1")
+    talk = Talk(json.loads(process.stdout.readline())["node-1"])
+    talk.greet()
+    talk.send(encode_frame(kinds.REQUEST, b"anything", request_id=7, opcode=SIGN, operation_id=9))
+    found = talk.receive()
+    talk.socket.close()
+    assert (found.request_id, found.operation_id, found.body) == (7, 9, b"always this")
+
+
 def test_the_nodes_end_with_their_standard_input(start, c_tools: Tools) -> None:
     process = start(*c_tools.echo_node, "node-1")
     process.stdout.readline()

@@ -311,6 +311,25 @@ def test_a_port_where_nobody_listens_is_told_in_a_line(start, c_tools) -> None:
     assert len(errors.splitlines()) == 1
 
 
+def test_requests_carry_the_body_and_the_opcode_that_are_given(start, c_tools, tmp_path) -> None:
+    (tmp_path / "body").write_bytes(b"what a node would take")
+    with serving(echo) as server:
+        options = ["--connections", "1", "--opcode", "515", "--body", str(tmp_path / "body")]
+        result = measured(start, c_tools, server, *options)
+    assert result["errors"] == 0
+    assert {request[32:] for request in server.requests} == {b"what a node would take"}
+    assert {HEADER.unpack_from(request)[7] for request in server.requests} == {515}
+
+
+def test_handshakes_end_when_they_are_greeted_and_the_next_ones_begin(start, c_tools) -> None:
+    with serving(echo) as server:
+        result = measured(start, c_tools, server, "--connections", "2", "--handshakes")
+    assert result["errors"] == 0
+    assert server.requests == []
+    # The first two were made before the run.
+    assert len(server.hellos) == result["requests"] + 2 > 4
+
+
 @pytest.mark.parametrize(
     "options", [["--connections", "0"], ["--size", "31"], ["--rate", "-1"], ["--in-flight"], ["--what", "1"], []]
 )

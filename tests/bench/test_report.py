@@ -73,4 +73,4 @@ def test_the_table_has_a_line_a_row_and_the_ratio_to_each_peer(samples: Samples)
     lines = report.table(report.rows(samples, QUICK)).splitlines()
     assert len(lines) == 4
     words: list[list[Any]] = [line.split() for line in lines[1:]]
-    assert [line[5] for line in words] == ["1.00", "0.50", "-"]
+    assert [line[6] for line in words] == ["1.00", "0.50", "-"]

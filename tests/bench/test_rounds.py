@@ -20,7 +20,7 @@ PLAN = QUICK._replace(plain=WORKLOADS[:1], tls=(), rounds=3)
 def order_of(monkeypatch: pytest.MonkeyPatch, plan, subjects) -> list[str]:
     calls: list[str] = []
 
-    def measure(subject, workload, plan) -> rounds.Sample:
+    def measure(subject, workload, plan, size) -> rounds.Sample:
         calls.append(f"{subject.peer} {workload.name}{' tls' if subject.tls else ''}")
         return {"cpu_us_per_request": 1.0}
 
@@ -36,6 +36,11 @@ def test_peers_take_turns_within_each_round(monkeypatch: pytest.MonkeyPatch) -> 
     assert order_of(monkeypatch, plan, subjects) == one * 2
 
 
+def test_more_than_a_proxy_keeps_for_one_client_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = PLAN._replace(plain=WORKLOADS[2:], sizes=(128, 65536), rounds=1)
+    assert order_of(monkeypatch, plan, [SUBJECT]) == ["redoubt 64x16", "redoubt 4x256", "redoubt 64x16"]
+
+
 def test_no_round_begins_that_would_end_after_the_budget(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -44,7 +49,7 @@ def test_no_round_begins_that_would_end_after_the_budget(
 
 
 def test_the_load_is_told_what_the_workload_says() -> None:
-    command = rounds.load_command(SUBJECT._replace(tls=True), Workload("64x16", 64, 16), PLAN._replace(size=4096))
+    command = rounds.load_command(SUBJECT._replace(tls=True), Workload("64x16", 64, 16), 4096)
     words = ["--port", "2410", "--size", "4096", "--connections", "64", "--in-flight", "16", "--tls", "folder"]
     assert command[len(PYTHON.load) :] == words
 
@@ -86,8 +91,8 @@ def test_each_peer_of_this_machine_carries_every_kind_of_load(c_tools: Tools, tm
     plan = FULL._replace(seconds=0.1, warm_up_seconds=0.05)
     with contextlib.ExitStack() as stack:
         for tls in (False, True):
-            for subject in rounds.start(stack, tmp_path, peers, tls=tls, plan=plan, compiled=None):
-                found = rounds.measure(subject, WORKLOADS[2], plan)
+            for subject in rounds.start(stack, tmp_path, peers, rounds.Setting(plan), tls=tls):
+                found = rounds.measure(subject, WORKLOADS[2], plan, 128)
                 assert (found["cpu_us_per_request"] > 0) is (name != "direct")
                 assert found["throughput"] > 0
 
@@ -95,7 +100,7 @@ def test_each_peer_of_this_machine_carries_every_kind_of_load(c_tools: Tools, tm
 def test_errors_end_the_run_instead_of_being_measured(c_tools: Tools, tmp_path: Path) -> None:
     plan = PLAN._replace(seconds=0.1, warm_up_seconds=0.05)
     with contextlib.ExitStack() as stack:
-        [subject] = rounds.start(stack, tmp_path, rounds.available(["direct"]), tls=False, plan=plan, compiled=None)
+        [subject] = rounds.start(stack, tmp_path, rounds.available(["direct"]), rounds.Setting(plan), tls=False)
         lost = subject._replace(target=Target(0, 1))
         with pytest.raises(rounds.MeasureError, match="could not connect"):
-            rounds.measure(lost, WORKLOADS[0], plan)
+            rounds.measure(lost, WORKLOADS[0], plan, 128)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from hsm_node.core import master_keys, node_states, object_records, records
+from hsm_node.core import master_keys, node_states, object_records, offers, records
 from hsm_node.core.envelopes import RecordError, format_of, open_envelope, seal_envelope
 from hsm_node.core.keyring import Keyring, KeyringError
 
@@ -19,7 +19,7 @@ CLUSTER_ID = b"c" * 16
 KEYRING = Keyring(bytes(range(32)))
 PLACE = (1, b"k" * 16)
 NODE = "node-1"
-STATE, AUTHENTIC, ENCRYPTED, OBJECT, MASTER_KEYS = 1, 2, 4, 8, 16
+STATE, AUTHENTIC, ENCRYPTED, OBJECT, MASTER_KEYS, OFFERS = 1, 2, 4, 8, 16, 32
 Opener = Callable[[bytes, bytes, bytes, Keyring], Any]
 
 
@@ -77,11 +77,27 @@ HELD_KEYS = Kind(
     master_keys.seal_master_keys,
     lambda one: one.node,
 )
+OFFERED = Kind(
+    offers.OFFERS_FORMAT,
+    offers.PREFIX,
+    False,
+    offers.OffersRecord,
+    KEYRING.offers_name(NODE),
+    offers.open_offers,
+    offers.seal_offers,
+    lambda one: one.node,
+)
 
 
 def kind_of(options: int) -> Kind:
     """Return the kind of rows that an input is about."""
-    for bit, kind in ((STATE, NODE_STATE), (OBJECT, STORED_OBJECT), (MASTER_KEYS, HELD_KEYS), (ENCRYPTED, KEY)):
+    for bit, kind in (
+        (STATE, NODE_STATE),
+        (OBJECT, STORED_OBJECT),
+        (MASTER_KEYS, HELD_KEYS),
+        (OFFERS, OFFERED),
+        (ENCRYPTED, KEY),
+    ):
         if options & bit:
             return kind
     return CLEAR_KEY

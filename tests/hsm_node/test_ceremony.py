@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from hsm_daemon.errors import StartError
+from hsm_node.backends.pkcs11 import cryptoki as ck
 from hsm_node.backends.pkcs11.ceremony_token import CeremonyError, WrappedParts
 from hsm_node.backends.pkcs11.module import Token
 from hsm_node.ceremony import Ceremony, JoinAnswer, at_token
@@ -57,6 +58,9 @@ class FakeToken:
 
     def check_value(self) -> str:
         return self.held
+
+    def trust(self, officer_pin: bytes) -> str:
+        return "" if officer_pin == b"1" else "CKR_ATTRIBUTE_READ_ONLY"
 
     def witness(self) -> bytes:
         return self._key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
@@ -106,6 +110,22 @@ def test_a_key_that_people_have_is_kept_when_it_is_the_right_one(tmp_path: Path)
         part.bring(b"3333", "1111")
     assert not token.held
     assert part.bring(b"3333", "3333") == "3333"
+
+
+def test_whether_the_officer_marked_the_key_is_recorded_and_a_token_that_counts_is_not_tried(tmp_path: Path) -> None:
+    part, token = part_of("n1", tmp_path)
+    part.bring(b"3333", "3333")
+    assert part.trust(b"1") == ""
+    assert part.trust(b"2") == "CKR_ATTRIBUTE_READ_ONLY"
+    steps = verify(read_lines(tmp_path / "record"), tmp_path)
+    assert [step.what for step in steps[1:]] == [
+        "marked it as trusted",
+        "could not mark the master key as trusted: CKR_ATTRIBUTE_READ_ONLY",
+    ]
+    final: Any = token
+    counted = Token(0, "n1", "1", "", ck.CKF_SO_PIN_FINAL_TRY)
+    with pytest.raises(CeremonyError, match="nothing is tried"):
+        Ceremony("n1", "redoubt", counted, final, tmp_path / "record", ["ada"]).trust(b"1")
 
 
 def test_a_node_whose_keys_are_in_software_has_no_token(node_folder: Path) -> None:

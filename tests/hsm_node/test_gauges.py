@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hsm_node.gauges import (
+    OPERATIONAL_STATES,
     acceptor_gauges,
     configuration_labels,
     keystore_gauges,
@@ -16,7 +17,7 @@ from hsm_node.gauges import (
 async def test_every_gauge_has_a_name_of_its_own_and_a_number(start_node: Callable[..., Any]) -> None:
     node = start_node()
     await node.client()
-    gauges = [*acceptor_gauges(node.node._acceptor), *keystore_gauges(node.keystore, 2, lambda: 1)]
+    gauges = [*acceptor_gauges(node.node._acceptor), *keystore_gauges(node.keystore, lambda: 2, lambda: 1)]
     names = [gauge.name for gauge in gauges]
     assert len(set(names)) == len(names)
     values = {gauge.name: gauge.read() for gauge in gauges}
@@ -32,7 +33,10 @@ async def test_the_administrative_state_is_one_of_three(start_node: Callable[...
 
 
 def test_the_operational_state_is_one_hot() -> None:
-    assert state_labels("sealed").values == {"up": 0, "stale": 0, "sealed": 1, "standby": 0, "fenced": 0}
+    for state in OPERATIONAL_STATES:
+        values = state_labels(state).values
+        assert [name for name, value in values.items() if value] == [state]
+    assert set(values) >= {"up", "stale", "lacking", "down", "sealed", "locked", "standby", "fenced"}
 
 
 def test_without_tls_no_certificate_expires() -> None:

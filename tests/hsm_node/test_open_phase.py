@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from hsm_node.open_phase import OpenPhase
@@ -42,6 +43,42 @@ async def test_without_its_store_it_is_stale_and_not_ready(
     monkeypatch.setattr(node.store, "changed", fail)
     assert not phase.ready
     assert phase.pong().state == phase.status()["state"] == phase.pong().store_contact == "stale"
+
+
+async def test_a_device_that_gives_fewer_sessions_gets_less(
+    start_node: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Link:
+        reason, locked, sessions = "", False, 9
+
+    node = start_node()
+    await node.client()
+    node.node.facts.config = msgspec.structs.replace(node.config, sessions=8)
+    link, window = Link(), node.keystore.window
+    phase = OpenPhase(node.node.facts, node.keystore, link)  # type: ignore[arg-type]  # all that is asked of it
+    monkeypatch.setattr(window, "mean_service_s", 1.0)
+    monkeypatch.setattr(window, "_measurements", 100)
+    proxies = node.node.facts.proxies()
+    for given, sessions in ((9, 8), (4, 3), (1, 1), (9, 8)):
+        link.sessions = given
+        pong = phase.pong()
+        assert (pong.sessions, pong.window * proxies) == (sessions, 2 * sessions)
+        assert phase.status()["sessions"] == sessions
+
+
+async def test_it_says_which_stored_keys_it_cannot_use(
+    start_node: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = start_node()
+    await node.client()
+    phase, reason = OpenPhase(node.node.facts, node.keystore), "it cannot use keys of type ed25519 (1 stored)"
+    assert (phase.pong().reason, phase.pong().backend) == ("", "software")
+    monkeypatch.setattr(type(node.keystore.offers), "lacks", reason)
+    pong, status = phase.pong(), phase.status()
+    assert (pong.state, pong.reason, phase.ready) == ("lacking", reason, True)
+    assert (status["state"], status["reason"]) == ("lacking", reason)
+    monkeypatch.setattr(type(node.keystore.promotion), "standby", True)
+    assert (phase.pong().state, phase.pong().reason) == ("standby", reason)
 
 
 async def test_it_says_how_old_its_copy_of_the_store_is(

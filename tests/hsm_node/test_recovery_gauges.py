@@ -17,7 +17,7 @@ Start = Callable[..., Any]
 
 
 def values(node: Any) -> dict[str, float]:
-    gauges = keystore_gauges(node.keystore, 1, lambda: 1)
+    gauges = keystore_gauges(node.keystore, lambda: 1, lambda: 1)
     return {g.name.removeprefix("recovery_"): g.read() for g in gauges if g.name.startswith("recovery_")}
 
 

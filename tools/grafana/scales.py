@@ -11,10 +11,11 @@ STATES: Values = {
     4: ("sealed", PURPLE),
     5: ("locked", PURPLE),
     6: ("fenced", PURPLE),
-    7: ("stale", YELLOW),
-    8: ("blocked", ORANGE),
-    9: ("ejected", ORANGE),
-    10: ("down", RED),
+    7: ("lacking", YELLOW),
+    8: ("stale", YELLOW),
+    9: ("blocked", ORANGE),
+    10: ("ejected", ORANGE),
+    11: ("down", RED),
 }
 """From the best to the worst."""
 ADMINISTRATIVE: Values = {1: ("ready", GREEN), 2: ("drain", YELLOW), 3: ("maintain", BLUE)}

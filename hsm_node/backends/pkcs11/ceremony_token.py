@@ -225,6 +225,31 @@ class CeremonyToken:
         finally:
             self._module.destroy(self._session, handle)
 
+    def trust(self, officer_pin: bytes) -> str:
+        """Log out, and have the security officer mark the KEKs as trusted; return why the token refuses, or nothing.
+
+        Nobody is logged in afterwards.
+
+        Raises:
+            CeremonyError: the PIN is not the officer's; it was tried once.
+        """
+        self._module.logout(self._session)
+        try:
+            self._module.login_officer(self._session, officer_pin)
+        except DeviceError as error:
+            raise CeremonyError(f"the token does not take the security officer's PIN ({error}); tried once") from None
+        try:
+            for kek in KEKS:
+                found = self._find(part_label(self._label, kek))
+                if len(found) != 1:
+                    return f"the security officer does not see {kek}"
+                self._module.change(self._session, found[0], {ck.CKA_TRUSTED: True})
+        except DeviceError as error:
+            return str(error)
+        finally:
+            self._module.logout(self._session)
+        return ""
+
     # Who was there
 
     def witness(self) -> bytes:

@@ -20,7 +20,7 @@ from hsm_node.backends.pkcs11.core.return_values import (
     Fault,
     meaning,
 )
-from hsm_node.backends.pkcs11.master_key_objects import ATTRIBUTES_BYTES, Part, kek_of, part_label
+from hsm_node.backends.pkcs11.master_key_objects import ATTRIBUTES_BYTES, KEKS, Part, kek_of, part_label
 from hsm_node.backends.pkcs11.module import DeviceError, Module
 from hsm_node.backends.pkcs11.structures import Mechanism, Template, mechanism
 from hsm_wire.key_types import KEY_TYPES, Family, KeyType
@@ -66,6 +66,8 @@ class Device:
         """The session objects that are there, and how many may be."""
         self._wrap_mechanism = 0
         self._master_keys: dict[int, MasterKeyHandles] = {}
+        self.unbound = ""
+        """Why keys that are made are not bound to the master key (CKA_WRAP_WITH_TRUSTED); empty: they are."""
 
     def begin(self, begin: messages.Begin) -> None:
         """Log in, and find the parts of the master keys.
@@ -77,6 +79,7 @@ class Device:
         self._module.login(self._keeper, begin.pin)
         self._wrap_mechanism = begin.wrap_mechanism
         self._master_keys = {named.version: self._parts(named.label) for named in begin.master_keys}
+        self.unbound = self._objection_to_binding()
 
     @property
     def given_out(self) -> tuple[bytes, ...]:
@@ -191,7 +194,7 @@ class Device:
     # What makes keys
 
     def _generate(self, session: int, key_type: KeyType, version: int) -> messages.Made:
-        template, made = key_templates.generated(key_type), key_templates.generation(key_type)
+        template, made = self._as_made(key_templates.generated(key_type)), key_templates.generation(key_type)
         if key_type.symmetric:
             key = self._module.generate(session, made, template)
             return self._wrapped(session, key, key_type, version, key_type.size // 8, ())
@@ -215,7 +218,7 @@ class Device:
         with_mechanism = mechanism(self._wrap_mechanism)
         opening = self._module.create(session, transport)
         try:
-            template = key_templates.taken(key_type)
+            template = self._as_made(key_templates.taken(key_type))
             key = self._module.unwrap(session, with_mechanism, opening, take.wrapped, template)
         finally:
             self._module.destroy(session, opening)
@@ -238,6 +241,37 @@ class Device:
         return tuple(self._module.attribute(session, public, number) for number in wanted)
 
     # Master keys
+
+    def _as_made(self, template: Template) -> Template:
+        return template if self.unbound else key_templates.bound(template)
+
+    def _objection_to_binding(self) -> str:
+        """Try whether a key that is made bound leaves under the KEKs, and under no other key."""
+        key_type, wrapping = KEY_TYPES["aes-256"], mechanism(self._wrap_mechanism)
+        template = key_templates.generated(key_type)
+        handles: list[int] = []
+        try:
+            for held in self._master_keys.values():
+                for kek in KEKS:
+                    if self._module.attribute(self._keeper, held.parts[kek], ck.CKA_TRUSTED) != b"\x01":
+                        return f"the security officer has not marked {kek} as trusted"
+            made = key_templates.generation(key_type)
+            handles.append(self._module.generate(self._keeper, made, key_templates.bound(template)))
+            handles.append(self._module.generate(self._keeper, made, {**template, ck.CKA_WRAP: True}))
+            for held in self._master_keys.values():
+                self._module.wrap(self._keeper, wrapping, held.parts[kek_of(key_type)], handles[0])
+            return "the device wraps a bound key under any key" if self._wraps(wrapping, *handles) else ""
+        except DeviceError as error:
+            return f"the device has no CKA_WRAP_WITH_TRUSTED ({error})"
+        finally:
+            self._destroy(handles)
+
+    def _wraps(self, wrapping: Mechanism, key: int, under: int) -> bool:
+        try:
+            self._module.wrap(self._keeper, wrapping, under, key)
+        except DeviceError:
+            return False
+        return True
 
     def _part_of(self, version: int, part: Part) -> int:
         held = self._master_keys.get(version)

@@ -46,6 +46,11 @@ def taken(key_type: KeyType) -> Template:
     return {**_base(key_type), **_USES[key_type.family], ck.CKA_EXTRACTABLE: True}
 
 
+def bound(template: Template) -> Template:
+    """Return the template of a key that nothing wraps but keys that the security officer calls trusted."""
+    return {**template, ck.CKA_WRAP_WITH_TRUSTED: True}
+
+
 def generation(key_type: KeyType) -> Mechanism:
     """Return the mechanism that makes a key."""
     numbers = {

@@ -24,6 +24,7 @@ _FUNCTIONS: Final[dict[str, tuple[int, tuple[Any, ...]]]] = {
     "C_OpenSession": (12, (_U, _U, _P, _P, _PU)),
     "C_CloseSession": (13, (_U,)),
     "C_Login": (18, (_U, _U, _BYTES, _U)),
+    "C_Logout": (19, (_U,)),
     "C_CreateObject": (20, (_U, _P, _U, _PU)),
     "C_CopyObject": (21, (_U, _U, _P, _U, _PU)),
     "C_DestroyObject": (22, (_U, _U)),

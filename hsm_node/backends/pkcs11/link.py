@@ -5,12 +5,16 @@ the last question. A line that is silent for too long hangs in the module. Nobod
 process is ended: all that were waiting hear of it at once, and their requests are done elsewhere. What brings the
 device back is the way that started it, PIN rules and all, in a thread of its own.
 
+How many sessions a device gives is learnt: at the start, and when it refuses to open one anew that it has closed. That
+one is retired, the call is made in another one, and `sessions` says how many are left, to who gives the device work.
+
 The event loop has a line that nobody else uses, and a short limit: it stands still for that long once, and then the
 device is lost, and whoever asks is refused without waiting.
 """
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Final
 
@@ -18,7 +22,7 @@ from hsm_daemon import logs
 from hsm_node.backends.pkcs11 import messages
 from hsm_node.backends.pkcs11.channel import Channel, ChannelError
 from hsm_node.backends.pkcs11.core.recovery import next_wait_s
-from hsm_node.backends.pkcs11.core.return_values import Fault, meaning, refusal
+from hsm_node.backends.pkcs11.core.return_values import SESSION_COUNT, Fault, meaning, refusal
 from hsm_node.backends.pkcs11.opening import DeviceStartError, OpenedDevice
 from hsm_node.backends.pkcs11.pin_file import PinFileError
 from hsm_node.backends.pkcs11.process import DeviceProcess
@@ -34,7 +38,18 @@ LOOP_LIMIT_S: Final = 0.2
 MIN_LINES: Final = 2
 """One of the loop, one of everything else."""
 
+RETIRED_S: Final = 60.0
+"""How long a session that the device had no room for is left alone: another application may have closed some then."""
+
 _log = logs.logger("hsm_node.device")
+
+
+class _NoSessionError(Exception):
+    """The device has no room for the session that a line had; nothing was done."""
+
+    def __init__(self, refused: Refusal) -> None:
+        super().__init__()
+        self.refusal = refused
 
 
 class DeviceLink:
@@ -58,6 +73,11 @@ class DeviceLink:
         self._loop_line: Channel | None = None
         self._process: DeviceProcess | None = None
         self._forgotten: list[messages.KeyRef] = []
+        self._retired: deque[tuple[float, Channel]] = deque()
+        """When, and which lines: the device had no room for their sessions."""
+        self._wanted = 0
+        self._told = 0
+        """The number of sessions that was told last; 0: nothing had to be."""
         self._closed = False
         self._waited_s = 0.0
         self._opened_at = 0.0
@@ -68,6 +88,7 @@ class DeviceLink:
         self.losses = 0
         """Times that the device was lost."""
         self.sessions = 0
+        """How many there are, the loop's not counted."""
         self.seen, self.begun = self._install(open_device())
 
     @property
@@ -87,16 +108,20 @@ class DeviceLink:
         Raises:
             Refusal: the device is not here, or did not do it.
         """
-        process, line = self._line(limit_s)
-        try:
-            while self._forgotten:
-                self._exchange(process, line, messages.Forget(self._forgotten.pop()), USE_LIMIT_S)
-            return self._exchange(process, line, question, limit_s)
-        finally:
-            with self._changed:
-                if self._process is process:
-                    self._free.append(line)
-                    self._changed.notify()
+        while True:
+            process, line = self._line(limit_s)
+            retired = False
+            try:
+                while self._forgotten:
+                    self._exchange(process, line, messages.Forget(self._forgotten.pop()), USE_LIMIT_S)
+                return self._exchange(process, line, question, limit_s)
+            except _NoSessionError as refused:
+                retired = self._retire(process, line)
+                if not retired:
+                    raise refused.refusal from None
+            finally:
+                if not retired:
+                    self._give_back(process, line)
 
     def ask_on_loop(self, question: messages.Question) -> messages.Answer:
         """Return the answer; called on the event loop, and nowhere else.
@@ -107,7 +132,10 @@ class DeviceLink:
         process, line = self._process, self._loop_line
         if process is None or line is None:
             raise self._lost()
-        return self._exchange(process, line, question, self._loop_limit_s)
+        try:
+            return self._exchange(process, line, question, self._loop_limit_s)
+        except _NoSessionError as refused:
+            raise refused.refusal from None
 
     def ask_here(self, question: messages.Question) -> messages.Answer:
         """Return the answer; called in any thread, the loop's too.
@@ -134,11 +162,42 @@ class DeviceLink:
     def _line(self, limit_s: float) -> tuple[DeviceProcess, Channel]:
         """Return a free line, and whose it is."""
         with self._changed:
+            while self._retired and time.monotonic() - self._retired[0][0] >= RETIRED_S:
+                self._free.insert(0, self._retired.popleft()[1])
+                self.sessions += 1
             if not self._changed.wait_for(lambda: self._free or self._process is None, limit_s):
                 raise Refusal(Status.OVERLOADED, "all sessions of the device are at work", not_executed=True)
             if self._process is None:
                 raise self._lost()
             return self._process, self._free.pop()
+
+    def _give_back(self, process: DeviceProcess, line: Channel) -> None:
+        with self._changed:
+            if self._process is process:
+                self._free.append(line)
+                self._changed.notify()
+
+    def _retire(self, process: DeviceProcess, line: Channel) -> bool:
+        """Leave a line alone that the device has no session for; False for the last one, which has to do."""
+        with self._changed:
+            if self._process is not process or self.sessions <= 1:
+                return False
+            self._retired.append((time.monotonic(), line))
+            self.sessions -= 1
+            if self.sessions < (self._told or self._wanted):
+                self._tell()
+            return True
+
+    def _tell(self) -> None:
+        """Say how many sessions there are, once."""
+        if self.sessions == self._told:
+            return
+        self._told = self.sessions
+        fewer = self.sessions < self._wanted
+        what = "the node keeps to them, and has proxies send it less" if fewer else "it gives all that are wanted again"
+        level = "warning" if fewer else "info"
+        text = "the device gives another number of sessions"
+        logs.event(_log, level, text, sessions=self.sessions, wanted=self._wanted, what=what)
 
     def _exchange(
         self, process: DeviceProcess, line: Channel, question: messages.Question, limit_s: float
@@ -156,6 +215,8 @@ class DeviceLink:
             row = meaning(answer.number)
             if row.fault in (Fault.SESSION, Fault.TOKEN):
                 self._lose(process, f"{answer.function} returned {row.name}")
+            if (answer.number, answer.function) == (SESSION_COUNT, "C_OpenSession"):
+                raise _NoSessionError(refusal(answer.number))
             raise refusal(answer.number)
         return answer
 
@@ -178,6 +239,7 @@ class DeviceLink:
                 return
             self._process = self._loop_line = None
             self._free = []
+            self._retired.clear()
             self.reason = reason
             self.losses += 1
             self._changed.notify_all()
@@ -217,7 +279,10 @@ class DeviceLink:
                 raise DeviceStartError(self.reason)
             self._process = opened.process
             self._loop_line, *self._free = lines
+            self._wanted = opened.wanted - 1
             self.sessions = len(self._free)
+            if self.sessions < self._wanted or self._told:
+                self._tell()
             self.reason = ""
             self._opened_at = time.monotonic()
             self._changed.notify_all()

@@ -149,6 +149,8 @@ class Begun(_Message, frozen=True):
     """How many the device gave."""
     given_out: tuple[bytes, ...]
     """Of each master key, the newest last: its attribute key and its fingerprint."""
+    unbound: str = ""
+    """Why a key that has just been made could be wrapped under another one than the master key; empty: it cannot."""
 
 
 class Failed(_Message, frozen=True):

@@ -114,6 +114,14 @@ class Module:
         if returned not in (OK, USER_ALREADY_LOGGED_IN):
             raise DeviceError(returned, "C_Login")
 
+    def login_officer(self, session: int, pin: bytes) -> None:
+        """Log the security officer in, where nobody is."""
+        self._done("C_Login", session, ck.CKU_SO, pin, len(pin))
+
+    def logout(self, session: int) -> None:
+        """Log the application out, all of its sessions."""
+        self._done("C_Logout", session)
+
     # Objects
 
     def create(self, session: int, template: Template) -> int:

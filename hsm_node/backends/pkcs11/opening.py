@@ -28,6 +28,8 @@ class OpenedDevice(NamedTuple):
     lines: list[Channel]
     seen: messages.Seen
     begun: messages.Begun
+    wanted: int
+    """How many sessions were wanted; there are as many as lines."""
 
 
 def open_device(
@@ -54,7 +56,7 @@ def open_device(
     except BaseException:
         process.end()
         raise
-    return OpenedDevice(process, process.lines(begun.sessions), seen, begun)
+    return OpenedDevice(process, process.lines(begun.sessions), seen, begun, lines)
 
 
 def look_for(settings: DeviceSettings) -> messages.Look:

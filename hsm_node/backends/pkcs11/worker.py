@@ -98,7 +98,7 @@ def begin(control: Channel, lines: Sequence[Channel]) -> None:
     sessions = device.sessions(len(lines))
     for line, handle in zip(lines, sessions, strict=False):
         threading.Thread(target=serve, args=(line, Session(device, handle)), daemon=True).start()
-    control.send(_encode(messages.Begun(len(sessions), device.given_out)))
+    control.send(_encode(messages.Begun(len(sessions), device.given_out, device.unbound)))
 
 
 def main(arguments: Sequence[str]) -> NoReturn:

@@ -17,19 +17,21 @@ from hsm_daemon.errors import StartError
 from hsm_daemon.tls import TlsFiles
 from hsm_node.core.keyring import Keyring
 from hsm_node.core.statements import Seal
-from hsm_node.store.base import Removal, ReplacedStoreError, Row, StoreError
-from hsm_node.store.check_record import make_check_record
+from hsm_node.store.base import Lag, LeftBehind, Removal, ReplacedStoreError, Row, StoreError, UnreachableStoreError
+from hsm_node.store.check_record import CheckRecord, make_check_record
 from hsm_node.store.etcd.calls import CALL_S, Calls
 from hsm_node.store.etcd.connecting import Connecting
 from hsm_node.store.etcd.copying import Copying
 from hsm_node.store.etcd.epochs import Epochs, Keep, authentic, nowhere
 from hsm_node.store.etcd.following import Following
+from hsm_node.store.etcd.left_behind import find_left_behind
 from hsm_node.store.etcd.member_copy import MemberCopy
-from hsm_node.store.etcd.messages_pb2 import KeyValue, TxnResponse
+from hsm_node.store.etcd.messages_pb2 import KeyValue, RangeResponse, TxnResponse
 from hsm_node.store.etcd.opening import Checked, decoded, encoded, open_store, read_check
 from hsm_node.store.etcd.preparing import preparation
 from hsm_node.store.etcd.probing import Probing
 from hsm_node.store.etcd.removing import remove_node
+from hsm_node.store.etcd.returning import lag_of
 from hsm_node.store.etcd.saying import Saying
 from hsm_node.store.etcd.snapshot import EtcdSnapshot
 from hsm_node.store.etcd.survey import Survey, check_endpoints
@@ -153,6 +155,10 @@ class EtcdStore:
         return self._epochs.record.promoted
 
     @property
+    def seen_epoch(self) -> int:
+        return self._epochs.seen
+
+    @property
     def revision(self) -> int:
         """Up to which everything has come from the store, other keys than rows included."""
         return self._following.revision
@@ -249,22 +255,22 @@ class EtcdStore:
         self._warming.vouch()
 
     def promote(self, keyring: Keyring, gone: Collection[str], epoch: int = 0) -> None:
-        for _ in range(MAX_RESEAL_TRIES):
-            self._following.check()
-            pair = only(self._calls.range(get(CHECK_KEY)))
-            found = None if pair is None else authentic(pair, keyring)
-            if pair is None or found is None:
-                raise StoreError("its check record is gone or damaged, or under a master key that this node has not")
-            self._epochs.read(pair)
+        def promoted(found: CheckRecord) -> CheckRecord:
             if found.promoted and found.epoch >= epoch:
-                return
-            record = msgspec.structs.replace(found, epoch=max(found.epoch + 1, epoch), promoted=True)
-            value = encoded(record, keyring)
-            answer = self._calls.txn(promotion(value, pair.value, gone))
-            if answer.succeeded:
-                self._epochs.read(KeyValue(key=CHECK_KEY, value=value, mod_revision=answer.header.revision))
-                return
-        raise StoreError("its check record is written by others all the time")
+                return found
+            return msgspec.structs.replace(found, epoch=max(found.epoch + 1, epoch), promoted=True)
+
+        self._turn(keyring, promoted, gone)
+
+    def demote(self, keyring: Keyring) -> None:
+        self._turn(keyring, lambda found: msgspec.structs.replace(found, promoted=False))
+
+    def lag(self) -> Lag:
+        self._following.check()
+        return lag_of(self._calls, self._waits, self._saying)
+
+    def left_behind(self) -> LeftBehind | None:
+        return find_left_behind(self._calls.links, self._epochs)
 
     def unconfirmed(self, revision: int) -> "Future[list[str]]":
         begun = self._waits.begun(revision)
@@ -326,6 +332,38 @@ class EtcdStore:
                 self._check = check
                 raise ReplacedStoreError("its check record is another store's; bring this one's back")
         raise StoreError("its check record is written by others all the time")
+
+    def _turn(self, keyring: Keyring, after: Callable[[CheckRecord], CheckRecord], gone: Collection[str] = ()) -> None:
+        """Put another check record in the place of the one that is there, unless it is the same."""
+        for _ in range(MAX_RESEAL_TRIES):
+            self._following.check()
+            pair = only(self._read_check())
+            found = None if pair is None else authentic(pair, keyring)
+            if pair is None or found is None:
+                raise StoreError("its check record is gone or damaged, or under a master key that this node has not")
+            self._epochs.read(pair)
+            record = after(found)
+            if record == found:
+                return
+            value = encoded(record, keyring)
+            answer = self._calls.txn(promotion(value, pair.value, gone))
+            if answer.succeeded:
+                self._epochs.read(KeyValue(key=CHECK_KEY, value=value, mod_revision=answer.header.revision))
+                return
+        raise StoreError("its check record is written by others all the time")
+
+    def _read_check(self) -> RangeResponse:
+        """Return the answer with the check record.
+
+        Raises:
+            UnreachableStoreError: nobody answers, so nothing was changed.
+        """
+        try:
+            return self._calls.range(get(CHECK_KEY))
+        except ReplacedStoreError:
+            raise
+        except StoreError as error:
+            raise UnreachableStoreError(str(error)) from None
 
     def _found_another(self, error: ReplacedStoreError) -> None:
         self._following.wrong(error)

@@ -88,6 +88,21 @@ class Epochs:
                     self._fence(_outlived(self.record.epoch, found.epoch))
                     self._note(found.epoch)
 
+    @property
+    def seen(self) -> int:
+        """The highest that anybody has shown."""
+        return self._seen
+
+    def lower(self, pair: KeyValue) -> int:
+        """Return the epoch of a check record of this store that a promotion has left behind; 0: it is none.
+
+        Raises:
+            StoreError: nobody can say.
+        """
+        found = authentic(pair, self._keyring)
+        own = self.record
+        return found.epoch if found and found.cluster_id == own.cluster_id and found.epoch < own.epoch else 0
+
     def _note(self, epoch: int) -> None:
         if epoch <= self._seen:
             return

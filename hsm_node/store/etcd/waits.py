@@ -81,6 +81,12 @@ class Waits:
         with self._moved:
             return self._nodes.has(name, revision)
 
+    def lags(self, revision: int) -> dict[str, int]:
+        """Return the other nodes that follow the store, and by how much each is below that revision, or was cold."""
+        with self._moved:
+            others = [(name, known) for name, known in self._nodes.known.items() if name != self._own]
+            return {name: max(revision - known.vouched, 0) for name, known in others if known.stopped is False}
+
     def is_marked(self, name: str) -> bool:
         """Whether that node has a row `out/N`, as far as is known here."""
         return name in self._nodes.out

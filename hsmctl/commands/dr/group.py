@@ -2,8 +2,11 @@
 
 import click
 
+from hsmctl.commands.dr.demote import demote
 from hsmctl.commands.dr.drill import drill
 from hsmctl.commands.dr.promote import promote
+from hsmctl.commands.dr.reconcile import reconcile
+from hsmctl.commands.dr.rejoin import rejoin
 from hsmctl.commands.dr.status import status
 from hsmctl.commands.dr.vouch import vouch
 
@@ -16,5 +19,5 @@ def dr() -> None:
     """
 
 
-for _command in (drill, promote, status, vouch):
+for _command in (demote, drill, promote, reconcile, rejoin, status, vouch):
     dr.add_command(_command)

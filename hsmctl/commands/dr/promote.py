@@ -1,24 +1,20 @@
 """hsmctl dr promote: the DR site takes over."""
 
-import os
 from pathlib import Path
 
 import click
 import msgspec
 
+from hsmctl.commands.dr.hosts import folder_option, host_of
 from hsmctl.commands.dr.naming import ask_for_name
-from hsmctl.dev.folder import Folder
-from hsmctl.promotion.dev_host import DevHost
-from hsmctl.promotion.host import Host
 from hsmctl.promotion.promote import Promoted, Promotion
-from hsmctl.promotion.systemd_host import SystemdHost
 from hsmctl.session import Session, cluster_options
 
 
 @click.command()
 @click.option("--force", is_flag=True, help="The productive sites are off, and stay off: nobody asks them any more.")
 @click.option("--yes", is_flag=True, help="Do not ask for the cluster's name.")
-@click.option("--dir", "folder", type=click.Path(path_type=Path), metavar="D", help="Folder of `hsmctl dev`.")
+@folder_option
 @cluster_options
 def promote(session: Session, force: bool, yes: bool, folder: Path | None) -> None:
     """Have the DR site serve: run it as root on a host of that site. It asks for the cluster's name.
@@ -29,21 +25,12 @@ def promote(session: Session, force: bool, yes: bool, folder: Path | None) -> No
 
     Example: hsmctl dr promote --force
     """
-    promotion = Promotion(_host(session, folder), session.out.note, force=force)
+    promotion = Promotion(host_of(session, folder), session.out.note, force=force)
     cluster = promotion.look()
     if not yes:
         ask_for_name(f"The DR site of {cluster} is to serve", cluster)
     done = promotion.run(cluster)
     session.out.result(msgspec.to_builtins(done), _text(done))
-
-
-def _host(session: Session, folder: Path | None) -> Host:
-    if folder is not None:
-        return DevHost(Folder(folder))
-    named = session.config or os.environ.get("HSM_CLIENT_CONFIG")
-    if named is not None and (beside := Path(named).expanduser().parent / "dev.json").exists():
-        return DevHost(Folder(beside.parent))
-    return SystemdHost()
 
 
 def _text(done: Promoted) -> str:

@@ -16,7 +16,7 @@ from proxy.core.checks.path_health import PathHealth, Step
 from proxy.core.checks.progress import Progress, oldest_ordinary, oldest_short
 from proxy.core.checks.sanction import Sanction
 from proxy.core.checks.silence import silent
-from proxy.core.nodes.node_table import BLOCKED, EJECTED, MAINTAIN, PROBING, STALE, UP, Node, PathEntry
+from proxy.core.nodes.node_table import BLOCKED, EJECTED, LACKING, MAINTAIN, PROBING, STALE, UP, Node, PathEntry
 from proxy.core.parties import Link, Probe
 from proxy.core.principals import Bound
 from proxy.core.requests.balancer import Chance
@@ -260,7 +260,7 @@ class NodeWatch:
         link = node.link
         if link is None or link.leaving or node.administrative == MAINTAIN:
             return  # somebody may be working on it: PINGs are all that it gets, its probe waits until it is ready
-        if node.fenced or node.reported not in (UP, STALE):
+        if node.fenced or node.reported not in (UP, LACKING, STALE):
             return  # sealed or standing by: a probe that fails now would only keep it out for longer afterwards
         if node.sanction in (EJECTED, BLOCKED):
             if now >= (self._hurry_at if hurry else self._sanction.until):
@@ -277,7 +277,7 @@ class NodeWatch:
     @property
     def _may_check(self) -> bool:
         """Whether deep checks are on, and mean something."""
-        return self._settings.health.deep_interval_s > 0 and self.node.reported == UP
+        return self._settings.health.deep_interval_s > 0 and self.node.reported in (UP, LACKING)
 
     def _deep_due(self, now: float) -> float:
         """Return when the next deep check is due: sooner while a request is overdue."""

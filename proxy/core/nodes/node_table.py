@@ -2,7 +2,8 @@
 
 A node has two states: the administrative one is what the operator wants, the operational one is what is seen.
 It is in rotation when it is `ready` and `up` and has a path that is up. Nodes that are `stale` (without contact
-to their store) serve only while no current node can.
+to their store) serve only while no current node can; nodes that are `lacking` (they cannot use all keys that are
+stored) while none is up, before those that are stale.
 
 What is seen comes from three sides: from the paths (none up: `down`), from the node's own report (`stale`, `sealed`,
 `standby`...), and from what `supervisor` concludes (`sanction`: ejected, blocked, probing; `outdated`: stale).
@@ -25,12 +26,13 @@ EJECTED: Final = "ejected"
 BLOCKED: Final = "blocked"
 PROBING: Final = "probing"
 STALE: Final = "stale"
+LACKING: Final = "lacking"
 READY: Final = "ready"
 NOT_TRIED: Final = "not tried yet"
 MAINTAIN: Final = "maintain"
 STANDBY: Final = "standby"
 FENCED: Final = "fenced"
-OPERATIONAL_STATES: Final = (UP, DOWN, EJECTED, BLOCKED, PROBING, STALE, "sealed", "locked", STANDBY, FENCED)
+OPERATIONAL_STATES: Final = (UP, DOWN, EJECTED, BLOCKED, PROBING, STALE, LACKING, "sealed", "locked", STANDBY, FENCED)
 ADMINISTRATIVE_STATES: Final = (READY, "drain", MAINTAIN)
 
 
@@ -73,6 +75,7 @@ class Node:
         "administrative",
         "answer_time_s",
         "answers",
+        "backend",
         "boot_id",
         "bulk",
         "distance",
@@ -97,6 +100,7 @@ class Node:
         "recovers",
         "reported",
         "requests",
+        "said",
         "sanction",
         "share",
         "since",
@@ -122,6 +126,10 @@ class Node:
         self.reason = NOT_TRIED
         self.reported = UP
         """The state that the node reports of itself."""
+        self.said = ""
+        """Why, in its words; empty: it does not say."""
+        self.backend = ""
+        """Where its keys are, as it says."""
         self.sanction = ""
         """ejected, blocked or probing: what `supervisor` concluded; empty while all is well."""
         self.outdated = ""
@@ -221,7 +229,7 @@ class NodeTable:
     @property
     def reachable(self) -> list[Node]:
         """Nodes that could serve, whatever the operator wants of them."""
-        return [node for node in self.nodes if node.link is not None and node.operational == UP]
+        return [node for node in self.nodes if node.link is not None and node.operational in (UP, LACKING)]
 
     @property
     def at_dr_site(self) -> list[Node]:
@@ -318,8 +326,9 @@ class NodeTable:
         known = pong.administrative_state in ADMINISTRATIVE_STATES
         administrative = pong.administrative_state if known else node.administrative
         reported = pong.state if pong.state in OPERATIONAL_STATES else DOWN
-        if (reported, administrative) != (node.reported, node.administrative):
-            node.reported = reported
+        node.backend = pong.backend
+        if (reported, administrative, pong.reason) != (node.reported, node.administrative, node.said):
+            node.reported, node.said = reported, pong.reason
             self.judge(node, now, administrative)
 
     def impose(self, node: Node, sanction: str, reason: str, now: float) -> None:
@@ -337,7 +346,7 @@ class NodeTable:
             reason = node.fenced
         elif node.reported != UP:
             operational = node.reported
-            reason = f"the node reports that it is {operational}"
+            reason = node.said or f"the node reports that it is {operational}"
         elif node.sanction:
             operational = node.sanction
             reason = reason or node.reason
@@ -365,8 +374,8 @@ class NodeTable:
     def _rotate(self, now: float) -> None:
         usable = [node for node in self.nodes if node.administrative == READY and node.link is not None]
         rotation = [node for node in usable if node.operational == UP]
-        if not rotation:
-            rotation = [node for node in usable if node.operational == STALE]
+        for second in (LACKING, STALE):
+            rotation = rotation or [node for node in usable if node.operational == second]
         before = self.rotation
         if before and not rotation:
             self.empty_since = now

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from proxy.core.changes import duration_words, short_reason
-from proxy.core.nodes.node_table import READY, STALE, STANDBY, Node, NodeTable
+from proxy.core.nodes.node_table import LACKING, READY, STALE, STANDBY, Node, NodeTable
 from proxy.core.reporting.expiry import EXPIRED
 from proxy.core.reporting.sentences import RELOAD_FAILED
 
@@ -26,7 +26,10 @@ def problems(table: NodeTable) -> Iterator[str]:
     if not table.rotation:
         yield table.outage
     for node in table.nodes:
-        if node.administrative == READY and node.operational != STANDBY:
+        if node.operational == STANDBY:
+            if node.said:
+                yield f"{node.name} stands by and could not serve as it is: {node.said}"
+        elif node.administrative == READY:
             yield from _of_node(node, serves=node in table.rotation)
 
 
@@ -36,6 +39,8 @@ def _of_node(node: Node, *, serves: bool) -> Iterator[str]:
         return
     if node.operational == STALE:
         yield f"{node.name} serves with an old state of the store: {node.why}"
+    if node.operational == LACKING:
+        yield f"{node.name} serves and is not fit for it: {node.why}"
     down = [path for path in node.paths if not path.up]
     if down:
         why = short_reason([path.reason for path in down]) or "; ".join(path.reason for path in down)

@@ -8,9 +8,9 @@ from typing import Final
 
 from hsm_wire.limits import MAX_NODES_OUT
 from hsm_wire.messages import StoreMemberReport
-from proxy.core.nodes.node_table import STANDBY, UP, Node
+from proxy.core.nodes.node_table import LACKING, STANDBY, UP, Node
 
-_FOLLOWING: Final = (UP, STANDBY)
+_FOLLOWING: Final = (UP, LACKING, STANDBY)
 
 
 def nodes_out(nodes: Iterable[Node]) -> list[str]:

@@ -33,8 +33,12 @@ class Balancer:
         if not rotation:
             return None
         # Drawing over all first and over the eligible ones only after a miss gives the same odds as the latter
-        # alone, and costs no list while no window binds.
-        node = _pick(rotation, table.total, self._random())
+        # alone, and costs no list while no window binds. `_pick` written out: it is called for every request.
+        point = self._random() * table.total
+        for node in rotation:
+            point -= node.share
+            if point < 0:
+                break
         if node.in_flight < node.window and node not in tried:
             return node
         return self.maybe_among(node for node in rotation if node not in tried)

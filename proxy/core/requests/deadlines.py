@@ -24,7 +24,9 @@ class DeadlineWheel:
         """Keep the entry until `at`, or until `drop`; it leaves the slot that it was in."""
         if entry.slot is not None:
             entry.slot.pop(entry, None)
-        index = max(int(at / SLOT_S) + 1, self._cursor + 1)
+        index = int(at / SLOT_S) + 1
+        if index <= self._cursor:
+            index = self._cursor + 1
         slot = self._slots.get(index)
         if slot is None:
             slot = self._slots[index] = {}
@@ -34,8 +36,9 @@ class DeadlineWheel:
     @staticmethod
     def drop(entry: Request | Owed) -> None:
         """Forget the entry; no matter if it is not filed."""
-        if entry.slot is not None:
-            entry.slot.pop(entry, None)
+        slot = entry.slot
+        if slot is not None:
+            slot.pop(entry, None)
             entry.slot = None
 
     def due(self, now: float) -> list[Request | Owed]:

@@ -29,6 +29,8 @@ from proxy.core.requests.switch import Switch
 from proxy.core.settings import Settings
 
 _ADMINISTRATION: Final = frozenset(number for number, row in OPERATIONS.items() if row.work is Work.ADMINISTER)
+_APART: Final = _ADMINISTRATION | LONG | ANSWERED_BY_PROXY
+"""Operations that are not simply sent: one question for all the others."""
 AFTERMATH_S: Final = 1.0
 """Losses of nodes found so soon after the proxy itself stood still make no request a suspect, and no node worse: twice
 the time after which nodes and proxies give each other up."""
@@ -67,6 +69,7 @@ class Dispatcher:
         self._switch = Switch(settings, counters, self.quotas, now)
         self._send = self._switch.send
         self._finish = self._switch.finish
+        self._detach = self._switch.detach
         self._budget = RetryBudget(settings, now)
         self.notices = Notices()
         self.request_notes = self._switch.notes
@@ -82,18 +85,20 @@ class Dispatcher:
     @property
     def waiting(self) -> int:
         """Requests that wait for a node."""
-        return self.queue.size + len(self._between)
+        return self.queue.size + self._between.size
 
     # ---- from clients ---------------------------------------------------------------------------------------------
 
     def request(self, client: Client, frame: Frame, now: float) -> None:
         """Take a request of a client: to a node, to the queue, or answered at once."""
         self.counters.requests += 1
+        opcode = frame.opcode
+        apart = opcode in _APART
         if len(client.in_flight) >= client.max_in_flight:
             self.counters.overloaded["client_in_flight"] += 1
             self._refuse(client, frame, Status.OVERLOADED, f"more than {client.max_in_flight} requests in flight", now)
             return
-        if frame.opcode in ANSWERED_BY_PROXY:
+        if apart and opcode in ANSWERED_BY_PROXY:
             self._own.give(client, frame, now)
             return
         if self._bans and self.failover.poison.banned(client.principal, frame, now):
@@ -101,17 +106,17 @@ class Dispatcher:
             detail = "a request like this was in flight at two losses of an HSM node; do not send it again"
             self._refuse(client, frame, Status.POISON, detail, now)
             return
-        if self.failover.full:
+        if self._between.size and self.failover.full:
             self.counters.overloaded["failover_full"] += 1
             self._refuse(client, frame, Status.OVERLOADED, "too many requests wait for another HSM node", now)
             return
-        if self._gates and frame.opcode in COUNTED and not self._within_quota(client, frame, now):
+        if self._gates and opcode in COUNTED and not self._within_quota(client, frame, now):
             return
-        if frame.opcode in LONG and not self._may_generate(client, frame, now):
+        if apart and opcode in LONG and not self._may_generate(client, frame, now):
             return
         request = Request(client, frame, now, now + timeout_s(frame))
         client.in_flight[frame.request_id] = request
-        node = self._apart(frame.opcode) if frame.opcode in _ADMINISTRATION else None
+        node = self._apart(opcode) if apart and opcode in _ADMINISTRATION else None
         if node is None and not self.queue.size:
             node = self._balancer.maybe_node()
         if node is not None:
@@ -148,12 +153,13 @@ class Dispatcher:
         self._rate_answers += 1
         if isinstance(entry, Request):
             asked = entry.frame
-            if frame.operation_id != asked.operation_id or frame.opcode != asked.opcode:
+            opcode = frame.opcode
+            if frame.operation_id != asked.operation_id or opcode != asked.opcode:
                 self._mistrust(link, frame, entry)
                 return
             node = link.node
-            self._switch.detach(entry)
-            if frame.opcode not in LONG:
+            self._detach(entry)
+            if opcode not in LONG:
                 node.answers += 1
                 took_s = now - entry.sent_at
                 node.answer_time_s += took_s
@@ -167,10 +173,10 @@ class Dispatcher:
                 node.requests += 1
                 if entry.accused:
                     self.failover.served(entry)
-                self._finish(entry, readdress_response(frame, entry.client_id), frame.status, now, node)
+                self._finish(entry, readdress_response(frame, asked.request_id), frame.status, now, node)
         else:
             self._not_waited_for(entry, link, frame, now)
-        if self.queue.size or self._between:
+        if self.queue.size or self._between.size:
             self.pump(now)
 
     def link_lost(self, link: Link, *, node_lost: bool, abnormal: bool, now: float) -> None:
@@ -211,7 +217,7 @@ class Dispatcher:
 
     def pump(self, now: float) -> None:
         """Send what waits, as far as the windows allow; requests that lost a node go first."""
-        if self._between:
+        if self._between.size:
             self.failover.pump(now)
         while self.queue.size:
             node = self._balancer.maybe_node()
@@ -283,6 +289,7 @@ class Dispatcher:
         if self.table.rotation and self._rate and expected > self._rate * (request.deadline - now):
             self._overload(request, "queue_too_long", "the queue is longer than the time of the request", now)
             return
+        request.queued_at = now
         self._switch.wheel.file(request, request.deadline)
         for loser in self.queue.put(request):
             self._overload(loser, "queue_full", "the queue of this proxy is full", now)

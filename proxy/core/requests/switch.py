@@ -29,6 +29,10 @@ _FLAGS_LOW: Final = 7
 """Where a frame has the low byte of its flags."""
 CHANGES: Final = frozenset(number for number, row in OPERATIONS.items() if row.work in (Work.CHANGE, Work.ADMINISTER))
 """Operations that wait for the store: how long says nothing of the device."""
+_COUNTED: Final = LONG | GENERATIONS
+"""Operations of which is counted how many there are."""
+_TIMED_APART: Final = CHANGES | LONG
+"""Operations whose attempts have another time than uses of keys."""
 
 
 class Switch:
@@ -51,9 +55,10 @@ class Switch:
         """Send the request to a node of the rotation."""
         frame = request.frame
         raw = frame.raw
-        link = node.link if len(raw) <= self.settings.limits.bulk_bytes else node.bulk
+        size = len(raw)
+        link = node.link if size <= self.settings.limits.bulk_bytes else node.bulk
         assert link is not None, "a node in rotation has a link"
-        if len(raw) - LENGTH_FIELD_BYTES > link.max_frame_bytes:
+        if size - LENGTH_FIELD_BYTES > link.max_frame_bytes:
             self.fail(request, Status.TOO_LARGE, f"the nodes take at most {link.max_frame_bytes} bytes", now)
             return
         principal = request.client.principal
@@ -66,7 +71,9 @@ class Switch:
         if not in_flight:
             link.owing_since = now
         in_flight[link_id] = request
-        if frame.opcode not in LONG:
+        opcode = frame.opcode
+        apart = opcode in _TIMED_APART
+        if not apart or opcode not in LONG:
             node.in_flight += 1
             if request.losses:
                 node.suspects += 1
@@ -75,14 +82,13 @@ class Switch:
         request.attempts += 1
         request.sent_at = now
         deadline = request.deadline
-        self.wheel.file(request, min(deadline, request.stored_by, now + self.attempt_s(request)))
+        retry = self.settings.retry
+        due = now + (self.fair_s(opcode) if apart else retry.attempt_s)
+        over = deadline if deadline < request.stored_by else request.stored_by
+        # The last attempt has all the time there is.
+        self.wheel.file(request, due if due < over and request.attempts < retry.attempts else over)
         left_ms = int((deadline - now) * 1000)
         link.sink(readdress_request(frame, link_id, left_ms if left_ms > 0 else 1, number))
-
-    def attempt_s(self, request: Request) -> float:
-        """Return how long a node has for this attempt before another one is asked too."""
-        exhausted = request.attempts >= self.settings.retry.attempts
-        return NEVER if exhausted else self.fair_s(request.frame.opcode)
 
     def fair_s(self, opcode: int) -> float:
         """Return how long a node may take for that operation before it is held against it."""
@@ -137,10 +143,13 @@ class Switch:
         """Take a request out of what is waited for; `made`: a key may have been made for it."""
         request.done = True
         self.wheel.drop(request)
-        if request.frame.opcode in LONG:
-            self.generations[request.client.principal.partition] -= 1
-        if request.frame.opcode in GENERATIONS:
-            self.quotas.settle(request.client.principal.partition, now, made=made)
+        opcode = request.frame.opcode
+        if opcode in _COUNTED:
+            partition = request.client.principal.partition
+            if opcode in LONG:
+                self.generations[partition] -= 1
+            if opcode in GENERATIONS:
+                self.quotas.settle(partition, now, made=made)
 
     def fail(self, request: Request, status: Status, detail: str, now: float, node: Node | None = None) -> None:
         """Answer the request with a failure of the proxy's own; `node` has it still."""
@@ -161,15 +170,16 @@ class Switch:
             # The last node tells of itself only; another one had this request before.
             raw = raw[:_FLAGS_LOW] + bytes((raw[_FLAGS_LOW] & ~NOT_EXECUTED,)) + raw[_FLAGS_LOW + 1 :]
         client = request.client
-        client_id = request.client_id
+        asked = request.frame
+        client_id = asked.request_id
         del client.in_flight[client_id]
         client.wire_ids.discard(client_id)
         if len(raw) - LENGTH_FIELD_BYTES > client.max_frame_bytes:
             status = int(Status.TOO_LARGE)
             detail = f"the answer is above the {client.max_frame_bytes} bytes that HELLO named"
-            raw = refusal(request.frame, Status.TOO_LARGE, detail, not_executed=False)
+            raw = refusal(asked, Status.TOO_LARGE, detail, not_executed=False)
         duration_s = now - request.started
-        self.counters.answered(request.frame.opcode, status, duration_s)
+        self.counters.answered(asked.opcode, status, duration_s)
         if duration_s >= self.notes.noted_s or status > LAST_OK:
             self.notes.answered(request, status, node, now)
         client.sink(raw)

@@ -101,3 +101,14 @@ def test_a_writing_that_the_owner_does_not_see_is_newer_too(make_record: Make) -
     table.apply(make_record(version=3, sequence=4, destroyed=True), 3)
     assert not table.apply(make_record(version=3, sequence=3), 2)
     assert table.apply(make_record(version=3, sequence=5), 4)
+
+
+def test_keys_are_counted_by_type(make_record: Make) -> None:
+    table = KeyTable()
+    table.apply(make_record(key_id=A), 1)
+    table.apply(make_record(key_id=B, key_type="ed25519"), 2)
+    table.apply(make_record(key_id=A, label="another", version=2), 3)
+    assert table.types == {"hmac-256": 1, "ed25519": 1}
+    table.apply(make_record(key_id=A, label="another", version=3, enabled=False), 4)
+    table.apply(make_record(key_id=B, key_type="ed25519", version=2, destroyed=True), 5)
+    assert table.types == {"hmac-256": 1}

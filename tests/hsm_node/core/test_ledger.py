@@ -181,3 +181,9 @@ def test_a_row_takes_less_than_120_bytes_of_memory(keyring: Keyring) -> None:
     taken = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
     assert ENTRY_BYTES < taken / rows < MAX_BYTES_A_ROW
+
+
+def test_how_often_a_row_was_written_is_known_of_what_was_seen(ledger: Ledger) -> None:
+    assert ledger.order_of(name(1)) == 0
+    ledger.see(name(1), 7, b"seven")
+    assert (ledger.order_of(name(1)), ledger.order_of(name(2))) == (7, 0)

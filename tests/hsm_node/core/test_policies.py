@@ -16,6 +16,7 @@ from hsm_node.core.policies import (
     check_unwrapped,
     check_usage,
     check_way_out,
+    stricter,
 )
 from hsm_node.core.refusal import Refusal
 from hsm_wire.key_types import KEY_TYPES, KeyType
@@ -228,3 +229,14 @@ def test_no_key_is_wrapped_by_a_weaker_one(wrapping: KeyType) -> None:
 def test_strengths_are_those_of_the_standard() -> None:
     known = {"rsa-2048": 112, "rsa-3072": 128, "ec-p256": 128, "ec-p384": 192, "ec-p521": 256, "aes-128": 128}
     assert {name: KEY_TYPES[name].strength for name in known} == known
+
+
+@given(POLICIES, POLICIES)
+def test_the_stricter_of_two_policies_allows_no_more_than_either(one: Policy, two: Policy) -> None:
+    both = stricter(one, two)
+    if both is None:
+        assert not set(one.mechanisms) & set(two.mechanisms)
+        return
+    assert _narrower(one, both)
+    assert _narrower(two, both)
+    assert stricter(one, one) == one

@@ -11,6 +11,7 @@ from hsm_node.core.master_keys import MasterKeysRecord, seal_master_keys
 from hsm_node.core.node_states import next_node_state, open_node_state, seal_node_state
 from hsm_node.core.object_lifecycle import new_object
 from hsm_node.core.object_records import open_object, seal_object
+from hsm_node.core.offers import OffersRecord, seal_offers
 from hsm_node.core.records import Record, open_record, seal_record
 from hsm_node.core.resealing import FORMATS, resealed, sealed_version
 from hsm_wire.objects import CreateObject
@@ -22,12 +23,14 @@ def rows(keyring: Keyring, record: Record) -> dict[bytes, bytes]:
     """Return one row of each kind by its name."""
     state = next_node_state(None, CLUSTER, 1, "node-1", "drain", b"m")
     keys = MasterKeysRecord(CLUSTER, "node-1", 1, 1, (b"old12345",), b"old12345", False)
+    offers = OffersRecord(CLUSTER, "node-1", 1, 1, ((1, 1),), ("ec-p256",))
     stored = new_object(CreateObject(b"o" * 16, "data", b"v", "l"), Origin(CLUSTER, 1, 1, 1000), b"d" * 32)
     return {
         keyring.name(1, record.key_id): seal_record(record, keyring),
         keyring.node_name("node-1"): seal_node_state(state, keyring),
         keyring.object_name(*stored.place): seal_object(stored, keyring),
         keyring.master_keys_name("node-1"): seal_master_keys(keys, keyring),
+        keyring.offers_name("node-1"): seal_offers(offers, keyring),
     }
 
 
@@ -42,7 +45,7 @@ def test_each_kind_of_row_can_be_put_under_another_master_key(
     assert {sealed_version(data, keyring) for data in after.values()} == {2}
     assert {format_of(data) for data in after.values()} <= FORMATS
     keyring.drop(1)
-    key, state, stored, _ = after.items()
+    key, state, stored, *_ = after.items()
     assert open_record(key[1], key[0], CLUSTER, keyring).order == 2
     assert open_node_state(state[1], state[0], CLUSTER, keyring).order == 2
     again = open_object(stored[1], stored[0], CLUSTER, keyring)

@@ -16,12 +16,12 @@ from hsm_node.core.restoring import (
     GONE,
     Choice,
     Home,
-    KeyRestoring,
-    ObjectRestoring,
     Outcome,
     Restoring,
     decide,
+    joined,
 )
+from hsm_node.core.restoring_kinds import KeyRestoring, ObjectRestoring
 from hsm_wire.backup_messages import RestoreChoice
 from hsm_wire.messages import Policy
 from hsm_wire.usages import PolicyFlag
@@ -223,3 +223,42 @@ def test_names_that_nothing_has_are_told(make_record: Make) -> None:
     choice = Choice(RestoreChoice(names=[ID, "nobody"], even_destroyed=["gone"], even_changed=["label"]))
     choice.takes(make_record())
     assert choice.unknown == ["gone", "nobody"]
+
+
+def joining(record: Any, held: Any, *, damaged: bool = False) -> Outcome:
+    """What becomes of a record of the side that was left behind."""
+    return decide(KEYS, record, held, Choice(NOBODY, joins=True), NOW_S, damaged=damaged).outcome
+
+
+def test_of_two_sides_tombstones_and_the_stricter_state_win_and_nothing_comes_back(make_record: Make) -> None:
+    record = make_record()
+    gone, off = tombstone(record, b"x"), next_record(record, enabled=False, changes=(b"1",))
+    relabelled = next_record(record, label="here", changes=(b"2",))
+    assert joining(record, None) is Outcome.MADE
+    assert joining(gone, None) is Outcome.BURIED
+    assert joining(make_record(destroy_at=int(NOW_S)), None) is Outcome.BURIED
+    assert joining(record, record) is Outcome.THERE
+    assert joining(gone, gone) is Outcome.THERE
+    assert joining(record, gone) is Outcome.DESTROYED_SINCE
+    assert joining(gone, record) is Outcome.DESTROYED
+    assert joining(off, record) is Outcome.JOINED
+    assert joining(record, off) is Outcome.THERE, "an older state says nothing"
+    assert joining(next_record(record, label="there", changes=(b"1",)), relabelled) is Outcome.CONFLICT
+    assert joining(make_record(created=1001), record) is Outcome.OTHER
+    assert joining(tombstone(make_record(created=1001), b""), record) is Outcome.OTHER
+    for there in (record, gone):
+        assert joining(there, None, damaged=True) is Outcome.DAMAGED
+
+
+def test_what_is_written_counts_as_newer_than_on_either_side(make_record: Make) -> None:
+    record = make_record(version=4, sequence=9)
+    made = joined(KEYS, record, None, Outcome.MADE, NOW_S)
+    assert (made.order, made.wrapped) == (10, record.wrapped)
+    held = make_record()
+    ended = joined(KEYS, tombstone(record, b""), held, Outcome.DESTROYED, NOW_S)
+    assert (ended.destroyed, ended.wrapped, ended.order > 10) == (True, b"", True)
+    buried = joined(KEYS, tombstone(record, b""), None, Outcome.BURIED, NOW_S)
+    assert (buried.destroyed, buried.order) == (True, 11)
+    off = next_record(record, enabled=False, changes=(b"1",))
+    stricter = joined(KEYS, off, held, Outcome.JOINED, NOW_S)
+    assert (stricter.enabled, stricter.order > off.order) == (False, True)

@@ -7,6 +7,7 @@ from hsm_wire.statuses import Status
 
 PEOPLE: Final = frozenset({"use", "manage", "audit", "operate"})
 """Roles that can be granted."""
+_LOCAL: Final = (Opcode.UNSEAL, Opcode.DR_PROMOTE, Opcode.DR_VOUCH, Opcode.DR_DEMOTE, Opcode.DR_RECONCILE)
 _READING: Final = ("DESCRIBE", "FIND", "READ")
 
 
@@ -60,7 +61,7 @@ def verdict(somebody: Somebody, opcode: Opcode, *, offered: bool) -> Status:
     """Return OK where it is allowed, else the status of the refusal."""
     if not somebody.bound:
         return Status.DENIED  # a number that means nobody
-    if opcode in (Opcode.UNSEAL, Opcode.DR_PROMOTE, Opcode.DR_VOUCH) or opcode.name.endswith("_BACKUP"):
+    if opcode in _LOCAL or opcode.name.endswith("_BACKUP"):
         return Status.DENIED  # these are for the node's own host
     if not offered:
         return Status.UNKNOWN_OPERATION

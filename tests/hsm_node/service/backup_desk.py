@@ -82,20 +82,30 @@ class Desk:
         """Return what is said in the end, and of all parts."""
         return await self._read(parts, lambda part, reading: (Opcode.VERIFY_BACKUP, VerifyBackup(part, reading, prove)))
 
-    async def look(self, parts: Sequence[BackupPart], choice: RestoreChoice = CHOOSE_ALL) -> BackupReading:
+    async def look(
+        self,
+        parts: Sequence[BackupPart],
+        choice: RestoreChoice = CHOOSE_ALL,
+        opcode: Opcode = Opcode.RESTORE_BACKUP,
+    ) -> BackupReading:
         """Return what would be done."""
+        return await self._read(parts, lambda part, reading: (opcode, RestoreBackup(part, reading, choice=choice)))
+
+    async def restore(
+        self,
+        parts: Sequence[BackupPart],
+        choice: RestoreChoice = CHOOSE_ALL,
+        opcode: Opcode = Opcode.RESTORE_BACKUP,
+    ) -> BackupReading:
+        """Return what was done."""
+        looked = await self.look(parts, choice, opcode)
         return await self._read(
-            parts, lambda part, reading: (Opcode.RESTORE_BACKUP, RestoreBackup(part, reading, choice=choice))
+            parts[1:], lambda part, reading: (opcode, RestoreBackup(part, reading, apply=True)), looked.reading
         )
 
-    async def restore(self, parts: Sequence[BackupPart], choice: RestoreChoice = CHOOSE_ALL) -> BackupReading:
-        """Return what was done."""
-        looked = await self.look(parts, choice)
-        return await self._read(
-            parts[1:],
-            lambda part, reading: (Opcode.RESTORE_BACKUP, RestoreBackup(part, reading, apply=True)),
-            looked.reading,
-        )
+    async def reconcile(self, parts: Sequence[BackupPart]) -> BackupReading:
+        """Return what was taken over from the side that was left behind."""
+        return await self.restore(parts, opcode=Opcode.DR_RECONCILE)
 
     async def _read(
         self,

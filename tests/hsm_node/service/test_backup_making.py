@@ -10,6 +10,7 @@ from backup_desk import USER, Desk, counts, part_of
 from hsm_node.core.envelopes import format_of
 from hsm_node.core.refusal import Refusal
 from hsm_node.service import backup_making
+from hsm_node.store.base import LeftBehind, Row
 from hsm_wire.administration import ClusterState as States
 from hsm_wire.administration import SetNodeState
 from hsm_wire.backup_files import END, HEADER, ROWS, BackupEnd, BackupHeader, BackupRow, BackupRows
@@ -118,3 +119,46 @@ async def test_a_backup_shows_no_label_no_id_no_material_and_no_public_key(start
     ):
         assert secret not in content
         assert secret.hex().encode() not in content
+
+
+async def test_what_was_left_behind_is_read_with_what_is_not_authentic_in_it(start_node: Start) -> None:
+    desk = Desk(start_node())
+    key = await desk.key("old")
+    store = desk.keystore.store
+    row = store.read(desk.keystore.keyring.name(1, key))
+    assert row is not None
+    rows = [[row, Row(b"n" * 32, 9, row.data)]]
+
+    class Member:
+        revision = 9
+
+        def read(self) -> list[Row]:
+            return rows.pop(0) if rows else []
+
+        def close(self) -> None:
+            """Nothing is held."""
+
+    with pytest.raises(Refusal, match="no member of .* answers that a promotion has left behind"):
+        await desk.ask(Opcode.CREATE_BACKUP, CreateBackup(left_behind=True), CreatedPart)
+    store.left_behind = lambda: LeftBehind("192.0.2.10:2379", 1, Member())
+    begun = await desk.ask(Opcode.CREATE_BACKUP, CreateBackup(left_behind=True), CreatedPart)
+    second = await desk.ask(Opcode.CREATE_BACKUP, CreateBackup(begun.backup_id), CreatedPart)
+    last = await desk.ask(Opcode.CREATE_BACKUP, CreateBackup(begun.backup_id), CreatedPart)
+    header = decode_body(BackupHeader, part_of(begun.part).body)
+    assert (header.node, header.epoch, header.revision) == ("192.0.2.10:2379", 1, 9)
+    store.epoch = 2
+    done = await desk.reconcile([part_of(part.part) for part in (begun, second, last)])
+    assert counts(done) == {"there": 1, "unreadable": 1}
+
+
+async def test_a_node_that_was_left_behind_gives_a_backup_and_one_without_its_store_none(
+    start_node: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk(start_node())
+    await desk.key()
+    monkeypatch.setattr(type(desk.keystore.follower), "current", False)
+    with pytest.raises(Refusal) as refused:
+        await desk.backup()
+    assert refused.value.status is Status.STORE_UNAVAILABLE
+    monkeypatch.setattr(type(desk.keystore.store), "fenced", True)
+    assert len(await desk.backup()) == 3

@@ -11,8 +11,10 @@ import pytest
 from backup_desk import USER, Desk, counts, details
 
 from hsm_daemon import clock
+from hsm_node.core.envelopes import Reason, RecordError
 from hsm_node.core.refusal import Refusal
 from hsm_node.service.request import Request
+from hsm_node.store.base import Row
 from hsm_wire import mechanisms as ckm
 from hsm_wire.backup_messages import BackupPart, BackupReading, RestoreBackup, RestoreChoice
 from hsm_wire.messages import (
@@ -361,3 +363,97 @@ class _Same:
 
     def __init__(self, desk: Desk) -> None:
         self.keystore = desk.keystore
+
+
+def two_sides(desk: Desk, node_in: Callable[..., Any], folder: Path) -> Any:
+    """Return the node of another side: what this one has now, in its next epoch."""
+    folder.mkdir()
+    with sqlite3.connect(desk.keystore.store._path) as old, sqlite3.connect(folder / "store.db") as new:
+        old.backup(new)
+    other = node_in(folder, "stall_s = 60")
+    other.store.epoch = 2
+    return other
+
+
+async def test_of_a_side_that_was_left_behind_what_is_missing_is_made_and_what_is_stricter_holds(
+    start_node: Start, node_in: Callable[..., Any], tmp_path: Path
+) -> None:
+    old = Desk(start_node())
+    names = ("same", "gone", "off", "gone here", "both", "other")
+    keys = {name: await old.key(name) for name in names}
+    document = await old.object()
+    other = two_sides(old, node_in, tmp_path / "promoted")
+    try:
+        here = Desk(other)
+        made, buried = await old.key("made"), await old.key("buried")
+        for key in (buried, keys["gone"]):
+            await destroy(old, key)
+        await old.ask(Opcode.DESTROY_OBJECT, DestroyObject(document), Empty, USER)
+        for key in (keys["off"], keys["gone here"]):
+            await update(old, key, enabled=False)
+        await update(old, keys["both"], label="there")
+        await destroy(here, keys["gone here"])
+        await update(here, keys["both"], enabled=False)
+
+        done = await here.reconcile(await old.backup())
+        assert counts(done) == {
+            "made": 1, "made, destroyed": 1, "destroyed": 2, "stricter": 1, "destroyed since": 1, "conflict": 1,
+            "there": 2,
+        }  # fmt: skip
+        assert details(done, [made, buried, keys["both"]]) == ["made", "made, destroyed", "conflict"]
+        await sign(here, made)
+        await sign(here, keys["same"])
+        for name in ("gone", "gone here"):
+            assert await refused(here, keys[name]) is Status.KEY_NOT_FOUND
+        for name in ("off", "both"):
+            assert await refused(here, keys[name]) is Status.KEY_DISABLED
+        assert (await describe(here, keys["both"])).label == "both"
+        with pytest.raises(Refusal, match="belongs to another request"):
+            await here.ask(Opcode.GENERATE_KEY, GenerateKey(buried, "ec-p256"), KeyInfo, USER)
+        again = await here.reconcile(await old.backup())
+        assert counts(again) == {"there": 7, "destroyed since": 1, "conflict": 1}
+    finally:
+        await other.stop()
+
+
+async def test_what_this_node_had_seen_and_its_store_lost_comes_from_the_other_side(
+    start_node: Start, node_in: Callable[..., Any], tmp_path: Path
+) -> None:
+    old = Desk(start_node())
+    key = await old.key("seen")
+    other = two_sides(old, node_in, tmp_path / "promoted")
+    try:
+        here = Desk(other)
+        name = here.keystore.keyring.name(1, key)
+        row = here.keystore.store.read(name)
+        follower = here.keystore.follower
+        with sqlite3.connect(here.keystore.store._path) as store:
+            store.execute("DELETE FROM records WHERE name = ?", (name,))
+        follower._refuse(Row(name, 0, b""), RecordError(Reason.MISSING, "gone"))
+        parts = await old.backup()
+        assert counts(await here.reconcile(parts)) == {"made": 1}
+        await sign(here, key)
+        # An older state than this node has seen is not taken, whatever its store says.
+        with sqlite3.connect(here.keystore.store._path) as store:
+            store.execute("DELETE FROM records WHERE name = ?", (name,))
+        follower._refuse(Row(name, 0, b""), RecordError(Reason.MISSING, "gone"))
+        assert row is not None
+        assert counts(await here.reconcile(parts)) == {"damaged here": 1}
+    finally:
+        await other.stop()
+
+
+async def test_only_what_a_promotion_has_left_behind_is_reconciled(start_node: Start, elsewhere: Desk) -> None:
+    desk = Desk(start_node())
+    await desk.key()
+    parts = await desk.backup()
+    with pytest.raises(Refusal, match="of epoch 1, and so is this side: no promotion has left it behind"):
+        await desk.reconcile(parts)
+    desk.keystore.store.epoch = 2
+    with pytest.raises(Refusal, match=r"of another cluster \(dev\)"):
+        await elsewhere.reconcile(parts)
+    with pytest.raises(Refusal, match="brings nothing back"):
+        await desk.look(parts, RestoreChoice(even_destroyed=["x"]), Opcode.DR_RECONCILE)
+    looked = await desk.look(parts, opcode=Opcode.DR_RECONCILE)
+    with pytest.raises(Refusal, match="for another purpose"):
+        await desk.ask(Opcode.RESTORE_BACKUP, RestoreBackup(parts[1], looked.reading, apply=True), BackupReading)

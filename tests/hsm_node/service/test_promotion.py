@@ -10,10 +10,10 @@ from promoted_cluster import cluster_of
 
 from hsm_node.core.keyring import Keyring
 from hsm_node.core.refusal import Refusal
-from hsm_node.store.base import StoreError
+from hsm_node.store.base import Lag, StoreError
 from hsm_node.store.sqlite import SqliteStore
 from hsm_wire import kinds
-from hsm_wire.administration import DrPromote, DrPromotion, DrVouch
+from hsm_wire.administration import DrDemote, DrPromote, DrPromotion, DrReturn, DrVouch
 from hsm_wire.messages import Pong, decode_body
 from hsm_wire.opcodes import Opcode
 from hsm_wire.statuses import Status
@@ -155,3 +155,91 @@ async def test_who_vouches_does_it_on_the_nodes_own_host(node: Any, text_of: Tex
         await Desk(node).ask(Opcode.DR_VOUCH, DrVouch("prod"), DrPromotion)
     assert await Desk(node).ask(Opcode.DR_VOUCH, DrVouch("dev"), DrPromotion) == DrPromotion(1, promoted=False)
     assert vouched == [True]
+
+
+CAUGHT_UP = Lag({"node-2": 0, "node-3": 0, "node-9": 4}, {})
+
+
+async def demote(node: Any, *, cluster: str = "dev", look: bool = False) -> DrReturn:
+    """Ask on the node's own host."""
+    return await Desk(node).ask(Opcode.DR_DEMOTE, DrDemote(cluster, look), DrReturn)
+
+
+@pytest.fixture
+async def back(node: Any) -> Any:
+    """A node of a DR site that serves; the old sites lack what `lag` says."""
+    node.lag = CAUGHT_UP
+    node.store.promoted, node.store.epoch = True, 2
+    node.store.lag = lambda: node.lag
+
+    def stand_by(_keyring: Keyring) -> None:
+        node.store.promoted = False
+
+    node.store.demote = stand_by
+    node.operator.send(kinds.PING)  # The epoch that ended closes the links of before.
+    await node.operator.frame()
+    node.operator = await node.client()
+    node.operator.bind(OPERATOR, "spiffe://dev/operator/op", 0, ("operate",))
+    return node
+
+
+async def test_when_the_old_sites_have_caught_up_the_dr_site_stands_by_again_in_the_same_epoch(back: Any) -> None:
+    assert (await reported(back.operator)).state == "up"
+    assert await demote(back) == DrReturn("node-1", "alps", 2, 2, promoted=False)
+    told = await reported(back.operator)  # The link stays: no epoch has ended.
+    assert (told.state, told.epoch) == ("standby", 2)
+    with pytest.raises(Refusal, match="the DR site stands by, in epoch 2: it was not promoted; there is nothing to do"):
+        await demote(back)
+
+
+@pytest.mark.parametrize(
+    ("lag", "said"),
+    [
+        (Lag({"node-2": 0}, {}), "no node of geneva follows this store"),
+        (Lag({"node-2": 7, "node-3": 0}, {}), "node-2 lacks 7 changes, 3 s after they were made"),
+        (Lag({"node-2": 0, "node-3": 0}, {"h:1": "it lacks 12 changes"}), "the member h:1: it lacks 12 changes"),
+    ],
+)
+async def test_before_they_have_it_is_refused_with_what_is_missing(back: Any, lag: Lag, said: str) -> None:
+    back.lag = lag
+    with pytest.raises(Refusal, match=f"the old sites have not caught up: {said}") as refused:
+        await demote(back)
+    assert (refused.value.status, back.store.promoted) == (Status.BAD_REQUEST, True)
+    assert (await demote(back, look=True)).lacking == [said]
+
+
+@pytest.mark.parametrize(
+    ("sites", "cluster", "said"),
+    [
+        (NO_DR, "dev", "cluster dev has no DR site; there is nothing to demote"),
+        (ELSEWHERE, "dev", "node-1 is not of the DR site; demote on a host of alps"),
+        (HERE, "prod", "this is cluster 'dev', not 'prod'"),
+    ],
+)
+async def test_what_cannot_be_meant_by_a_demotion_is_refused_with_the_reason(
+    back: Any, tmp_path: Path, sites: dict[str, tuple[str, str, int]], cluster: str, said: str
+) -> None:
+    back.keystore.promotion.configure(cluster_of(tmp_path, sites))
+    with pytest.raises(Refusal, match=said):
+        await demote(back, cluster=cluster)
+    assert back.store.promoted
+
+
+async def test_over_a_network_nobody_demotes_and_without_the_store_nothing_is(back: Any, text_of: Text) -> None:
+    refused = await back.operator.call(Opcode.DR_DEMOTE, DrDemote("dev"), principal=OPERATOR, operation_id=5)
+    assert (refused.status, back.store.promoted) == (Status.DENIED, True)
+    assert "for the node's own host only" in text_of(refused)
+
+    def away() -> Lag:
+        raise StoreError("no quorum")
+
+    back.store.lag = away
+    with pytest.raises(Refusal) as error:
+        await demote(back)
+    assert (error.value.status, back.store.promoted) == (Status.STORE_UNAVAILABLE, True)
+
+
+async def test_a_node_that_was_left_behind_says_so_to_whoever_looks(back: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(back.store), "seen_epoch", 3)
+    monkeypatch.setattr(type(back.store), "fenced", True)
+    assert await demote(back, look=True) == DrReturn("node-1", "alps", 2, 3, promoted=True)

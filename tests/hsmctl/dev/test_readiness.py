@@ -121,7 +121,13 @@ def test_a_proxy_is_ready_when_it_has_all_nodes(serve: Serve, readyz: int, nodes
 
 def test_a_node_that_stands_by_is_as_ready_as_it_will_be(serve: Serve) -> None:
     assert readiness.node_ready(serve({"/status": (200, b'{"state": "standby"}')}))
+    assert readiness.node_ready(serve({"/status": (200, b'{"state": "fenced"}')}))
     assert not readiness.node_ready(serve({"/status": (200, b'{"state": "stale"}')}))
+
+
+def test_nodes_that_serve_are_counted(serve: Serve) -> None:
+    states = [serve({"/status": (200, b'{"state": "%s"}' % state)}) for state in (b"up", b"fenced", b"up")]
+    assert readiness.up(states) == 2
 
 
 def test_a_member_of_the_store_is_ready_when_it_says_that_it_is_healthy(serve: Serve) -> None:

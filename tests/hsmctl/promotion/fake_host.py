@@ -15,6 +15,7 @@ class FakeHost:
         self.steps: list[str] = []
         self.sockets = [folder / "admin.sock"]
         self.store: LocalStore | None = LocalStore("127.0.0.1:2379", TLS)
+        self.recovery = ""
         self.member_file = folder / "etcd.yaml"
         self.data = folder / "data"
         if made:
@@ -23,7 +24,8 @@ class FakeHost:
         (self.data / "old").write_text("what it was")
         self.member_file.write_text(
             f"# a member\nname: etcd-alps\ndata-dir: {self.data}  # its own\n"
-            "initial-advertise-peer-urls: 'https://127.0.0.1:2380'\npeer-transport-security:\n  cert-file: x\n"
+            "initial-advertise-peer-urls: 'https://127.0.0.1:2380'\n"
+            "advertise-client-urls: https://127.0.0.1:2379\npeer-transport-security:\n  cert-file: x\n"
         )
         self.script("etcdctl", "touch $snapshot")
         self.script("etcdutl", "mkdir -p $restored/member && touch $restored/member/new")
@@ -35,7 +37,7 @@ class FakeHost:
             "#!/bin/sh\n"
             f'echo {name} "$@" >> {self.folder}/calls\n'
             f'for snapshot in "$@"; do :; done\n'
-            f"restored={self.folder}/dev-epoch-2.new\n"
+            'for word in "$@"; do [ "$before" = --data-dir ] && restored=$word; before=$word; done\n'
             f"{does}\n"
         )
         file.chmod(0o755)
@@ -53,6 +55,12 @@ class FakeHost:
 
     def start_member(self) -> None:
         self.steps.append("start member")
+
+    def stop_nodes(self) -> None:
+        self.steps.append("stop nodes")
+
+    def start_nodes(self) -> None:
+        self.steps.append("start nodes")
 
     def restart_nodes(self) -> None:
         self.steps.append("restart nodes")

@@ -67,6 +67,27 @@ def test_the_daemons_of_the_dr_site_are_its(running: Running) -> None:
     assert (host.store.endpoint, host.store.tls.certificate) == ("127.0.0.1:4", folder / "node-5-store.pem")
 
 
+def test_another_site_is_its_where_it_is_named(running: Running) -> None:
+    running.publish()
+    host, folder = DevHost(running.folder, "zurich"), running.folder.path
+    assert host.sockets == [folder / "state" / "node-1" / "admin.sock"]
+    assert (host.member_file, host.recovery) == (folder / "etcd-zurich.json", "127.0.0.1:4")
+    assert DevHost(running.folder).recovery == "127.0.0.1:4"
+    with pytest.raises(CommandError, match="there is no site 'basel' here; there are alps, zurich"):
+        DevHost(running.folder, "basel")
+
+
+def test_what_runs_is_not_started_again(running: Running, restarted: list[str]) -> None:
+    running.publish(node=running.start("node-5", "toml"), member=running.start("etcd-alps", "json"))
+    host = DevHost(running.folder)
+    host.start_nodes()
+    host.start_member()
+    assert restarted == []
+    host.stop_nodes()
+    host.start_nodes()
+    assert restarted == ["node-5"]
+
+
 def test_a_cluster_without_a_dr_site_has_a_node_that_says_so(running: Running) -> None:
     running.publish(stores=False)
     host = DevHost(running.folder)

@@ -93,10 +93,11 @@ def test_a_step_that_fails_changes_nothing_and_says_why(host: FakeHost, program:
 
 
 def test_a_step_that_hangs_is_ended(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hsmctl.promotion.own_store.SAVE_S", 0.1)
-    host.script("etcdctl", "exec sleep 60")
+    monkeypatch.setattr("hsmctl.promotion.programs.STEP_S", 0.1)
+    host.script("etcdctl", "touch $snapshot.part; exec sleep 60")
     with pytest.raises(CommandError, match=r"gives no snapshot within 0\.1 s"):
         made(host)
+    assert not list(host.folder.glob("*.part")), "what it had written goes with it"
 
 
 def test_a_disk_that_refuses_is_named(host: FakeHost) -> None:

@@ -18,6 +18,8 @@ from hsmctl.promotion import promote as module
 from hsmctl.promotion.promote import Promotion
 
 LOST = make_error(Status.STORE_UNAVAILABLE, "this node cannot reach its store")
+LOST.not_executed = True
+DOUBTFUL = make_error(Status.STORE_UNAVAILABLE, "the store did not answer")
 
 
 class FakeNode:
@@ -162,3 +164,18 @@ def test_a_run_that_was_killed_before_the_epoch_was_raised_is_ended_by_the_next_
     host.member_file.unlink()
     promoted(host, force=True)
     assert node.asked[-1].epoch == 0
+
+
+@pytest.mark.parametrize(
+    ("failing", "before", "epoch"),
+    [(LOST, "", 2), (DOUBTFUL, "", 3), (LOST, module.DOUBT, 3), (LOST, "data.before-epoch-2", 3)],
+)
+def test_a_store_of_its_own_has_no_epoch_that_the_lost_majority_may_have(
+    node: FakeNode, host: FakeHost, failing: Exception, before: str, epoch: int
+) -> None:
+    if before:  # An earlier run was interrupted.
+        (host.folder / before).touch()
+    node.failing = [failing]
+    assert promoted(host, force=True)[0].own_store
+    assert node.asked[-1].epoch == epoch
+    assert not (host.folder / module.DOUBT).exists()

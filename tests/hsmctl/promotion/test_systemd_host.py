@@ -19,6 +19,12 @@ tls = {{ ca = "tls/store-ca.pem", certificate = "tls/{name}.pem", key = "/keys/{
 """
 
 
+MEMBER = (
+    "name: etcd-alps\ndata-dir: /d\ninitial-advertise-peer-urls: https://203.0.113.10:2380\n"
+    "advertise-client-urls: https://203.0.113.10:2379\n"
+)
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     for name in ("alp-1", "alp-2"):
@@ -46,7 +52,9 @@ def test_its_nodes_are_found_by_their_files(folder: Path) -> None:
     host = SystemdHost(folder)
     assert host.sockets == [Path(f"/var/lib/redoubt/{name}/admin.sock") for name in ("alp-1", "alp-2")]
     files = StoreTls(folder / "tls/store-ca.pem", folder / "tls/alp-1.pem", Path("/keys/alp-1.pem"))
+    (folder / "etcd.yaml").write_text(MEMBER)
     assert host.store == LocalStore("203.0.113.10:2379", files)
+    assert host.recovery == ""
     assert host.member_file == folder / "etcd.yaml"
 
 
@@ -56,6 +64,17 @@ def test_the_member_of_the_dr_site_is_saved_wherever_it_is_named(folder: Path) -
     store = SystemdHost(folder).store
     assert store is not None
     assert store.endpoint == "192.0.2.10:2379"
+    assert SystemdHost(folder).recovery == "192.0.2.10:2379"
+
+
+def test_without_a_name_for_it_the_member_of_the_host_is_saved_and_no_other(folder: Path) -> None:
+    file, host = folder / "etcd.yaml", SystemdHost(folder)
+    file.write_text(MEMBER.replace("203.0.113.10:2379", "192.0.2.10:2379"))
+    assert host.store is not None
+    assert host.store.endpoint == "192.0.2.10:2379", "not the first one"
+    file.write_text(MEMBER.replace("203.0.113.10:2379", "203.0.113.11:2379"))
+    with pytest.raises(CommandError, match="are none of the nodes' .* endpoints; set dr_endpoint"):
+        _ = host.store
 
 
 def test_units_are_stopped_and_started(folder: Path, systemctl: Path) -> None:
@@ -63,10 +82,14 @@ def test_units_are_stopped_and_started(folder: Path, systemctl: Path) -> None:
     host.stop_member()
     host.start_member()
     host.restart_nodes()
+    host.stop_nodes()
+    host.start_nodes()
     assert (systemctl / "calls").read_text().splitlines() == [
         "stop redoubt-etcd.service",
         "start redoubt-etcd.service",
         "restart hsm-node@alp-1.service hsm-node@alp-2.service",
+        "stop hsm-node@alp-1.service hsm-node@alp-2.service",
+        "start hsm-node@alp-1.service hsm-node@alp-2.service",
     ]
 
 

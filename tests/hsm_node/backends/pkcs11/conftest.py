@@ -31,12 +31,13 @@ SLOW_LOOP_S = 60.0
 
 @pytest.fixture(scope="session")
 def softhsm(tmp_path_factory: pytest.TempPathFactory) -> SoftHsm:
-    """Tokens `one` and `two` with one master key, and `empty` and `joined` with none."""
+    """Tokens `one` and `two` with one master key, and `empty`, `joined` and `trusted` with none."""
     made = SoftHsm(tmp_path_factory.mktemp("softhsm") / "tokens")
     for label in ("one", "two"):
         made.make_token(label, MASTER_KEY)
     made.make_token("empty")
     made.make_token("joined")
+    made.make_token("trusted")
     os.environ.update(made.environment)
     return made
 

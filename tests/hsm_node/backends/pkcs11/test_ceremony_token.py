@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from softhsm import MASTER_KEY_LABEL, PIN, WRAP_MECHANISM
+from softhsm import MASTER_KEY_LABEL, PIN, SO_PIN, WRAP_MECHANISM
 
 from hsm_node.backends.pkcs11.ceremony_token import CeremonyError, CeremonyToken, WrappedParts, check_value
 from hsm_node.backends.pkcs11.module import Module
@@ -58,3 +58,12 @@ def test_values_are_wrapped_to_rsa_keys_that_are_long_enough_alone(at: At) -> No
 
 def test_the_witness_stays_the_same(at: At) -> None:
     assert at("empty", "wrong").witness() == at("empty", "wrong").witness()
+
+
+def test_an_officer_who_does_not_see_the_keys_marks_none_and_a_wrong_pin_is_tried_once(at: At) -> None:
+    token = at("two", MASTER_KEY_LABEL)
+    with pytest.raises(CeremonyError, match="CKR_PIN_INCORRECT"):
+        token.trust(b"wrong-officer-pin")
+    again = at("two", MASTER_KEY_LABEL)
+    assert again.trust(SO_PIN.encode()) == "the security officer does not see kek private"
+    assert at("two", MASTER_KEY_LABEL).check_value() == check_value(MASTER_KEY)

@@ -3,12 +3,17 @@
 from collections.abc import Callable
 
 import pytest
+from softhsm import MASTER_KEY_LABEL, PIN, SO_PIN, WRAP_MECHANISM
 
-from hsm_node.backends.pkcs11 import messages
+from hsm_node.backends.pkcs11 import cryptoki as ck
+from hsm_node.backends.pkcs11 import key_templates, messages
 from hsm_node.backends.pkcs11.core.return_values import ENCRYPTED_DATA_INVALID, Fault
 from hsm_node.backends.pkcs11.device import Device, UnusableError, fault_of
+from hsm_node.backends.pkcs11.master_key_objects import KEKS, part_template, part_values
 from hsm_node.backends.pkcs11.module import DeviceError, Module
+from hsm_node.backends.pkcs11.structures import mechanism
 from hsm_wire import mechanisms as ckm
+from hsm_wire.key_types import KEY_TYPES
 from hsm_wire.messages import encode_body
 from hsm_wire.parameters import GcmParameters
 
@@ -92,3 +97,48 @@ def test_a_key_that_is_not_kept_is_unwrapped_for_each_use(device: Device, sessio
     changed = messages.KeyRef(key.key_type, bytes(len(key.wrapped)), 1, kept=False)
     with pytest.raises(DeviceError):
         signed(device, session, changed)
+
+
+def make_trusted(module: Module, slot: int) -> None:
+    """Make a master key whose KEKs the security officer has marked: in SoftHSM2 he sees no private object, so these
+    are none."""
+    session = module.open_session(slot, writing=True)
+    values = part_values(bytes(range(32)))
+    module.login_officer(session, SO_PIN.encode())
+    for kek in KEKS:
+        marked = {ck.CKA_PRIVATE: False, ck.CKA_TRUSTED: True}
+        module.create(session, {**part_template(MASTER_KEY_LABEL, kek, values[kek]), **marked})
+    module.logout(session)
+    module.login(session, PIN.encode())
+    for part in set(values) - set(KEKS):
+        module.create(session, part_template(MASTER_KEY_LABEL, part, values[part]))
+
+
+def test_a_new_key_leaves_under_a_trusted_master_key_and_under_no_other(
+    module: Module, slot_of: Callable[[str], int], begin: messages.Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_trusted(module, slot_of("trusted"))
+    device = Device(module, slot_of("trusted"))
+    device.begin(begin)
+    assert device.unbound == ""
+    session, stolen = device.session(), []
+    own = {ck.CKA_CLASS: ck.CKO_SECRET_KEY, ck.CKA_KEY_TYPE: ck.CKK_AES, ck.CKA_TOKEN: False, ck.CKA_WRAP: True}
+    attacker = module.create(session, {**own, ck.CKA_VALUE: bytes(32)})
+    wrap = module.wrap
+
+    def listening(session: int, how: object, kek: int, key: int) -> bytes:
+        """Do what somebody with the PIN could do in the moment before a new key is wrapped."""
+        with pytest.raises(DeviceError, match="CKR_KEY_NOT_WRAPPABLE"):
+            stolen.append(wrap(session, mechanism(WRAP_MECHANISM), attacker, key))
+        return wrap(session, how, kek, key)  # type: ignore[arg-type]  # as it came
+
+    monkeypatch.setattr(module, "wrap", listening)
+    for name in ("ec-p256", "aes-256", "hmac-256"):
+        assert isinstance(device.answer(session, messages.Generate(name, 1)), messages.Made)
+    assert not stolen
+
+
+def test_where_nobody_has_marked_the_master_key_keys_are_made_unbound_and_it_is_said(device: Device) -> None:
+    assert device.unbound == "the security officer has not marked kek private as trusted"
+    template = key_templates.generated(KEY_TYPES["aes-256"])
+    assert device._as_made(template) == template

@@ -77,6 +77,16 @@ def test_another_store_that_has_gone_on_fences_and_is_kept(followed: Followed) -
     assert followed.epochs.record.epoch == 1
 
 
+def test_what_a_promotion_has_left_behind_is_told_by_its_epoch(keyring: Keyring) -> None:
+    followed = Followed(keyring, epoch=3)
+    lower = followed.pair(epoch=2)
+    assert followed.epochs.lower(lower) == 2
+    for other in (followed.pair(), followed.pair(epoch=4), followed.pair(epoch=2, cluster_id=b"d" * 16)):
+        assert followed.epochs.lower(other) == 0
+    followed.epochs.shown([followed.pair(epoch=5)])
+    assert (followed.epochs.record.epoch, followed.epochs.seen) == (3, 5)
+
+
 def test_what_no_node_has_written_says_nothing(followed: Followed, other_keyring: Keyring) -> None:
     forged = KeyValue(value=encoded(msgspec.structs.replace(followed.record, epoch=9), other_keyring))
     for pair in (forged, KeyValue(value=b"no check record")):

@@ -1,7 +1,6 @@
 """hsmctl dr promote: whom it asks, and what it says."""
 
 import json
-from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -34,27 +33,12 @@ class FakePromotion:
 def made(monkeypatch: pytest.MonkeyPatch) -> list[FakePromotion]:
     monkeypatch.setattr(FakePromotion, "made", [])
     monkeypatch.setattr(command, "Promotion", FakePromotion)
-    monkeypatch.setattr(command, "DevHost", lambda folder: ("dev", folder.path))
-    monkeypatch.setattr(command, "SystemdHost", lambda: "systemd")
-    monkeypatch.delenv("HSM_CLIENT_CONFIG", raising=False)
+    monkeypatch.setattr(command, "host_of", lambda _session, folder: folder)
     return FakePromotion.made
 
 
 def run(*arguments: object, typed: str = "") -> Result:
     return CliRunner().invoke(main, ["dr", "promote", *map(str, arguments)], input=typed)
-
-
-def test_a_development_cluster_is_found_by_its_folder_or_its_client_toml_else_it_is_this_host(
-    made: list[FakePromotion], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    config = tmp_path / "client.toml"
-    run("--yes", "--config", config)
-    (tmp_path / "dev.json").touch()
-    run("--yes", "--config", config)
-    run("--yes", "--dir", tmp_path)
-    monkeypatch.setenv("HSM_CLIENT_CONFIG", str(config))
-    run("--yes")
-    assert [one.host for one in made] == ["systemd", *[("dev", tmp_path)] * 3]
 
 
 def test_it_says_what_was_done(made: list[FakePromotion]) -> None:

@@ -8,8 +8,8 @@ from proxy.core.parties import Link
 from proxy.core.settings import Settings
 
 
-def pong(state="up", administrative="ready", window=8):
-    return Pong(b"b", 0, 1, window, 0, state=state, administrative_state=administrative)
+def pong(state="up", administrative="ready", window=8, reason=""):
+    return Pong(b"b", 0, 1, window, 0, state=state, administrative_state=administrative, reason=reason)
 
 
 def names(table):
@@ -48,6 +48,31 @@ def test_stale_nodes_serve_only_while_no_current_node_can(world):
     assert names(world.table) == ["n2"]
     world.lose(world.nodes[2])
     assert names(world.table) == ["n0", "n1"]
+
+
+def test_a_node_that_lacks_what_stored_keys_need_serves_while_no_whole_one_can_and_before_a_stale_one(world):
+    first, second, third = world.nodes
+    lacks = "it cannot use keys of type ed25519 (1 stored)"
+    world.table.report(world.links[first], pong("lacking", reason=lacks), 1.0)
+    world.table.report(world.links[second], pong("stale"), 1.0)
+    assert (names(world.table), first.operational, first.reason) == (["n2"], "lacking", lacks)
+    assert [change.reason for change in world.table.take_changes() if change.node == "n0"][-1] == lacks
+    world.lose(third)
+    assert names(world.table) == ["n0"]
+    assert first in world.table.reachable, "what is stale is not as good"
+    world.lose(first)
+    assert names(world.table) == ["n1"]
+
+
+def test_a_node_says_why_it_is_as_it_is_and_says_so_anew_when_that_changes(world):
+    node = world.nodes[0]
+    for reason, shown in (
+        ("its process has ended", "its process has ended"),
+        ("C_Sign returned CKR_DEVICE_REMOVED", "C_Sign returned CKR_DEVICE_REMOVED"),
+        ("", "the node reports that it is down"),
+    ):
+        world.table.report(world.links[node], pong("down", reason=reason), 1.0)
+        assert (node.operational, node.reason) == ("down", shown)
 
 
 def test_an_outdated_node_serves_only_while_no_other_one_can_and_says_why(world):

@@ -76,3 +76,17 @@ def test_a_stale_node_that_serves_is_not_as_it_should_be(make_world):
 )
 def test_what_is_wrong_with_the_proxy_itself(more, found):
     assert list(problems_of_proxy(**({"overload": "", "urgent_s": None, "reload_failed": False} | more))) == found
+
+
+def test_a_node_that_lacks_what_stored_keys_need_is_named_whether_it_serves_or_stands_by(make_world):
+    world = make_world(weights=(1, 1))
+    first, second = world.nodes
+    first.reported, first.said = "lacking", "it cannot use keys of type ed25519 (1 stored)"
+    world.table.judge(first, world.now)
+    assert seen(world) == ("degraded", [f"n0 does not serve: {first.said}"])
+    second.reported, second.said = "standby", first.said
+    world.table.judge(second, world.now)
+    assert seen(world) == (
+        "degraded",
+        [f"n0 serves and is not fit for it: {first.said}", f"n1 stands by and could not serve as it is: {first.said}"],
+    )

@@ -5,6 +5,7 @@ import pytest
 from hsm_wire import kinds
 from hsm_wire.statuses import Status
 from proxy.core.parties import Link, Owed, Request
+from proxy.core.requests.deadlines import SLOT_S
 from proxy.core.requests.switch import NEVER
 
 SIGN, GENERATE, UPDATE, INFO, DRAIN = 0x0201, 0x0101, 0x0105, 0x0001, 0x0402
@@ -19,6 +20,15 @@ def switch_of(world):
     return world.dispatcher.failover._switch
 
 
+def slot_of(at):
+    return int(at / SLOT_S) + 1
+
+
+def due_slot(world, request):
+    (index,) = [index for index, slot in switch_of(world).wheel._slots.items() if request in slot]
+    return index
+
+
 def in_flight(world, node=0):
     return list(world.links[world.nodes[node]].in_flight.values())
 
@@ -28,16 +38,18 @@ def test_a_node_has_as_long_as_the_class_of_work_takes(one, opcode, seconds):
     client, _ = one.client()
     one.ask(client, 1, opcode=opcode)
     (request,) = in_flight(one)
-    assert switch_of(one).attempt_s(request) == seconds
+    assert switch_of(one).fair_s(opcode) == seconds
+    assert due_slot(one, request) == slot_of(min(one.now + seconds, request.deadline))
 
 
 def test_the_last_attempt_has_the_whole_deadline(one):
     client, _ = one.client()
     one.ask(client, 1)
     (request,) = in_flight(one)
-    for attempts, seconds in [(1, 1.0), (2, 1.0), (3, NEVER)]:
-        request.attempts = attempts
-        assert switch_of(one).attempt_s(request) == seconds
+    for made_before, seconds in [(0, 1.0), (1, 1.0), (2, NEVER)]:
+        request.attempts = made_before
+        switch_of(one).send(request, one.nodes[0], one.now)
+        assert due_slot(one, request) == slot_of(min(one.now + seconds, request.deadline))
 
 
 def test_the_time_left_is_what_the_node_is_told(one):

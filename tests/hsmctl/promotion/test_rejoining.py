@@ -1,0 +1,137 @@
+"""The steps of a return, before members that are listed as a test says."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_host import FakeHost
+
+from hsm_wire.administration import DrReturn
+from hsm_wire.messages import InfoResult
+from hsm_wire.opcodes import Opcode
+from hsmctl.failures import CommandError
+from hsmctl.promotion import rejoining as module
+from hsmctl.promotion.members import Member
+from hsmctl.promotion.rejoining import Rejoined, Rejoining
+
+OWN = "https://127.0.0.1:2380"
+ALPS = Member(1, ["https://127.0.0.9:2380"], "etcd-alps")
+
+
+class FakeMembers:
+    """Members of the promoted store."""
+
+    def __init__(self) -> None:
+        self.known = [ALPS]
+        self.steps: list[str] = []
+        self.asked: list[str] = []
+        self.answered = 0
+
+    def all(self) -> list[Member]:
+        return self.known
+
+    def add(self, name: str, peer_urls: str) -> None:
+        self.steps.append(f"add {name}")
+        self.known.append(Member(2, [peer_urls], "", is_learner=True))
+
+    def await_answer(self) -> None:
+        self.answered += 1
+
+    def promote(self, member: Member) -> None:
+        self.steps.append(f"promote {member.id}")
+
+
+class Site:
+    """A host of an old site, its node, and the members of the promoted store."""
+
+    def __init__(self, folder: Path) -> None:
+        self.host = FakeHost(folder)
+        self.host.recovery = "127.0.0.9:2379"
+        self.members = FakeMembers()
+        self.seen = DrReturn("node-1", "zurich", 1, 2, promoted=False)
+        for name in ("seen.db", "seen.db-wal", "store.json"):
+            (folder / name).write_text(name)
+
+    def request(self, opcode: int, _body: Any, _form: type) -> Any:
+        return InfoResult("dev", "node-1", "", [], []) if opcode == Opcode.INFO else self.seen
+
+    def rejoin(self, endpoint: str = "") -> Rejoined:
+        rejoining = Rejoining(self.host, lambda _text: None, endpoint)
+        return rejoining.run(rejoining.look())
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+    made = Site(tmp_path)
+
+    @contextlib.contextmanager
+    def connected(_path: Path) -> Iterator[Site]:
+        yield made
+
+    def members(_host: FakeHost, store: Any) -> FakeMembers:
+        made.members.asked.append(store.endpoint)
+        return made.members
+
+    monkeypatch.setattr(module, "local_node", connected)
+    monkeypatch.setattr(module, "Members", members)
+    return made
+
+
+def test_a_member_joins_without_its_data_and_its_nodes_without_what_they_have_seen(site: Site) -> None:
+    done = site.rejoin()
+    host = site.host
+    assert (done.cluster, done.member, Path(done.kept).name) == ("dev", "etcd-alps", "data.before-rejoin")
+    assert host.steps == ["stop nodes", "stop member", "start member", "stop nodes", "start nodes"]
+    assert site.members.steps == ["add etcd-alps", "promote 2"]
+    assert (Path(done.kept) / "old").read_text() == "what it was"
+    said = host.member_file.read_text()
+    assert f"initial-cluster: etcd-alps={ALPS.peer_urls[0]},etcd-alps={OWN}\n" in said
+    assert "initial-cluster-state: existing\n" in said
+    left = sorted(path.name for path in host.folder.iterdir() if path.name.startswith(("seen", "store")))
+    assert left == ["seen.db-wal.before-rejoin", "seen.db.before-rejoin", "store.json"]
+    assert (site.members.asked[0], site.members.asked[-1]) == ("127.0.0.9:2379", "127.0.0.1:2379")
+    assert site.members.answered == 1, "nodes begin when the own member serves them"
+
+
+@pytest.mark.parametrize(
+    ("own", "steps", "asked"),
+    [
+        (Member(2, [OWN], "", is_learner=True), ["stop nodes", "stop member", "start member"], ["promote 2"]),
+        (Member(2, [OWN], "etcd-alps", is_learner=True), ["start member"], ["promote 2"]),
+        (Member(2, [OWN], "etcd-alps"), ["start member"], []),
+    ],
+)
+def test_a_run_that_was_interrupted_goes_on_where_it_was(
+    site: Site, own: Member, steps: list[str], asked: list[str]
+) -> None:
+    site.members.known.append(own)
+    site.rejoin()
+    assert site.host.steps == ["start nodes", *steps, "stop nodes", "start nodes"]
+    assert site.members.steps == asked
+
+
+def test_a_host_without_a_member_has_its_nodes_follow_the_promoted_store(site: Site) -> None:
+    site.host.member_file.unlink()
+    done = site.rejoin("127.0.0.8:2379")
+    assert (done.member, done.kept, site.host.steps) == ("", "", ["stop nodes", "start nodes"])
+    assert (site.members.steps, set(site.members.asked)) == ([], {"127.0.0.8:2379"})
+
+
+def test_what_was_not_left_behind_stays_as_it_is(site: Site) -> None:
+    site.seen = DrReturn("node-1", "zurich", 2, 2, promoted=True)
+    with pytest.raises(CommandError, match="has seen no higher one: no promotion has left it behind"):
+        site.rejoin()
+    file, text = site.host.member_file, site.host.member_file.read_text()
+    file.write_text(text.replace("advertise-client-urls: https", "other: https"))
+    with pytest.raises(CommandError, match="advertise-client-urls must be there"):
+        site.rejoin()
+    file.write_text(text)
+    site.members.known.append(Member(2, [OWN], "etcd-alps"))
+    with pytest.raises(CommandError, match="etcd-alps is a member of the store of epoch 2 already"):
+        site.rejoin()
+    site.host.recovery = ""
+    with pytest.raises(CommandError, match="name no dr_endpoint"):
+        site.rejoin()
+    assert (site.host.steps, site.members.steps) == (["start nodes"], [])
