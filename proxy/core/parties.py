@@ -196,6 +196,8 @@ class Request(msgspec.Struct, eq=False):
     """Under a verdict (`poison`) until then; 0 = not."""
     timed_out: Link | None = None
     """The link whose node was charged with a time-out for it."""
+    stored_by: float = inf
+    """A node could not reach the store: until then another one may, if that can be found out."""
     done: bool = False
     """The client has its answer, or is gone."""
     slot: "dict[Request | Owed, None] | None" = None
