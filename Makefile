@@ -1,4 +1,5 @@
 # make run    the demonstration: a cluster on this machine, keys, certificates, signatures
+# make demo-disaster  both data centres are lost, the DR site takes over, all comes back (two minutes)
 # make test   lint and all tests              make lint   the checks without the tests
 # make test-system  the table of faults at full length, with real nodes; what make test leaves out (three quarters of an hour)
 # make soak   200 clients under mixed faults for SECONDS=3600 (SIMULATION=1, STORE=etcd: see CONTRIBUTING.md)
@@ -15,7 +16,7 @@
 # make screenshots  the pictures of docs/status-page.md, from real clusters in a browser
 # make lock   new lock files from pyproject.toml
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-docs run test test-system soak losses lint format bench bench-check bench-device bench-store draw reference etcd-messages docs screenshots lock clean install-units
+.PHONY: help setup setup-dev setup-docs run demo-disaster test test-system soak losses lint format bench bench-check bench-device bench-store draw reference etcd-messages docs screenshots lock clean install-units
 .DELETE_ON_ERROR:
 SHELL := /bin/sh
 
@@ -60,6 +61,11 @@ $(DOCS_STAMP): requirements-docs.lock $(RUN_STAMP)
 run: setup
 	@sh tools/prerequisites.sh >/dev/null
 	@exec $(BIN)/python tools/run_demo.py $(ARGS)
+
+demo-disaster: setup
+	@sh tools/prerequisites.sh >/dev/null
+	@sh tools/system_components.sh demo-disaster
+	@exec $(BIN)/python tools/disaster_demo.py $(ARGS)
 
 test: lint
 	@sh tools/system_components.sh test

@@ -73,6 +73,15 @@ class Hsm(Cluster):
         body = m.ImportKey(fields.key_id, key_type, material, *fields[1:])
         return Key(self, await self._make(Opcode.IMPORT_KEY, body, new))
 
+    async def adopt_key(self, key_type: str, device_object: str, **new: Unpack[NewKey]) -> Key:
+        """Use a key that a node's device has already, under that label; see NewKey for more.
+
+        It is not replicated: it works while that node does, and is lost with its device.
+        """
+        fields = key_fields(new)
+        body = m.AdoptKey(fields.key_id, key_type, device_object, *fields[1:])
+        return Key(self, await self._make(Opcode.ADOPT_KEY, body, new))
+
     async def unwrap_key(
         self,
         wrapped: bytes,

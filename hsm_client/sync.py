@@ -161,6 +161,10 @@ class Hsm:
         """Bring a key in: PKCS#8 DER, or a secret key's bytes; see NewKey for what else may be named."""
         return Key(self, self.run(lambda hsm: hsm.import_key(key_type, material, **new)).info)
 
+    def adopt_key(self, key_type: str, device_object: str, **new: Unpack[NewKey]) -> Key:
+        """Use a key that a node's device has already; it is not replicated. See NewKey for what else may be named."""
+        return Key(self, self.run(lambda hsm: hsm.adopt_key(key_type, device_object, **new)).info)
+
     def unwrap_key(
         self,
         wrapped: bytes,

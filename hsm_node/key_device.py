@@ -54,7 +54,8 @@ def device_backend(link: DeviceLink, keyring: Keyring, settings: DeviceSettings)
     Raises:
         StartError: the device does nothing right.
     """
-    backend = Pkcs11Backend(link, keyring)
+    adoptable = [(each.partition, each.object) for each in settings.adopt]
+    backend = Pkcs11Backend(link, keyring, adoptable=adoptable)
     for failure in backend.failures:
         logs.event(_log, "warning", "a mechanism is not offered", reason=failure)
     if link.begun.unbound:

@@ -61,7 +61,7 @@ class KeyInfo(Body, frozen=True):
     created: U63
     """Seconds since 1970."""
     origin: Name
-    """generated, imported, derived or unwrapped."""
+    """generated, imported, derived, unwrapped or adopted."""
     public_key: bytes
     """SubjectPublicKeyInfo, DER (RFC 5280); empty for secret keys."""
     policy: Policy
@@ -73,6 +73,20 @@ class KeyInfo(Body, frozen=True):
     """The key that this one was rotated to: it only verifies and decrypts now."""
     uses: U63 = 0
     """Uses that counted towards the policy's `max_uses`."""
+    adopted_at: Name = ""
+    """Node whose device has the key, which was adopted there and is nowhere else; empty: every node has it."""
+
+
+class AdoptKey(Body, frozen=True):
+    """ADOPT_KEY: a key that a node's device has already, and that cannot be wrapped. It signs and verifies there."""
+
+    key_id: KeyId
+    key_type: TypeName
+    device_object: Label
+    """Label of the private key in the device."""
+    label: Label = ""
+    usage: U32 = 0
+    policy: Policy = Policy()
 
 
 class DescribeKey(Body, frozen=True):

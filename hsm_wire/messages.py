@@ -44,6 +44,7 @@ from hsm_wire.forms import (
     encode_body,
 )
 from hsm_wire.key_messages import (
+    AdoptKey,
     DescribeKey,
     DestroyKey,
     FindKeys,
@@ -87,6 +88,7 @@ __all__ = [
     "U16",
     "U32",
     "U63",
+    "AdoptKey",
     "Bind",
     "Body",
     "Check",

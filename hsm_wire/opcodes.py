@@ -26,6 +26,7 @@ class Opcode(IntEnum):
     WRAP_KEY = 0x0107
     UNWRAP_KEY = 0x0108
     ROTATE_KEY = 0x0109
+    ADOPT_KEY = 0x010A
 
     SIGN = 0x0201
     VERIFY = 0x0202

@@ -72,6 +72,7 @@ OPERATIONS: dict[int, Operation] = {
         Operation(_C.WRAP_KEY, m.WrapKey, m.WrapKeyResult, _MANAGE, Work.USE),
         Operation(_C.UNWRAP_KEY, m.UnwrapKey, m.KeyInfo, _MANAGE, Work.CHANGE),
         Operation(_C.ROTATE_KEY, m.RotateKey, m.KeyInfo, _MANAGE, Work.CHANGE),
+        Operation(_C.ADOPT_KEY, m.AdoptKey, m.KeyInfo, _MANAGE, Work.CHANGE),
         Operation(_C.SIGN, m.Sign, m.SignResult, _USE, Work.USE),
         Operation(_C.VERIFY, m.Verify, m.Empty, _USE, Work.USE),
         Operation(_C.ENCRYPT, m.Encrypt, m.EncryptResult, _USE, Work.USE),

@@ -164,7 +164,7 @@ class Restoring:
         reading, self._reading = self._reading, 0
         if reading:
             with contextlib.suppress(BadData, BadRequest):  # That is how it says so; or it has forgotten it already.
-                self._node.request(Opcode.RESTORE_BACKUP, RestoreBackup(ENDED, reading), BackupReading)
+                self._node.request(self._opcode, RestoreBackup(ENDED, reading), BackupReading)
 
     def _send(self, run: Run, body: RestoreBackup) -> None:
         answer = self._node.request(self._opcode, body, BackupReading)

@@ -1,6 +1,6 @@
 """What may be known about a key, for programs and for people."""
 
-from typing import Any
+from typing import Any, Final
 
 from hsm_wire.mechanisms import MECHANISMS
 from hsm_wire.messages import KeyInfo, Policy
@@ -8,6 +8,8 @@ from hsm_wire.usages import PolicyFlag, Usage
 from hsmctl.key_options import flag_name
 from hsmctl.moments import length_text, moment_text
 from hsmctl.output import pairs
+
+NOT_REPLICATED: Final = "not replicated: it works while that node does, and is lost with its device"
 
 
 def describe(info: KeyInfo) -> dict[str, Any]:
@@ -33,6 +35,7 @@ def describe(info: KeyInfo) -> dict[str, Any]:
         "uses": info.uses if info.policy.max_uses else None,
         "replaces": info.replaces.hex() or None,
         "replaced_by": info.replaced_by.hex() or None,
+        "adopted_at": info.adopted_at or None,
     }
 
 
@@ -41,6 +44,8 @@ def text_of(info: KeyInfo) -> str:
     document = describe(info)
     usage = " ".join(document["usage"])
     shown = {**document, "enabled": "yes" if info.enabled else "no", "usage": usage, "policy": policy_text(info.policy)}
+    if info.adopted_at:
+        shown["adopted_at"] = f"{info.adopted_at}, and {NOT_REPLICATED}"
     return pairs({name: value for name, value in shown.items() if value is not None})
 
 

@@ -40,6 +40,28 @@ MECHANISM_NOT_HERE. A use of a key goes to whichever node can do it.
 A node that cannot use a type of keys that are stored already is `lacking`: `hsmctl status` says which type and how many
 keys, and the node serves only while no other node can. What the cluster offers does not shrink to what it has. It comes
 into the rotation when the last such key is destroyed. Where all nodes lack a type, all serve, and say so.
+
+## Keys that are in a device already
+
+A private key that cannot be wrapped, because its device does not give it out or does not wrap its type, can be used
+where it is. node.toml of its node says who may have it:
+
+```toml
+[backend]
+adopt = [{ object = "legacy-tls", partition = 1 }]
+```
+
+`object` is the label (CKA_LABEL) of the private and of the public key; no other key may have it. Then somebody with the
+role `manage` in that partition makes a record of it:
+
+```sh
+hsmctl key adopt --type ed25519 --object legacy-tls --label legacy
+```
+
+The key signs and verifies (RSA, ECDSA, EdDSA). It is **not replicated**: requests find their way to the nodes whose
+devices have an object of that label with that very key, others refuse them as MECHANISM_NOT_HERE, and what no such node
+answers fails. No backup and no DR site has it. `hsmctl key show` says `adopted_at`. Each signature is verified with the
+record's public key before it leaves the node. DESTROY_KEY destroys the record, and leaves the object in the device.
 """
 REASONS: Final = """
 SoftHSM2's gaps, of 2.6.1 in Debian 12:

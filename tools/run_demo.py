@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -90,10 +91,18 @@ def start(folder: Path, backend: str) -> subprocess.Popen[bytes]:
     print(f"Starting a cluster on this machine: three HSM nodes and a proxy, in {folder}")
     began = time.monotonic()
     deadline_s = START_DEADLINE_S + (TOKENS_DEADLINE_S if backend == "softhsm" else 0.0)
+    cluster = launch(folder, ["--backend", backend], deadline_s)
+    print(f"Ready after {time.monotonic() - began:.1f} s. {KEYS_ARE[backend]}")
+    return cluster
+
+
+def launch(folder: Path, options: Sequence[str], deadline_s: float) -> subprocess.Popen[bytes]:
+    """Start `hsmctl dev` with these options, and return it when all of its daemons serve."""
+    began = time.monotonic()
     with tempfile.TemporaryFile() as said:
         before = written_at(folder)
         cluster = subprocess.Popen(
-            [*bound_to_us(), sys.executable, "-m", "hsmctl.cli", "dev", "--dir", str(folder), "--backend", backend],
+            [*bound_to_us(), sys.executable, "-m", "hsmctl.cli", "dev", "--dir", str(folder), *options],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=said,
@@ -111,7 +120,6 @@ def start(folder: Path, backend: str) -> subprocess.Popen[bytes]:
         except BaseException:
             stop(cluster)
             raise
-    print(f"Ready after {time.monotonic() - began:.1f} s. {KEYS_ARE[backend]}")
     return cluster
 
 

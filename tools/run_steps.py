@@ -42,6 +42,20 @@ class Runner:
         print(f"  $ hsmctl {line}", flush=True)
         return self._run([sys.executable, "-m", "hsmctl.cli", *shlex.split(line)], f"hsmctl {line}")
 
+    def shown(self, line: str) -> None:
+        """Run an hsmctl command; show it and its answer."""
+        for said in self.hsmctl(line).strip().splitlines():
+            print(f"    {said}")
+
+    def refused(self, line: str) -> None:
+        """Run an hsmctl command that must not work; show it and its reason."""
+        try:
+            self.hsmctl(line)
+        except DemoError as failure:
+            print(f"    {str(failure).rpartition('hsmctl: ')[2]}")
+        else:
+            raise DemoError(f"`hsmctl {line}` worked, which it must not now")
+
     def quiet(self, line: str) -> str:
         """Run an hsmctl command, not shown."""
         return self._run([sys.executable, "-m", "hsmctl.cli", *shlex.split(line)], f"hsmctl {line}")

@@ -25,6 +25,7 @@ computed anew), once while it is among those at work.
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final, NamedTuple, Protocol
 
 from hsm_node.core.lifecycle import WrappedKey
@@ -96,6 +97,10 @@ class Backend(Protocol):
         """Names of key types that can be made here."""
 
     @property
+    def adopted(self) -> Mapping[int, Usage]:
+        """The same with keys that were adopted."""
+
+    @property
     def random_is_dear(self) -> bool:
         """Whether random bytes take longer than DEAR_S, and so belong into a thread."""
 
@@ -107,6 +112,9 @@ class Backend(Protocol):
 
     def import_key(self, key_type: KeyType, material: bytes) -> WrappedKey:
         """Take a key; BAD_DATA where the material is not of that type."""
+
+    def adopt(self, partition: int, key_type: KeyType, device_object: str) -> WrappedKey:
+        """Take a key that is in the device already, and stays there; MECHANISM_NOT_HERE where it is not."""
 
     def load(self, record: Record) -> LoadedKey:
         """Return the key at work; loading is cached."""
@@ -157,6 +165,8 @@ class Outcome(NamedTuple):
 class Proved:
     """What a back end has proved, which is what it offers."""
 
+    adopted: Mapping[int, Usage] = MappingProxyType({})
+
     def __init__(self, outcome: Outcome, families: frozenset[Family] = frozenset(Family)) -> None:
         """Offer it.
 
@@ -185,6 +195,12 @@ class Proved:
 def not_here(mechanism: int) -> Refusal:
     """Return the answer for a mechanism that this back end lacks."""
     return Refusal(Status.MECHANISM_NOT_HERE, f"this node lacks mechanism {mechanism:#06x}", not_executed=True)
+
+
+def in_one_device(record: Record) -> Refusal:
+    """Return the answer for a key that another node's device has."""
+    text = f"the key is in the device of {record.adopted_at}, where it was adopted, and not here"
+    return Refusal(Status.MECHANISM_NOT_HERE, text, not_executed=True)
 
 
 def bad_signature() -> Refusal:

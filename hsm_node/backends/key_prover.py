@@ -89,6 +89,8 @@ class KeyProver:
 
     def prove(self, record: Record) -> Proven:
         """Try everything that the key of an authentic record is for; see `Proven`."""
+        if record.device_object:  # It is in one device, and no copy of the store can have it.
+            return Proven(_NONE)
         trials = self._trials(record)
         if not trials:
             return Proven(_NONE, f"this node offers nothing of what a key of type {record.key_type} is for")

@@ -19,7 +19,7 @@ from hsm_node.backends import (
     private_keys,
     rsa,
 )
-from hsm_node.backends.base import LoadedKey, Outcome, Proved
+from hsm_node.backends.base import LoadedKey, Outcome, Proved, in_one_device
 from hsm_node.backends.check_key import CheckKey
 from hsm_node.backends.loaded_keys import LoadedKeys
 from hsm_node.backends.secrets import check_secret
@@ -77,6 +77,10 @@ class SoftwareBackend(Proved):
             check_secret(key_type, material)
             return self._wrapped_secret(material)
         return self._wrapped_private(private_keys.imported(key_type, material))
+
+    def adopt(self, _partition: int, _key_type: KeyType, _device_object: str) -> WrappedKey:
+        text = "this node has no device, so there is nothing to adopt"
+        raise Refusal(Status.MECHANISM_NOT_HERE, text, not_executed=True)
 
     def load(self, record: Record) -> LoadedKey:
         place = (record.partition, record.key_id)
@@ -148,6 +152,8 @@ class SoftwareBackend(Proved):
         return private_keys.at_work(material)
 
     def _material(self, record: Record) -> bytes:
+        if record.device_object:
+            raise in_one_device(record)
         return self._keyring.unwrap(record.wrapped, record.true_length)
 
     def _wrapped_secret(self, material: bytes) -> WrappedKey:

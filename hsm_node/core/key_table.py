@@ -25,7 +25,7 @@ class KeyTable(RecordTable[Record]):
         self.scheduled: dict[Place, int] = {}
         """Place -> seconds since 1970: keys whose destruction has a time."""
         self.types: dict[str, int] = {}
-        """Type -> how many keys of it there are."""
+        """Type -> how many keys of it there are that are to work on every node."""
 
     def find(self, partition: int, label: str | None, key_type: str | None, after: bytes, limit: int) -> list[KeyInfo]:
         """Return live keys in the order of ids, after that id, at most `limit`."""
@@ -34,7 +34,7 @@ class KeyTable(RecordTable[Record]):
         return [key_info(record) for record in islice(found, limit)]
 
     def _put(self, place: Place, record: Record, revision: int) -> None:
-        if place not in self._entries:
+        if place not in self._entries and not record.device_object:
             self.types[record.key_type] = self.types.get(record.key_type, 0) + 1
         super()._put(place, record, revision)
         if record.destroy_at:
@@ -44,6 +44,8 @@ class KeyTable(RecordTable[Record]):
 
     def _forget(self, place: Place, record: Record) -> None:
         super()._forget(place, record)
+        if record.device_object:
+            return
         left = self.types[record.key_type] = self.types[record.key_type] - 1
         if not left:
             del self.types[record.key_type]

@@ -7,11 +7,20 @@ from typing import Final
 import msgspec
 
 from hsm_node.core.keyring import MASTER_KEY_VERSION
-from hsm_node.core.policies import REPLACED, check_narrower, check_policy, check_remade, check_usage
+from hsm_node.core.policies import (
+    ADOPTED,
+    REPLACED,
+    check_adopted,
+    check_narrower,
+    check_policy,
+    check_remade,
+    check_usage,
+)
 from hsm_node.core.records import Record, next_record, remembered
 from hsm_node.core.refusal import Refusal
 from hsm_wire.key_types import KEY_TYPES, KeyType
 from hsm_wire.messages import (
+    AdoptKey,
     Decapsulate,
     Derive,
     Encapsulate,
@@ -45,6 +54,10 @@ class WrappedKey(msgspec.Struct, frozen=True):
     public_key: bytes
     master_key_version: int = MASTER_KEY_VERSION
     """Of the master key that it was wrapped under."""
+    device_object: str = ""
+    """Label of a key that stays in the device, and is not wrapped."""
+    adopted_at: str = ""
+    """Node whose device that is."""
 
 
 class NewKey(msgspec.Struct, frozen=True):
@@ -56,14 +69,15 @@ class NewKey(msgspec.Struct, frozen=True):
     usage: int
     policy: Policy
     origin: str
-    """generated, imported, derived or unwrapped."""
+    """generated, imported, derived, unwrapped or adopted."""
 
 
-Creating = GenerateKey | ImportKey | UnwrapKey | Derive | Encapsulate | Decapsulate
+Creating = GenerateKey | AdoptKey | ImportKey | UnwrapKey | Derive | Encapsulate | Decapsulate
 """Requests that make a key and say what it shall be."""
 
 _ORIGINS: Final = {
     GenerateKey: "generated",
+    AdoptKey: ADOPTED,
     ImportKey: "imported",
     UnwrapKey: "unwrapped",
     Derive: "derived",
@@ -86,6 +100,7 @@ def check_new_key(request: Creating, offered_types: Collection[str], *, legacy_t
     usage = request.usage or int(key_type.default_usages)
     check_usage(usage, key_type)
     check_remade(usage, _ORIGINS[type(request)])
+    check_adopted(usage, request.policy, _ORIGINS[type(request)])
     check_label(request.label)
     check_policy(request.policy, usage, legacy_tests=legacy_tests)
     key_id = request.new_key_id if isinstance(request, Derive | Encapsulate | Decapsulate) else request.key_id
@@ -141,6 +156,8 @@ def new_record(
         sequence=1,
         replaces=replaces,
         answer=answer,
+        device_object=made.device_object,
+        adopted_at=made.adopted_at,
     )
 
 

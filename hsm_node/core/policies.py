@@ -33,6 +33,8 @@ IMPORTED: Final = "imported"
 GENERATED: Final = "generated"
 REMADE: Final = frozenset({"unwrapped", "derived"})
 """Origins of keys that the same request under another id makes once more."""
+ADOPTED: Final = "adopted"
+"""Origin of keys that were in a device before, and stay there."""
 REPLACED: Final = Usage.VERIFY | Usage.DECRYPT | Usage.UNWRAP | Usage.DECAPSULATE
 """What a key that was rotated still does: everything that opens or checks what it made before."""
 
@@ -106,6 +108,12 @@ def check_remade(usage: int, origin: str) -> None:
     if usage & WRAPPING and origin in REMADE:
         detail = f"a key that was {origin} does not wrap or unwrap others: generate wrapping keys here"
         raise Refusal(Status.BAD_REQUEST, detail)
+
+
+def check_adopted(usage: int, policy: Policy, origin: str) -> None:
+    """Refuse what a key that stays in one device does not do."""
+    if origin == ADOPTED and (usage & ~int(Usage.SIGN | Usage.VERIFY) or policy.flags & int(PolicyFlag.EXPORTABLE)):
+        raise Refusal(Status.BAD_REQUEST, "a key that is adopted signs and verifies and does not leave its device")
 
 
 def check_way_out(wrapping_origin: str, target_origin: str) -> None:

@@ -74,6 +74,11 @@ class Record(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen
     gcm_leased: int = 0
     """AES-GCM encryptions that nodes have taken, in blocks, whether they made them or not."""
 
+    device_object: str = ""
+    """Label of the private key in a device, of a key that was adopted there: it is not in this record. Empty: it is."""
+    adopted_at: str = ""
+    """Node whose device that was."""
+
     @property
     def order(self) -> int:
         """How often it was written. A record of before there was a count was written as often as it was changed."""
@@ -172,4 +177,5 @@ def key_info(record: Record) -> KeyInfo:
         record.replaces,
         record.replaced_by,
         record.uses,
+        record.adopted_at,
     )

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any
+from typing import Any, Final
+
+import msgspec
 
 from hsm_daemon import clock
 from hsm_node.backends.base import Backend
@@ -25,8 +27,10 @@ from hsm_node.service.later import answer_later
 from hsm_node.service.offers import Offers
 from hsm_node.service.request import Request
 from hsm_node.work.pool import Pool
+from hsm_wire.key_types import KEY_TYPES, Family
 from hsm_wire.messages import (
     EMPTY_BODY,
+    AdoptKey,
     DescribeKey,
     DestroyKey,
     FindKeys,
@@ -38,6 +42,9 @@ from hsm_wire.messages import (
     encode_body,
 )
 from hsm_wire.statuses import Status
+
+ADOPTABLE: Final = frozenset(row.name for row in KEY_TYPES.values() if row.family in (Family.RSA, Family.EC, Family.ED))
+"""Types of keys that sign."""
 
 
 class KeyRecords:
@@ -96,6 +103,17 @@ class KeyRecords:
             return Made(self._backend.import_key(wanted.key_type, body.material))
 
         # Loading a long RSA key takes as long as hundreds of signatures: not where store transactions wait.
+        work = self._writer.create(request, body, wanted, lambda: make, self._sessions)
+        return answer_later(request, self._kept(request, work), self._failures)
+
+    def adopt(self, request: Request, body: AdoptKey) -> bytes | None:
+        """ADOPT_KEY."""
+        wanted = check_new_key(body, ADOPTABLE)
+
+        def make() -> Made:
+            key = self._backend.adopt(request.principal.partition, wanted.key_type, body.device_object)
+            return Made(msgspec.structs.replace(key, adopted_at=self._offers.node))
+
         work = self._writer.create(request, body, wanted, lambda: make, self._sessions)
         return answer_later(request, self._kept(request, work), self._failures)
 

@@ -8,12 +8,14 @@ from hsm_node.backends.base import LONG_DATA_BYTES, Backend, LoadedKey
 from hsm_node.core.authorize import allow_use, live_record, offered_mechanism
 from hsm_node.core.parameters import decode_parameters
 from hsm_node.core.records import Record
+from hsm_node.core.refusal import Refusal
 from hsm_node.service.failures import Failures
 from hsm_node.service.follower import Follower
 from hsm_node.service.later import answer_later
 from hsm_node.service.request import Request
 from hsm_node.service.use_meter import Payment, UseMeter
 from hsm_node.work.pool import Job, Pool
+from hsm_wire.mechanisms import Mechanism
 from hsm_wire.messages import (
     EMPTY_BODY,
     Decrypt,
@@ -75,12 +77,22 @@ class KeyUses:
         self, request: Request, body: Sign | Verify | Encrypt | Decrypt, usage: Usage
     ) -> tuple[Record, LoadedKey, Parameters | None, Payment | None]:
         """Return the key at work, if everything allows it, and what its use waits for; None: for nothing."""
-        mechanism = offered_mechanism(body.mechanism, usage, self._backend.offered)
+        mechanism = self._mechanism(request, body, usage)
         parameters = decode_parameters(mechanism, body.parameters)
         record = live_record(self._follower.lookup(request.principal.partition, body.key_id))
         allow_use(record, mechanism, usage, clock.now())
         key = self._backend.load(record)
         return record, key, parameters, self._meter.before_use(request, record, mechanism, usage)
+
+    def _mechanism(self, request: Request, body: Sign | Verify | Encrypt | Decrypt, usage: Usage) -> Mechanism:
+        """Return the mechanism, if this back end has it: with keys that were adopted it may have more."""
+        try:
+            return offered_mechanism(body.mechanism, usage, self._backend.offered)
+        except Refusal:
+            entry = self._follower.lookup(request.principal.partition, body.key_id) if self._backend.adopted else None
+            if entry is None or not entry.record.device_object:
+                raise
+            return offered_mechanism(body.mechanism, usage, self._backend.adopted)
 
     def _run(
         self, request: Request, dear: int, data_bytes: int, work: Callable[[], bytes], payment: Payment | None

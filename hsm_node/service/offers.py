@@ -45,7 +45,7 @@ class Offers:
         mechanisms = {number: int(usages) for number, usages in backend.offered.items()}
         self.own = Offer(mechanisms, backend.key_types)
         """What this node has proved."""
-        self._node = node
+        self.node = node
         self._nodes = nodes
         self._table = table
         self._rows = rows
@@ -61,7 +61,7 @@ class Offers:
     @property
     def common(self) -> Offer:
         """What the cluster can do."""
-        return common([self._of(node) for node in {self._node, *self._nodes()}], self._table.types)
+        return common([self._of(node) for node in {self.node, *self._nodes()}], self._table.types)
 
     @property
     def key_types(self) -> frozenset[str]:
@@ -103,22 +103,22 @@ class Offers:
         self._fault = fault
 
     def _of(self, node: str) -> Offer:
-        if node == self._node:
+        if node == self.node:
             return self.own
         entry = self._rows.held.get(node)
         return ALL if entry is None else offer_of(entry.record)
 
     def _to_say(self) -> tuple[OffersRecord, int] | None:
         """Return what this node has to say and the revision that it replaces; None where it has been said."""
-        found = self._rows.held.get(self._node)
-        refused = self._follower.refused.get(self._keyring.offers_name(self._node))
+        found = self._rows.held.get(self.node)
+        refused = self._follower.refused.get(self._keyring.offers_name(self.node))
         damaged = 0 if refused is None else refused.revision  # replaced at its own revision, as a damaged node state is
         if refused is None and self.own == (ALL if found is None else offer_of(found.record)):
             return None
         order = max(0 if found is None else found.record.order, damaged) + 1
         mechanisms, key_types = sorted(self.own.mechanisms.items()), sorted(self.own.key_types)
         after = OffersRecord(
-            self._store.cluster_id, self._node, order, self._store.epoch, tuple(mechanisms), tuple(key_types)
+            self._store.cluster_id, self.node, order, self._store.epoch, tuple(mechanisms), tuple(key_types)
         )
         return after, max(0 if found is None else found.revision, damaged)
 
@@ -128,5 +128,5 @@ class Offers:
         if said is None:
             return None
         record, revision = said
-        name, sealed = self._keyring.offers_name(self._node), seal_offers(record, self._keyring)
+        name, sealed = self._keyring.offers_name(self.node), seal_offers(record, self._keyring)
         return self._store.change(name, revision, sealed) if revision else self._store.create(name, sealed)

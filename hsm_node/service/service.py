@@ -121,6 +121,7 @@ class Service:
             Opcode.UPDATE_KEY: records.update,
             Opcode.DESTROY_KEY: records.destroy,
             Opcode.ROTATE_KEY: records.rotate,
+            Opcode.ADOPT_KEY: records.adopt,
             Opcode.WRAP_KEY: makers.wrap,
             Opcode.UNWRAP_KEY: makers.unwrap,
             Opcode.DERIVE: makers.derive,

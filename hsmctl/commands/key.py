@@ -9,7 +9,7 @@ from hsmctl.commands.key_derivation import decapsulate, derive, encapsulate
 from hsmctl.commands.key_wrapping import unwrap, wrap
 from hsmctl.failures import PUBLIC_TYPES, wants_fitting_file, wants_key_pair
 from hsmctl.files import raw_output, read_input, write_output
-from hsmctl.key_descriptions import describe, state_of, text_of
+from hsmctl.key_descriptions import NOT_REPLICATED, describe, state_of, text_of
 from hsmctl.key_material import material_of
 from hsmctl.key_options import KEY_TYPE, makes_key
 from hsmctl.session import Session, cluster_options
@@ -114,3 +114,22 @@ def import_key(session: Session, key_type: str | None, source: str, new: NewKey)
     with session.cluster() as cluster, wants_fitting_file():
         made = cluster.import_key(found_type, material, **new)
         session.out.result(describe(made.info), made.id)
+
+
+@key.command()
+@click.option("--type", "key_type", required=True, type=KEY_TYPE, metavar="T", help="rsa-3072, ec-p256, ed25519...")
+@click.option("--object", "device_object", required=True, metavar="L", help="Its label in the device.")
+@makes_key()
+@cluster_options
+def adopt(session: Session, key_type: str, device_object: str, new: NewKey) -> None:
+    """Use a key that is in a node's device and cannot be wrapped; prints its id.
+
+    node.toml of that node names the object under [backend] adopt. The key signs and verifies there, and is not
+    replicated.
+
+    Example: hsmctl key adopt --type ed25519 --object legacy-tls --label legacy
+    """
+    with session.cluster() as cluster:
+        made = cluster.adopt_key(key_type, device_object, **new)
+        session.out.result(describe(made.info), made.id)
+    session.out.note(f"{made.info.adopted_at} alone has this key; {NOT_REPLICATED}")

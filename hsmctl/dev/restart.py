@@ -55,7 +55,7 @@ def restart(folder: Folder, name: str, deadline_s: float = RESTART_DEADLINE_S) -
 def missing_in(folder: Folder, name: str, deadline_s: float = ROTATION_DEADLINE_S) -> list[str]:
     """Wait until every proxy that answers gives requests to that node; return those that do not by the deadline.
 
-    A daemon that is no node, and a node that an operator took out, are not waited for.
+    A daemon that is no node, and a node that an operator took out or that is kept out (`fenced`), are not waited for.
     """
     deadline = time.monotonic() + deadline_s
     while True:
@@ -69,7 +69,7 @@ def _lacks(proxy: Entry, name: str) -> bool:
     nodes = readiness.status(proxy.admin).get("nodes")
     for node in nodes if isinstance(nodes, list) else []:
         if isinstance(node, dict) and node.get("name") == name:
-            return node.get("state") not in ("up", "standby") and node.get("administrative_state") == "ready"
+            return node.get("state") not in ("up", "standby", "fenced") and node.get("administrative_state") == "ready"
     return False
 
 

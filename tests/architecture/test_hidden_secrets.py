@@ -18,12 +18,13 @@ from hsm_node.backends import software
 from hsm_node.backends.base import LoadedKey, Outcome
 from hsm_node.backends.check_key import CheckKey
 from hsm_node.backends.loaded_keys import LoadedKeys
+from hsm_node.backends.pkcs11.adopted_key import AdoptedKey
 from hsm_node.backends.pkcs11.device_keys import device_key
 from hsm_node.backends.pkcs11.key_templates import FAMILIES
 from hsm_node.core.derived_keys import DerivedKeys
 from hsm_node.core.keyring import Keyring
 from hsm_node.core.lifecycle import Origin, check_new_key, new_record
-from hsm_wire.key_types import KEY_TYPES
+from hsm_wire.key_types import KEY_TYPES, Family
 from hsm_wire.messages import GenerateKey
 
 PACKAGES = ("hsm_wire", "hsm_cluster", "hsm_daemon", "hsm_client", "proxy", "hsm_node", "hsmctl")
@@ -134,6 +135,10 @@ def everything_that_works(material: bytes) -> Iterator[object]:
             yield from (record, back_end.load(record))
             if row.family in FAMILIES:
                 yield device_key(NO_LINK, record)
+            if row.family is Family.ED:
+                there = msgspec.structs.replace(record, device_object="label", adopted_at="node-1")
+                key = device_key(NO_LINK, there)
+                yield from (key, AdoptedKey(key, "label"))
 
 
 def test_no_key_at_work_shows_more_than_its_class() -> None:

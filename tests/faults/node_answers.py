@@ -17,8 +17,8 @@ from hsm_wire.statuses import Status
 KEY_TYPE = "ec-p256"
 _KEY_ID_FIRST = frozenset(
     {
-        Opcode.GENERATE_KEY, Opcode.IMPORT_KEY, Opcode.DESCRIBE_KEY, Opcode.UPDATE_KEY, Opcode.DESTROY_KEY,
-        Opcode.ROTATE_KEY, Opcode.SIGN, Opcode.VERIFY, Opcode.ENCRYPT, Opcode.DECRYPT,
+        Opcode.GENERATE_KEY, Opcode.IMPORT_KEY, Opcode.ADOPT_KEY, Opcode.DESCRIBE_KEY, Opcode.UPDATE_KEY,
+        Opcode.DESTROY_KEY, Opcode.ROTATE_KEY, Opcode.SIGN, Opcode.VERIFY, Opcode.ENCRYPT, Opcode.DECRYPT,
     }
 )  # fmt: skip
 

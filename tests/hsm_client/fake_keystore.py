@@ -54,6 +54,10 @@ class Keystore:
         secret = crypto.load(body.key_type, body.material)
         return self._created(body, body.key_id) or self._made(body, body.key_id, secret, "imported")
 
+    def adopt_key(self, body: m.AdoptKey) -> m.KeyInfo:
+        secret = crypto.generate(body.key_type)
+        return self._created(body, body.key_id) or self._made(body, body.key_id, secret, "adopted")
+
     def unwrap_key(self, body: m.UnwrapKey) -> m.KeyInfo:
         material = crypto.unwrap(self._secret(body.wrapping_key_id), body)
         secret = crypto.load(body.key_type, material)

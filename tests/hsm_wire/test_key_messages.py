@@ -21,4 +21,4 @@ def test_repr_of_an_import_names_the_key_and_not_its_material() -> None:
 
 def test_nested_structures_are_arrays_too() -> None:
     body = KeyInfo(KEY_ID, "ec-p256", "tls", 3, True, 1, 0, "generated", b"", Policy(1, [2], 3, 4, 5, 6))
-    assert msgpack.unpackb(encode_body(body))[-5] == [1, [2], 3, 4, 5, 6]
+    assert msgpack.unpackb(encode_body(body))[-6] == [1, [2], 3, 4, 5, 6]

@@ -110,3 +110,37 @@ def test_a_node_whose_device_cannot_use_what_is_stored_serves_when_that_is_gone(
     assert "assurance of software: node-1, node-2 hold the master key in software" in status.stdout
     document = json.loads(run_hsmctl_text("status", "--json", environment=environment).stdout)
     assert document["assurance"] == {"level": "software", "software_nodes": ["node-1", "node-2"]}
+
+
+def test_a_key_that_only_one_device_has_is_used_there(
+    make_cluster: Callable[..., Cluster], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = make_cluster(started=False)
+    tokens = SoftHsm(tmp_path / "softhsm")
+    monkeypatch.setenv("SOFTHSM2_CONF", str(tokens.configuration))
+    settings = tokens.settings_for(cluster, cluster.nodes[2])
+    adopt = 'adopt = [{ object = "legacy", partition = 1 }]'
+    cluster.write_node(cluster.nodes[2], **{**settings, "backend": settings["backend"][:-1] + f", {adopt} }}"})
+    tokens.make_edwards_pair(settings["backend"], "legacy")
+    cluster.start()
+    environment = {**os.environ, "HSM_CLIENT_CONFIG": str(cluster.client_config)}
+    words = ["key", "adopt", "--type", "ed25519", "--object", "legacy", "--label", "old"]
+    adopted = run_hsmctl_text(*words, environment=environment)
+    assert adopted.returncode == 0, adopted.stderr
+    assert "node-3 alone has this key; not replicated" in adopted.stderr
+    shown = run_hsmctl_text("key", "show", "old", environment=environment).stdout
+    assert "adopted" in shown
+    assert "node-3, and not replicated" in shown
+
+    async def main() -> None:
+        async with connect(cluster.client_config) as hsm:
+            key = await hsm.key("old")
+            for turn in range(6):
+                data = str(turn).encode()
+                await key.verify(data, await key.sign(data, "eddsa"), "eddsa")
+            with pytest.raises(HsmError) as refused:
+                await hsm.adopt_key("ed25519", "another")
+            assert refused.value.status_name == "MECHANISM_NOT_HERE"
+
+    cluster.run(main)
+    assert cluster.states() == {"node-1": "up", "node-2": "up", "node-3": "up"}, "nobody lacks it"

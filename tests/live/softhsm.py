@@ -8,6 +8,7 @@ import os
 import secrets
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -21,6 +22,9 @@ SO_PIN: Final = "the-officer-s-4711"
 WRAP_MECHANISM: Final = 0x210A
 """RFC 5649 in SoftHSM 2.6.1."""
 MASTER_KEY_LABEL: Final = "redoubt"
+CKM_EC_EDWARDS_KEY_PAIR_GEN: Final = 0x1055
+EDWARDS25519: Final = bytes.fromhex("130c656477617264733235353139")
+"""The curve as SoftHSM2 knows it, by its name."""
 
 
 class SoftHsm:
@@ -48,6 +52,11 @@ class SoftHsm:
         label = f"{node.name}-{secrets.token_hex(4)}"  # more than one cluster may have its tokens here
         self.make_token(label, bytes.fromhex(cluster.master_key.read_text()))
         return node_settings(cluster.folder, label, module)
+
+    def make_edwards_pair(self, backend: str, label: str) -> None:
+        """Make an Ed25519 key in the token that a node.toml's `backend` names, as other programs do."""
+        token = tomllib.loads(f"backend = {backend}")["backend"]["token_label"]
+        self._run(sys.executable, __file__, token, PIN, label, "ed25519")
 
     def _run(self, *command: str) -> None:
         done = subprocess.run(
@@ -81,5 +90,24 @@ def bring(label: str, pin: str, master_key: bytes) -> None:
         module.create(session, part_template(MASTER_KEY_LABEL, part, value))
 
 
+def make_pair(label: str, pin: str, name: str) -> None:
+    """Make an Ed25519 key that stays in the token."""
+    from hsm_node.backends.pkcs11 import cryptoki as ck
+    from hsm_node.backends.pkcs11.module import Module
+    from hsm_node.backends.pkcs11.structures import Template, mechanism
+
+    module = Module(MODULE)
+    [slot] = [slot for slot in module.slots() if module.token(slot).label == label]
+    session = module.open_session(slot, writing=True)
+    module.login(session, pin.encode())
+    common: Template = {ck.CKA_TOKEN: True, ck.CKA_LABEL: name.encode()}
+    private: Template = {**common, ck.CKA_PRIVATE: True, ck.CKA_SENSITIVE: True, ck.CKA_EXTRACTABLE: False}
+    public: Template = {**common, ck.CKA_VERIFY: True, ck.CKA_EC_PARAMS: EDWARDS25519}
+    module.generate_pair(session, mechanism(CKM_EC_EDWARDS_KEY_PAIR_GEN), public, {**private, ck.CKA_SIGN: True})
+
+
 if __name__ == "__main__":
-    bring(sys.argv[1], sys.argv[2], bytes.fromhex(sys.argv[3]))
+    if len(sys.argv) > 4:
+        make_pair(*sys.argv[1:4])
+    else:
+        bring(sys.argv[1], sys.argv[2], bytes.fromhex(sys.argv[3]))

@@ -201,6 +201,7 @@ def key_bodies() -> list[tuple[Opcode, msgspec.Struct, msgspec.Struct]]:
             key_info(),
         ),
         (c.ROTATE_KEY, m.RotateKey(KEY_ID, OTHER_ID), key_info()),
+        (c.ADOPT_KEY, m.AdoptKey(KEY_ID, "ec-p256", "legacy-tls", "tls"), key_info()),
     ]
 
 

@@ -1,18 +1,25 @@
 """The PKCS#11 back end: keys are made, wrapped and used in a device; what a public key alone can do, the node does."""
 
 import os
+from collections.abc import Collection
 from typing import Final
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.keywrap import aes_key_wrap_with_padding
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from hsm_node.backends import private_keys
 from hsm_node.backends.base import LoadedKey, Outcome, Proved, not_here
 from hsm_node.backends.ec import CURVES
+from hsm_node.backends.known_keys import temporary_record
 from hsm_node.backends.loaded_keys import LoadedKeys
 from hsm_node.backends.pkcs11 import messages
-from hsm_node.backends.pkcs11.device_keys import CLAIMED, DeviceCheckKey, DeviceKey, device_key
+from hsm_node.backends.pkcs11.adopted_key import AdoptedKey
+from hsm_node.backends.pkcs11.device_keys import ADOPTED, CLAIMED, DeviceCheckKey, DeviceKey, device_key
 from hsm_node.backends.pkcs11.key_templates import FAMILIES
 from hsm_node.backends.pkcs11.link import GENERATION_LIMIT_S, DeviceLink
 from hsm_node.backends.secrets import check_secret
@@ -21,6 +28,7 @@ from hsm_node.core.keyring import Keyring
 from hsm_node.core.lifecycle import WrappedKey
 from hsm_node.core.records import Record
 from hsm_node.core.refusal import Refusal
+from hsm_wire import mechanisms as ckm
 from hsm_wire.key_types import Family, KeyType
 from hsm_wire.parameters import Parameters
 from hsm_wire.statuses import Status
@@ -30,23 +38,36 @@ _WRAP_UNIT_BYTES: Final = 8
 _TRANSPORT_KEY_BYTES: Final = 32
 _POINT_TAG: Final = 0x04
 _LONG_FORM: Final = 0x81
+_CHALLENGE_BYTES: Final = 32
+_ADOPTION: Final = {Family.RSA: ckm.CKM_SHA256_RSA_PKCS, Family.EC: ckm.CKM_ECDSA_SHA256, Family.ED: ckm.CKM_EDDSA}
+"""What shows that a private key belongs to the public one."""
 
 
 class Pkcs11Backend(Proved):
     """Implements `Backend`."""
 
-    def __init__(self, link: DeviceLink, keyring: Keyring, outcome: Outcome | None = None) -> None:
+    adopted = ADOPTED
+
+    def __init__(
+        self,
+        link: DeviceLink,
+        keyring: Keyring,
+        outcome: Outcome | None = None,
+        adoptable: Collection[tuple[int, str]] = (),
+    ) -> None:
         """Offer what a self-test proves.
 
         Args:
             link: to the device.
             keyring: says which master key is in use; its material is in the device.
             outcome: of the self-test; None: it is made now.
+            adoptable: partitions, and labels of private keys in the device that they may adopt.
         """
         untested = Outcome(CLAIMED, ())
         super().__init__(outcome or prove(Pkcs11Backend(link, keyring, untested), CLAIMED), FAMILIES)
         self._link = link
         self._keyring = keyring
+        self._adoptable = frozenset(adoptable)
         self._loaded: LoadedKeys[DeviceKey] = LoadedKeys()
 
     @property
@@ -76,16 +97,33 @@ class Pkcs11Backend(Proved):
         private = private_keys.imported(key_type, material)
         return self._taken(key_type, private_keys.pkcs8(private), 0, private_keys.public_info(private))
 
+    def adopt(self, partition: int, key_type: KeyType, device_object: str) -> WrappedKey:
+        if (partition, device_object) not in self._adoptable:
+            text = f"this node's node.toml lets nobody of this partition adopt an object {device_object!r}"
+            raise Refusal(Status.MECHANISM_NOT_HERE, text, not_executed=True)
+        answer = self._link.ask(messages.Adopt(key_type.name, device_object))
+        assert isinstance(answer, messages.Made)  # what Adopt is answered with
+        try:
+            public = public_info(key_type, answer.public)
+        except ValueError:
+            text = f"the object {device_object!r} of this node's device is no {key_type.name} key"
+            raise Refusal(Status.MECHANISM_NOT_HERE, text, not_executed=True) from None
+        key = WrappedKey(b"", 0, public, device_object=device_object)
+        mechanism, challenge = _ADOPTION[key_type.family], os.urandom(_CHALLENGE_BYTES)
+        record = msgspec.structs.replace(temporary_record(key_type.name, key), device_object=device_object)
+        self._at_work(record).sign(mechanism, None, challenge)
+        return key
+
     def load(self, record: Record) -> LoadedKey:
         place = (record.partition, record.key_id)
         key = self._loaded.get(place)
         if key is None:
             key = device_key(self._link, record)
             self._loaded.put(place, key)
-        return key
+        return AdoptedKey(key, record.device_object) if record.device_object else key
 
     def fresh(self, record: Record) -> LoadedKey:
-        return device_key(self._link, record, kept=False)
+        return self._at_work(record, kept=False)
 
     def wrap_key(self, _record: Record, mechanism: int, _parameters: Parameters | None, _target: Record) -> bytes:
         raise not_here(mechanism)
@@ -122,6 +160,10 @@ class Pkcs11Backend(Proved):
             self._loaded.drop((partition, key_id))
             key.drop()
 
+    def _at_work(self, record: Record, *, kept: bool = True) -> LoadedKey:
+        key = device_key(self._link, record, kept=kept)
+        return AdoptedKey(key, record.device_object) if record.device_object else key
+
     def _check_family(self, key_type: KeyType) -> None:
         if key_type.family not in FAMILIES:
             text = f"this node's device keeps no {key_type.name} keys"
@@ -137,12 +179,21 @@ class Pkcs11Backend(Proved):
 
 
 def public_info(key_type: KeyType, parts: tuple[bytes, ...]) -> bytes:
-    """Return SubjectPublicKeyInfo of what a device says of a new key; nothing for a secret key."""
+    """Return SubjectPublicKeyInfo of what a device says of a key; nothing for a secret key.
+
+    Raises:
+        ValueError: it is no such key.
+    """
     if not parts:
         return b""
     if key_type.family is Family.RSA:
         modulus, exponent = (int.from_bytes(part, "big") for part in parts)
-        public: rsa.RSAPublicKey | ec.EllipticCurvePublicKey = rsa.RSAPublicNumbers(exponent, modulus).public_key()
+        public: PublicKeyTypes = rsa.RSAPublicNumbers(exponent, modulus).public_key()
+        if modulus.bit_length() != key_type.size:
+            raise ValueError(f"the modulus has {modulus.bit_length()} bits")
+    elif key_type.family is Family.ED:
+        form = Ed25519PublicKey if key_type.name == "ed25519" else Ed448PublicKey
+        public = form.from_public_bytes(_point(parts[0]))
     else:
         public = ec.EllipticCurvePublicKey.from_encoded_point(CURVES[key_type.name], _point(parts[0]))
     return public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)

@@ -16,6 +16,7 @@ from hsm_node.backends.pkcs11.core.return_values import (
     AMBIGUOUS,
     DEVICE_MEMORY,
     ENCRYPTED_DATA_INVALID,
+    KEY_TYPE_INCONSISTENT,
     SESSION_COUNT,
     Fault,
     meaning,
@@ -66,6 +67,8 @@ class Device:
         """The session objects that are there, and how many may be."""
         self._wrap_mechanism = 0
         self._master_keys: dict[int, MasterKeyHandles] = {}
+        self._adopted: dict[str, int] = {}
+        """Label -> a private key that was in the token before, and that nothing here destroys."""
         self.unbound = ""
         """Why keys that are made are not bound to the master key (CKA_WRAP_WITH_TRUSTED); empty: they are."""
 
@@ -112,7 +115,10 @@ class Device:
     def forget(self, key: messages.KeyRef) -> None:
         """Destroy what is loaded of a key."""
         with self._keeper_lock:
-            self._destroy(self.room.drop(key))
+            if key.device_object:
+                self._adopted.pop(key.device_object, None)
+            else:
+                self._destroy(self.room.drop(key))
 
     def answer(self, session: int, question: messages.Question) -> messages.Answer:
         """Do what is asked, in that session."""
@@ -127,6 +133,8 @@ class Device:
                 return self._generate(session, KEY_TYPES[key_type], version)
             case messages.Take():
                 return self._take(session, question)
+            case messages.Adopt(key_type, device_object):
+                return self._adopt(KEY_TYPES[key_type], device_object)
             case messages.Random(length):
                 return messages.Done(self._module.random(session, length))
             case messages.Forget(key):
@@ -150,7 +158,9 @@ class Device:
             raise
         finally:
             with self._keeper_lock:
-                if question.key.kept:
+                if question.key.device_object:
+                    pass  # It was there before, and stays.
+                elif question.key.kept:
                     self.room.give_back(cached)
                 else:
                     self._destroy([cached.handle])
@@ -165,6 +175,8 @@ class Device:
 
     def _loaded(self, key: messages.KeyRef) -> Cached:
         """Return the session object of a key, made now if it is not there, or is not to be relied on."""
+        if key.device_object:
+            return Cached(self._adopted_handle(key.device_object))
         with self._keeper_lock:
             cached = self.room.take(key) if key.kept else None
             if cached is None:
@@ -234,6 +246,31 @@ class Device:
         finally:
             self._module.destroy(session, key)
         return messages.Made(wrapped, true_length, public)
+
+    # Keys that were there before
+
+    def _adopted_handle(self, label: str) -> int:
+        with self._keeper_lock:
+            handle = self._adopted.get(label)
+            if handle is None:
+                handle = self._adopted[label] = self._only(label, ck.CKO_PRIVATE_KEY)
+            return handle
+
+    def _only(self, label: str, kind: int) -> int:
+        found = self._module.find(self._keeper, {ck.CKA_CLASS: kind, ck.CKA_LABEL: label.encode()})
+        if len(found) != 1:  # None is here, or nobody knows which is meant.
+            raise DeviceError(KEY_TYPE_INCONSISTENT, "C_FindObjects")
+        return found[0]
+
+    def _adopt(self, key_type: KeyType, label: str) -> messages.Made:
+        with self._keeper_lock:
+            private, public = self._only(label, ck.CKO_PRIVATE_KEY), self._only(label, ck.CKO_PUBLIC_KEY)
+            wanted = key_templates.adopted(key_type)
+            for handle in (private, public):
+                kind = int.from_bytes(self._module.attribute(self._keeper, handle, ck.CKA_KEY_TYPE), "little")
+                if kind != wanted:
+                    raise DeviceError(KEY_TYPE_INCONSISTENT, "C_GetAttributeValue")
+            return messages.Made(b"", 0, self._public(self._keeper, public, key_type))
 
     def _public(self, session: int, public: int, key_type: KeyType) -> tuple[bytes, ...]:
         rsa = (ck.CKA_MODULUS, ck.CKA_PUBLIC_EXPONENT)

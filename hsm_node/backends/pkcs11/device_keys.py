@@ -10,12 +10,15 @@ from hashlib import sha256
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from hsm_node.backends import aes, aes_modes
 from hsm_node.backends.base import LoadedKey, bad_ciphertext, bad_signature
 from hsm_node.backends.ec import EcPublicKey
+from hsm_node.backends.edwards import EdwardsPublicKey, check_pure
 from hsm_node.backends.pkcs11 import messages
 from hsm_node.backends.pkcs11.link import DeviceLink
 from hsm_node.backends.rsa import RsaPublicKey, usual_pss
@@ -52,6 +55,15 @@ CLAIMED: Final[Mapping[int, Usage]] = {
     ckm.CKM_SHA512_HMAC: _SIGNING,
 }
 """What this back end has code for. What a node offers of it the self-test finds."""
+ADOPTED: Final[Mapping[int, Usage]] = {
+    **{
+        number: _SIGNING
+        for number, usages in CLAIMED.items()
+        if usages == _SIGNING and not {Family.RSA, Family.EC}.isdisjoint(MECHANISMS[number].families)
+    },
+    ckm.CKM_EDDSA: _SIGNING,
+}
+"""What keys are for that were in the device before."""
 _ROOM_BYTES: Final = 1024
 """A signature with RSA-8192 takes all of it."""
 _ALL: Final = int(Usage.SIGN | Usage.DECRYPT | Usage.ENCRYPT)
@@ -66,7 +78,8 @@ class DeviceKey(LoadedKey):
 
     def __init__(self, link: DeviceLink, record: Record, *, kept: bool = True) -> None:
         self._link = link
-        self._ref = messages.KeyRef(record.key_type, record.wrapped, record.master_key_version, kept)
+        wrapped, version = record.wrapped, record.master_key_version
+        self._ref = messages.KeyRef(record.key_type, wrapped, version, kept, record.device_object)
 
     def drop(self) -> None:
         """Have the device destroy what it has loaded."""
@@ -126,6 +139,25 @@ class DeviceEcKey(DeviceKey):
 
     def verify(self, mechanism: int, parameters: Parameters | None, data: bytes, signature: bytes) -> None:
         self._public.verify(mechanism, parameters, data, signature)
+
+
+class DeviceEdwardsKey(DeviceKey):
+    """Ed25519 and Ed448: none is wrapped, so these were adopted."""
+
+    __slots__ = ("_public",)
+
+    def __init__(self, link: DeviceLink, record: Record, *, kept: bool = True) -> None:
+        super().__init__(link, record, kept=kept)
+        public = load_der_public_key(record.public_key)
+        assert isinstance(public, Ed25519PublicKey | Ed448PublicKey)  # the record is authentic, and says so
+        self._public = EdwardsPublicKey(public)
+
+    def sign(self, mechanism: int, parameters: Parameters | None, data: bytes) -> bytes:
+        check_pure(parameters)
+        return self._use("sign", mechanism, None, data)
+
+    def verify(self, _mechanism: int, parameters: Parameters | None, data: bytes, signature: bytes) -> None:
+        self._public.verify(parameters, data, signature)
 
 
 class DeviceAesKey(DeviceKey):
@@ -226,7 +258,8 @@ def device_key(link: DeviceLink, record: Record, *, kept: bool = True) -> Device
         record: of the key.
         kept: whether the device keeps what it has unwrapped, for the next use.
     """
-    made = _FAMILIES.get(KEY_TYPES[record.key_type].family)
+    family = KEY_TYPES[record.key_type].family
+    made = DeviceEdwardsKey if record.device_object and family is Family.ED else _FAMILIES.get(family)
     if made is None:
         text = f"this node's device keeps no {record.key_type} keys"
         raise Refusal(Status.MECHANISM_NOT_HERE, text, not_executed=True)

@@ -68,6 +68,11 @@ def generated(key_type: KeyType) -> Template:
     return {**template, ck.CKA_VALUE_LEN: key_type.size // 8} if key_type.symmetric else template
 
 
+def adopted(key_type: KeyType) -> int:
+    """Return what CKA_KEY_TYPE is of a key that was in the token before."""
+    return ck.CKK_EC_EDWARDS if key_type.family is Family.ED else _KEY_TYPES[key_type.family]
+
+
 def generated_public(key_type: KeyType) -> Template:
     """Return the template of a new key pair's public key."""
     common: Template = {ck.CKA_TOKEN: False, ck.CKA_VERIFY: True}

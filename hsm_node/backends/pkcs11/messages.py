@@ -28,6 +28,8 @@ class KeyRef(msgspec.Struct, array_like=True, frozen=True):
     """Of the master key that it is wrapped under."""
     kept: bool = True
     """Whether its object stays for the next use; otherwise it is unwrapped for this one, and destroyed after it."""
+    device_object: str = ""
+    """Label of a key that was adopted: it is used where it is, and never destroyed. Empty: it is wrapped."""
 
     def __repr__(self) -> str:
         return f"KeyRef({self.key_type})"
@@ -92,6 +94,13 @@ class Take(_Message, frozen=True):
     version: int
 
 
+class Adopt(_Message, frozen=True):
+    """Look for a private key that stays in the token."""
+
+    key_type: str
+    device_object: str
+
+
 class Mac(_Message, frozen=True):
     """HMAC-SHA256 under a master key's MAC key."""
 
@@ -111,7 +120,7 @@ class Forget(_Message, frozen=True):
     key: KeyRef
 
 
-Question = Union[Look, Begin, Use, Generate, Take, Mac, Random, Forget]  # noqa: UP007 - msgspec's decoder
+Question = Union[Look, Begin, Use, Generate, Take, Adopt, Mac, Random, Forget]  # noqa: UP007 - msgspec's decoder
 
 # Answers
 

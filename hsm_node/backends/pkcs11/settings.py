@@ -26,6 +26,15 @@ class PinSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
             raise ValueError("a credential is named as in LoadCredential=, without any folder")
 
 
+class Adoptable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`adopt = [{ ... }]`: a private key that was in the device before, and who may have a record made of it."""
+
+    object: str
+    """Its label there."""
+    partition: int
+    """Id of the partition in cluster.toml."""
+
+
 class SoftwareSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="software"):
     """`kind = "software"`: keys are in the node's own memory."""
 
@@ -45,6 +54,8 @@ class DeviceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ta
     """or its slot; several of them must all fit."""
     wrap_mechanism: int = CKM_AES_KEY_WRAP_KWP
     """CKM number of RFC 5649 in this module; proven by a known answer at start."""
+    adopt: tuple[Adoptable, ...] = ()
+    """Private keys in the device that cannot be wrapped, and that `hsmctl key adopt` may bring into use."""
 
     def __post_init__(self) -> None:
         if not self.token_label and not self.token_serial and self.slot is None:

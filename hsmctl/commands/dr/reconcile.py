@@ -60,7 +60,10 @@ def reconcile(session: Session, applies: bool, file: Path | None, folder: Path |
 def _run(node: Node, file: Path, *, applies: bool) -> Run:
     restoring = Restoring(node, file, _ALL, Opcode.DR_RECONCILE)
     run = restoring.look()
-    return restoring.apply() if applies else run
+    if applies:
+        return restoring.apply()
+    restoring.give_up()
+    return run
 
 
 def _described(run: Run, *, applies: bool) -> dict[str, Any]:

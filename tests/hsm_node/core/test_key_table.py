@@ -112,3 +112,11 @@ def test_keys_are_counted_by_type(make_record: Make) -> None:
     table.apply(make_record(key_id=A, label="another", version=3, enabled=False), 4)
     table.apply(make_record(key_id=B, key_type="ed25519", version=2, destroyed=True), 5)
     assert table.types == {"hmac-256": 1}
+
+
+def test_a_key_that_one_device_has_asks_nothing_of_other_nodes(make_record: Make) -> None:
+    table = KeyTable()
+    table.apply(make_record(key_id=A, key_type="ed25519", device_object="legacy", adopted_at="node-1"), 1)
+    assert (table.types, table.live) == ({}, 1)
+    table.apply(make_record(key_id=A, key_type="ed25519", device_object="legacy", version=2, destroyed=True), 2)
+    assert (table.types, table.live) == ({}, 0)

@@ -31,6 +31,7 @@ _WAYS: Final = {
 NEW_IDS: Final = {
     Opcode.GENERATE_KEY: "key_id",
     Opcode.IMPORT_KEY: "key_id",
+    Opcode.ADOPT_KEY: "key_id",
     Opcode.UNWRAP_KEY: "key_id",
     Opcode.CREATE_OBJECT: "object_id",
 }
@@ -72,10 +73,12 @@ class OperationBodies:
             return self._uses[opcode].fresh()
         if opcode in self._special:
             return self._special[opcode]()
-        return _new(opcode) if opcode in NEW_IDS else smallest(opcode)
+        return _new(opcode) if self.known(opcode) else smallest(opcode)
 
     def known(self, opcode: Opcode) -> bool:
         """Say whether the request is really done; else its form alone is right."""
+        if opcode is Opcode.ADOPT_KEY:
+            return False  # There is no device here.
         return opcode in self._uses or opcode in self._special or opcode in NEW_IDS
 
     def _new(self, opcode: Opcode) -> bytes:

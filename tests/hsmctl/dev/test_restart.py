@@ -218,9 +218,10 @@ def test_a_folder_that_may_not_be_written_to_is_said(running: Running) -> None:
         ([("ejected", "ready"), ("up", "ready")], []),
         ([("down", "ready")], ["proxy-1"]),
         ([("down", "drain")], []),
+        ([("fenced", "ready")], []),
         ([None], []),
     ],
-    ids=["comes", "does not come", "taken out by an operator", "the proxy is dead"],
+    ids=["comes", "does not come", "taken out by an operator", "kept out by its epoch", "the proxy is dead"],
 )
 def test_a_node_is_waited_for_until_every_proxy_gives_it_requests(
     running: Running, monkeypatch: pytest.MonkeyPatch, answers: list[tuple[str, str] | None], missing: list[str]

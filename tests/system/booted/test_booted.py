@@ -144,6 +144,33 @@ def test_the_hourly_look_finds_nothing_and_has_its_next_time(machine: Machine) -
     assert machine.shown("redoubt-doctor.timer", "NextElapseUSecRealtime") != ""
 
 
+def test_the_daily_backup_comes_by_its_timer_is_verified_and_shown_and_old_ones_go(machine: Machine) -> None:
+    unit, folder = "redoubt-backup@node-1", "/var/backups/redoubt"
+    old = f"{folder}/redoubt-example-20200101T000000Z.backup"
+    machine.run("install", "--mode=0600", "/dev/null", old)
+    soon = machine.root / f"etc/systemd/system/{unit}.timer.d/soon.conf"
+    soon.parent.mkdir(parents=True)
+    soon.write_text("[Timer]\nOnActiveSec=1s\nRandomizedDelaySec=0\n")
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "enable", "--now", f"{unit}.timer")
+    assert machine.shown(f"{unit}.timer", "NextElapseUSecRealtime") != ""  # tomorrow's
+
+    def made() -> bool:
+        return machine.shown(unit, "ExecMainExitTimestampMonotonic") != "0"
+
+    wait_until(made, lambda: machine.run("systemctl", "status", unit, f"{unit}.timer", check=False), RESTART_S)
+    assert machine.shown(unit, "Result") == "success", machine.journal(unit)
+    [name] = machine.run("ls", folder).split()
+    assert f"removed {old}" in machine.journal(unit)
+    assert machine.run("stat", "--format=%a %U", f"{folder}/{name}") == "600 root"
+    get = "import urllib.request; print(urllib.request.urlopen('http://127.0.0.1:9421/metrics').read().decode())"
+    page = machine.run("/opt/redoubt/bin/python", "-c", get)
+    assert re.search(r"^hsm_node_backup_good 1(\.0)?$", page, re.MULTILINE)
+    assert re.search(r"^hsm_node_backup_verified_seconds 1", page, re.MULTILINE)
+    socket = ["--socket", "/var/lib/redoubt/node-1/admin.sock"]
+    assert "keys proven" in machine.run("hsmctl", "backup", "verify", *socket, f"{folder}/{name}")
+
+
 # ---- what is lost comes back
 
 
