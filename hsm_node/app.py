@@ -23,7 +23,7 @@ from hsm_daemon.tls import Certificates, load_certificates
 from hsm_node.admin_pages import admin_routes
 from hsm_node.backends.pkcs11.link import DeviceLink
 from hsm_node.backends.pkcs11.settings import DeviceSettings, SoftwareSettings
-from hsm_node.config import NodeConfig
+from hsm_node.config import NodeConfig, maybe_warning
 from hsm_node.core.keyring import Keyring
 from hsm_node.core.unsealing import Unsealing
 from hsm_node.gauges import acceptor_gauges, configuration_labels, shell_gauges, state_labels, unsealing_gauges
@@ -68,6 +68,8 @@ async def run_node(config_file: Path, config: NodeConfig, cluster: Cluster, life
     keyring = load_keyring(config.keystore.master_key) if shares is None and in_software else None
     if not config.admin.is_loopback and certificates is None:
         raise StartError(f"admin = {config.admin}: without TLS the admin pages are for loopback only; correct admin")
+    if warning := maybe_warning(config, cluster):
+        logs.event(_log, "warning", "the store is this host's alone", what=warning)
     state = StateDir(config.state_dir)
     if config.store.path is not None:
         state.check_present(config.store.path)

@@ -14,7 +14,7 @@ from hsm_daemon.tls import load_certificates
 from hsm_node.app import run_node
 from hsm_node.backends.pkcs11.settings import DeviceSettings
 from hsm_node.ceremony_commands import init, join, show_record, trust
-from hsm_node.config import load_node_config
+from hsm_node.config import load_node_config, maybe_warning
 from hsm_node.key_device import check_device
 from hsm_node.next_master_key import check_master_keys
 
@@ -53,6 +53,8 @@ def main(context: click.Context, config_file: Path, *, check: bool) -> None:
         check_master_keys(config.keystore)
         if isinstance(config.backend, DeviceSettings):
             check_device(config.backend)
+        if warning := maybe_warning(config, cluster):
+            click.echo(f"{logs.journal_prefix('warning')}hsm-node: warning: {config_file}: {warning}", err=True)
         click.echo(json.dumps(config.effective() | {"durability": cluster.durability}, indent=2))
         sys.exit(exit_codes.OK)
     memory.map_large_blocks()

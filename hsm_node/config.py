@@ -156,6 +156,18 @@ def load_node_config(path: Path) -> tuple[NodeConfig, Cluster]:
     return config, cluster
 
 
+def maybe_warning(config: NodeConfig, cluster: Cluster) -> str | None:
+    """Return what the files allow and nobody can mean: a store of this host alone, of a cluster that is at several."""
+    sites = sorted({node.site for node in cluster.nodes})
+    one_host = all(path.address.is_loopback for node in cluster.nodes for path in node.paths)
+    if config.store.path is None or len(sites) < 2 or one_host:
+        return None
+    return (
+        f"store.path is a file of this host, and nodes are at the sites {', '.join(sites)}: each host makes a store "
+        'with keys of its own; set driver = "etcd" in [store]'
+    )
+
+
 def _check_durability(path: Path, store: StoreConfig, cluster: Cluster) -> None:
     if store.dr_endpoint is None:
         if cluster.durability == "dr":

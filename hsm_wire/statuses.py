@@ -48,6 +48,7 @@ class Status(IntEnum):
 
     DEVICE_ERROR = 0x0401
     MECHANISM_NOT_HERE = 0x0402
+    RECORD_DAMAGED = 0x0403
 
     OVERLOADED = 0x0501
     POISON = 0x0502
@@ -121,6 +122,12 @@ STATUS_TABLE: dict[Status, StatusRow] = {
             elsewhere=True,
         ),
         _row(_S.MECHANISM_NOT_HERE, "This node's HSM lacks the mechanism.", "Use what INFO lists.", elsewhere=True),
+        _row(
+            _S.RECORD_DAMAGED,
+            "The store's record of this key or object is damaged, on every node that was asked.",
+            "Tell the operator, who can restore it from a backup.",
+            elsewhere=True,
+        ),
         _row(_S.OVERLOADED, "The cluster is at its limit.", "Send again after a short, random wait.", resend=True),
         _row(_S.POISON, "This request was in flight at two losses of a node.", "Do not send it again; report it."),
         _row(_S.UNAVAILABLE, "No node can be reached.", "Send again until your deadline.", resend=True),

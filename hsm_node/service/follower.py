@@ -281,7 +281,7 @@ class Follower:
 
 def damaged(kind: RowKind[Any, Any]) -> Refusal:
     """Return the answer for what has a record that must not be used."""
-    return Refusal(Status.DEVICE_ERROR, f"the {kind.noun}'s record is damaged; tell the operator")
+    return Refusal(Status.RECORD_DAMAGED, f"the {kind.noun}'s record is damaged; tell the operator")
 
 
 def _unknown(row: Row, keyring: Keyring) -> RecordError:

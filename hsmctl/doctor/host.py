@@ -120,11 +120,18 @@ class Host:
         else:
             if done.returncode == 0:
                 self.daemons.append(Daemon(path, kind, json.loads(done.stdout), taken=True))
+                self._note_warnings(path, kind, done.stderr)
                 return
             line = (done.stderr.strip().splitlines() or [f"hsm-{kind} --check ended with {done.returncode}"])[-1]
         self.daemons.append(Daemon(path, kind, tables, taken=False))
         line = line.removeprefix(f"hsm-{kind}: ").removeprefix(f"{path}: ")
         self._faults.append(from_line(CONFIGURATION, str(path), line, f"run hsm-{kind} --config {path} --check"))
+
+    def _note_warnings(self, path: Path, kind: str, said: str) -> None:
+        start = f"hsm-{kind}: warning: {path}: "
+        lines = [line.removeprefix(start) for line in said.splitlines() if line.startswith(start)]
+        found = [from_line(CONFIGURATION, str(path), line, "see docs/configuration") for line in lines]
+        self._faults += [msgspec.structs.replace(each, severity="warning") for each in found]
 
     def _certificates(self, daemon: Daemon) -> list[Finding]:
         if not daemon.taken:

@@ -173,7 +173,7 @@ class Request(msgspec.Struct, eq=False):
     started: float
     deadline: float
     accused: "tuple[Node, ...]" = ()
-    """Nodes that answered DEVICE_ERROR; whether they are to blame shows when another one serves it."""
+    """Nodes that answered DEVICE_ERROR or RECORD_DAMAGED; to blame if another one serves it."""
     attempts: int = 0
     costless: bool = False
     """It goes on because its last node lacks the mechanism: nothing failed, so no budget is asked."""
@@ -196,6 +196,8 @@ class Request(msgspec.Struct, eq=False):
     """Under a verdict (`poison`) until then; 0 = not."""
     timed_out: Link | None = None
     """The link whose node was charged with a time-out for it."""
+    stored_by: float = inf
+    """A node could not reach the store: until then another one may, if that can be found out."""
     done: bool = False
     """The client has its answer, or is gone."""
     slot: "dict[Request | Owed, None] | None" = None

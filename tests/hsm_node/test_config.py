@@ -1,10 +1,12 @@
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from hsm_cluster.address import Address
 from hsm_cluster.errors import ConfigurationError
-from hsm_node.config import load_node_config
+from hsm_node.config import StoreConfig, load_node_config, maybe_warning
 
 
 def test_paths_are_relative_to_the_file_and_no_secret_is_shown(node_folder: Path) -> None:
@@ -182,3 +184,23 @@ def test_a_device_that_cannot_be_is_one_line_that_says_why(
     with pytest.raises(ConfigurationError, match=said) as raised:
         load_node_config(file)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("address", "site", "warned"),
+    [("192.0.2.7:2420", "far", True), ("192.0.2.7:2420", "local", False), ("127.0.0.1:2427", "far", False)],
+)
+def test_a_file_as_the_store_of_several_sites_is_warned_of(
+    node_folder: Path, address: str, site: str, warned: bool
+) -> None:
+    file = node_folder / "cluster.toml"
+    more = f'[[sites]]\nname = "far"\n[[nodes]]\nname = "node-2"\nsite = "{site}"\n'
+    more += f'paths = [{{ uplink = "lo", address = "{address}" }}]\n[[partitions]]'
+    file.write_text(file.read_text().replace("[[partitions]]", more, 1))
+    warning = maybe_warning(*load_node_config(node_folder / "node.toml"))
+    assert (warning is not None) == warned
+    if warning is not None:
+        assert "nodes are at the sites far, local: each host makes a store with keys of its own" in warning
+        config, cluster = load_node_config(node_folder / "node.toml")
+        distributed = StoreConfig("etcd", endpoints=(Address("127.0.0.1", 2379),), tls="off")
+        assert maybe_warning(msgspec.structs.replace(config, store=distributed), cluster) is None

@@ -107,13 +107,13 @@ class Scene:
         return [info.object_id for info in msgspec.msgpack.decode(answer.body, type=FindObjectsResult).objects]
 
     async def assert_refused(self, reason: Reason, caplog: pytest.LogCaptureFixture) -> None:
-        assert await self.read() == Status.DEVICE_ERROR
+        assert await self.read() == Status.RECORD_DAMAGED
         for opcode, body in (
             (Opcode.UPDATE_OBJECT, UpdateObject(VICTIM, label="x")),
             (Opcode.DESTROY_OBJECT, DestroyObject(VICTIM)),
             (Opcode.CREATE_OBJECT, CreateObject(VICTIM, "data", b"new")),
         ):
-            assert await self.call(opcode, body) == Status.DEVICE_ERROR
+            assert await self.call(opcode, body) == Status.RECORD_DAMAGED
         assert await self.found() == [OTHER]
         assert await self.read(OTHER) == Status.OK, "another object goes on"
         assert await self.call(Opcode.DESCRIBE_KEY, DescribeKey(VICTIM)) == Status.OK, "the key of that id goes on"
@@ -189,12 +189,12 @@ async def test_a_destroyed_object_does_not_come_back_by_its_old_row(scene: Scene
     assert await scene.read() == Status.KEY_NOT_FOUND
     assert [row.reason for row in scene.follower.refused.values()] == [Reason.OLDER]
     await scene.restart()
-    assert await scene.read() == Status.DEVICE_ERROR
+    assert await scene.read() == Status.RECORD_DAMAGED
 
 
 async def test_an_objects_row_under_the_name_of_a_key_is_no_key(scene: Scene) -> None:
     scene.attacker.put(scene.attacker.key, scene.attacker.data(scene.attacker.victim))
-    assert await scene.call(Opcode.DESCRIBE_KEY, DescribeKey(VICTIM)) == Status.DEVICE_ERROR
+    assert await scene.call(Opcode.DESCRIBE_KEY, DescribeKey(VICTIM)) == Status.RECORD_DAMAGED
     assert await scene.read() == Status.OK
     assert {name: row.reason for name, row in scene.follower.refused.items()} == {scene.attacker.key: Reason.MOVED}
 

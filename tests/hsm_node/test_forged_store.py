@@ -188,8 +188,8 @@ FORGERIES = [
 
 
 async def assert_refused(scene: Scene, reason: Reason, caplog: pytest.LogCaptureFixture) -> None:
-    assert await scene.describe() == Status.DEVICE_ERROR
-    assert await scene.sign(VICTIM) == Status.DEVICE_ERROR
+    assert await scene.describe() == Status.RECORD_DAMAGED
+    assert await scene.sign(VICTIM) == Status.RECORD_DAMAGED
     assert await scene.sign(OTHER) == Status.OK, "another key goes on"
     assert {row.reason for row in scene.follower.refused.values()} == {reason}
     assert f'hsm_node_records_refused{{reason="{reason}"}} 1.0' in scene.page()
@@ -234,7 +234,7 @@ async def test_a_destroyed_key_does_not_come_back_by_its_old_row(scene: Scene, r
     if restarted:
         await scene.restart()
     # Who remembers the end itself says that; who has only seen that there was one says that the record is damaged.
-    assert await scene.describe() == (Status.DEVICE_ERROR if restarted else Status.KEY_NOT_FOUND)
+    assert await scene.describe() == (Status.RECORD_DAMAGED if restarted else Status.KEY_NOT_FOUND)
     assert await scene.sign(OTHER) == Status.OK
     assert [row.reason for row in scene.follower.refused.values()] == [Reason.OLDER]
 
@@ -246,14 +246,14 @@ async def test_a_row_that_was_left_out_is_missed_and_its_id_stays_used_up(
     scene.attacker.run("DELETE FROM records WHERE name = ?", scene.attacker.victim)
     await scene.restart()
     await assert_refused(scene, Reason.MISSING, caplog)
-    assert await scene.call(Opcode.GENERATE_KEY, GenerateKey(VICTIM, "hmac-256")) == Status.DEVICE_ERROR
+    assert await scene.call(Opcode.GENERATE_KEY, GenerateKey(VICTIM, "hmac-256")) == Status.RECORD_DAMAGED
     assert "older than this node has seen it" in caplog.text
 
 
 async def test_a_renamed_row_is_refused_under_both_names(scene: Scene) -> None:
     scene.attacker.run("UPDATE records SET name = zeroblob(32) WHERE name = ?", scene.attacker.victim)
     await scene.restart()
-    assert await scene.describe() == Status.DEVICE_ERROR
+    assert await scene.describe() == Status.RECORD_DAMAGED
     assert await scene.sign(OTHER) == Status.OK
     reasons = {name: row.reason for name, row in scene.follower.refused.items()}
     assert reasons == {bytes(32): Reason.MOVED, scene.attacker.victim: Reason.MISSING}
@@ -263,7 +263,7 @@ async def test_a_row_with_a_revision_of_the_future_hides_no_change(scene: Scene)
     scene.attacker.run("UPDATE records SET revision = 1000000 WHERE name = ?", scene.attacker.victim)
     assert await scene.call(Opcode.UPDATE_KEY, UpdateKey(OTHER, enabled=False)) == Status.OK
     await scene.restart()
-    assert await scene.describe() == Status.DEVICE_ERROR
+    assert await scene.describe() == Status.RECORD_DAMAGED
     assert await scene.sign(OTHER) == Status.KEY_DISABLED
 
 

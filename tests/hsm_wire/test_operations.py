@@ -31,10 +31,10 @@ def test_administration_is_for_operators_and_the_audit_for_auditors() -> None:
             assert row.work is Work.ADMINISTER
 
 
-def test_key_generation_a_drill_and_parts_of_backups_have_a_long_time_and_the_first_two_run_long() -> None:
+def test_key_generation_drill_reconciliation_and_backups_have_a_long_time_and_the_first_two_run_long() -> None:
     backups = {Opcode.CREATE_BACKUP, Opcode.RESTORE_BACKUP, Opcode.VERIFY_BACKUP}
     long = {row.opcode for row in OPERATIONS.values() if row.default_timeout_ms != limits.DEFAULT_TIMEOUT_MS}
-    assert long == {Opcode.GENERATE_KEY, Opcode.DR_DRILL, *backups}
+    assert long == {Opcode.GENERATE_KEY, Opcode.DR_DRILL, Opcode.DR_RECONCILE, *backups}
     assert {Opcode.GENERATE_KEY, Opcode.DR_DRILL} == LONG
 
 

@@ -11,13 +11,15 @@ import pytest
 from cluster import Cluster
 
 from hsm_client import connect
-from hsm_client.errors import HsmError
+from hsm_client.errors import HsmError, RecordDamaged
 
 pytestmark = pytest.mark.other_loop_in_system
 
 RUN_S = 6.0
 PAUSE_S = 0.05
 OTHERS = 5
+AT_ONCE_S = 2.0
+"""For a client that sends again what may succeed later: until then it would not have given up."""
 
 
 def damage_newest(cluster: Cluster) -> None:
@@ -64,6 +66,16 @@ def test_a_client_with_a_damaged_key_takes_no_node_out(make_cluster: Callable[..
     cluster.run(main)
     assert refused["OK"] == 0, "the record was not damaged: nothing was tried"
     assert refused.total() > 10, refused
+    assert set(refused) == {"RECORD_DAMAGED"}, refused
     assert set(served) == {"OK"}, served
+
+    async def patient() -> float:
+        async with connect(cluster.client_config) as hsm:
+            begun = time.monotonic()
+            with pytest.raises(RecordDamaged, match="tell the operator"):
+                await hsm.key(damaged)
+            return time.monotonic() - begun
+
+    assert cluster.run(patient) < AT_ONCE_S, "it was sent again, in vain"
     log = cluster.proxy.log()
     assert log.count('event="node changed"') == before, log[-2000:]

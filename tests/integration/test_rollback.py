@@ -167,7 +167,7 @@ def test_an_older_copy_of_the_store_is_found_by_a_node_that_has_seen_more(scene:
     # node-1 holds the file that was taken away from under it; node-2 refuses what it has seen newer, and serves.
     wait_until(lambda: scene.states() == ["stale", "up", "stale"], lambda: f"the states are {scene.states()}")
     victim, other = scene.use_both(scene.second)
-    assert set(victim) <= {"KEY_DISABLED", "DEVICE_ERROR"}, victim
+    assert set(victim) <= {"KEY_DISABLED", "RECORD_DAMAGED"}, victim
     assert set(other) == {"OK"}, other
     scene.assert_found([(LACKS, "node=node-2 "), (LACKS, "node=node-3 "), (DIFFER, "")])
     assert scene.seen(scene.second)["outdated"] is False
@@ -181,7 +181,7 @@ def test_a_record_that_was_left_out_is_found_by_a_node_that_has_seen_it(scene: S
     scene.cluster.run(lambda: relabelled(scene))
     scene.start()
     victim, other = scene.use_both(scene.first)
-    assert set(victim) <= {"KEY_DISABLED", "DEVICE_ERROR"}, victim
+    assert set(victim) <= {"KEY_DISABLED", "RECORD_DAMAGED"}, victim
     assert set(other) == {"OK"}, other
     scene.assert_found([(LACKS, "node=node-3 "), (DIFFER, 'nodes="node-[12], node-3"')])
     assert scene.seen(scene.second)["store_fault"] == "its content is not that of node-3"
@@ -195,7 +195,7 @@ def test_a_destroyed_key_that_was_put_back_is_found_by_a_node_that_has_seen_its_
     )
     scene.start()
     victim, other = scene.use_both(scene.first)
-    assert set(victim) <= {"KEY_NOT_FOUND", "DEVICE_ERROR"}, victim
+    assert set(victim) <= {"KEY_NOT_FOUND", "RECORD_DAMAGED"}, victim
     assert set(other) == {"OK"}, other
     scene.assert_found([(LACKS, "node=node-3 "), (DIFFER, 'nodes="node-[12], node-3"')])
     # Where nobody else is left, it serves: it is better than nothing, and known to be old.

@@ -15,6 +15,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from key_history import DISABLED, ENABLED, GONE, LABEL, STATE, Change, Failed, KeyHistory, Seen
+from rounds import Rounds
 from soak_record import Times
 
 from hsm_client import Hsm, connect
@@ -161,7 +162,7 @@ class StoreClients:
     """All clients of one run. `history` is what they saw."""
 
     def __init__(self, config: Path, seed: int, rate: float) -> None:
-        """`rate`: keys a second to be made at most."""
+        """`rate`: keys a second to be made in the mean, by rounds of all makers at once."""
         self.history = KeyHistory()
         self.counts: Counter[str] = Counter()
         self.times: dict[str, Times] = {}
@@ -175,7 +176,9 @@ class StoreClients:
         self._fixed: list[LiveKey] = []
         self._stop = asyncio.Event()
         self._open: list[Hsm] = []
-        self._due = 0.0
+        self._free: list[asyncio.Future[None]] = []
+        """Makers that wait for the next round."""
+        self._any_free = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Take turns until told to stop, and end what is in flight."""
@@ -183,12 +186,12 @@ class StoreClients:
         while len(self._open) < CLIENTS:
             self._open += await self._connected()
         self._fixed += [await self.make() for _ in range(FIXED_KEYS)]
-        self._due = time.monotonic()
         turns = [self._make_turn] * MAKERS + [self._change_turn] * CHANGERS + [self._use_turn] * USERS
         async with asyncio.TaskGroup() as group:
-            mover = group.create_task(self._move())
+            beside = [group.create_task(self._move()), group.create_task(self._begin_rounds())]
             await asyncio.gather(*(group.create_task(self._client(turn)) for turn in turns))
-            mover.cancel()
+            for task in beside:
+                task.cancel()
         await asyncio.gather(*(hsm.close() for hsm in self._open))
 
     async def _client(self, turn: Turn) -> None:
@@ -217,9 +220,24 @@ class StoreClients:
         finally:
             await asyncio.gather(*(hsm.close() for _, hsm in leaving))
 
+    async def _begin_rounds(self) -> None:
+        """Let all makers that are free begin together; the others are in flight still."""
+        rounds = Rounds(self._rate, time.monotonic())
+        while True:
+            await asyncio.sleep(rounds.wait_s(time.monotonic()))
+            await self._any_free.wait()
+            rounds.begin(len(self._free), time.monotonic())
+            self.counts["rounds of makers"] += 1
+            for maker in self._free:
+                maker.set_result(None)
+            self._free.clear()
+            self._any_free.clear()
+
     async def _make_turn(self) -> None:
-        self._due = max(self._due + 1 / self._rate, time.monotonic() - 1.0)
-        await asyncio.sleep(max(0.0, self._due - time.monotonic()))
+        turn = asyncio.get_running_loop().create_future()
+        self._free.append(turn)
+        self._any_free.set()
+        await turn
         if self._stop.is_set():
             return
         key = await self.make()

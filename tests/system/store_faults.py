@@ -31,7 +31,7 @@ WITHOUT_MAJORITY = 0.1
 PAIRS = tuple(itertools.combinations(SITES, 2))
 Fault = tuple[str, str]
 """What is done, and to whom."""
-_KINDS = (
+KINDS = (
     "kill member",
     "stop member",
     "kill node",
@@ -108,7 +108,7 @@ class StoreFaults:
             wanted = max(wanted, 2)
 
     def _one(self) -> Fault:
-        kind = self._chance.choice(_KINDS)
+        kind = self._chance.choice(KINDS)
         if kind == "lose all members":
             return kind, "store"
         if kind == "cut":

@@ -5,8 +5,10 @@ Each site is a network of its own; it is lost by killing all that runs there, or
 
 import asyncio
 import contextlib
+import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from typing import NamedTuple
 
 import pytest
 from bench_process import CLIENTS, BenchProcess
@@ -15,7 +17,7 @@ from scale import SLACK, bound_ms, seconds
 from site_networks import namespaces_lack
 from store_cluster import DR, StoreCluster
 
-from hsm_client import Hsm, connect
+from hsm_client import Hsm, Key, connect
 from hsm_client.errors import HsmError
 
 pytestmark = pytest.mark.alone
@@ -31,7 +33,22 @@ KEYS_AGAIN_S = 5.0
 NO_QUORUM_S = 60.0
 """What is asserted has come to rest after a few seconds; a minute would take half of the time of all these tests."""
 REFUSED_S = 1.0
+"""From sending a change to its answer, from the moment of the loss on."""
+PAUSE_S = 0.5
+"""Between two changes without a majority."""
+NOTICED_S = 2.0
+"""A leader that was left alone takes what it is given until it notices, and does it when the others are back: the
+answer leaves that open. After this time what is refused is not done."""
 BACK_S = 10.0
+
+
+class Asked(NamedTuple):
+    """One change: when it was sent, when it was answered, and how."""
+
+    sent: float
+    answered: float
+    status: str
+
 
 Loss = Callable[[StoreCluster, str], contextlib.AbstractContextManager[None]]
 
@@ -130,52 +147,93 @@ def test_one_of_two_active_sites_is_lost_and_no_request_fails(
     assert taken_s <= KEYS_AGAIN_S * SLACK
 
 
+class Asking:
+    """Somebody who asks for changes, one after the other, and notes what came of each."""
+
+    def __init__(self, hsm: Hsm, kept: Key, other: Key) -> None:
+        """`kept`: a key that is only asked to change while nobody can change it; `other`: one that may change."""
+        self.done: list[Asked] = []
+        self.lost_at = math.inf
+        """When the majority was lost."""
+        self._hsm = hsm
+        self._kept = kept
+        self._other = other
+        self._stop = False
+
+    async def run(self) -> None:
+        """Ask until told to stop: without a pause before the loss, so that something is in flight then."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._repeat(self._make))
+            group.create_task(self._repeat(self._rename))
+
+    def stop(self) -> None:
+        """End after what is in flight."""
+        self._stop = True
+
+    async def _repeat(self, change: Callable[[bool], Awaitable[object]]) -> None:
+        while not self._stop:
+            sent, status = time.monotonic(), "OK"
+            try:
+                await change(sent >= self.lost_at + NOTICED_S)
+            except HsmError as error:
+                status = error.status_name
+            self.done.append(Asked(sent, time.monotonic(), status))
+            if sent >= self.lost_at:
+                await asyncio.sleep(PAUSE_S)
+
+    async def _make(self, noticed: bool) -> None:
+        await self._hsm.generate_key("ec-p256", label="refused" if noticed else "made")
+
+    async def _rename(self, noticed: bool) -> None:
+        await (self._kept if noticed else self._other).update(label=f"label-{len(self.done)}")
+
+
 def test_without_a_majority_of_the_store_signatures_go_on_and_changes_are_refused_in_time(
     cluster: StoreCluster, count: Callable[..., None]
 ) -> None:
     whole(cluster)
     lasting_s = seconds(NO_QUORUM_S, 5.0)
-    refusals: list[tuple[float, str]] = []
     lost = [cluster.members[site] for site in ("zurich", DR)]
 
-    async def ask(hsm: Hsm, key_id: str) -> None:
-        key = await hsm.key(key_id)
-        end = time.monotonic() + lasting_s
-        asked = 0
-        while time.monotonic() < end:
-            asked += 1
-            for change in (hsm.generate_key("ec-p256", label="refused"), key.update(label=f"refused-{asked}")):
-                begun = time.monotonic()
-                with pytest.raises(HsmError) as caught:
-                    await change
-                refusals.append((time.monotonic() - begun, caught.value.status_name))
-            await asyncio.sleep(0.5)
-
-    async def through_it() -> float:
+    async def through_it() -> tuple[float, Asking]:
         async with connect(cluster.client_config) as patient, connect(cluster.client_config, retry=False) as hsm:
-            key = await patient.generate_key("ec-p256", label="kept")
-            for member in lost:
-                member.kill()
+            key, other = [await patient.generate_key("ec-p256", label=label) for label in ("kept", "other")]
+            asking = Asking(hsm, await hsm.key(key.id), await hsm.key(other.id))
+            task = asyncio.create_task(asking.run())
+            await asyncio.sleep(WARM_S)
             try:
-                await asyncio.sleep(REFUSED_S)
-                await ask(hsm, key.id)
+                for member in lost:
+                    member.kill()
+                asking.lost_at = time.monotonic()
+                await asyncio.sleep(lasting_s)
+                asking.stop()
+                await task
             finally:
                 for member in lost:
                     member.start()
             back_s = await first_key_s(hsm)
             assert (await key.describe()).label == "kept"
             assert await patient.find_keys(label="refused") == []
-            return back_s
+            return back_s, asking
 
-    with BenchProcess(cluster.client_config, KEY, WARM_S + lasting_s + BACK_S, rate=RATE) as bench:
+    with BenchProcess(cluster.client_config, KEY, 2 * WARM_S + lasting_s + BACK_S, rate=RATE) as bench:
         warm(cluster)
-        back_s = cluster.run(through_it)
+        back_s, asking = cluster.run(through_it)
         whole(cluster)
     bench.assert_survived(SLOWEST_MS, f"no quorum for {lasting_s:g} s")
-    assert {status for _, status in refusals} == {"STORE_UNAVAILABLE"}
-    slowest_s = max(taken for taken, _ in refusals)
-    count("changes refused without a quorum", len(refusals))
+    before = [asked for asked in asking.done if asked.answered < asking.lost_at]
+    flying = [asked for asked in asking.done if asked.sent < asking.lost_at <= asked.answered]
+    after = [asked for asked in asking.done if asked.sent >= asking.lost_at]
+    slowest_s = max(asked.answered - asked.sent for asked in [*flying, *after])
+    count("changes refused without a quorum", len(after))
     count("milliseconds until a change was refused, at most", round(1000 * slowest_s))
     count("milliseconds until a key was made after the quorum was back", round(1000 * back_s))
+    for asked in [*flying, *after[:8]]:
+        sent_s, taken_s = asked.sent - asking.lost_at, asked.answered - asked.sent
+        print(f"sent {sent_s:+.3f} s after the loss, answered in {taken_s:.3f} s: {asked.status}")
+    assert before
+    assert flying, "no change was in flight when the members were killed"
+    assert {asked.status for asked in flying} <= {"OK", "OK_UNCONFIRMED", "STORE_UNAVAILABLE"}
+    assert {asked.status for asked in after} == {"STORE_UNAVAILABLE"}
     assert slowest_s <= bound_ms(1000 * REFUSED_S) / 1000
     wait_until(lambda: cluster.leading_site() != "", lambda: "a leader")

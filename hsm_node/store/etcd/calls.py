@@ -30,8 +30,9 @@ from hsm_node.store.etcd.messages_pb2 import (
 
 TRY_S: Final = 0.5
 """For one member: a healthy one answers in milliseconds, with a slow disk in tens of them."""
-CALL_S: Final = 0.9
-"""For all tries of a change: whoever waits for it is told within a second that there is no quorum."""
+CALL_S: Final = 0.8
+"""For all tries of a change: whoever waits for it is told within a second that there is no quorum. What is left of the
+second the proxy needs to ask another node."""
 PAUSE_S: Final = 0.05
 """Between two rounds over all members."""
 RETIRED_S: Final = 2.0

@@ -314,7 +314,7 @@ class Dispatcher:
         if self.stale.over(request, now):
             return
         link = request.link
-        if link is not None and now < request.deadline:
+        if link is not None and now < min(request.deadline, request.stored_by):
             self.failover.attempt_over(request, now)
             return
         if link is not None:
@@ -323,13 +323,13 @@ class Dispatcher:
                 self._switch.charge(request)
             self._switch.leave(request, now, cancel=True)
             request.may_have_run = True
-            self._switch.fail(request, Status.TIMEOUT, "the time of the request ran out at a node", now, link.node)
+            self._switch.out_of_time(request, "the time of the request ran out at a node", now, link.node)
             return
         self._unqueue(request)
         if not self.table.rotation:
             self._switch.fail(request, Status.UNAVAILABLE, self.table.outage, now)
-        elif request.may_have_run:
-            self._switch.fail(request, Status.TIMEOUT, "the time of the request ran out after a node was lost", now)
+        elif request.may_have_run or now >= request.stored_by:
+            self._switch.out_of_time(request, "the time of the request ran out after a node was lost", now)
         else:
             self._overload(request, "windows_full", "no HSM node had room in the time of the request", now)
 

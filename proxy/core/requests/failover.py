@@ -17,7 +17,7 @@ from proxy.core.requests.answers import ELSEWHERE, GOING_AWAY, NOT_EXECUTED, STA
 from proxy.core.requests.balancer import Balancer
 from proxy.core.requests.budget import RetryBudget
 from proxy.core.requests.poison import Poison
-from proxy.core.requests.switch import Switch
+from proxy.core.requests.switch import STORED_S, Switch
 from proxy.core.requests.waiting_room import WaitingRoom
 
 MAX_MOVES: Final = 4
@@ -27,7 +27,9 @@ _MAX_IN_VAIN: Final = 16
 looking at thousands of them in each round would cost the loop's time and send nothing."""
 _LOOK_AGAIN_S: Final = 0.25
 """After an attempt's time was over and no other node had room: when to look again."""
-_DEVICE_ERROR: Final = int(Status.DEVICE_ERROR)
+_ACCUSING: Final = frozenset({int(Status.DEVICE_ERROR), int(Status.RECORD_DAMAGED)})
+"""What is a node's own fault if another one serves the same request."""
+_STORE_UNAVAILABLE: Final = int(Status.STORE_UNAVAILABLE)
 _MECHANISM_NOT_HERE: Final = int(Status.MECHANISM_NOT_HERE)
 _ACKNOWLEDGED_WITHIN_S: Final = 0.02
 """Clocks of acknowledgements tick in up to 10 ms: what was sent this shortly after the last one may have arrived."""
@@ -64,11 +66,13 @@ class Failover:
         """Take an answer that says: not here. The request was taken off its link."""
         if not answer.flags & NOT_EXECUTED:
             request.may_have_run = True
-        if answer.status == _DEVICE_ERROR:
+        if answer.status in _ACCUSING:
             if self._switch.settings.retry.attempts > 1:
                 request.accused = (*request.accused, node)
             else:
                 _charge(node)  # nobody else is asked
+        if answer.status == _STORE_UNAVAILABLE:
+            request.stored_by = request.started + STORED_S
         lacking = answer.status == _MECHANISM_NOT_HERE and bool(answer.flags & NOT_EXECUTED)
         if lacking:
             request.attempts -= 1  # It was none: no node is asked twice, so this has an end.
@@ -258,14 +262,14 @@ class Failover:
         switch = self._switch
         # GOING_AWAY speaks of the node's connection; passed on, a client would take it for the proxy's.
         final = answer is not None and answer.status != GOING_AWAY
-        exhausted = request.attempts >= switch.settings.retry.attempts
+        exhausted = request.attempts >= switch.settings.retry.attempts or now >= request.stored_by
         if final and answer is not None and (exhausted or not self._balancer.has_untried(request.tried)):
             node.requests += 1
             switch.finish(request, readdress_response(answer, request.client_id), answer.status, now)
         elif exhausted:
             switch.fail(request, Status.UNAVAILABLE, f"{request.attempts} HSM nodes did not serve this request", now)
         elif now >= request.deadline:
-            switch.fail(request, Status.TIMEOUT, "the time of the request ran out", now)
+            switch.out_of_time(request, "the time of the request ran out", now)
         else:
             switch.counters.failovers += 1
             self._send_or_wait(request, now)
@@ -277,7 +281,7 @@ class Failover:
             return
         request.queued_at = now
         self.waiting.add(request)
-        self._switch.wheel.file(request, request.deadline)
+        self._switch.wheel.file(request, min(request.deadline, request.stored_by))
 
     def _untried(self, request: Request, suspects_at_once: int) -> Node | None:
         """Return a node with room: one that did not have the request yet, while there is one; for a suspect also one

@@ -22,6 +22,9 @@ from proxy.core.requests.request_notes import LAST_OK, RequestNotes
 from proxy.core.settings import Settings
 
 NEVER: Final = float("inf")
+STORED_S: Final = 0.9
+"""From a request's arrival: who makes or changes something is told within a second that the store takes nothing. A node
+that has just lost its store finds out in 0.8 s; one that has it needs milliseconds."""
 _FLAGS_LOW: Final = 7
 """Where a frame has the low byte of its flags."""
 CHANGES: Final = frozenset(number for number, row in OPERATIONS.items() if row.work in (Work.CHANGE, Work.ADMINISTER))
@@ -81,8 +84,9 @@ class Switch:
         deadline = request.deadline
         retry = self.settings.retry
         due = now + (self.fair_s(opcode) if apart else retry.attempt_s)
+        over = deadline if deadline < request.stored_by else request.stored_by
         # The last attempt has all the time there is.
-        self.wheel.file(request, due if due < deadline and request.attempts < retry.attempts else deadline)
+        self.wheel.file(request, due if due < over and request.attempts < retry.attempts else over)
         left_ms = int((deadline - now) * 1000)
         link.sink(readdress_request(frame, link_id, left_ms if left_ms > 0 else 1, number))
 
@@ -151,6 +155,13 @@ class Switch:
         """Answer the request with a failure of the proxy's own; `node` has it still."""
         raw = refusal(request.frame, status, detail, not_executed=not request.may_have_run)
         self.finish(request, raw, int(status), now, node)
+
+    def out_of_time(self, request: Request, detail: str, now: float, node: Node | None = None) -> None:
+        """Answer a request whose time is over; `node` has it still."""
+        if now >= request.stored_by:
+            self.fail(request, Status.STORE_UNAVAILABLE, "no node could reach the store in time", now, node)
+        else:
+            self.fail(request, Status.TIMEOUT, detail, now, node)
 
     def finish(self, request: Request, raw: bytes, status: int, now: float, node: Node | None = None) -> None:
         """Give the client its one answer; `node` gave it, or has the request still."""

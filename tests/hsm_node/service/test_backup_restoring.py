@@ -326,7 +326,7 @@ async def test_a_damaged_record_is_replaced_when_it_is_named(start_node: Start) 
     store.close()
     done = await desk.restore(parts)
     assert counts(done) == {"damaged here": 1, "there": 1}
-    assert await refused(desk, damaged) is Status.DEVICE_ERROR
+    assert await refused(desk, damaged) is Status.RECORD_DAMAGED
     done = await desk.restore(parts, RestoreChoice(even_destroyed=["damaged"]))
     assert counts(done) == {"brought back": 1, "there": 1}
     await sign(desk, damaged)

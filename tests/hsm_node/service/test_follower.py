@@ -46,7 +46,7 @@ async def test_a_record_changed_in_the_store_is_refused_and_counted(start_node: 
         (data,) = connection.execute("SELECT data FROM records").fetchone()
         connection.execute("UPDATE records SET data = ?, revision = revision + 1", (data[:-1] + bytes([data[-1] ^ 1]),))
     connection.close()
-    assert (await client.call(Opcode.DESCRIBE_KEY, DescribeKey(key))).status == Status.DEVICE_ERROR
+    assert (await client.call(Opcode.DESCRIBE_KEY, DescribeKey(key))).status == Status.RECORD_DAMAGED
     assert len(node.keystore.follower.refused) == 1
     assert node.keystore.table.live == 0
 
@@ -93,7 +93,7 @@ async def test_an_older_authentic_row_does_not_make_up_for_a_damaged_one(
     for row in (Row(name, 6, good[:-1] + bytes([good[-1] ^ 1])), Row(name, 5, good)):
         with pytest.raises(Refusal) as refused:
             follower.take(row)
-        assert refused.value.status is Status.DEVICE_ERROR
+        assert refused.value.status is Status.RECORD_DAMAGED
     assert follower.take(Row(name, 7, good)).revision == 7
     assert not follower.refused
 

@@ -103,6 +103,17 @@ def test_what_a_daemon_does_not_take_is_looked_at_as_it_is_written(folder: Path)
     assert [found.wrong for found in seen.findings("ports")] == ["nothing listens there"] * 2
 
 
+def test_what_a_daemon_warns_of_is_a_warning(folder: Path) -> None:
+    cluster = folder / "cluster.toml"
+    path = '{ uplink = "lo", address = "192.0.2.7:2420" }'
+    more = f'[[sites]]\nname = "far"\n[[nodes]]\nname = "far-1"\nsite = "far"\npaths = [{path}]\n'
+    cluster.write_text(f"{cluster.read_text()}\n{more}")
+    [found] = Host([folder / "node.toml"]).configuration_findings()
+    assert (found.severity, found.subject) == ("warning", str(folder / "node.toml"))
+    assert "each host makes a store with keys of its own" in found.wrong
+    assert found.advice == 'set driver = "etcd" in [store]'
+
+
 @pytest.mark.usefixtures("checked")
 def test_a_folder_without_daemons_and_a_file_that_cannot_be_read_are_said(tmp_path: Path) -> None:
     assert "no proxy.toml or node.toml" in Host([tmp_path]).configuration_findings()[0].wrong

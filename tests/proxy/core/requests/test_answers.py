@@ -31,6 +31,7 @@ def test_a_caller_s_own_error_is_never_tried_elsewhere():
     assert {Status(number) for number in ELSEWHERE} == {
         Status.DEVICE_ERROR,
         Status.MECHANISM_NOT_HERE,
+        Status.RECORD_DAMAGED,
         Status.GOING_AWAY,
         Status.NOT_CURRENT,
         Status.STORE_UNAVAILABLE,

@@ -93,7 +93,14 @@ def test_three_lost_nodes_end_a_request_which_may_have_run(world):
 
 
 @pytest.mark.parametrize(
-    "status", [Status.DEVICE_ERROR, Status.MECHANISM_NOT_HERE, Status.NOT_CURRENT, Status.STORE_UNAVAILABLE]
+    "status",
+    [
+        Status.DEVICE_ERROR,
+        Status.MECHANISM_NOT_HERE,
+        Status.RECORD_DAMAGED,
+        Status.NOT_CURRENT,
+        Status.STORE_UNAVAILABLE,
+    ],
 )
 def test_a_node_that_cannot_do_it_is_asked_once_and_the_last_says_so(world, status):
     client, peer = world.client()

@@ -219,12 +219,13 @@ def test_a_device_error_counts_against_the_node_when_another_one_serves_the_requ
     assert (node.failures, second.failures) == ({"device_error": 1}, {"mechanism_not_here": 1})
 
 
-def test_a_request_that_fails_on_every_device_is_held_against_none(world):
+@pytest.mark.parametrize("status", [Status.DEVICE_ERROR, Status.RECORD_DAMAGED])
+def test_a_request_that_fails_on_every_device_is_held_against_none(world, status):
     _, peer, _ = ask_one(world)
     for _ in world.nodes:
         (node,) = world.holders()
-        world.answer(node, status=Status.DEVICE_ERROR)
-    assert [frame.status for frame in peer.frames] == [Status.DEVICE_ERROR]
+        world.answer(node, status=status)
+    assert [frame.status for frame in peer.frames] == [status]
     assert [node.errors for node in world.nodes] == [0, 0, 0]
 
 
@@ -683,3 +684,48 @@ def test_a_key_generation_under_suspicion_keeps_nobody_waiting_and_runs_beside_n
     world.answer(others[0])
     assert client.in_flight[1].link.node is others[0]
     assert others[0].suspects == 0
+
+
+# ---- without the store ----------------------------------------------------------------------------------------------
+
+
+def test_a_node_that_found_out_late_that_the_store_is_away_leaves_the_others_the_rest_of_a_second(world):
+    _, peer, node = ask_one(world)
+    world.advance(0.8)
+    world.answer(node, status=Status.STORE_UNAVAILABLE)
+    (second,) = world.holders()
+    world.advance(0.05)
+    assert peer.frames == []
+    world.advance(0.1)
+    assert [frame.status for frame in peer.frames] == [Status.STORE_UNAVAILABLE]
+    assert not peer.frames[0].flags & kinds.Flag.NOT_EXECUTED
+    assert second.errors == 0
+    world.answer(second)
+    assert (len(peer.frames), world.counters.late_answers) == (1, 1)
+
+
+def test_a_node_that_has_the_store_does_what_another_one_could_not(world):
+    _, peer, node = ask_one(world)
+    world.advance(0.8)
+    world.answer(node, status=Status.STORE_UNAVAILABLE)
+    world.advance(0.02)
+    world.answer(world.holders()[0])
+    assert [frame.status for frame in peer.frames] == [Status.OK]
+
+
+def test_nobody_else_is_asked_once_a_second_is_nearly_over(world):
+    _, peer, node = ask_one(world)
+    world.advance(0.95)
+    world.answer(node, status=Status.STORE_UNAVAILABLE, flags=kinds.Flag.NOT_EXECUTED)
+    assert [frame.status for frame in peer.frames] == [Status.STORE_UNAVAILABLE]
+    assert peer.frames[0].flags & kinds.Flag.NOT_EXECUTED
+    assert world.holders() == []
+
+
+def test_what_waits_for_room_after_a_node_without_store_is_told_within_a_second(world):
+    _, peer, node = ask_one(world)
+    empty_budget(world)
+    world.answer(node, status=Status.STORE_UNAVAILABLE, flags=kinds.Flag.NOT_EXECUTED)
+    assert (world.holders(), world.dispatcher.waiting) == ([], 1)
+    world.advance(0.95)
+    assert [frame.status for frame in peer.frames] == [Status.STORE_UNAVAILABLE]
