@@ -14,6 +14,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     "a node has started anew": "{node} has started anew",
     "a node is slow and gets less": "{node} is slow and gets fewer requests: {mean_s} for one, {others_s} elsewhere",
     "a node is as fast as the others again": "{node} is as fast as the others again",
+    "a node told of use that cannot be": "{node} told of use that cannot be, and that is not counted: {what}",
     "a node has its full share again, it may be slow": "{node} has its full share again: too few requests to tell",
     "a node's store lacks what another node has seen": "{node} has an old state of the store: {reason}; {what}",
     "a node lacks nothing of the store any more that another one has seen": "{node} has the whole store again",

@@ -271,6 +271,7 @@ _ANYWHERE: Final[dict[str, st.SearchStrategy[Any]]] = {
     "value": st.sampled_from([b"", b"value", b"another value"]),
     "expected_version": st.sampled_from([0, 0, 1, 2]),
     "wait_s": st.sampled_from([0, 0, 60]),
+    "device_object": st.sampled_from(["", "a key of the device"]),
 }
 _SIMPLE: Final[dict[tuple[int, str], st.SearchStrategy[Any]]] = {
     (Opcode.UNWRAP_KEY, "policy"): st.sampled_from([Policy(), Policy(int(PolicyFlag.EXPORTABLE)), Policy(0x7F)]),

@@ -162,6 +162,7 @@ def one_of_each(opcode: int) -> list[Asked]:
             "expected_version": 0,
             "wait_s": 0,
             "enabled": None,
+            "device_object": "a key of the device",
         }
         if "mechanism" in form.__struct_fields__:
             values["mechanism"] = fitting(key_id, USES[Opcode(opcode)])[-1]
