@@ -119,7 +119,9 @@ def test_check_says_yes_with_0_and_no_with_2_and_one_line(files: Path, module: s
     command = [sys.executable, "-m", module, "--config", str(files / file), "--check"]
     write(files, {})
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
+    # The node's store is a file of its host, and its cluster is at several sites: that is warned of, and no error.
+    warned = done.stderr.startswith("hsm-node: warning: ") and done.stderr.count("\n") == 1
+    assert (done.returncode, warned or done.stderr) == (0, file == "node.toml" or "")
     assert json.loads(done.stdout)["durability"] == "quorum"
     changes, said = REFUSED["sites 19.9 km apart"]
     write(files, changes)

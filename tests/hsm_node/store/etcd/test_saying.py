@@ -127,6 +127,13 @@ def in_contact(store: EtcdStore) -> bool:
     return False
 
 
+def _vouches(store: EtcdStore, revision: int) -> bool:
+    """Apply what came, as a node does; say whether it was confirmed."""
+    store.rows_after(revision)
+    store.applied()
+    return store._waits.has("node-1", revision)
+
+
 def test_a_node_that_was_killed_starts_in_a_full_store_as_stale_and_registers_when_there_is_room(
     open_etcd: OpenStore, keyring: Keyring
 ) -> None:
@@ -147,8 +154,11 @@ def test_a_node_that_was_killed_starts_in_a_full_store_as_stale_and_registers_wh
             store.create(b"m" * 32, b"2")
     wait_until(lambda: in_contact(store), lambda: "it registers")
     assert said(reader, keyring).boot_id != before.boot_id
-    store.create(b"m" * 32, b"2")
-    wait_until(lambda: store._waits.has("node-1", store._saying.registered), lambda: "it confirms")
+    row = store.create(b"m" * 32, b"2")
+    wait_until(lambda: row in store.rows_after(0), lambda: "it hears of what it made")
+    store.applied()
+    reader._saying.ask()  # As a change does that waits for all nodes.
+    wait_until(lambda: _vouches(store, row.revision), lambda: "it confirms")
 
 
 def test_a_node_that_no_change_would_wait_for_does_not_start_in_a_full_store(open_etcd: OpenStore) -> None:
