@@ -59,7 +59,7 @@ counters end in `_total` and start at 0 with the process. No label tells of a cl
 have `_bucket`, `_sum` and `_count`.
 
 `deploy/prometheus` has a scrape configuration, the rules below and their tests; its README.md says how to use them.
-The fullest page of a proxy before four nodes takes about 3 ms of its event loop (`python -m bench.scrape`);
+The fullest page of a proxy before four nodes takes 3 to 4 ms of its event loop (`python -m bench.scrape`);
 `hsm_proxy_metrics_page_seconds` tells what it takes.
 
 A lost site: `max by (site) (hsm_proxy_path_up) == 0`. A lost uplink of a site:

@@ -1,4 +1,4 @@
-"""The table of faults at full length, with real nodes and the real command line. Not part of `make test`."""
+"""The table of faults, with real nodes and the real command line. Not part of `make test`."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -16,6 +16,7 @@ from cluster import Cluster  # noqa: E402
 from networks import Links, isolate  # noqa: E402
 from process_table import end_all_of  # noqa: E402
 from stand import Stand  # noqa: E402
+from store_stand import StoreStand  # noqa: E402
 
 KEY = "load"
 
@@ -74,3 +75,13 @@ def make_stand(tmp_path: Path) -> Iterator[Callable[..., Stand]]:
     yield make
     for stand in made:
         stand.stop()
+
+
+@pytest.fixture
+def stand(tmp_path: Path) -> Iterator[StoreStand]:
+    """Data centres that serve."""
+    made = StoreStand(tmp_path)
+    try:
+        yield made
+    finally:
+        made.close()

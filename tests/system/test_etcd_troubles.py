@@ -35,16 +35,6 @@ DISK = "160m"
 """Etcd takes two files of 64 MB for its log at once."""
 
 
-@pytest.fixture
-def stand(tmp_path: Path) -> Iterator[StoreStand]:
-    """Data centres that serve."""
-    made = StoreStand(tmp_path)
-    try:
-        yield made
-    finally:
-        made.close()
-
-
 def damage_db(data: Path) -> None:
     """Overwrite half of the snapshot's pages."""
     path = data / "member" / "snap" / "db"

@@ -1,24 +1,10 @@
 """The page about growth, followed on data centres that serve: nodes, members and a site come, are replaced and go."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
 from programs import wait_until
 from store_stand import StoreStand
 
 PAGE = "growth.md"
 MEMBERS = ["etcd-alps", "etcd-geneva-2", "etcd-zurich"]
-
-
-@pytest.fixture
-def stand(tmp_path: Path) -> Iterator[StoreStand]:
-    """Data centres that serve."""
-    made = StoreStand(tmp_path)
-    try:
-        yield made
-    finally:
-        made.close()
 
 
 def test_what_the_page_says_is_done_under_load_and_no_request_fails(stand: StoreStand) -> None:

@@ -1,10 +1,7 @@
 """docs/disaster-recovery.md is followed literally while clients sign who were there before: they see a pause."""
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
 from load import Load
 from scale import SLACK
 from store_stand import GUIDES, StoreStand, section_of
@@ -16,16 +13,6 @@ PATIENT_S = 120.0 * SLACK
 """For one signature: whoever types reads as well, so the pause is longer than the command."""
 NOT_THERE = {"hsmctl dr vouch"}
 """For sites that come back where the DR site cannot be reached: `test_return` does that."""
-
-
-@pytest.fixture
-def stand(tmp_path: Path) -> Iterator[StoreStand]:
-    """Data centres that serve."""
-    made = StoreStand(tmp_path)
-    try:
-        yield made
-    finally:
-        made.close()
 
 
 def test_the_runbook_does_what_it_says_and_no_client_sees_more_than_a_pause(stand: StoreStand) -> None:
