@@ -4,6 +4,8 @@
 # make test-system  the table of faults at half its length, with real nodes; what make test leaves out (three quarters of an hour)
 # make soak   200 clients under mixed faults for SECONDS=3600 (SIMULATION=1, STORE=etcd: see CONTRIBUTING.md)
 # make losses  COUNT=20 times both productive sites are lost under load, and the DR site is promoted (KEYS=10000)
+# make compiled  the way of a request compiled by mypyc, in build/compiled and as a wheel in build/wheels (needs gcc)
+# make test-compiled  the tests of what is compiled, on that build
 # make bench  all costs beside other balancers', and docs/performance.md (QUICK=1: the proxy's only, under a minute)
 # make bench-check  instructions that a request costs the proxy, against the figure that is kept (ARGS=--record keeps it)
 # make bench-device  a node with a token of SoftHSM2 through the whole path, beside a C program at the same token
@@ -16,7 +18,7 @@
 # make screenshots  the pictures of docs/status-page.md, from real clusters in a browser
 # make lock   new lock files from pyproject.toml
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-docs run demo-disaster test test-system soak losses lint format bench bench-check bench-device bench-store draw reference etcd-messages docs screenshots lock clean install-units
+.PHONY: help setup setup-dev setup-docs run demo-disaster test test-system soak losses lint format compiled test-compiled bench bench-check bench-device bench-store draw reference etcd-messages docs screenshots lock clean install-units
 .DELETE_ON_ERROR:
 SHELL := /bin/sh
 
@@ -95,6 +97,17 @@ lint: setup-dev
 format: setup-dev
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/ruff check --quiet --fix .
+
+# Plain Python is the source and works without: docs/adr/0022. The sources of C go with their folder.
+compiled: setup-dev
+	@sh tools/system_components.sh compiled
+	@rm -rf build/compiled build/wheels
+	@REDOUBT_COMPILED=1 $(PIP) wheel --no-deps --no-build-isolation --wheel-dir build/wheels .
+	@rm -rf build/lib* build/temp* build/bdist* redoubt.egg-info
+	@$(PIP) install --no-deps --no-compile --target build/compiled build/wheels/redoubt-*.whl
+
+test-compiled: compiled
+	@sh tools/compiled_tests.sh $(ARGS)
 
 bench: setup
 	@sh tools/system_components.sh bench

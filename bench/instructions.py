@@ -36,10 +36,11 @@ class InstructionsError(Exception):
     """The text is one line for the user."""
 
 
-def environment() -> str:
+def environment(compiled: Path | None = None) -> str:
     """Return what the figures depend on beside our code."""
     python = f"{platform.python_implementation()} {platform.python_version()}"
-    return f"{python}, uvloop {importlib.metadata.version('uvloop')}, {platform.machine()}"
+    build = ", compiled" if compiled else ""
+    return f"{python}, uvloop {importlib.metadata.version('uvloop')}, {platform.machine()}{build}"
 
 
 def rounds_of(workload: Workload) -> int:
@@ -47,10 +48,12 @@ def rounds_of(workload: Workload) -> int:
     return -(-REQUESTS // (workload.connections * workload.in_flight))
 
 
-def _valgrind(out: Path, workload: Workload) -> list[str]:
+def _valgrind(out: Path, workload: Workload, compiled: Path | None) -> list[str]:
     valgrind = ["valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={out}"]
     load = ["--connections", str(workload.connections), "--in-flight", str(workload.in_flight), "--size", str(SIZE)]
-    return [*valgrind, sys.executable, "-m", "bench.enclosed", *load]
+    # The folder goes in front of everything: it has all our packages, those that are compiled and the others.
+    first = f"import sys; sys.path.insert(0, {str(compiled.resolve())!r}); " if compiled else ""
+    return [*valgrind, sys.executable, "-c", f"{first}from bench.enclosed import main; main()", *load]
 
 
 def _control(pid: int, *options: str) -> None:
@@ -72,21 +75,28 @@ def total_of(dump: str) -> int:
 
 
 @contextlib.contextmanager
-def _counted(folder: Path, workload: Workload) -> Iterator[tuple[subprocess.Popen[str], Path]]:
+def _counted(folder: Path, workload: Workload, compiled: Path | None) -> Iterator[tuple[subprocess.Popen[str], Path]]:
     """Run the enclosed proxy under callgrind until it is ready."""
     out = folder / f"{workload.name}.out"
     log = folder / f"{workload.name}.log"
-    with running(_valgrind(out, workload), log, talk=True, environment={"PYTHONHASHSEED": "0"}) as process:
+    with running(_valgrind(out, workload, compiled), log, talk=True, environment={"PYTHONHASHSEED": "0"}) as process:
         assert process.stdout is not None
         if process.stdout.readline() != "ready\n":
             raise InstructionsError(f"the proxy did not start under valgrind: {log.read_text().strip()[-300:]}")
         yield process, out
 
 
-def measure(folder: Path, workload: Workload, keep: Path | None = None) -> int:
-    """Return the instructions for a request; `keep`: where the profile goes, for callgrind_annotate."""
+def measure(folder: Path, workload: Workload, keep: Path | None = None, compiled: Path | None = None) -> int:
+    """Return the instructions for a request.
+
+    Args:
+        folder: for what is written meanwhile.
+        workload: how many clients, with how many requests each.
+        keep: where the profile goes, for callgrind_annotate.
+        compiled: a folder with our packages compiled; None: those of this one.
+    """
     rounds = rounds_of(workload)
-    with _counted(folder, workload) as (process, out):
+    with _counted(folder, workload, compiled) as (process, out):
         assert process.stdin is not None
         assert process.stdout is not None
         _control(process.pid, "--instr=on")
@@ -126,10 +136,10 @@ def _kept(path: Path) -> dict[str, dict[str, int]]:
     return found
 
 
-def record(figures: dict[str, int], path: Path = KEPT) -> None:
-    """Keep the figures of this environment; others stay."""
+def record(figures: dict[str, int], where: str, path: Path = KEPT) -> None:
+    """Keep the figures of that environment; others stay."""
     kept = _kept(path)
-    kept[environment()] = kept.get(environment(), {}) | figures
+    kept[where] = kept.get(where, {}) | figures
     path.write_text(json.dumps(kept, indent=2, sort_keys=True) + "\n")
 
 
@@ -139,27 +149,29 @@ def main() -> int:
     parser.add_argument("--record", action="store_true", help="keep what is measured now")
     parser.add_argument("--workload", action="append", choices=[each.name for each in WORKLOADS])
     parser.add_argument("--profile", action="store_true", help="leave callgrind's profiles in bench/build")
+    parser.add_argument("--compiled", type=Path, help="a folder with our packages compiled, by make compiled")
     options = parser.parse_args()
+    where = environment(options.compiled)
     figures = {}
     try:
         with tempfile.TemporaryDirectory(prefix="redoubt-bench-") as name:
             for workload in chosen(options.workload or list(MEASURED)):
                 keep = BUILD / f"callgrind.out.{workload.name}" if options.profile else None
-                figures[workload.name] = measure(Path(name), workload, keep)
+                figures[workload.name] = measure(Path(name), workload, keep, options.compiled)
     except (InstructionsError, FileNotFoundError) as error:
         print(f"bench-check: {error}", file=sys.stderr)
         return 2
     if options.record:
-        record(figures)
+        record(figures, where)
         for name, found in figures.items():
-            print(f"{name}: {found} instructions a request, kept for {environment()}")
+            print(f"{name}: {found} instructions a request, kept for {where}")
         return 0
     kept = _kept(KEPT)
-    if environment() not in kept:
+    if where not in kept:
         known = "; ".join(sorted(kept)) or "none"
-        print(f"bench-check: no figure is kept for {environment()} (kept: {known}); see --record", file=sys.stderr)
+        print(f"bench-check: no figure is kept for {where} (kept: {known}); see --record", file=sys.stderr)
         return 2
-    lines = verdicts(figures, kept[environment()])
+    lines = verdicts(figures, kept[where])
     print("\n".join(text for text, _ in lines))
     return int(any(worse for _, worse in lines))
 

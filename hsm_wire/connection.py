@@ -53,20 +53,33 @@ class Connection:
         splitter = self._splitter
         frames = splitter.split(data)
         # Nearly every frame of a node is an answer, about which nothing but the table is asked: once for all of them.
-        answers_stay = self._peer_moves.get(_RESPONSE) is self.state
+        if not splitter.answers_only or self._peer_moves.get(_RESPONSE) is not self.state:
+            frames = self._legal(frames)
+        if splitter.fault is not None and self.fault is None:
+            self._break(splitter.fault)
+        return frames
+
+    def _legal(self, frames: list[Frame]) -> list[Frame]:
+        """Return the frames before the first one that breaks a rule."""
+        # Nearly every frame of a client is a request with a new id: the table is asked once for all of them.
+        requests_stay = self._peer_moves.get(_REQUEST) is self.state
+        in_flight = self.in_flight
+        binds = self.binds
         for index, frame in enumerate(frames):
-            if answers_stay and frame.kind == _RESPONSE:
-                continue
-            after = self._peer_moves.get(frame.kind)
+            kind = frame.kind
+            if kind == _REQUEST and requests_stay and (binds or not frame.principal):
+                request_id = frame.request_id
+                if request_id and request_id not in in_flight:
+                    in_flight.add(request_id)
+                    continue
+            after = self._peer_moves.get(kind)
             fault = self._rule_broken(frame) if after is not None else self._out_of_turn(frame)
             if fault is not None:
                 self._break(fault)
                 return frames[:index]
             if after is not self.state and after is not None:
                 self._move(after)
-                answers_stay = self._peer_moves.get(_RESPONSE) is after
-        if splitter.fault is not None:
-            self._break(splitter.fault)
+                requests_stay = self._peer_moves.get(_REQUEST) is after
         return frames
 
     def sent(self, kind: int) -> None:

@@ -9,18 +9,20 @@ After a fault the splitter is deaf: whatever follows a malformed frame cannot be
 """
 
 import struct
-from typing import Final
-
-import msgspec
+from typing import TYPE_CHECKING, Final
 
 from hsm_wire import kinds, limits
 from hsm_wire.errors import RemoteProtocolError
 from hsm_wire.statuses import Status
 
+if TYPE_CHECKING:
+    from mypy_extensions import i64
+
 # length, version, kind, flags, request id, timeout ms, principal, opcode, status, operation id
 HEADER: Final = struct.Struct(">IBBHIIIHHQ")
 _LENGTH_VERSION_KIND_FLAGS_ID: Final = struct.Struct(">IBBHI")
 _AFTER_ID: Final = _LENGTH_VERSION_KIND_FLAGS_ID.size
+_FIELDS: Final = struct.Struct(">IIIIIHHQ")
 _KINDS: Final = frozenset(int(kind) for kind in kinds.Kind)
 _HEADER_BYTES: Final = limits.HEADER_BYTES
 _LENGTH_FIELD_BYTES: Final = limits.LENGTH_FIELD_BYTES
@@ -28,24 +30,58 @@ _MIN_LENGTH: Final = limits.MIN_LENGTH
 _VERSION: Final = limits.PROTOCOL_VERSION
 _REQUEST: Final = kinds.REQUEST
 _RESPONSE: Final = kinds.RESPONSE
+_PLAIN_REQUEST: Final = _VERSION << 24 | _REQUEST << 16
+_PLAIN_RESPONSE: Final = _VERSION << 24 | _RESPONSE << 16
+"""What stands behind the length of nearly every frame: no flags."""
+_BEYOND_64_BITS: Final = 1 << 64
 # Names of this module, since each dot is a look-up, four frames a request.
 _pack: Final = HEADER.pack
-_unpack_from: Final = HEADER.unpack_from
+_unpack_from: Final = _FIELDS.unpack_from
 _pack_prefix: Final = _LENGTH_VERSION_KIND_FLAGS_ID.pack
 
 
-class Frame(msgspec.Struct, gc=False):
+Fields = tuple[int, int, int, int, int, int, int, int]
+"""Of a header, in their order; version, kind and flags as one number: one question for three."""
+_NATIVE: Final = not __file__.endswith(".py")
+"""This module is compiled: then bytes are read one by one in a few instructions, and a call of `struct` is dear."""
+
+
+class Frame:
     """One frame: the header's fields, and `raw`, the whole frame as it came."""
 
-    kind: int
-    flags: int
-    request_id: int
-    timeout_ms: int
-    principal: int
-    opcode: int
-    status: int
-    operation_id: int
-    raw: bytes
+    __slots__ = (
+        "flags",
+        "kind",
+        "opcode",
+        "operation_id",
+        "principal",
+        "raw",
+        "request_id",
+        "status",
+        "timeout_ms",
+    )
+
+    def __init__(
+        self,
+        kind: int,
+        flags: int,
+        request_id: int,
+        timeout_ms: int,
+        principal: int,
+        opcode: int,
+        status: int,
+        operation_id: int,
+        raw: bytes,
+    ) -> None:
+        self.kind = kind
+        self.flags = flags
+        self.request_id = request_id
+        self.timeout_ms = timeout_ms
+        self.principal = principal
+        self.opcode = opcode
+        self.status = status
+        self.operation_id = operation_id
+        self.raw = raw
 
     @property
     def body(self) -> bytes:
@@ -107,10 +143,40 @@ def readdress_response(frame: Frame, request_id: int) -> bytes:
     return _pack_prefix(length, _VERSION, frame.kind, frame.flags, request_id) + raw[_AFTER_ID:]
 
 
+def _u16(data: bytes, at: "i64") -> "i64":
+    high: i64 = data[at]
+    low: i64 = data[at + 1]
+    return high << 8 | low
+
+
+def _u32(data: bytes, at: "i64") -> "i64":
+    return _u16(data, at) << 16 | _u16(data, at + 2)
+
+
+def _u64(data: bytes, at: "i64") -> int:
+    signed: i64 = _u32(data, at) << 32 | _u32(data, at + 4)  # compiled, its first bit is the sign
+    number: int = signed
+    return number if number >= 0 else number + _BEYOND_64_BITS
+
+
+def _read_fields(data: bytes, at: "i64") -> Fields:
+    """Return what `_FIELDS` unpacks there."""
+    return (
+        _u32(data, at),
+        _u32(data, at + 4),
+        _u32(data, at + 8),
+        _u32(data, at + 12),
+        _u32(data, at + 16),
+        _u16(data, at + 20),
+        _u16(data, at + 22),
+        _u64(data, at + 24),
+    )
+
+
 def _header_fault(kind: int, flags: int, timeout_ms: int, principal: int, opcode: int, status: int) -> str | None:
     """Return what is wrong with a header's fields taken together, or None.
 
-    A REQUEST comes here only with flags or a status: the splitter's loop lets the good ones pass by itself.
+    A REQUEST comes here only with flags or a status: the splitter's loop lets the plain ones pass by itself.
     """
     if kind == kinds.REQUEST:
         if status:
@@ -135,11 +201,13 @@ class FrameSplitter:
     `max_frame_bytes` is the largest length field taken; it may be raised after WELCOME.
     """
 
-    __slots__ = ("_buffer", "_need", "fault", "max_frame_bytes")
+    __slots__ = ("_buffer", "_need", "answers_only", "fault", "max_frame_bytes")
 
     def __init__(self, max_frame_bytes: int) -> None:
         self.max_frame_bytes = max_frame_bytes
         self.fault: RemoteProtocolError | None = None
+        self.answers_only = False
+        """What was split last are plain RESPONSEs."""
         self._buffer = bytearray()
         self._need = limits.LENGTH_FIELD_BYTES
 
@@ -165,30 +233,40 @@ class FrameSplitter:
                 return []
             data = bytes(self._buffer)
             self._buffer = bytearray()
+        return self._cut(data)
+
+    def _cut(self, data: bytes) -> list[Frame]:
         frames: list[Frame] = []
         offset = 0
         end = len(data)
         last = end - _HEADER_BYTES
         most = self.max_frame_bytes
+        answers_only = True
         while offset <= last:
-            length, version, kind, flags, request_id, timeout, principal, opcode, status, operation = _unpack_from(
-                data, offset
-            )
-            if not _MIN_LENGTH <= length <= most or version != 1 or kind not in _KINDS:
+            fields: Fields = _read_fields(data, offset) if _NATIVE else _unpack_from(data, offset)
+            length, head, request_id, timeout, principal, opcode, status, operation = fields
+            if not _MIN_LENGTH <= length <= most:
                 break
+            kind, flags = _RESPONSE, 0
+            if head != _PLAIN_RESPONSE or timeout or principal:
+                self.answers_only = answers_only = False
+                kind = _REQUEST
+                if head != _PLAIN_REQUEST or status:
+                    kind, flags = head >> 16 & 0xFF, head & 0xFFFF
+                    if head >> 24 != _VERSION or kind not in _KINDS:
+                        break
+                    wrong = _header_fault(kind, flags, timeout, principal, opcode, status)
+                    if wrong is not None:
+                        self.fault = RemoteProtocolError(Status.BAD_REQUEST, wrong, request_id)
+                        return frames
             stop = offset + length + _LENGTH_FIELD_BYTES
-            # Nearly every frame is a REQUEST without flags, or its RESPONSE.
-            if flags or (status if kind == _REQUEST else timeout or principal or kind != _RESPONSE):
-                wrong = _header_fault(kind, flags, timeout, principal, opcode, status)
-                if wrong is not None:
-                    self.fault = RemoteProtocolError(Status.BAD_REQUEST, wrong, request_id)
-                    return frames
             if stop > end:
                 break
             frames.append(
                 Frame(kind, flags, request_id, timeout, principal, opcode, status, operation, data[offset:stop])
             )
             offset = stop
+        self.answers_only = answers_only
         if offset < end:
             self._keep(data[offset:])
         return frames

@@ -1,12 +1,12 @@
 """Plain integers that the hot path counts up; `proxy.metrics` makes families of them when it is asked."""
 
 from bisect import bisect_left
-from collections import Counter
+from typing import Final
 
-from hsm_wire.operations import OPERATIONS
 from hsm_wire.statuses import Status
+from proxy.core.handling import HANDLING, UNKNOWN, Handling
 
-DURATION_BOUNDS_S = (
+DURATION_BOUNDS_S: Final = (
     0.0001, 0.00016, 0.00025, 0.0004, 0.00063,
     0.001, 0.0016, 0.0025, 0.004, 0.0063,
     0.01, 0.016, 0.025, 0.04, 0.063,
@@ -15,7 +15,7 @@ DURATION_BOUNDS_S = (
 )  # fmt: skip
 """Upper bounds of the duration histogram, in seconds, five a decade, so that a quantile read from it is wrong by less
 than a third; one more bucket holds the rest."""
-OVERLOAD_REASONS = (
+OVERLOAD_REASONS: Final = (
     "client_in_flight",
     "failover_full",
     "partition_generations",
@@ -23,21 +23,20 @@ OVERLOAD_REASONS = (
     "queue_too_long",
     "windows_full",
 )
-HASTE_S = 0.1
+HASTE_S: Final = 0.1
 """Whoever gives a request less than this, a round trip between data centres and a slow operation, wants a TIMEOUT."""
-_CANCELLED = int(Status.CANCELLED)
-_TIMEOUT = int(Status.TIMEOUT)
-_SUCCESS = {opcode: (opcode, 0) for opcode in OPERATIONS}
-"""Keys of the answers that nearly all are, made once."""
-UNKNOWN_OPERATION = 0
-"""Requests with an opcode that this version does not know are counted together: a label may not grow for ever."""
+_CANCELLED: Final = int(Status.CANCELLED)
+_TIMEOUT: Final = int(Status.TIMEOUT)
 
 
 class Counters:
     """What happened since the proxy started."""
 
     __slots__ = (
-        "answers",
+        "_failures",
+        "_last_bucket",
+        "_last_s",
+        "_successes",
         "banned",
         "budget_empty",
         "cancelled",
@@ -65,8 +64,12 @@ class Counters:
 
     def __init__(self) -> None:
         self.requests = 0
-        self.answers: Counter[tuple[int, int]] = Counter()
-        """(opcode, status class) -> answers to clients."""
+        self._successes = [0] * (len(HANDLING) + 1)
+        """Answers with the status OK, by `Handling.number`: nearly all."""
+        self._failures: dict[tuple[int, int], int] = {}
+        """(opcode, status class) -> all other answers."""
+        self._last_s = -1.0
+        self._last_bucket = 0
         self.duration_buckets = [0] * (len(DURATION_BOUNDS_S) + 1)
         self.duration_sum_s = 0.0
         self.failovers = 0
@@ -110,6 +113,33 @@ class Counters:
         self.clients_closed_unread = 0
         """Connections closed because the client did not read its answers."""
 
+    @property
+    def answers(self) -> dict[tuple[int, int], int]:
+        """(opcode, status class) -> answers to clients."""
+        found = dict(self._failures)
+        for handling in (*HANDLING.values(), UNKNOWN):
+            count = self._successes[handling.number]
+            if count:
+                key = (handling.opcode, 0)
+                found[key] = found.get(key, 0) + count
+        return found
+
+    def bucket(self, duration_s: float) -> int:
+        """Return where a time belongs in a histogram. What comes in one read and leaves in one has one time."""
+        if duration_s != self._last_s:
+            self._last_s = duration_s
+            self._last_bucket = bisect_left(DURATION_BOUNDS_S, duration_s)
+        return self._last_bucket
+
+    def finished(self, handling: Handling, status: int, duration_s: float) -> None:
+        """Count the answer to a request that was taken, and its time."""
+        if status:
+            self._failed(handling, status, duration_s)
+        else:
+            self._successes[handling.number] += 1
+        self.duration_buckets[self.bucket(duration_s)] += 1
+        self.duration_sum_s += duration_s
+
     def answered(self, opcode: int, status: int, duration_s: float | None) -> None:
         """Count one answer to a client.
 
@@ -118,14 +148,18 @@ class Counters:
             status: of the answer.
             duration_s: from its arrival; None: refused or answered at once, which would only make latencies look good.
         """
-        key = _SUCCESS.get(opcode) if not status else None
-        if key is None:
-            key = (opcode if opcode in OPERATIONS else UNKNOWN_OPERATION, status >> 8)
-            if status == _CANCELLED:
-                self.cancelled += 1
-            elif status == _TIMEOUT and duration_s is not None and duration_s < HASTE_S:
-                self.hasty += 1
-        self.answers[key] += 1
+        handling = HANDLING.get(opcode, UNKNOWN)
         if duration_s is not None:
-            self.duration_buckets[bisect_left(DURATION_BOUNDS_S, duration_s)] += 1
-            self.duration_sum_s += duration_s
+            self.finished(handling, status, duration_s)
+        elif status:
+            self._failed(handling, status, HASTE_S)
+        else:
+            self._successes[handling.number] += 1
+
+    def _failed(self, handling: Handling, status: int, duration_s: float) -> None:
+        key = (handling.opcode, status >> 8)
+        self._failures[key] = self._failures.get(key, 0) + 1
+        if status == _CANCELLED:
+            self.cancelled += 1
+        elif status == _TIMEOUT and duration_s < HASTE_S:
+            self.hasty += 1

@@ -10,10 +10,9 @@ from collections.abc import Callable
 from math import inf
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
 from hsm_wire import limits as wire
 from hsm_wire.frames import Frame
+from proxy.core.handling import HANDLING, UNKNOWN, Handling
 
 if TYPE_CHECKING:
     from proxy.core.nodes.node_table import Node, PathEntry
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
 MAX_LINK_ID: Final = 0xFFFF_FFFF
 """What the field of a frame holds."""
+_NEVER: Final = inf
 Sink = Callable[[bytes], None]
 """Takes a frame into an output buffer. Never raises, never calls back."""
 
@@ -34,12 +34,14 @@ class Client:
 
     __slots__ = (
         "drained",
+        "excess",
         "in_flight",
         "leaving",
         "max_frame_bytes",
         "max_in_flight",
         "paused",
         "principal",
+        "reports",
         "resume",
         "sink",
         "wire_ids",
@@ -69,6 +71,10 @@ class Client:
         self.paused = False
         """It is at its limit and not read; `resume` is called at its next answer."""
         self.resume = resume
+        self.excess = False
+        """It has asked beyond its limit in what is being read."""
+        self.reports = 0
+        """What it has asked the proxy itself in what is being read."""
 
 
 class Link:
@@ -122,7 +128,7 @@ class Link:
         """Bytes that the system has not taken yet."""
         self.unacknowledged_s = unacknowledged_s
         """Seconds for which the node's machine has acknowledged nothing though it should; 0.0: none, or unknown."""
-        self.arrived_until = inf
+        self.arrived_until = _NEVER
         """Set when the link is given up as silent: what was sent later than this never reached the node's machine."""
         self.epoch: int | None = None
         """That its PONGs name; None: none came yet."""
@@ -164,44 +170,67 @@ class Link:
         return self.ids_used_up + self.next_id - 1 - self.own
 
 
-class Request(msgspec.Struct, eq=False):
-    """One request of a client, from its arrival to its one answer. A struct, since making one is a call into C: as a
-    class with slots it took twenty assignments."""
+class Request:
+    """One request of a client, from its arrival to its one answer. What only those have that meet with trouble has its
+    usual value here, and no place in the others."""
 
-    client: Client
-    frame: Frame
-    started: float
-    deadline: float
+    __slots__ = (
+        "__dict__",
+        "attempts",
+        "client",
+        "deadline",
+        "done",
+        "frame",
+        "handling",
+        "link",
+        "link_id",
+        "losses",
+        "may_have_run",
+        "sent_at",
+        "slot",
+        "started",
+        "stored_by",
+    )
     accused: "tuple[Node, ...]" = ()
     """Nodes that answered DEVICE_ERROR or RECORD_DAMAGED; to blame if another one serves it."""
-    attempts: int = 0
     costless: bool = False
     """It goes on because its last node lacks the mechanism: nothing failed, so no budget is asked."""
     moves: int = 0
     """Times that it changed the path to the same node."""
     tried: "tuple[Node, ...]" = ()
-    link: Link | None = None
-    link_id: int = 0
-    sent_at: float = 0.0
-    """When it went to the node that it is with, or was with last."""
     queued_at: float = 0.0
     """When it began to wait for a node."""
-    may_have_run: bool = False
-    """A node may have executed it: an answer may not say `not executed`."""
-    losses: int = 0
-    """Abnormal losses of a node with this request in flight."""
     machines_lost: int = 0
-    """Of these, losses of a whole machine, or of the way to it (`Link.arrived_until`)."""
+    """Of `losses`, those of a whole machine, or of the way to it (`Link.arrived_until`)."""
     held_until: float = 0.0
     """Under a verdict (`poison`) until then; 0 = not."""
     timed_out: Link | None = None
     """The link whose node was charged with a time-out for it."""
-    stored_by: float = inf
-    """A node could not reach the store: until then another one may, if that can be found out."""
-    done: bool = False
-    """The client has its answer, or is gone."""
-    slot: "dict[Request | Owed, None] | None" = None
-    """Where `deadlines` keeps it."""
+
+    def __init__(
+        self, client: Client, frame: Frame, started: float, deadline: float, handling: Handling | None = None
+    ) -> None:
+        self.client = client
+        self.frame = frame
+        self.started = started
+        self.deadline = deadline
+        self.handling: Handling = HANDLING.get(frame.opcode, UNKNOWN) if handling is None else handling
+        """Of its operation."""
+        self.attempts = 0
+        self.link: Link | None = None
+        self.link_id = 0
+        self.sent_at = 0.0
+        """When it went to the node that it is with, or was with last."""
+        self.may_have_run = False
+        """A node may have executed it: an answer may not say `not executed`."""
+        self.losses = 0
+        """Abnormal losses of a node with this request in flight."""
+        self.stored_by = _NEVER
+        """A node could not reach the store: until then another one may, if that can be found out."""
+        self.done = False
+        """The client has its answer, or is gone."""
+        self.slot: dict[Request | Owed, None] | None = None
+        """Where `deadlines` keeps it."""
 
     def __repr__(self) -> str:
         return f"<Request {self.frame!r}>"

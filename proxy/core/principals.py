@@ -5,8 +5,7 @@ Numbers are counted up and not used again, so a late request of one identity can
 
 from collections import Counter
 from collections.abc import Iterable
-
-import msgspec
+from typing import NamedTuple
 
 from hsm_wire import kinds
 from hsm_wire.frames import encode_frame
@@ -30,7 +29,7 @@ class Bound:
         self.control = ControlBudget()
 
 
-class _Key(msgspec.Struct, frozen=True):
+class _Key(NamedTuple):
     identity: str
     partition: int
     roles: tuple[str, ...]

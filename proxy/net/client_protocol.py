@@ -10,7 +10,6 @@ from hsm_wire.connection import Connection, encode_failure
 from hsm_wire.errors import RemoteProtocolError
 from hsm_wire.frames import Frame, encode_frame
 from hsm_wire.messages import Goaway, encode_body
-from hsm_wire.operations import ANSWERED_BY_PROXY
 from hsm_wire.states import End, State
 from hsm_wire.statuses import Status
 from proxy.core.control_budget import FRAME_COST, REPORT_COST
@@ -38,19 +37,16 @@ class ClientProtocol(asyncio.Protocol):
         "_listener",
         "_transport",
         "client",
-        "heard",
         "peer",
     )
 
     def __init__(self, listener: "Listener") -> None:
         self._listener = listener
         self._connection = Connection(End.SERVER, binds=False)
-        self._intake = Intake(self._connection, listener.dispatcher.counters, self._take)
+        self._intake = Intake(self._connection, listener.dispatcher, self._take)
         self._transport: asyncio.Transport | None = None
         self._gate: WriteGate | None = None
         self.client: Client | None = None
-        self.heard = 0.0
-        """When it last sent something."""
         self.peer = "?"
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -63,7 +59,7 @@ class ClientProtocol(asyncio.Protocol):
         limits = listener.settings.limits
         transport.set_write_buffer_limits(high=limits.client_pause_bytes)
         self._gate = WriteGate(transport, listener.turn, limits.client_unread_bytes, self._unread)
-        self.heard = clock.monotonic()
+        self._intake.heard = clock.monotonic()
         if not listener.joined(self):
             self.refuse(Status.OVERLOADED, f"this proxy has its {limits.clients} connections")
 
@@ -71,32 +67,37 @@ class ClientProtocol(asyncio.Protocol):
         """Take what has come."""
         self._intake.receive(data)
 
-    def _take(self, frames: list[Frame], now: float) -> float:
-        """Handle these frames; return for how long nothing more of this identity may be taken."""
+    def _take(self, frames: list[Frame], at: int, now: float) -> float:
+        """Handle the frames from `at` on, and what must be done after those before, which were requests; return for how
+        long nothing more of this identity may be taken."""
         cost = 0.0
-        excess = False
-        if frames:
-            self.heard = now
-            request = self._listener.dispatcher.request
-            for frame in frames:
-                client = self.client
-                # After `close` too: the gate drops the answer.
-                if frame.kind == kinds.REQUEST and client is not None and not client.leaving:
-                    excess = excess or len(client.in_flight) >= client.max_in_flight
-                    request(client, frame, now)
-                    if frame.opcode in ANSWERED_BY_PROXY:
-                        cost += REPORT_COST
-                else:
-                    self._control(frame, now)
-                    cost += FRAME_COST
-            if excess:
+        while at < len(frames):
+            client = self.client
+            frame = frames[at]
+            # After `close` too: the gate drops the answer.
+            if frame.kind == kinds.REQUEST and client is not None and not client.leaving:
+                at = self._listener.dispatcher.requests(client, frames, at, now)
+            else:
+                self._control(frame, now)
+                cost += FRAME_COST
+                at += 1
+        client = self.client
+        if client is not None:
+            cost += client.reports * REPORT_COST
+            client.reports = 0
+            if client.excess:
+                client.excess = False
                 self._intake.pause()
         if self._connection.fault is not None:
             self._malformed(self._connection.fault)
-        client = self.client
         if cost and client is not None:
             return client.principal.control.spend(cost, self._listener.settings.limits, now)
         return 0.0
+
+    @property
+    def heard(self) -> float:
+        """When it last sent something."""
+        return self._intake.heard
 
     def pause_writing(self) -> None:
         """Do not read who does not read."""

@@ -12,16 +12,16 @@ from typing import Final
 from hsm_daemon import clock
 from hsm_wire.connection import Connection
 from hsm_wire.frames import Frame
-from proxy.core.counters import Counters
 from proxy.core.parties import Client
+from proxy.core.requests.dispatcher import Dispatcher
 
 PIECE_BYTES: Final = 16 << 10
 """Bytes whose frames are handled before others have their turn: 512 of the smallest."""
-Take = Callable[[list[Frame], float], float]
-"""Handles frames at a time; returns for how many seconds nothing more may be taken."""
+Take = Callable[[list[Frame], int, float], float]
+"""Handles frames, from that one on, at a time; returns for how many seconds nothing more may be taken."""
 
 
-def _nothing(_frames: list[Frame], _now: float) -> float:
+def _nothing(_frames: list[Frame], _at: int, _now: float) -> float:
     """Stand in for the protocol of a connection that has ended."""
     return 0.0
 
@@ -31,7 +31,7 @@ class Intake:
 
     __slots__ = (
         "_connection",
-        "_counters",
+        "_dispatcher",
         "_held",
         "_take",
         "_transport",
@@ -39,12 +39,13 @@ class Intake:
         "_unread_since",
         "client",
         "ended",
+        "heard",
         "stopped",
     )
 
-    def __init__(self, connection: Connection, counters: Counters, take: Take) -> None:
+    def __init__(self, connection: Connection, dispatcher: Dispatcher, take: Take) -> None:
         self._connection = connection
-        self._counters = counters
+        self._dispatcher = dispatcher
         self._take = take
         self._transport: asyncio.Transport | None = None
         self._held: bytes | None = None
@@ -55,6 +56,8 @@ class Intake:
         """Since when it leaves more unread than `client_pause_bytes`; 0 = it does not."""
         self.client: Client | None = None
         """Who it is, once it has said HELLO."""
+        self.heard = 0.0
+        """When it last sent something."""
         self.ended = False
         """The client has shut down its sending side."""
         self.stopped = False
@@ -135,7 +138,15 @@ class Intake:
         connection = self._connection
         frames = connection.receive(data)
         now = clock.monotonic()
-        wait_s = self._take(frames, now)
+        wait_s = 0.0
+        client = self.client
+        at = 0
+        if frames:
+            self.heard = now
+            if client is not None and not client.leaving:
+                at = self._dispatcher.requests(client, frames, 0, now)
+        if at < len(frames) or connection.fault is not None or (client and (client.excess or client.reports)):
+            wait_s = self._take(frames, at, now)
         if not connection.buffered:
             self._unfinished_since = 0.0
         elif frames or not self._unfinished_since:
@@ -145,7 +156,7 @@ class Intake:
     def _hold(self, data: bytes, wait_s: float) -> None:
         """Read nothing more for so long."""
         self._held = data
-        self._counters.clients_paced += 1
+        self._dispatcher.counters.clients_paced += 1
         self._stop_reading()
         asyncio.get_running_loop().call_later(wait_s, self._go_on)
 

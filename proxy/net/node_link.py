@@ -64,13 +64,17 @@ class NodeLink(asyncio.Protocol):
         if link is not None:
             link.heard = now
         connection = self._connection
-        response = self._keeper.dispatcher.response
-        for frame in connection.receive(data):
-            if frame.kind == kinds.RESPONSE and link is not None and frame.request_id:
-                response(link, frame, now)
-            else:
-                self._control(frame, now)
-                link = self.link
+        dispatcher = self._keeper.dispatcher
+        frames = connection.receive(data)
+        at = 0
+        while at < len(frames):
+            if link is not None:
+                at = dispatcher.responses(link, frames, at, now)
+                if at == len(frames):
+                    break
+            self._control(frames[at], now)
+            at += 1
+            link = self.link
         if connection.fault is not None:
             self.abort(f"the node broke the protocol: {connection.fault.detail}")
 

@@ -13,7 +13,7 @@ KEPT = {"64-sync": 1000}
 
 
 def main(monkeypatch: pytest.MonkeyPatch, kept: Path, found: int, *options: str) -> int:
-    def measure(folder: Path, workload: Workload, keep: Path | None = None) -> int:
+    def measure(folder: Path, workload: Workload, keep: Path | None, compiled: Path | None) -> int:
         return found
 
     monkeypatch.setattr(instructions, "measure", measure)
@@ -55,6 +55,14 @@ def test_what_is_kept_is_kept_beside_other_environments(monkeypatch: pytest.Monk
     kept.write_text(json.dumps({"another": KEPT}))
     assert main(monkeypatch, kept, 7, "--record") == 0
     assert json.loads(kept.read_text()) == {"another": KEPT, instructions.environment(): {"64-sync": 7}}
+
+
+def test_figures_of_the_compiled_build_are_kept_for_themselves(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    kept = tmp_path / "kept.json"
+    assert main(monkeypatch, kept, 7, "--record", "--compiled", str(tmp_path)) == 0
+    assert main(monkeypatch, kept, 70, "--record") == 0
+    plain = instructions.environment()
+    assert json.loads(kept.read_text()) == {f"{plain}, compiled": {"64-sync": 7}, plain: {"64-sync": 70}}
 
 
 @pytest.mark.parametrize(("found", "code"), [(1000, 0), (1100, 1)])

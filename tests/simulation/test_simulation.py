@@ -42,6 +42,7 @@ def test_another_seed_gives_another_run() -> None:
     assert simulate(3, keep_log=True).log != simulate(4, keep_log=True).log
 
 
+@pytest.mark.replaces_code
 def test_a_failing_seed_is_named_with_the_command_that_replays_it(monkeypatch: pytest.MonkeyPatch) -> None:
     answer_twice(monkeypatch)
     with pytest.raises(ViolationError, match=r"seed 0 .*run_simulation\.py --seeds 0 --log"):
@@ -152,6 +153,7 @@ def not_see_a_block(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Progress, "stands_still", lambda self, completed, oldest, settings, now: False)
 
 
+@pytest.mark.replaces_code
 @pytest.mark.parametrize(
     ("breakage", "first"),
     [
@@ -178,6 +180,7 @@ def test_a_broken_core_is_caught(
             simulate(seed)
 
 
+@pytest.mark.replaces_code
 def test_a_core_that_says_not_executed_of_what_another_node_had_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """By itself it is seldom that two nodes have a request and the second one refuses it."""
     seeds = (8, 9, 21, 23)  # of flavours whose requests may fail: nodes that refuse so often let patient ones fail

@@ -1,15 +1,9 @@
 """Alive but blocked: a node that answers PING and finishes nothing (design.md section 5, `blocked`)."""
 
-from typing import Final
-
-from hsm_wire.operations import LONG
 from proxy.core.checks.silence import links_of
 from proxy.core.nodes.node_table import Node
 from proxy.core.parties import Owed, Probe
-from proxy.core.requests.switch import CHANGES
 from proxy.core.settings import Settings
-
-_WAIT_FOR_OTHERS: Final = LONG | CHANGES
 
 
 def oldest_ordinary(node: Node) -> float | None:
@@ -18,22 +12,22 @@ def oldest_ordinary(node: Node) -> float | None:
 
     One that was given up there counts too: where all deadlines are short, nothing else shows that a node is blocked.
     """
-    return _oldest(node, _WAIT_FOR_OTHERS)
+    return _oldest(node, changes=False)
 
 
 def oldest_short(node: Node) -> float | None:
     """Return the same with the changes of keys: what says that a closer look is due, and nothing more."""
-    return _oldest(node, LONG)
+    return _oldest(node, changes=True)
 
 
-def _oldest(node: Node, left_out: frozenset[int]) -> float | None:
+def _oldest(node: Node, *, changes: bool) -> float | None:
     oldest: float | None = None
     for link in links_of(node):
         for entry in link.in_flight.values():  # in the order of sending: the first that counts is the link's oldest
             if isinstance(entry, Probe):
                 continue
-            request = entry.request if isinstance(entry, Owed) else entry
-            if request.frame.opcode not in left_out:
+            handling = (entry.request if isinstance(entry, Owed) else entry).handling
+            if not handling.long and (changes or not handling.change):
                 oldest = entry.sent_at if oldest is None else min(oldest, entry.sent_at)
                 break
     return oldest

@@ -15,10 +15,9 @@ from typing import Final, NamedTuple
 
 from hsm_cluster.packages import GENERATION_BURST, Quota
 from hsm_cluster.usage import Row, Usage
-from hsm_wire.operations import GENERATIONS, SIGNATURES
+from hsm_wire.operations import SIGNATURES
 from proxy.core.quota.generation_rate import GenerationRate
 
-COUNTED: Final = GENERATIONS | SIGNATURES
 UNTIL_TOLD_MS: Final = 1_000
 """When what was left is used up, and nodes have not told yet by what: they do within this time."""
 _ENDLESS: Final = 1 << 62

@@ -39,7 +39,7 @@ class Balancer:
             point -= node.share
             if point < 0:
                 break
-        if node.in_flight < node.window and node not in tried:
+        if node.in_flight < node.window and not (tried and node in tried):
             return node
         return self.maybe_among(node for node in rotation if node not in tried)
 

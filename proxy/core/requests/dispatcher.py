@@ -5,20 +5,21 @@ fair queue, or in `failover`), or it is `done`. One that was given up at a node 
 node still works on it and the window must say so.
 """
 
-from bisect import bisect_left
 from collections.abc import Callable
 from typing import Final
 
 from hsm_wire import kinds
 from hsm_wire.frames import Frame, encode_frame, readdress_response
-from hsm_wire.operations import ANSWERED_BY_PROXY, AT_DR_SITE, LONG, OPERATIONS, SIGNATURES, Work
+from hsm_wire.operations import AT_DR_SITE
 from hsm_wire.statuses import Status
-from proxy.core.counters import DURATION_BOUNDS_S, Counters
+from proxy.core.counters import Counters
+from proxy.core.handling import HANDLING, UNKNOWN
 from proxy.core.nodes.node_table import Node, NodeTable
 from proxy.core.notices import Notices
 from proxy.core.parties import Client, Link, Owed, Probe, Request
-from proxy.core.quota.quotas import COUNTED, Quotas
-from proxy.core.requests.answers import ELSEWHERE, STALE, refusal, timeout_s
+from proxy.core.quota.quotas import Quotas
+from proxy.core.requests.admission import Admission
+from proxy.core.requests.answers import ELSEWHERE, STALE, timeout_s
 from proxy.core.requests.balancer import Balancer
 from proxy.core.requests.budget import RetryBudget
 from proxy.core.requests.failover import Failover
@@ -28,9 +29,8 @@ from proxy.core.requests.stale_answers import StaleAnswers
 from proxy.core.requests.switch import Switch
 from proxy.core.settings import Settings
 
-_ADMINISTRATION: Final = frozenset(number for number, row in OPERATIONS.items() if row.work is Work.ADMINISTER)
-_APART: Final = _ADMINISTRATION | LONG | ANSWERED_BY_PROXY
-"""Operations that are not simply sent: one question for all the others."""
+_REQUEST: Final = kinds.REQUEST
+_RESPONSE: Final = kinds.RESPONSE
 AFTERMATH_S: Final = 1.0
 """Losses of nodes found so soon after the proxy itself stood still make no request a suspect, and no node worse: twice
 the time after which nodes and proxies give each other up."""
@@ -67,9 +67,6 @@ class Dispatcher:
         self._gates = self.quotas.gates
         self._balancer = balancer
         self._switch = Switch(settings, counters, self.quotas, now)
-        self._send = self._switch.send
-        self._finish = self._switch.finish
-        self._detach = self._switch.detach
         self._budget = RetryBudget(settings, now)
         self.notices = Notices()
         self.request_notes = self._switch.notes
@@ -77,7 +74,7 @@ class Dispatcher:
         self._bans = self.failover.poison.bans
         self._between = self.failover.waiting
         self.stale = StaleAnswers(self._switch, table)
-        self._own = OwnAnswers(counters, report)
+        self._admission = Admission(self._switch, self.failover, OwnAnswers(counters, report))
         self._rate = 0.0
         self._rate_since = now
         self._rate_answers = 0
@@ -89,40 +86,43 @@ class Dispatcher:
 
     # ---- from clients ---------------------------------------------------------------------------------------------
 
+    def requests(self, client: Client, frames: list[Frame], at: int, now: float) -> int:
+        """Take a client's requests from `at` on, up to the first frame that is none; return where that is."""
+        count = len(frames)
+        in_flight = client.in_flight
+        most = client.max_in_flight
+        counters, queue, switch = self.counters, self.queue, self._switch
+        while at < count:
+            frame = frames[at]
+            if frame.kind != _REQUEST:
+                break
+            at += 1
+            counters.requests += 1
+            handling = HANDLING.get(frame.opcode, UNKNOWN)
+            # What is looked at closer: nearly always there is nothing of it.
+            if (
+                handling.apart
+                or len(in_flight) >= most
+                or self._bans
+                or self._between.size
+                or (handling.metered and self._gates)
+            ) and self._admission.turns_away(client, frame, handling, now):
+                continue
+            time_s = timeout_s(frame) if frame.timeout_ms else handling.timeout_s
+            request = Request(client, frame, now, now + time_s, handling)
+            in_flight[frame.request_id] = request
+            node = self._apart(frame.opcode) if handling.administers else None
+            if node is None and not queue.size:
+                node = self._balancer.maybe_node()
+            if node is not None:
+                switch.send(request, node, now)
+            else:
+                self._enqueue(request, now)
+        return at
+
     def request(self, client: Client, frame: Frame, now: float) -> None:
         """Take a request of a client: to a node, to the queue, or answered at once."""
-        self.counters.requests += 1
-        opcode = frame.opcode
-        apart = opcode in _APART
-        if len(client.in_flight) >= client.max_in_flight:
-            self.counters.overloaded["client_in_flight"] += 1
-            self._refuse(client, frame, Status.OVERLOADED, f"more than {client.max_in_flight} requests in flight", now)
-            return
-        if apart and opcode in ANSWERED_BY_PROXY:
-            self._own.give(client, frame, now)
-            return
-        if self._bans and self.failover.poison.banned(client.principal, frame, now):
-            self.counters.banned += 1
-            detail = "a request like this was in flight at two losses of an HSM node; do not send it again"
-            self._refuse(client, frame, Status.POISON, detail, now)
-            return
-        if self._between.size and self.failover.full:
-            self.counters.overloaded["failover_full"] += 1
-            self._refuse(client, frame, Status.OVERLOADED, "too many requests wait for another HSM node", now)
-            return
-        if self._gates and opcode in COUNTED and not self._within_quota(client, frame, now):
-            return
-        if apart and opcode in LONG and not self._may_generate(client, frame, now):
-            return
-        request = Request(client, frame, now, now + timeout_s(frame))
-        client.in_flight[frame.request_id] = request
-        node = self._apart(opcode) if apart and opcode in _ADMINISTRATION else None
-        if node is None and not self.queue.size:
-            node = self._balancer.maybe_node()
-        if node is not None:
-            self._send(request, node, now)
-        else:
-            self._enqueue(request, now)
+        self.requests(client, [frame], 0, now)
 
     def cancel(self, client: Client, request_id: int, now: float) -> None:
         """Take a client's CANCEL: a waiting request is answered, one with a node is cancelled there."""
@@ -147,37 +147,46 @@ class Dispatcher:
 
     # ---- from nodes -----------------------------------------------------------------------------------------------
 
+    def responses(self, link: Link, frames: list[Frame], at: int, now: float) -> int:
+        """Take a node's answers from `at` on, up to the first frame that answers no request; return where that is."""
+        count = len(frames)
+        node, in_flight = link.node, link.in_flight
+        counters, queue, switch, between = self.counters, self.queue, self._switch, self._between
+        while at < count:
+            frame = frames[at]
+            link_id = frame.request_id
+            if frame.kind != _RESPONSE or not link_id:
+                break
+            at += 1
+            self._rate_answers += 1
+            entry = in_flight.get(link_id)
+            if entry is not None:
+                del in_flight[link_id]
+            if not isinstance(entry, Request):
+                self._not_waited_for(entry, link, frame, now)
+            elif frame.operation_id != entry.frame.operation_id or frame.opcode != entry.frame.opcode:
+                self._mistrust(link, frame, entry)
+                continue
+            else:
+                switch.detach(entry)
+                if not entry.handling.long:
+                    took_s = now - entry.sent_at
+                    node.answers += 1
+                    node.answer_time_s += took_s
+                    node.duration_buckets[counters.bucket(took_s)] += 1
+                if frame.flags or frame.status or entry.accused:
+                    self._answered(entry, frame, node, now)
+                else:
+                    node.errors_in_a_row = 0
+                    node.requests += 1
+                    switch.finish(entry, readdress_response(frame, entry.frame.request_id), 0, now, node)
+            if queue.size or between.size:
+                self.pump(now)
+        return at
+
     def response(self, link: Link, frame: Frame, now: float) -> None:
         """Take a node's answer: to its client, or the request goes elsewhere."""
-        entry = link.in_flight.pop(frame.request_id, None)
-        self._rate_answers += 1
-        if isinstance(entry, Request):
-            asked = entry.frame
-            opcode = frame.opcode
-            if frame.operation_id != asked.operation_id or opcode != asked.opcode:
-                self._mistrust(link, frame, entry)
-                return
-            node = link.node
-            self._detach(entry)
-            if opcode not in LONG:
-                node.answers += 1
-                took_s = now - entry.sent_at
-                node.answer_time_s += took_s
-                node.duration_buckets[bisect_left(DURATION_BOUNDS_S, took_s)] += 1
-            if frame.status in ELSEWHERE:
-                self.failover.refused(entry, node, frame, now)
-            elif frame.flags & STALE:
-                self.stale.take(entry, frame, node, now)
-            else:
-                node.errors_in_a_row = 0
-                node.requests += 1
-                if entry.accused:
-                    self.failover.served(entry)
-                self._finish(entry, readdress_response(frame, asked.request_id), frame.status, now, node)
-        else:
-            self._not_waited_for(entry, link, frame, now)
-        if self.queue.size or self._between.size:
-            self.pump(now)
+        self.responses(link, [frame], 0, now)
 
     def link_lost(self, link: Link, *, node_lost: bool, abnormal: bool, now: float) -> None:
         """Move what was in flight on a link that is gone; the table knows of the loss already."""
@@ -223,7 +232,7 @@ class Dispatcher:
             node = self._balancer.maybe_node()
             if node is None:
                 return
-            self._send(self.queue.take(), node, now)
+            self._switch.send(self.queue.take(), node, now)
 
     # ---- inside ---------------------------------------------------------------------------------------------------
 
@@ -248,6 +257,20 @@ class Dispatcher:
         self.counters.wrong_answers += 1
         link.close("the node broke the protocol: it answered a request with the answer to another one")
 
+    def _answered(self, request: Request, frame: Frame, node: Node, now: float) -> None:
+        """Take an answer that is no plain success, or of a request that other nodes failed."""
+        if frame.status in ELSEWHERE:
+            self.failover.refused(request, node, frame, now)
+        elif frame.flags & STALE:
+            self.stale.take(request, frame, node, now)
+        else:
+            node.errors_in_a_row = 0
+            node.requests += 1
+            if request.accused:
+                self.failover.served(request)
+            raw = readdress_response(frame, request.frame.request_id)
+            self._switch.finish(request, raw, frame.status, now, node)
+
     def _apart(self, opcode: int) -> Node | None:
         """Return a node for an operator's request that is not drawn among those in rotation."""
         node = self._balancer.maybe_among(self.table.at_dr_site) if opcode in AT_DR_SITE else None
@@ -255,33 +278,6 @@ class Dispatcher:
             # Who took the last node out must be able to bring it back.
             node = self._balancer.maybe_among(self.table.reachable)
         return node
-
-    def _within_quota(self, client: Client, frame: Frame, now: float) -> bool:
-        """Let a request through that its partition's quota has room for; answer any other."""
-        partition = client.principal.partition
-        gate = self._gates.get(partition)
-        if gate is None:
-            return True
-        if frame.opcode in SIGNATURES and gate.left > 0:  # the way of nearly all of them: no call more than this one
-            gate.left -= 1
-            return True
-        over = self.quotas.admit(partition, frame.opcode, now)
-        if over is not None:
-            self._refuse(client, frame, Status.OVER_QUOTA, over.detail, now, over.retry_after_ms)
-        return over is None
-
-    def _may_generate(self, client: Client, frame: Frame, now: float) -> bool:
-        """Count a request that runs long, unless its partition has as many as it may."""
-        partition = client.principal.partition
-        limit = self.settings.limits.partition_generations
-        if self._switch.generations[partition] >= limit:
-            self.counters.overloaded["partition_generations"] += 1
-            detail = f"{limit} key generations of this partition are in flight"
-            self._refuse(client, frame, Status.OVERLOADED, detail, now)
-            self.quotas.settle(partition, now, made=False)
-            return False
-        self._switch.generations[partition] += 1
-        return True
 
     def _enqueue(self, request: Request, now: float) -> None:
         """Let a request wait for a window, unless that cannot end well."""
@@ -319,7 +315,7 @@ class Dispatcher:
             return
         if link is not None:
             since = max(request.sent_at, self._switch.forgiven_at)
-            if now - since >= self._switch.fair_s(request.frame.opcode):
+            if now - since >= self._switch.fair_s(request.handling):
                 self._switch.charge(request)
             self._switch.leave(request, now, cancel=True)
             request.may_have_run = True
@@ -332,15 +328,6 @@ class Dispatcher:
             self._switch.out_of_time(request, "the time of the request ran out after a node was lost", now)
         else:
             self._overload(request, "windows_full", "no HSM node had room in the time of the request", now)
-
-    def _refuse(
-        self, client: Client, frame: Frame, status: Status, detail: str, now: float, retry_after_ms: int = 0
-    ) -> None:
-        """Answer a request that is not taken at all."""
-        client.wire_ids.discard(frame.request_id)
-        self.counters.answered(frame.opcode, int(status), None)
-        self.request_notes.failed(frame, int(status), now)
-        client.sink(refusal(frame, status, detail, retry_after_ms=retry_after_ms))
 
     def _measure(self, now: float) -> None:
         """Keep the mean of answers a second while requests wait: from it a queue's waiting time is told.

@@ -8,7 +8,6 @@ from typing import Final
 
 from hsm_wire.frames import Frame, readdress_response
 from hsm_wire.opcodes import operation_name
-from hsm_wire.operations import LONG
 from hsm_wire.statuses import Status
 from proxy.core.nodes.node_table import Node, NodeTable
 from proxy.core.notices import Notices
@@ -104,7 +103,7 @@ class Failover:
                 self._switch.detach(entry)
                 entry.may_have_run = True
                 # A long request that was there all the time is not to blame while a suspect had just come.
-                beside = accused and entry.losses > 0 and entry.frame.opcode in LONG
+                beside = accused and entry.losses > 0 and entry.handling.long
                 suspect = lost and not beside and entry.sent_at <= arrived_until
                 self._lost(entry, node, now, lost=suspect, machine=machine)
             elif isinstance(entry, Owed):
@@ -123,7 +122,7 @@ class Failover:
                     if isinstance(entry, Request):
                         self._switch.leave(entry, now, cancel=True)
                         entry.may_have_run = True
-                        if suspected and entry.frame.opcode not in LONG:
+                        if suspected and not entry.handling.long:
                             self._suspect(entry, node, reason, now)
                         else:
                             self._elsewhere(entry, node, reason, now)
@@ -134,7 +133,7 @@ class Failover:
         assert link is not None, "an attempt has a link"
         node = link.node
         switch = self._switch
-        fair_at = switch.forgiven_at + switch.fair_s(request.frame.opcode)
+        fair_at = switch.forgiven_at + switch.fair_s(request.handling)
         if now < fair_at:
             switch.wheel.file(request, min(request.deadline, fair_at))
             return
@@ -306,4 +305,4 @@ def _charge(node: Node) -> None:
 
 
 def _runs_long(request: Request) -> bool:
-    return request.frame.opcode in LONG
+    return request.handling.long

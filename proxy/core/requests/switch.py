@@ -10,11 +10,11 @@ from typing import Final
 from hsm_wire import kinds
 from hsm_wire.frames import encode_frame, readdress_request
 from hsm_wire.limits import LENGTH_FIELD_BYTES
-from hsm_wire.operations import GENERATIONS, LONG, OPERATIONS, Work
 from hsm_wire.statuses import Status
 from proxy.core.counters import Counters
+from proxy.core.handling import Handling
 from proxy.core.nodes.node_table import Node
-from proxy.core.parties import Owed, Request
+from proxy.core.parties import MAX_LINK_ID, Owed, Request
 from proxy.core.quota.quotas import Quotas
 from proxy.core.requests.answers import NOT_EXECUTED, refusal
 from proxy.core.requests.deadlines import DeadlineWheel
@@ -27,21 +27,30 @@ STORED_S: Final = 0.9
 that has just lost its store finds out in 0.8 s; one that has it needs milliseconds."""
 _FLAGS_LOW: Final = 7
 """Where a frame has the low byte of its flags."""
-CHANGES: Final = frozenset(number for number, row in OPERATIONS.items() if row.work in (Work.CHANGE, Work.ADMINISTER))
-"""Operations that wait for the store: how long says nothing of the device."""
-_COUNTED: Final = LONG | GENERATIONS
-"""Operations of which is counted how many there are."""
-_TIMED_APART: Final = CHANGES | LONG
-"""Operations whose attempts have another time than uses of keys."""
 
 
 class Switch:
     """Connects requests to links and takes them off again."""
 
-    __slots__ = ("counters", "forgiven_at", "generations", "notes", "quotas", "settings", "wheel")
+    __slots__ = (
+        "_attempt_s",
+        "_attempts",
+        "_bulk_bytes",
+        "counters",
+        "forgiven_at",
+        "generations",
+        "notes",
+        "quotas",
+        "settings",
+        "wheel",
+    )
 
     def __init__(self, settings: Settings, counters: Counters, quotas: Quotas, now: float) -> None:
         self.settings = settings
+        # Of these, those that every request asks for: settings never change.
+        self._bulk_bytes: int = settings.limits.bulk_bytes
+        self._attempt_s: float = settings.retry.attempt_s
+        self._attempts: int = settings.retry.attempts
         self.quotas = quotas
         self.counters = counters
         self.notes = RequestNotes()
@@ -54,9 +63,8 @@ class Switch:
     def send(self, request: Request, node: Node, now: float) -> None:
         """Send the request to a node of the rotation."""
         frame = request.frame
-        raw = frame.raw
-        size = len(raw)
-        link = node.link if size <= self.settings.limits.bulk_bytes else node.bulk
+        size = len(frame.raw)
+        link = node.link if size <= self._bulk_bytes else node.bulk
         assert link is not None, "a node in rotation has a link"
         if size - LENGTH_FIELD_BYTES > link.max_frame_bytes:
             self.fail(request, Status.TOO_LARGE, f"the nodes take at most {link.max_frame_bytes} bytes", now)
@@ -66,14 +74,17 @@ class Switch:
         if number not in link.announced:
             link.announced.add(number)
             link.sink(principal.bind_frame)
-        link_id = link.take_id()
+        link_id = link.next_id
+        if link_id < MAX_LINK_ID:
+            link.next_id = link_id + 1  # `take_id` written out: every request comes here
+        else:
+            link_id = link.take_id()
         in_flight = link.in_flight
         if not in_flight:
             link.owing_since = now
         in_flight[link_id] = request
-        opcode = frame.opcode
-        apart = opcode in _TIMED_APART
-        if not apart or opcode not in LONG:
+        handling = request.handling
+        if not handling.long:
             node.in_flight += 1
             if request.losses:
                 node.suspects += 1
@@ -82,20 +93,18 @@ class Switch:
         request.attempts += 1
         request.sent_at = now
         deadline = request.deadline
-        retry = self.settings.retry
-        due = now + (self.fair_s(opcode) if apart else retry.attempt_s)
+        due = now + (self._attempt_s if handling.ordinary else self.fair_s(handling))
         over = deadline if deadline < request.stored_by else request.stored_by
         # The last attempt has all the time there is.
-        self.wheel.file(request, due if due < over and request.attempts < retry.attempts else over)
+        self.wheel.file(request, due if due < over and request.attempts < self._attempts else over)
         left_ms = int((deadline - now) * 1000)
         link.sink(readdress_request(frame, link_id, left_ms if left_ms > 0 else 1, number))
 
-    def fair_s(self, opcode: int) -> float:
-        """Return how long a node may take for that operation before it is held against it."""
-        if opcode in LONG:
+    def fair_s(self, handling: Handling) -> float:
+        """Return how long a node may take for such a request before it is held against it."""
+        if handling.long:
             return NEVER
-        retry = self.settings.retry
-        return retry.change_attempt_s if opcode in CHANGES else retry.attempt_s
+        return self.settings.retry.change_attempt_s if handling.change else self._attempt_s
 
     def charge(self, request: Request) -> None:
         """Hold a time-out against the node that has the request: once, however often it is looked at."""
@@ -110,7 +119,7 @@ class Switch:
         link = request.link
         assert link is not None, "only what was sent is detached"
         node = link.node
-        if request.frame.opcode not in LONG:
+        if not request.handling.long:
             node.in_flight -= 1
             if request.losses:
                 node.suspects -= 1
@@ -122,7 +131,7 @@ class Switch:
         assert link is not None, "only what was sent can be left"
         owed = Owed(request, link)
         link.in_flight[request.link_id] = owed
-        if request.losses and request.frame.opcode not in LONG:
+        if request.losses and not request.handling.long:
             link.node.suspects -= 1
         request.link = None
         self.wheel.file(owed, now + self.settings.limits.owed_answer_s)
@@ -131,7 +140,7 @@ class Switch:
 
     def settle(self, owed: Owed) -> None:
         """Note that an answer that was owed has come, or was given up: it was taken out of `in_flight`."""
-        if owed.request.frame.opcode not in LONG:
+        if not owed.request.handling.long:
             owed.link.node.in_flight -= 1
         self.wheel.drop(owed)
 
@@ -142,13 +151,16 @@ class Switch:
     def _end(self, request: Request, now: float, *, made: bool) -> None:
         """Take a request out of what is waited for; `made`: a key may have been made for it."""
         request.done = True
-        self.wheel.drop(request)
-        opcode = request.frame.opcode
-        if opcode in _COUNTED:
+        slot = request.slot  # `DeadlineWheel.drop` written out: every request comes here
+        if slot is not None:
+            del slot[request]
+            request.slot = None
+        handling = request.handling
+        if handling.counted:
             partition = request.client.principal.partition
-            if opcode in LONG:
+            if handling.long:
                 self.generations[partition] -= 1
-            if opcode in GENERATIONS:
+            if handling.generates:
                 self.quotas.settle(partition, now, made=made)
 
     def fail(self, request: Request, status: Status, detail: str, now: float, node: Node | None = None) -> None:
@@ -179,9 +191,10 @@ class Switch:
             detail = f"the answer is above the {client.max_frame_bytes} bytes that HELLO named"
             raw = refusal(asked, Status.TOO_LARGE, detail, not_executed=False)
         duration_s = now - request.started
-        self.counters.answered(asked.opcode, status, duration_s)
-        if duration_s >= self.notes.noted_s or status > LAST_OK:
-            self.notes.answered(request, status, node, now)
+        self.counters.finished(request.handling, status, duration_s)
+        notes = self.notes
+        if duration_s >= notes.noted_s or status > LAST_OK:
+            notes.answered(request, status, node, now)
         client.sink(raw)
         if client.paused and client.resume is not None:
             client.resume()

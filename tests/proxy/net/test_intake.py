@@ -1,6 +1,7 @@
 """When a client is read: each reason to wait by itself, and all of them together."""
 
 import asyncio
+import random
 
 import pytest
 
@@ -8,13 +9,31 @@ from hsm_daemon import clock
 from hsm_wire import kinds
 from hsm_wire.connection import Connection
 from hsm_wire.frames import encode_frame
-from hsm_wire.messages import Hello, encode_body
+from hsm_wire.messages import Bind, Hello, encode_body
+from hsm_wire.opcodes import Opcode
 from hsm_wire.states import End
 from proxy.core.counters import Counters
+from proxy.core.nodes.node_table import NodeTable
 from proxy.core.parties import Client
+from proxy.core.principals import Bound
+from proxy.core.requests.balancer import Balancer
+from proxy.core.requests.dispatcher import Dispatcher
+from proxy.core.settings import Settings
 from proxy.net.intake import PIECE_BYTES, Intake
 
 PING = encode_frame(kinds.PING, b"", request_id=1)
+
+
+def request(number, opcode=Opcode.SIGN):
+    return encode_frame(kinds.REQUEST, b"\x90", request_id=number, opcode=opcode)
+
+
+def dispatcher(counters):
+    """One without nodes: its requests wait."""
+    settings = Settings()
+    table = NodeTable([], settings, 0.0)
+    balancer = Balancer(table, random.Random(1))
+    return Dispatcher(table, balancer, settings, counters, 0.0, lambda frame, _now, _who: frame.raw)
 
 
 class Transport:
@@ -41,12 +60,18 @@ class Reader:
         connection = Connection(End.SERVER, binds=False)
         connection.receive(encode_frame(kinds.HELLO, encode_body(Hello(1, 1, 1 << 20, 8, "test"))))
         connection.sent(kinds.WELCOME)
-        self.intake = Intake(connection, self.counters, self.take)
+        self.intake = Intake(connection, dispatcher(self.counters), self.take)
         self.intake.opened(self.transport)
 
-    def take(self, frames, _now):
-        self.pieces.append(len(frames))
+    def take(self, frames, at, _now):
+        self.pieces.append(len(frames) - at)
         return self.wait_s
+
+    def greeted(self, **limits):
+        """Who it is, known from here on."""
+        bind = Bind(1, "spiffe://t/client/c", 1, ["use"], b"", 0)
+        client = self.intake.client = Client(lambda _raw: None, Bound(bind), **limits)
+        return client
 
 
 @pytest.fixture
@@ -112,3 +137,38 @@ async def test_nothing_is_taken_of_a_connection_that_has_ended_not_even_what_was
     await asyncio.sleep(0.03)
     reader.intake.receive(PING)
     assert len(reader.pieces) == 1
+
+
+def test_requests_of_a_client_go_on_at_once_and_the_rest_is_handed_over(reader):
+    client = reader.greeted()
+    reader.intake.receive(request(1) + request(2))
+    assert (reader.pieces, sorted(client.in_flight)) == ([], [1, 2])
+    reader.intake.receive(request(3) + PING + request(4))
+    assert (reader.pieces, sorted(client.in_flight)) == ([2], [1, 2, 3])
+
+
+def test_a_client_beyond_its_limit_is_handed_over_though_it_sent_requests_only(reader):
+    client = reader.greeted(max_in_flight=1)
+    reader.intake.receive(request(1))
+    assert (reader.pieces, client.excess) == ([], False)
+    reader.intake.receive(request(2))
+    assert (reader.pieces, client.excess) == ([0], True)
+
+
+def test_what_the_proxy_answers_itself_is_counted_also_beyond_the_limit(reader):
+    client = reader.greeted(max_in_flight=1)
+    reader.intake.receive(request(1, Opcode.STATUS) + request(2) + request(3, Opcode.STATUS))
+    assert (reader.pieces, client.reports, client.excess) == ([0], 2, True)
+
+
+def test_requests_of_a_client_that_is_leaving_are_handed_over(reader):
+    client = reader.greeted()
+    client.leaving = True
+    reader.intake.receive(request(1))
+    assert (reader.pieces, client.in_flight) == ([1], {})
+
+
+def test_a_broken_rule_is_handed_over_though_no_frame_is_left(reader):
+    reader.greeted()
+    reader.intake.receive(request(1) + request(1))
+    assert reader.pieces == [0]

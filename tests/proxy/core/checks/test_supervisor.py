@@ -136,6 +136,7 @@ def frame_of_first_request(watched):
 def test_connections_of_a_node_that_is_no_longer_there_are_closed_or_ignored(watched):
     watched.until(lambda: watched.checks(watched.nodes[0]))
     frame = frame_of_first_request(watched)
+    frame.kind = kinds.RESPONSE
     gone = Node("old", "s", 1, [("a", "h:1")])
     closed = []
     link = Link(gone.paths[0], lambda raw: None, close=closed.append)

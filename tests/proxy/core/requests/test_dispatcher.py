@@ -39,6 +39,41 @@ def test_a_request_reaches_one_node_and_its_answer_the_client(world):
     assert node.in_flight == 0
 
 
+def frames_of(*kinds_and_ids):
+    raws = [encode_frame(kind, b"", request_id=number) for kind, number in kinds_and_ids]
+    return FrameSplitter(1 << 20).split(b"".join(raws))
+
+
+def test_requests_of_a_read_are_taken_up_to_the_first_frame_that_is_none(world):
+    client, _peer = world.client()
+    frames = frames_of((kinds.REQUEST, 1), (kinds.REQUEST, 2), (kinds.PING, 3), (kinds.REQUEST, 4))
+    assert world.dispatcher.requests(client, frames, 0, world.now) == 2
+    assert world.dispatcher.requests(client, frames, 2, world.now) == 2
+    assert world.dispatcher.requests(client, frames, 3, world.now) == 4
+    assert sorted(client.in_flight) == [1, 2, 4]
+
+
+def test_answers_of_a_read_are_taken_up_to_the_first_frame_that_answers_no_request(world):
+    link = world.links[world.nodes[0]]
+    frames = frames_of((kinds.RESPONSE, 7), (kinds.RESPONSE, 0), (kinds.RESPONSE, 8), (kinds.PONG, 9))
+    assert world.dispatcher.responses(link, frames, 0, world.now) == 1
+    assert world.dispatcher.responses(link, frames, 2, world.now) == 3
+    assert world.counters.late_answers == 2
+
+
+def test_an_answer_in_the_middle_of_a_read_that_is_wrong_spoils_no_other(make_world):
+    world = make_world(weights=(1,))
+    (link,) = world.links.values()
+    client, peer = world.client()
+    for number in (1, 2, 3):
+        world.ask(client, number)
+    operations = {1: 7, 2: 8, 3: 7}  # all were asked under 7
+    raws = [encode_frame(kinds.RESPONSE, b"", request_id=n, opcode=SIGN, operation_id=o) for n, o in operations.items()]
+    assert world.dispatcher.responses(link, FrameSplitter(1 << 20).split(b"".join(raws)), 0, world.now) == 3
+    assert [frame.request_id for frame in peer.of(kinds.RESPONSE)] == [1, 3]
+    assert (sorted(link.in_flight), world.counters.wrong_answers) == ([2], 1)
+
+
 def test_bind_comes_before_the_first_request_and_only_once(world):
     client, _ = world.client()
     for request_id in range(1, 60):

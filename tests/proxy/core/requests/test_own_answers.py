@@ -8,7 +8,7 @@ from hsm_wire.statuses import Status
 
 
 def reports(world, report):
-    world.dispatcher._own._report = report
+    world.dispatcher._admission._own._report = report
 
 
 def asked(world, opcode, **more):

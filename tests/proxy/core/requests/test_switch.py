@@ -38,7 +38,7 @@ def test_a_node_has_as_long_as_the_class_of_work_takes(one, opcode, seconds):
     client, _ = one.client()
     one.ask(client, 1, opcode=opcode)
     (request,) = in_flight(one)
-    assert switch_of(one).fair_s(opcode) == seconds
+    assert switch_of(one).fair_s(request.handling) == seconds
     assert due_slot(one, request) == slot_of(min(one.now + seconds, request.deadline))
 
 
