@@ -51,13 +51,13 @@ class Connection:
         if self.fault is not None:
             return []
         splitter = self._splitter
-        frames = splitter.split(data)
+        frames = legal = splitter.split(data)
         # Nearly every frame of a node is an answer, about which nothing but the table is asked: once for all of them.
         if not splitter.answers_only or self._peer_moves.get(_RESPONSE) is not self.state:
-            frames = self._legal(frames)
-        if splitter.fault is not None and self.fault is None:
+            legal = self._legal(frames)
+        if splitter.fault is not None and len(legal) == len(frames):
             self._break(splitter.fault)
-        return frames
+        return legal
 
     def _legal(self, frames: list[Frame]) -> list[Frame]:
         """Return the frames before the first one that breaks a rule."""

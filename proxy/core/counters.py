@@ -6,7 +6,7 @@ from typing import Final
 from hsm_wire.statuses import Status
 from proxy.core.handling import HANDLING, UNKNOWN, Handling
 
-DURATION_BOUNDS_S: Final = (
+DURATION_BOUNDS_S: Final[tuple[float, ...]] = (
     0.0001, 0.00016, 0.00025, 0.0004, 0.00063,
     0.001, 0.0016, 0.0025, 0.004, 0.0063,
     0.01, 0.016, 0.025, 0.04, 0.063,

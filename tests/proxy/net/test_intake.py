@@ -117,7 +117,7 @@ def test_a_frame_is_not_late_while_its_client_is_not_read(reader):
 
 
 def test_who_has_read_its_answers_waits_on_while_it_is_beyond_its_limit(reader):
-    client = reader.intake.client = Client(lambda _raw: None, None, max_in_flight=1)
+    client = reader.greeted(max_in_flight=1)
     reader.intake.pause()
     assert reader.transport.reading, "it is not at its limit"
     client.in_flight[1] = None

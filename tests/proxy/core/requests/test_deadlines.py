@@ -4,12 +4,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsm_wire.frames import Frame
+from hsm_wire.messages import Bind
 from proxy.core.parties import Client, Owed, Request
+from proxy.core.principals import Bound
 from proxy.core.requests.deadlines import SLOT_S, DeadlineWheel
+
+CLIENT = Client(lambda _raw: None, Bound(Bind(1, "spiffe://t/client/c", 1, ["use"], b"", 0)))
 
 
 def request(deadline=0.0):
-    return Request(Client(lambda _raw: None, None), Frame(3, 0, 1, 0, 0, 0, 0, 0, b""), 0.0, deadline)
+    return Request(CLIENT, Frame(3, 0, 1, 0, 0, 0, 0, 0, b""), 0.0, deadline)
 
 
 @given(st.lists(st.floats(0, 50), max_size=30), st.lists(st.floats(0, 5), max_size=30))

@@ -1,14 +1,13 @@
 """Requests that kill nodes: who is a suspect, who is guilty, what is refused after that."""
 
-from types import SimpleNamespace
-
 import pytest
 
 from hsm_wire import kinds
 from hsm_wire.frames import encode_frame
-from hsm_wire.messages import DescribeKey, Random, encode_body
+from hsm_wire.messages import Bind, DescribeKey, Random, encode_body
 from hsm_wire.statuses import Status
 from proxy.core.parties import Request
+from proxy.core.principals import Bound
 from proxy.core.requests.poison import MAX_BANS, Poison
 from proxy.core.settings import Settings
 
@@ -16,8 +15,7 @@ DESCRIBE, SIGN, GENERATE, RANDOM = 0x0103, 0x0201, 0x0101, 0x0002
 
 
 def who(partition=1, identity="spiffe://c/client/app"):
-    """Whoever asks: all that bans look at."""
-    return SimpleNamespace(partition=partition, identity=identity)
+    return Bound(Bind(1, identity, partition, ["use"], b"", 0))
 
 
 @pytest.fixture
