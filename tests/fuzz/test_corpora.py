@@ -236,7 +236,20 @@ def test_the_node_links_target_finds_a_broken_link(broken: type[Link]) -> None:
     assert failures("node_link", broken)
 
 
-class AnswersAgain(Dispatcher):
+class OneByOne(Dispatcher):
+    """A dispatcher that takes each answer of a read by itself: what is broken in how it does is broken in all."""
+
+    def responses(self, link: ProxyLink, frames: list[Frame], at: int, now: float) -> int:
+        while at < len(frames) and frames[at].kind == kinds.RESPONSE and frames[at].request_id:
+            self.response(link, frames[at], now)
+            at += 1
+        return at
+
+    def response(self, link: ProxyLink, frame: Frame, now: float) -> None:
+        super().responses(link, [frame], 0, now)
+
+
+class AnswersAgain(OneByOne):
     """A dispatcher that hands out a node's answer without asking whose it is."""
 
     def response(self, link: ProxyLink, frame: Frame, now: float) -> None:
@@ -256,7 +269,7 @@ class Loses(Dispatcher):
         """Nothing is ever due."""
 
 
-class Believes(Dispatcher):
+class Believes(OneByOne):
     """A dispatcher that takes every answer of a node for one to a request."""
 
     def response(self, link: ProxyLink, frame: Frame, now: float) -> None:
@@ -264,7 +277,7 @@ class Believes(Dispatcher):
         super().response(link, frame, now)
 
 
-class Exchanges(Dispatcher):
+class Exchanges(OneByOne):
     """A dispatcher that gives a client the answer of its request before."""
 
     before = b""
