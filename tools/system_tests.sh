@@ -13,7 +13,8 @@ export REDOUBT_SCALE
 part() {
     marked=$1
     shift
-    .venv/bin/pytest -p no_skips -q -m "$marked" tests "$@"
+    # A line for each test: what fails is seen when it does, not after half an hour.
+    .venv/bin/pytest -p no_skips -v -m "$marked" tests "$@"
     code=$?
     # 5: nothing was selected, which is a failure only where it is so of both parts.
     if [ "$code" -ne 5 ] && [ "$found" -ne 1 ]; then
