@@ -188,7 +188,8 @@ class TlsTransport(LayeredTransport, asyncio.BufferedProtocol):
                 return tls.getpeercert()
             case "cipher":
                 return tls.cipher()
-        return super().get_extra_info(name, default)
+            case _:
+                return super().get_extra_info(name, default)
 
     def pause_reading(self) -> None:
         """Deliver nothing more."""
