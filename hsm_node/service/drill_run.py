@@ -1,15 +1,15 @@
 """One drill, from its begin to its result: known answers, the master key, the lag, every record, and keys at work.
 
-The records are those of this site's own copy, not those in memory: a promotion begins with that copy. Each row that this
-node has seen must be there, in the state that it has seen or a later one: keys, objects, what is left of destroyed ones,
-and what nodes say. Reading, opening and using is done by a thread of low priority; the loop only compares what comes
-with what it knows.
+The records are those of this site's own copy, not those in memory: a promotion begins with that copy. Each row that
+this node has seen must be there, in the state that it has seen or a later one: keys, objects, what is left of destroyed
+ones, and what nodes say. Reading, opening and using is done by a thread of low priority; the loop only compares what
+comes with what it knows.
 """
 
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeGuard, TypeVar
 
 from hsm_daemon import clock, logs
 from hsm_node.backends.key_prover import KeyProver, Proven
@@ -205,11 +205,16 @@ class DrillRun:
             record = opened.record
             if opened.fault or self._is_older(opened, page.revision):
                 self._refuse(opened.name, opened.fault or "it is older than one that this node has seen")
-            elif isinstance(record, Record) and not record.destroyed:
-                if self._chosen is None or record.place in self._chosen:
-                    due.append(record)
+            elif self._is_due(record):
+                due.append(record)
         for at in range(0, len(due), PROOF_BATCH):
             await self._use(due[at : at + PROOF_BATCH])
+
+    def _is_due(self, record: object) -> TypeGuard[Record]:
+        """Whether it is a key that is to be used."""
+        if not isinstance(record, Record) or record.destroyed:
+            return False
+        return self._chosen is None or record.place in self._chosen
 
     def _opened(self, rows: list[Row]) -> list[_Opened]:
         """In a thread: authenticate rows, and decrypt what they say."""

@@ -1,8 +1,8 @@
 """What a run of `hsmctl dr rejoin` notes in the state_dir of each node of its host before it changes anything.
 
-Theory. Between the first step and the last one no node of the host can be asked: its store has no majority any more, or
-it would refuse what was joined. So all that a later run needs is on the disk: which cluster, where the member's old data
-go, and which nodes have forgotten what they had seen. The note goes when the node runs again.
+Theory. Between the first step and the last one no node of the host can be asked: its store has no majority any more,
+or it would refuse what was joined. So all that a later run needs is on the disk: which cluster, where the member's old
+data go, and which nodes have forgotten what they had seen. The note goes when the nodes run again.
 """
 
 from collections.abc import Sequence

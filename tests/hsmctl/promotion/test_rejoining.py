@@ -243,7 +243,10 @@ def test_a_run_that_was_killed_after_any_step_is_run_again_and_ends_well(
     assert [path.name for path in Path(done.kept).iterdir()] == ["old"]
     assert [path.name for path in site.host.data.iterdir()] == ["joined"]
     assert site.own == [Member(2, [OWN], "etcd-alps")]
-    assert sorted(path.name for path in tmp_path.glob("seen*")) == ["seen.db-wal.before-rejoin", "seen.db.before-rejoin"]
+    assert sorted(path.name for path in tmp_path.glob("seen*")) == [
+        "seen.db-wal.before-rejoin",
+        "seen.db.before-rejoin",
+    ]
     assert (site.second / "seen.db.before-rejoin").read_text() == "of the second node"
     assert not list(tmp_path.rglob("rejoin.json"))
     with pytest.raises(CommandError, match="already; there is nothing to do"):
