@@ -12,7 +12,7 @@ and what was answered under `quorum`, may be or not, if that was so shortly befo
 Times are seconds of one monotonic clock.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -23,8 +23,11 @@ GONE = "gone"
 """Not made, or destroyed: KEY_NOT_FOUND."""
 ENABLED = "enabled"
 DISABLED = "disabled"
+MADE = "made"
+WHAT = (MADE, ENABLED, DISABLED, GONE, LABEL)
 QUORUM = "quorum"
 DR = "dr"
+DURABILITIES = (QUORUM, DR)
 SHORTLY_S = 5.0
 USES_DO_NOT_FAIL = "uses do not fail"
 
@@ -130,6 +133,17 @@ def excused(history: KeyHistory) -> int:
     return found
 
 
+def judged(history: KeyHistory) -> "Counter[tuple[str, str]]":
+    """Return how often something was seen in which a change had to show, by what that was and by its durability: a rule
+    that had nothing to judge proves nothing."""
+    changes = _by_register(history)
+    found: Counter[tuple[str, str]] = Counter()
+    for each in history.seen:
+        bound = _binding(history, each, changes[each.key, each.field])
+        found.update({(_what(change), change.durability) for change in bound})
+    return found
+
+
 def excerpt(history: KeyHistory, found: Violation) -> list[str]:
     """Return what is known of a violation's key: all changes until then, and what was seen shortly before."""
     mine = [change for change in history.changes if change.key == found.key and change.sent <= found.at]
@@ -229,6 +243,13 @@ def _is_done_by(history: KeyHistory, change: Change, moment: float) -> bool:
 
 def _is_in_pause(loss: Loss | None, failed: Failed) -> bool:
     return loss is not None and failed.sent < loss.served and failed.answered > loss.at
+
+
+def _what(change: Change) -> str:
+    """Return what a change is: one of WHAT."""
+    if change.creates:
+        return MADE
+    return LABEL if change.field == LABEL else change.value
 
 
 def _nodes_of(history: KeyHistory, change: Change) -> tuple[str, ...]:
