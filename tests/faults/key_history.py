@@ -9,6 +9,9 @@ stale may show what was before it, but not for a key of policy `strict`, and not
 Answers may name a DR site as well, behind nodes or alone: that excuses nothing while the productive sites live. When
 they are lost (`Loss`) and the DR site serves, what was answered OK under durability `dr` is there. What named the site,
 and what was answered under `quorum`, may be or not, if that was so shortly before that the copy may lack it.
+A use of a key does not fail, but where no node can know it: just made, by a node that was lost at once, together with
+the store's majority (step 4 of a node's life). Then it is NOT_CURRENT until the store can be read.
+
 Times are seconds of one monotonic clock.
 """
 
@@ -30,6 +33,10 @@ DR = "dr"
 DURABILITIES = (QUORUM, DR)
 SHORTLY_S = 5.0
 USES_DO_NOT_FAIL = "uses do not fail"
+NEW_S = 1.0
+"""How old a key may be that only the node has seen which made it."""
+SILENT_S = 5.0
+"""After so long without one change done, nothing of the store can be read either."""
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -166,12 +173,23 @@ def _uses_do_not_fail(history: KeyHistory) -> Iterator[Violation]:
     changes = _by_register(history)
     for each in history.failed:
         known = changes[each.key, STATE]
-        if _is_in_pause(history.loss, each):
+        if _is_in_pause(history.loss, each) or _is_known_to_nobody(history, known, each):
             continue
         made = any(one.value == ENABLED and _is_done_by(history, one, each.sent) for one in known)
         if made and not any(one.value == GONE and one.executed and one.sent < each.answered for one in known):
             text = f"{each.status}, sent {each.sent:.3f}, answered {each.answered:.3f}"
             yield Violation(USES_DO_NOT_FAIL, each.key, text, each.sent)
+
+
+def _is_known_to_nobody(history: KeyHistory, known: Sequence[Change], failed: Failed) -> bool:
+    """Whether the key was that new, and whether the store did nothing for anybody when the use was given up."""
+    made = [one.answered for one in known if one.creates and one.answered is not None]
+    is_new = any(failed.sent - NEW_S <= answered <= failed.sent for answered in made)
+    since = failed.answered - SILENT_S
+    done = any(
+        one.answered is not None and one.answered <= failed.answered and one.sent >= since for one in history.changes
+    )
+    return failed.status == "NOT_CURRENT" and is_new and failed.sent <= since and not done
 
 
 def _signatures_verify(history: KeyHistory) -> Iterator[Violation]:

@@ -121,6 +121,19 @@ def test_a_use_that_fails_is_caught_while_the_key_exists() -> None:
     assert rules(Change(KEY, GONE, 2.5), failed=[Failed(KEY, "UNAVAILABLE", 2.1, 3.0)]) == []
 
 
+def test_only_a_new_key_may_be_known_to_nobody_and_only_while_the_store_does_nothing() -> None:
+    new = Change("new", ENABLED, 9.8, 10.0, creates=True)
+
+    def judged(*more: Change, status: str = "NOT_CURRENT", sent: float = 10.1, answered: float = 18.0) -> list[str]:
+        return rules(new, *more, failed=[Failed("new", status, sent, answered)])
+
+    assert judged() == judged(Change(KEY, DISABLED, 11.0, 12.0)) == []
+    assert judged(status="UNAVAILABLE") == ["uses do not fail"]
+    assert judged(sent=11.1) == ["uses do not fail"], "not new"
+    assert judged(answered=14.0) == ["uses do not fail"], "given up too early"
+    assert judged(Change(KEY, DISABLED, 13.5, 14.0)) == ["uses do not fail"], "the store did something"
+
+
 def test_a_wrong_signature_is_caught() -> None:
     assert rules(wrong_signatures=list(saw(ENABLED, 2.1, 2.2))) == ["signatures verify"]
 

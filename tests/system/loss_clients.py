@@ -180,7 +180,7 @@ class LossClients:
         answer = await call(hsm, Opcode.GENERATE_KEY, body, CALL_S, durability)
         if answer.status >> 8:
             return  # Nobody was told that it is there.
-        info = m.decode_body(m.KeyInfo, answer.body)
+        info = m.decode_body(m.KeyInfo, answer.result)
         self.made.append(_made(info, PENDING if answer.status == Status.OK_DR_PENDING else durability, answer.at))
 
     async def _end(self, hsm: Hsm, durability: Durability) -> None:

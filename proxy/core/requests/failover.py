@@ -31,7 +31,7 @@ _ACCUSING: Final = frozenset({int(Status.DEVICE_ERROR), int(Status.RECORD_DAMAGE
 """What is a node's own fault if another one serves the same request."""
 _STORE_UNAVAILABLE: Final = int(Status.STORE_UNAVAILABLE)
 _MECHANISM_NOT_HERE: Final = int(Status.MECHANISM_NOT_HERE)
-_ACKNOWLEDGED_WITHIN_S: Final = 0.02
+ACKNOWLEDGED_WITHIN_S: Final = 0.02
 """Clocks of acknowledgements tick in up to 10 ms: what was sent this shortly after the last one may have arrived."""
 WRONG_SIGNATURE: Final = "wrong_signature"
 """Why a node is evacuated whose deep check's signature does not verify."""
@@ -97,7 +97,7 @@ class Failover:
             node.errors += sum(isinstance(entry, Request) for entry in entries)
             self.poison.node_lost(node, now)  # an idle one too: it acquits who was with the others
         accused = node.suspects > 0
-        arrived_until = link.arrived_until + _ACKNOWLEDGED_WITHIN_S
+        arrived_until = link.arrived_until + ACKNOWLEDGED_WITHIN_S
         machine = arrived_until < now
         for entry in entries:
             if isinstance(entry, Request):
