@@ -218,8 +218,8 @@ class _Connection(asyncio.Protocol):
         return self._transport is not None and self._transport.get_extra_info("ssl_object") is not None
 
     def _answer(self, answer: AdminAnswer, *, with_body: bool = True, extra: str = "") -> None:
-        if self._transport is None or self._answered:
-            return
+        if self._transport is None or self._answered or self._transport.is_closing():
+            return  # whoever asked has gone, or the server has stopped
         self._answered = True
         self._head.clear()
         extra += "".join(f"{name}: {value}\r\n" for name, value in answer.headers.items())

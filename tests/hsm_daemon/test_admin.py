@@ -182,6 +182,26 @@ async def test_who_closes_its_half_of_the_connection_gets_a_page_that_is_made_la
     await writer.wait_closed()
 
 
+async def test_who_goes_before_its_page_is_made_leaves_nothing_behind(caplog: pytest.LogCaptureFixture) -> None:
+    made: asyncio.Future[AdminAnswer] = asyncio.get_running_loop().create_future()
+    asked = asyncio.Event()
+
+    async def page() -> AdminAnswer:
+        asked.set()
+        return await made
+
+    server = AdminServer("127.0.0.1", 0, {"/later": page})
+    _, number = await server.start()
+    _, writer = await asyncio.open_connection("127.0.0.1", number)
+    writer.write(b"GET /later HTTP/1.1\r\n\r\n")
+    await asyncio.wait_for(asked.wait(), 20)
+    await server.stop()
+    made.set_result(AdminAnswer(200, "text/plain", b"too late\n"))
+    await asyncio.sleep(0.01)
+    writer.close()
+    assert caplog.text == ""
+
+
 async def test_a_page_that_is_never_made_is_given_up(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(admin, "HEAD_TIMEOUT_S", 0.05)
     assert (await ask(port, b"GET /never HTTP/1.1\r\n\r\n")).startswith(b"HTTP/1.1 503 ")
