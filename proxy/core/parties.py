@@ -192,6 +192,8 @@ class Request(msgspec.Struct, eq=False):
     """Abnormal losses of a node with this request in flight."""
     machines_lost: int = 0
     """Of these, losses of a whole machine, or of the way to it (`Link.arrived_until`)."""
+    hangs: int = 0
+    """Of these, nodes that fell silent, or finished nothing, on a machine that was there."""
     held_until: float = 0.0
     """Under a verdict (`poison`) until then; 0 = not."""
     timed_out: Link | None = None
