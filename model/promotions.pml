@@ -96,7 +96,8 @@ active proctype whole() {
 
     /* ---- the command */
     :: d_step { step == IDLE && runs < RUNS ->
-        runs++; step = LOOKED; known = (own && !at_old -> larger(copy_epoch, dr_seen) : dr_seen);
+        runs++; step = LOOKED; /* a node keeps the epoch of the store that it opens */
+        dr_seen = (own && !at_old -> larger(dr_seen, copy_epoch) : dr_seen); known = dr_seen;
 #ifndef MUTANT_INTERRUPTED_RUN_IS_FORGOTTEN
         wanted = (kept > known -> kept : 0)
 #endif
