@@ -6,7 +6,8 @@ service_manager  what systemd is told, and its watchdog
 handover    listeners inherited; hot restart    listening  listeners made, or taken over
 accepting   connections, at a bounded pace      pace       the token bucket under it
 tls         contexts, and who is at the other end
-handshake   a failed one, told to the peer and the log
+tls_opening  connections with TLS of our own: tls_transport over tls_session; layered_transport and read_buffer
+            are parts of it, handshake knows what to say of a failed one
 logs        lines on standard error             log_limit  lines that peers can cause at will
 log_format  logfmt or JSON                      log_settings  the table [log]
 clock       the only place that asks for time   stall      did the event loop stand still?

@@ -20,12 +20,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-from hsm_daemon import clock, handshake, logs
+from hsm_daemon import clock, handshake, logs, tls_opening
 from hsm_daemon.listening import joined
 from hsm_daemon.log_limit import LimitedLog
 from hsm_daemon.pace import Pace
 from hsm_daemon.silence import SilentPeers
 from hsm_daemon.tasks import spawn
+from hsm_daemon.tls import TlsLimits
 
 ACCEPTS_PER_TURN: Final = 16  # then those who are connected already have their turn
 PAUSE_STEP_S: Final = 0.002  # a pause gathers tokens for this long, so that a rate of thousands needs few timers
@@ -86,8 +87,7 @@ class Acceptor:
         self._at_once = max(1, pace.at_once)
         self._tokens = pace.tokens()
         self._gather = max(1, int(pace.handshakes_per_s * PAUSE_STEP_S))
-        self._handshake_s = handshake_s
-        self._closing_s = closing_s
+        self._tls_limits = TlsLimits(handshake_s, closing_s)
         self._room = room
         self._refused = refused
         self._listener: socket.socket | None = None
@@ -145,7 +145,7 @@ class Acceptor:
     def _defer(self, sock: socket.socket) -> None:
         """Have the kernel keep peers that say nothing: with TLS a client speaks first, so they hold no handshake."""
         if hasattr(socket, "TCP_DEFER_ACCEPT"):  # Linux
-            seconds = math.ceil(self._handshake_s) if self.context is not None else 0
+            seconds = math.ceil(self._tls_limits.handshake_s) if self.context is not None else 0
             with contextlib.suppress(OSError):  # not every kernel's network has it, and it is not needed
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, seconds)
 
@@ -259,7 +259,6 @@ class Acceptor:
     async def _hand(self, connection: socket.socket, peer: str) -> None:
         """Give the connection to a protocol, after its handshake where there is TLS."""
         context = self.context
-        handshake.peer_name.set(peer)  # this task's own, and that of the callbacks which the loop makes of it
         try:
             connection.setblocking(False)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -272,16 +271,17 @@ class Acceptor:
             connection.close()
             raise
         try:
-            await asyncio.get_running_loop().connect_accepted_socket(
-                lambda: protocol,
-                connection,
-                ssl=context,
-                ssl_handshake_timeout=self._handshake_s if context else None,
-                ssl_shutdown_timeout=self._closing_s if context else None,
-            )
+            if context is None:
+                await asyncio.get_running_loop().connect_accepted_socket(lambda: protocol, connection)
+            else:
+                await tls_opening.accept(protocol, connection, context, self._tls_limits)
+        except ssl.SSLError as error:
+            self._failed(peer, handshake.reason(error))
         except ConnectionAbortedError:
-            self.handshakes_failed += 1
-            reason = f"not done within {self._handshake_s:g} s"
-            handshake.failures.event("warning", "a TLS handshake failed", peer=peer, reason=reason)
+            self._failed(peer, f"not done within {self._tls_limits.handshake_s:g} s")
         except OSError:
-            self.handshakes_failed += 1  # `handshake` logged a refusal; a peer that just went away is no event
+            self.handshakes_failed += 1  # a peer that just went away is no event
+
+    def _failed(self, peer: str, reason: str) -> None:
+        self.handshakes_failed += 1
+        handshake.failures.event("warning", "a TLS handshake failed", peer=peer, reason=reason)

@@ -1,13 +1,14 @@
 """Memory that goes back to the system when it is not needed any more.
 
-A crowd of clients leaves the heap full of holes: the buffers of their TLS connections have gone, what outlived them is
+A crowd of clients leaves the heap full of holes: the buffers of their connections have gone, what outlived them is
 left. glibc gives such pages back only when it is asked.
 
-A node has few connections, and maps their buffers by themselves (`map_large_blocks`): each new one wants 256 KiB in
-one piece for TLS. Where one was before, keys have come to lie meanwhile (an EC key is a hundred small blocks), so the
-heap grew for hours, by a buffer a minute where connections are lost all the time. Measured: bodies of 512 KiB cost a
-node a fifth more processor time, those of 200 KiB nothing. For a proxy of 200 clients it does not hold: glibc takes
-such a block from the heap where there is room, and with every crowd more of them lie there.
+A node has few connections, and maps their large blocks by themselves (`map_large_blocks`): frames of large bodies.
+Where one was before, keys have come to lie meanwhile (an EC key is a hundred small blocks), so the heap would grow.
+Measured: bodies of 512 KiB cost a node a fifth more processor time, those of 200 KiB nothing. For a proxy of 200
+clients it does not hold: glibc takes such a block from the heap where there is room, and with every crowd more of them
+lie there. (Until TLS was our own, each connection had such a block of 256 KiB, and a node's heap grew by one a minute
+where connections are lost all the time.)
 
 A process whose memory is locked has to let go of the lock for it (`hardening`). It does so only when it has grown since
 the last time.
@@ -27,7 +28,7 @@ GROWTH_BYTES: Final = 512 << 10
 """Of a locked process, before its pages are given back: less is not worth a moment without the lock. With four times
 that, a node held 4 MiB more after 53 minutes of bodies of all sizes than after five; with this, 2 MiB after 28."""
 MAPPED_BYTES: Final = 256 << 10
-"""A block of this size or more makes no heap grow: the TLS buffer of a connection, in asyncio and in uvloop."""
+"""A block of this size or more makes no heap grow: the frame of a large body while it comes."""
 TOP_BYTES: Final = 4 << 20
 """Free at the end of the heap before glibc shrinks it by itself: with its 128 KiB each large body does that anew, which
 doubles the cost of bodies of 64 KiB."""

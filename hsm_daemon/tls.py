@@ -14,7 +14,6 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 from hsm_daemon import clock, logs
 from hsm_daemon.errors import StartError
-from hsm_daemon.handshake import TellingSslObject
 
 MAX_PEM_BYTES = 1 << 20  # a bundle of hundreds of authorities is below this
 REMEMBERED_CERTIFICATES = 256  # of which it is known who has them: to read one takes a tenth of a handshake
@@ -36,6 +35,14 @@ class TlsFiles(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Who we are: its URI SAN is `spiffe://CLUSTER/node/NAME`, or a proxy's."""
     key: Path
     """The key that proves it, without a password; nobody else should read it (0400)."""
+
+
+class TlsLimits(NamedTuple):
+    """How long a connection may take to begin and to end."""
+
+    handshake_s: float
+    closing_s: float
+    """From our close_notify to the peer's."""
 
 
 class PeerIdentity(NamedTuple):
@@ -85,7 +92,6 @@ def server_context(files: TlsFiles) -> ssl.SSLContext:
     context.verify_mode = ssl.CERT_REQUIRED
     # No session tickets: every connection shows its certificate, so an expired one cannot ride on an old session.
     context.num_tickets = 0
-    context.sslobject_class = TellingSslObject
     return context
 
 

@@ -82,7 +82,9 @@ def wrong_in_every_way() -> list[str]:
         node.outdated = ""
         table.judge(node, 3.0, "drain")
     said += problems(table)
-    table.nodes[0].nodes_out, table.nodes[0].store_members = ["n3"], [StoreMember("10.0.0.1:2379", "no answer")]
+    faults = "no answer", "its quota is full, and changes are refused", "the members' data differ"
+    members = [StoreMember(f"10.0.0.{number}:2379", fault) for number, fault in enumerate(faults)]
+    table.nodes[0].nodes_out, table.nodes[0].store_members = ["n3"], members
     said += store_problems(table.nodes)
     for urgent_s in (0.0, 5.0):
         said += problems_of_proxy(overload="queue_full", urgent_s=urgent_s, reload_failed=True)

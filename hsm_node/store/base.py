@@ -49,8 +49,9 @@ class UnreachableStoreError(StoreError):
     """The store did not take it, and nothing has changed."""
 
 
-class FullStoreError(UnreachableStoreError):
-    """The store takes no changes from anybody until an operator has made room; reads go on."""
+class HaltedStoreError(UnreachableStoreError):
+    """The store takes no changes from anybody until an operator has acted (it is full, or its members' data differ);
+    reads go on."""
 
 
 class ReplacedStoreError(StoreError):
@@ -123,6 +124,8 @@ class OwnCopy(Protocol):
 
     def page(self, after: bytes, revision: int) -> Page:
         """Return the rows behind that name (empty: the first ones), as of that revision (0: now).
+
+        Where that state is not kept any more, they are as of now; a row that was there then is in one of both.
 
         Raises:
             StoreError: they cannot be read.

@@ -77,6 +77,8 @@ class Load:
         self._request = request
         self._rng = random.Random()
         self._lines: list[Line] = []
+        self._asleep: set[asyncio.Task[None]] = set()
+        """Workers whose next request is not due yet."""
         self._issued = 0
         self._begin = 0.0
         self._end = float("inf")
@@ -113,6 +115,12 @@ class Load:
                 ticker.stop()
             await asyncio.gather(*(line.close() for line in self._lines))
 
+    def end(self) -> None:
+        """Start no request any more; the measurement is over when those under way are answered."""
+        self._end = min(self._end, time.monotonic())
+        for worker in self._asleep:
+            worker.cancel()
+
     async def _open(self) -> None:
         identity = TlsIdentity(self._config.tls) if self._config.tls is not None else None
         gate = asyncio.Semaphore(OPENING_AT_A_TIME)
@@ -137,12 +145,21 @@ class Load:
         while (intended := self._next_start(time.monotonic())) is not None:
             wait_s = intended - time.monotonic()
             if wait_s > 0:
-                await asyncio.sleep(wait_s)
+                await self._sleep(wait_s)
             # A loop may wake us a little early; nothing is gained by that.
             failure = await self._call(line, min(intended, time.monotonic()))
             self.done += 1
             if failure is not None:
                 self.errors[failure] += 1
+
+    async def _sleep(self, wait_s: float) -> None:
+        worker = asyncio.current_task()
+        assert worker is not None
+        self._asleep.add(worker)
+        try:
+            await asyncio.sleep(wait_s)
+        finally:
+            self._asleep.discard(worker)
 
     def _next_start(self, now: float) -> float | None:
         """Return when the next request is meant to start (with a rate also long ago), or None when there is none."""

@@ -1,8 +1,10 @@
 """hsmctl bench: real load through the proxy."""
 
 import asyncio
+import contextlib
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import click
@@ -65,7 +67,7 @@ def bench(
     size: int,
     no_retry: bool,
 ) -> None:
-    """Measure throughput and latency; exit 1 on any error.
+    """Measure throughput and latency; exit 1 on any error. Ctrl-C ends it early, with the figures so far.
 
     Example: hsmctl bench --key tls --mechanism ecdsa-sha256 --clients 64 --seconds 10
     """
@@ -84,6 +86,27 @@ def bench(
 
 
 async def _measure(load: Load, *, live: bool) -> dict[str, object]:
+    with _ended_by_interrupt(load):
+        return await _measured(load, live=live)
+
+
+@contextlib.contextmanager
+def _ended_by_interrupt(load: Load) -> Iterator[None]:
+    """Have the first Ctrl-C end the measurement; the second one ends the program, as ever."""
+    loop = asyncio.get_running_loop()
+
+    def end() -> None:
+        loop.remove_signal_handler(signal.SIGINT)
+        load.end()
+
+    loop.add_signal_handler(signal.SIGINT, end)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
+
+
+async def _measured(load: Load, *, live: bool) -> dict[str, object]:
     if not live:
         await load.run()
         return document_of(load)

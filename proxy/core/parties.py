@@ -121,7 +121,7 @@ class Link:
         self.unsent = unsent
         """Bytes that the system has not taken yet."""
         self.unacknowledged_s = unacknowledged_s
-        """Seconds for which the node's machine has acknowledged nothing though it should; 0.0: none, or unknown."""
+        """Seconds since the node's machine acknowledged something, where it has not all; 0.0: it has, or unknown."""
         self.arrived_until = inf
         """Set when the link is given up as silent: what was sent later than this never reached the node's machine."""
         self.epoch: int | None = None
@@ -192,6 +192,8 @@ class Request(msgspec.Struct, eq=False):
     """Abnormal losses of a node with this request in flight."""
     machines_lost: int = 0
     """Of these, losses of a whole machine, or of the way to it (`Link.arrived_until`)."""
+    hangs: int = 0
+    """Of these, nodes that fell silent, or finished nothing, on a machine that was there."""
     held_until: float = 0.0
     """Under a verdict (`poison`) until then; 0 = not."""
     timed_out: Link | None = None

@@ -7,10 +7,10 @@ import ssl
 from collections.abc import Callable
 
 from hsm_cluster.address import Address
-from hsm_daemon import clock, logs
+from hsm_daemon import clock, logs, tls_opening
 from hsm_daemon.log_limit import LimitedLog
 from hsm_daemon.tasks import spawn
-from hsm_daemon.tls import PeerIdentity, peer_identity
+from hsm_daemon.tls import PeerIdentity, TlsLimits, peer_identity
 from hsm_wire.messages import Pong
 from proxy.core.checks.supervisor import Supervisor
 from proxy.core.nodes.node_table import NOT_TRIED, PathEntry
@@ -177,15 +177,13 @@ class LinkKeeper:
     async def _open(self, path: PathEntry, *, bulk: bool) -> NodeLink:
         address = Address.parse(path.address)
         limits = self.settings.limits
-        _, connection = await asyncio.get_running_loop().create_connection(
-            lambda: NodeLink(self, path, bulk=bulk),
-            address.host,
-            address.port,
-            ssl=self.context,
-            ssl_handshake_timeout=limits.handshake_s if self.context else None,
-            ssl_shutdown_timeout=limits.closing_s if self.context else None,
-        )
-        return connection
+        link = NodeLink(self, path, bulk=bulk)
+        if self.context is None:
+            await asyncio.get_running_loop().create_connection(lambda: link, address.host, address.port)
+        else:
+            times = TlsLimits(limits.handshake_s, limits.closing_s)
+            await tls_opening.connect(link, address.host, address.port, self.context, times)
+        return link
 
     def _unreachable(self, path: PathEntry, reason: str, now: float, *, bulk: bool) -> None:
         """Log why a path cannot be reached when the reason is a new one; tell the supervisor."""

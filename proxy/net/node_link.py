@@ -103,7 +103,7 @@ class NodeLink(asyncio.Protocol):
         return 0 if self._transport is None else self._transport.get_write_buffer_size()
 
     def unacknowledged_s(self) -> float:
-        """Return for how many seconds the node's machine has acknowledged nothing though it should."""
+        """Return how many seconds ago the node's machine acknowledged something, where it has not all; else 0.0."""
         return unacknowledged_s(self._transport)
 
     def _control(self, frame: Frame, now: float) -> None:

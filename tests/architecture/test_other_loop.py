@@ -24,6 +24,6 @@ def test_each_loop_is_run_once_and_none_is_left_out(root: Path) -> None:
 def test_make_test_system_looks_for_them_everywhere(root: Path) -> None:
     assert "tools/system_tests.sh" in (root / "Makefile").read_text()
     script = (root / "tools/system_tests.sh").read_text()
-    assert 'pytest -p no_skips -q -m "$marked" tests "$@"' in script
+    assert 'pytest -p no_skips -v -m "$marked" tests "$@"' in script
     for part in "system and not alone", "system and alone":
         assert f'part "{part}"' in script

@@ -9,10 +9,13 @@ stale may show what was before it, but not for a key of policy `strict`, and not
 Answers may name a DR site as well, behind nodes or alone: that excuses nothing while the productive sites live. When
 they are lost (`Loss`) and the DR site serves, what was answered OK under durability `dr` is there. What named the site,
 and what was answered under `quorum`, may be or not, if that was so shortly before that the copy may lack it.
+A use of a key does not fail, but where no node can know it: just made, by a node that was lost at once, together with
+the store's majority (step 4 of a node's life). Then it is NOT_CURRENT until the store can be read.
+
 Times are seconds of one monotonic clock.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -23,10 +26,17 @@ GONE = "gone"
 """Not made, or destroyed: KEY_NOT_FOUND."""
 ENABLED = "enabled"
 DISABLED = "disabled"
+MADE = "made"
+WHAT = (MADE, ENABLED, DISABLED, GONE, LABEL)
 QUORUM = "quorum"
 DR = "dr"
+DURABILITIES = (QUORUM, DR)
 SHORTLY_S = 5.0
 USES_DO_NOT_FAIL = "uses do not fail"
+NEW_S = 1.0
+"""How old a key may be that only the node has seen which made it."""
+SILENT_S = 5.0
+"""After so long without one change done, nothing of the store can be read either."""
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -130,6 +140,17 @@ def excused(history: KeyHistory) -> int:
     return found
 
 
+def judged(history: KeyHistory) -> "Counter[tuple[str, str]]":
+    """Return how often something was seen in which a change had to show, by what that was and by its durability: a rule
+    that had nothing to judge proves nothing."""
+    changes = _by_register(history)
+    found: Counter[tuple[str, str]] = Counter()
+    for each in history.seen:
+        bound = _binding(history, each, changes[each.key, each.field])
+        found.update({(_what(change), change.durability) for change in bound})
+    return found
+
+
 def excerpt(history: KeyHistory, found: Violation) -> list[str]:
     """Return what is known of a violation's key: all changes until then, and what was seen shortly before."""
     mine = [change for change in history.changes if change.key == found.key and change.sent <= found.at]
@@ -152,12 +173,23 @@ def _uses_do_not_fail(history: KeyHistory) -> Iterator[Violation]:
     changes = _by_register(history)
     for each in history.failed:
         known = changes[each.key, STATE]
-        if _is_in_pause(history.loss, each):
+        if _is_in_pause(history.loss, each) or _is_known_to_nobody(history, known, each):
             continue
         made = any(one.value == ENABLED and _is_done_by(history, one, each.sent) for one in known)
         if made and not any(one.value == GONE and one.executed and one.sent < each.answered for one in known):
             text = f"{each.status}, sent {each.sent:.3f}, answered {each.answered:.3f}"
             yield Violation(USES_DO_NOT_FAIL, each.key, text, each.sent)
+
+
+def _is_known_to_nobody(history: KeyHistory, known: Sequence[Change], failed: Failed) -> bool:
+    """Whether the key was that new, and whether the store did nothing for anybody when the use was given up."""
+    made = [one.answered for one in known if one.creates and one.answered is not None]
+    is_new = any(failed.sent - NEW_S <= answered <= failed.sent for answered in made)
+    since = failed.answered - SILENT_S
+    done = any(
+        one.answered is not None and one.answered <= failed.answered and one.sent >= since for one in history.changes
+    )
+    return failed.status == "NOT_CURRENT" and is_new and failed.sent <= since and not done
 
 
 def _signatures_verify(history: KeyHistory) -> Iterator[Violation]:
@@ -229,6 +261,13 @@ def _is_done_by(history: KeyHistory, change: Change, moment: float) -> bool:
 
 def _is_in_pause(loss: Loss | None, failed: Failed) -> bool:
     return loss is not None and failed.sent < loss.served and failed.answered > loss.at
+
+
+def _what(change: Change) -> str:
+    """Return what a change is: one of WHAT."""
+    if change.creates:
+        return MADE
+    return LABEL if change.field == LABEL else change.value
 
 
 def _nodes_of(history: KeyHistory, change: Change) -> tuple[str, ...]:

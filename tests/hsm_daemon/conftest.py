@@ -17,7 +17,7 @@ from hsm_daemon import accepting, handshake
 from hsm_daemon.log_limit import LimitedLog
 from hsm_daemon.tls import TlsFiles
 
-ON_BOTH_LOOPS = ("test_accepting.py", "test_admin.py", "test_handover.py")
+ON_BOTH_LOOPS = ("test_accepting.py", "test_admin.py", "test_handover.py", "test_tls_opening.py")
 
 
 def pytest_asyncio_loop_factories(
@@ -88,3 +88,9 @@ class Authority:
 def authority(tmp_path: Path) -> Callable[[str], Authority]:
     """Make an authority of its own folder."""
     return lambda name: Authority(tmp_path / name)
+
+
+@pytest.fixture(scope="session")
+def lasting_authority(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Authority]:
+    """Make an authority that more than one test, or more than one example, uses."""
+    return lambda name: Authority(tmp_path_factory.mktemp(name))

@@ -1,71 +1,36 @@
-"""A failed handshake over memory: the alert leaves, the log knows, the second call fails."""
+"""Failed handshakes: which of them the peer is told, and in which words the log has them."""
 
-import logging
 import ssl
-from collections.abc import Callable
-from typing import Any
 
-import pytest
-
-from hsm_daemon.handshake import TellingSslObject
-from hsm_daemon.tls import client_context, server_context
-
-NODE, CLIENT = "spiffe://test/node/n", "spiffe://test/client/c"
+from hsm_daemon.handshake import is_refusal, reason
 
 
-class Pair:
-    """Both ends of a TLS connection in memory."""
-
-    def __init__(self, server: ssl.SSLContext, client: ssl.SSLContext) -> None:
-        self.to_server, self.to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self.server = server.wrap_bio(self.to_server, self.to_client, server_side=True)
-        self.client = client.wrap_bio(self.to_client, self.to_server)
-
-    def greet(self) -> None:
-        """Client's first words, server's answer, client's certificate."""
-        for end in (self.client, self.server):
-            with pytest.raises(ssl.SSLWantReadError):
-                end.do_handshake()
-        self.client.do_handshake()
+def refusal() -> ssl.SSLCertVerificationError:
+    """Return what OpenSSL raises for a foreign certificate."""
+    error = ssl.SSLCertVerificationError(1, "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed (_ssl.c:1006)")
+    error.verify_message = "unable to get local issuer certificate"
+    return error
 
 
-def test_a_foreign_certificate_is_told_by_an_alert_and_fails_at_the_second_call(
-    authority: Callable[[str], Any], caplog: pytest.LogCaptureFixture
-) -> None:
-    ours, theirs = authority("a"), authority("b")
-    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    client.check_hostname = False
-    server_files, foreign = ours.issue("n", [NODE]), theirs.issue("c", [CLIENT])
-    client.load_verify_locations(server_files.ca)
-    client.load_cert_chain(foreign.certificate, foreign.key)
-    pair = Pair(server_context(server_files), client)
-    pair.greet()
-    with caplog.at_level(logging.WARNING), pytest.raises(ssl.SSLWantReadError):
-        pair.server.do_handshake()
-    assert "a TLS handshake failed" in caplog.text
-    with pytest.raises(ssl.SSLError, match=r"(?i)alert"):
-        pair.client.read(1)
-    with pytest.raises(ssl.SSLCertVerificationError):
-        pair.server.do_handshake()
+def missing() -> ssl.SSLError:
+    error = ssl.SSLError(1, "[SSL: PEER_DID_NOT_RETURN_A_CERTIFICATE] peer did not return a certificate (_ssl.c:1006)")
+    error.reason = "PEER_DID_NOT_RETURN_A_CERTIFICATE"
+    return error
 
 
-def test_a_good_handshake_is_left_alone(authority: Callable[[str], Any]) -> None:
-    ours = authority("a")
-    pair = Pair(server_context(ours.issue("n", [NODE])), client_context(ours.issue("c", [CLIENT])))
-    pair.greet()
-    pair.server.do_handshake()
-    assert isinstance(pair.server, TellingSslObject)
-    pair.client.write(b"x")
-    assert pair.server.read(1) == b"x"
+def plain_text() -> ssl.SSLError:
+    error = ssl.SSLError(1, "[SSL: HTTP_REQUEST] http request (_ssl.c:1006)")
+    error.reason = "HTTP_REQUEST"
+    return error
 
 
-def test_plain_text_fails_at_once_and_is_logged(
-    authority: Callable[[str], Any], caplog: pytest.LogCaptureFixture
-) -> None:
-    ours = authority("a")
-    pair = Pair(server_context(ours.issue("n", [NODE])), client_context(ours.issue("c", [CLIENT])))
-    pair.to_server.write(b"GET / HTTP/1.1\r\n\r\n")
-    with caplog.at_level(logging.WARNING), pytest.raises(ssl.SSLError) as failed:
-        pair.server.do_handshake()
-    assert not isinstance(failed.value, ssl.SSLWantReadError)
-    assert "a TLS handshake failed" in caplog.text
+def test_whose_certificate_is_bad_or_missing_is_told() -> None:
+    assert is_refusal(refusal())
+    assert is_refusal(missing())
+    assert not is_refusal(plain_text())
+
+
+def test_the_log_has_words_without_a_place_in_openssls_source() -> None:
+    assert reason(refusal()) == "the peer's certificate is not accepted: unable to get local issuer certificate"
+    assert reason(missing()) == "peer did not return a certificate"
+    assert reason(plain_text()) == "http request"

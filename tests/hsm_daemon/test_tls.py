@@ -6,13 +6,16 @@ import os
 import ssl
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 
+from hsm_daemon.accepting import Acceptor
 from hsm_daemon.errors import StartError
 from hsm_daemon.lifecycle import loop_factory
+from hsm_daemon.listening import address_of, bind
+from hsm_daemon.pace import Pace
 from hsm_daemon.tls import (
     MAX_PEM_BYTES,
     PeerIdentity,
@@ -27,22 +30,34 @@ from hsm_daemon.tls import (
 NODE, CLIENT = "spiffe://test/node/n", "spiffe://test/client/c"
 
 
+class Greeter(asyncio.Protocol):
+    """Notes who comes, says one byte and ends."""
+
+    def __init__(self, seen: list[PeerIdentity | None]) -> None:
+        self.seen = seen
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.seen.append(peer_identity(transport))
+        cast(asyncio.Transport, transport).write(b"x")
+        transport.close()
+
+
 async def handshake(server: TlsFiles, client: ssl.SSLContext) -> list[PeerIdentity | None]:
     """Connect and exchange one byte; return whom the server saw, then whom the client saw."""
     seen: list[PeerIdentity | None] = []
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        seen.append(peer_identity(writer.transport))
-        writer.write(b"x")
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
-
-    listener = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=server_context(server))
-    async with listener:
-        reader, writer = await asyncio.open_connection(
-            "127.0.0.1", listener.sockets[0].getsockname()[1], ssl=client, server_hostname=""
-        )
+    acceptor = Acceptor(
+        lambda: Greeter(seen),
+        Pace(1000.0, 10, 10),
+        context=server_context(server),
+        handshake_s=5.0,
+        closing_s=5.0,
+        room=None,
+        refused=print,
+    )
+    listener = bind("127.0.0.1", 0, 16)
+    acceptor.start(listener)
+    try:
+        reader, writer = await asyncio.open_connection(*address_of(listener), ssl=client, server_hostname="")
         try:
             assert await reader.read(1) == b"x"
             seen.append(peer_identity(writer.transport))
@@ -50,6 +65,9 @@ async def handshake(server: TlsFiles, client: ssl.SSLContext) -> list[PeerIdenti
             writer.close()
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
+    finally:
+        acceptor.stop(close=True)
+        await acceptor.settled()
     return seen
 
 

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from sim_checks import Checks
     from sim_engine import Engine
 
-RETRANSMISSION_S = 0.2
-"""Until the system sends bytes again that nobody acknowledged."""
 _HELLO = encode_frame(kinds.HELLO, encode_body(Hello(1, 1, 1 << 20, 8192, "hsm-proxy sim proxy-1")))
 
 
@@ -246,9 +244,9 @@ class NodeLink:
             self._lost_at = now
 
     def unacknowledged_s(self) -> float:
-        """Return for how long nothing was acknowledged, once the system has sent it again."""
+        """Return how long ago something was acknowledged, where something was lost since."""
         now, since = self.proxy.engine.now, self.way.cut_since
-        return now - since if self._lost_at >= since and now - self._lost_at >= RETRANSMISSION_S else 0.0
+        return now - since if self._lost_at >= since else 0.0
 
     def abort(self, reason: str) -> None:
         """Drop the connection; the core is told in a turn of its own."""

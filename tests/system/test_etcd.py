@@ -142,6 +142,7 @@ def check(nodes: list[Node], rows: list[Row]) -> None:
         assert len({row.name for row in one.rows}) == len(one.rows)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("how", ["kill", "stop"])
 def test_the_leader_is_lost_under_writes_and_nothing_that_was_acknowledged(
     members: EtcdCluster, node: Callable[..., Node], how: str, count: Callable[[str, int], None]
@@ -194,15 +195,17 @@ def test_a_member_that_stands_still_leaves_its_node_in_contact_through_another(
 def test_whoever_was_away_when_the_store_was_compacted_gets_everything(
     members: EtcdCluster, node: Callable[..., Node]
 ) -> None:
-    member = members.members[2]
-    away, other = node(2, alone=True), node(0)
+    leader = members.leader()
+    number = next(number for number, each in enumerate(members.members) if each is not leader)
+    member, beside = members.members[number], (number + 1) % 3
+    away, other = node(number, alone=True), node(beside)
     first = [other.store.create(number.to_bytes(32, "big"), b"1") for number in range(50)]
     away.wait_for(*first)
     member.kill()
     changed = [other.store.change(row.name, row.revision, b"2") for row in first[:20]]
     made = [other.store.create(number.to_bytes(32, "big"), b"1") for number in range(50, 100)]
     again = [other.store.change(row.name, row.revision, b"3") for row in changed if row is not None]
-    members.ctl("compact", str(other.store.revision), member=members.members[0])
+    members.ctl("compact", str(other.store.revision), member=members.members[beside])
     with pytest.raises(StoreError):
         away.store.create(b"n" * 32, b"1")
     member.start()

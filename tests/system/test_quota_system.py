@@ -2,8 +2,8 @@
 
 Daemons are restarted and killed and the store's majority is lost while clients ask for all that they can have.
 
-The day before is written into the state directory of the recovery node, as counted by a node that is there no more: a
-day's 864,000 signatures take too long. All daemons have a clock that is ahead, so that a period ends within the test.
+The day before is written into the state directory of the recovery node, as its own count: a day's 864,000 signatures
+take too long. All daemons have a clock that is ahead, so that a period ends within the test.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ USED_UP_S: Final = 60.0 * SLACK
 """Until those are signed."""
 STEADY_S: Final = 6.0
 NO_QUORUM_S: Final = 2.5
-GONE: Final = "a-node-of-yesterday"
+RECOVERS: Final = "node-3"
 
 
 @pytest.fixture
@@ -64,9 +64,9 @@ def cluster(tmp_path: Path, store: EtcdCluster) -> Iterator[EconomyCluster]:
         made.write_node(node, store=store.store_toml())
     AheadProgram.ahead_s = -time.time() % PERIOD_S + 1
     period = int(time.time() + AheadProgram.ahead_s) // PERIOD_S
-    state = folder / "state" / "node-3"
+    state = folder / "state" / RECOVERS
     state.mkdir(parents=True, mode=0o700)
-    day = [Row(GONE, 1, period - PERIODS, RETURNED, 0), Row(GONE, 1, period - 100, LIMIT - RETURNED - LEFT, 0)]
+    day = [Row(RECOVERS, 1, period - PERIODS, RETURNED, 0), Row(RECOVERS, 1, period - 100, LIMIT - RETURNED - LEFT, 0)]
     file = UsageFile(state)
     file.write(day, 0)
     file.close()

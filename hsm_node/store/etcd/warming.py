@@ -62,7 +62,7 @@ class Warming:
 
         Raises:
             UnreachableStoreError: it is.
-            FullStoreError: it has not registered.
+            HaltedStoreError: it has not registered.
         """
         self._saying.check()
         if self.cold:

@@ -19,7 +19,7 @@ from math import inf
 from typing import Final, NamedTuple
 
 from hsm_wire.messages import Pong
-from proxy.core.checks.sightings import Seen, Sightings
+from proxy.core.checks.sightings import Sightings
 from proxy.core.nodes.node_table import DOWN, Node
 from proxy.core.notices import Notices
 from proxy.core.settings import Settings
@@ -156,7 +156,8 @@ class Agreement:
         others = [(other, view) for other, view in self._views.items() if other is not node and view.store == own.store]
         others = [(other, view) for other, view in others if _connected(other) or now - view.heard_at < WITNESS_S]
         seen = [(other.name, view.known_before(by)) for other, view in others]
-        newest = max([*seen, ("the node itself", Seen(by, pong.seen_revision, 0))], key=lambda row: row[1].revision)
+        itself = "the node itself", own.known_before(by)  # Its store may show it late what it wrote itself.
+        newest = max([*seen, itself], key=lambda row: row[1].revision)
         fullest = max(seen, key=lambda row: row[1].writes, default=newest)
         missing = max(0, fullest[1].writes - pong.seen_writes) if pong.seen_digest else 0
         late = newest[1].revision > pong.applied_revision

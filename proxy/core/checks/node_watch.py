@@ -21,7 +21,7 @@ from proxy.core.parties import Link, Probe
 from proxy.core.principals import Bound
 from proxy.core.requests.balancer import Chance
 from proxy.core.requests.dispatcher import Dispatcher
-from proxy.core.requests.failover import WRONG_SIGNATURE
+from proxy.core.requests.failover import ACKNOWLEDGED_WITHIN_S, WRONG_SIGNATURE
 from proxy.core.settings import Settings
 
 
@@ -178,8 +178,13 @@ class NodeWatch:
         self._table.path_down(link.path, reason, now)
 
     def lose(self, link: Link, reason: str, now: float) -> None:
-        """Drop a link, once it was asked what still arrived over it."""
-        link.arrived_until = now - link.unacknowledged_s()
+        """Drop a link, once it was asked what still arrived over it.
+
+        What it was given up for, a PING or a check, is that old that a machine which is there has acknowledged it.
+        """
+        asked_at = link.probed_at or now - self._settings.health.timeout_s
+        acknowledged_at = now - link.unacknowledged_s()
+        link.arrived_until = acknowledged_at if acknowledged_at < asked_at - ACKNOWLEDGED_WITHIN_S else now
         link.close(reason)
         self.link_lost(link, reason, now)
 

@@ -4,6 +4,8 @@ Every operation is safe to send twice (protocol, section 3), so whatever was in 
 node is sent again, within its deadline, its attempts and the budget.
 """
 
+from enum import Enum, auto
+from math import inf
 from typing import Final
 
 from hsm_wire.frames import Frame, readdress_response
@@ -31,10 +33,21 @@ _ACCUSING: Final = frozenset({int(Status.DEVICE_ERROR), int(Status.RECORD_DAMAGE
 """What is a node's own fault if another one serves the same request."""
 _STORE_UNAVAILABLE: Final = int(Status.STORE_UNAVAILABLE)
 _MECHANISM_NOT_HERE: Final = int(Status.MECHANISM_NOT_HERE)
-_ACKNOWLEDGED_WITHIN_S: Final = 0.02
+ACKNOWLEDGED_WITHIN_S: Final = 0.02
 """Clocks of acknowledgements tick in up to 10 ms: what was sent this shortly after the last one may have arrived."""
 WRONG_SIGNATURE: Final = "wrong_signature"
 """Why a node is evacuated whose deep check's signature does not verify."""
+
+
+class _Loss(Enum):
+    """How a node was lost."""
+
+    MACHINE = auto()
+    """Its machine, or the way to it."""
+    HANG = auto()
+    """It fell silent, or finished nothing."""
+    CRASH = auto()
+    """Its process ended: the system closed the connection."""
 
 
 class Failover:
@@ -97,8 +110,8 @@ class Failover:
             node.errors += sum(isinstance(entry, Request) for entry in entries)
             self.poison.node_lost(node, now)  # an idle one too: it acquits who was with the others
         accused = node.suspects > 0
-        arrived_until = link.arrived_until + _ACKNOWLEDGED_WITHIN_S
-        machine = arrived_until < now
+        arrived_until = link.arrived_until + ACKNOWLEDGED_WITHIN_S
+        kind = _Loss.CRASH if link.arrived_until == inf else _Loss.MACHINE if arrived_until < now else _Loss.HANG
         for entry in entries:
             if isinstance(entry, Request):
                 self._switch.detach(entry)
@@ -106,7 +119,7 @@ class Failover:
                 # A long request that was there all the time is not to blame while a suspect had just come.
                 beside = accused and entry.losses > 0 and entry.frame.opcode in LONG
                 suspect = lost and not beside and entry.sent_at <= arrived_until
-                self._lost(entry, node, now, lost=suspect, machine=machine)
+                self._lost(entry, node, now, kind if suspect else None)
             elif isinstance(entry, Owed):
                 self._switch.settle(entry)
             else:
@@ -124,7 +137,7 @@ class Failover:
                         self._switch.leave(entry, now, cancel=True)
                         entry.may_have_run = True
                         if suspected and entry.frame.opcode not in LONG:
-                            self._suspect(entry, node, reason, now)
+                            self._suspect(entry, node, reason, now, _Loss.HANG)
                         else:
                             self._elsewhere(entry, node, reason, now)
 
@@ -207,25 +220,28 @@ class Failover:
                 self._switch.fail(request, Status.UNAVAILABLE, detail, now)
             else:
                 request.losses, request.machines_lost = 1, min(1, request.machines_lost)
+                request.hangs = min(1 - request.machines_lost, request.hangs)
 
     # ---- inside ------------------------------------------------------------------------------------------------
 
-    def _lost(self, request: Request, node: Node, now: float, *, lost: bool, machine: bool) -> None:
+    def _lost(self, request: Request, node: Node, now: float, kind: _Loss | None) -> None:
         if node in self._table.rotation and request.moves < MAX_MOVES:
             request.moves += 1
             request.attempts -= 1
             self._switch.counters.path_moves += 1
             self._switch.send(request, node, now)
-        elif lost:
-            request.machines_lost += machine
-            self._suspect(request, node, "lost", now)
+        elif kind is not None:
+            self._suspect(request, node, "lost", now, kind)
         else:
             self._elsewhere(request, node, "lost", now)
 
-    def _suspect(self, request: Request, node: Node, reason: str, now: float) -> None:
+    def _suspect(self, request: Request, node: Node, reason: str, now: float, kind: _Loss) -> None:
         """Send a request on under suspicion, or hold it for a verdict: what kills does so twice in the same way."""
         request.losses += 1
-        if max(request.machines_lost, request.losses - request.machines_lost) == 1:
+        request.machines_lost += kind is _Loss.MACHINE
+        request.hangs += kind is _Loss.HANG
+        crashes = request.losses - request.machines_lost - request.hangs
+        if max(request.machines_lost, request.hangs, crashes) == 1:
             self._elsewhere(request, node, reason, now)
             return
         self._note(request, node, reason)

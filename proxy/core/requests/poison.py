@@ -3,8 +3,8 @@
 A request that was in flight at two abnormal losses of a node is not sent a third time. Innocent ones were in flight
 at the first loss too; so from then on each of them is a suspect, and a node gets suspects one at a time: who is
 alone with a node when it dies has done it. If other nodes die in the same moment, by a power cut, say, the loss
-proves nothing, and the suspect stays one. Nor do two losses of different kinds: of a process, and of a machine or the
-way to it (`Link.arrived_until`).
+proves nothing, and the suspect stays one. Nor do two losses of different kinds: a process that crashed, one that hangs,
+and a machine, or the way to it, that is gone (`Link.arrived_until`).
 """
 
 from collections import deque

@@ -57,6 +57,20 @@ async def test_all_connections_are_open_before_the_first_request(proxy: FakeProx
     assert proxy.accepted == 40
 
 
+@pytest.mark.parametrize("rate", [None, 0.01])
+async def test_one_that_is_ended_starts_no_more_and_counts_what_was_answered(
+    proxy: FakeProxy, rate: float | None
+) -> None:
+    running = load_on(proxy, clients=4, seconds=3600.0, rate=rate)
+    measuring = asyncio.create_task(running.run())
+    while running.done == 0:
+        await asyncio.sleep(0)
+    running.end()
+    await asyncio.wait_for(measuring, 60.0)
+    assert running.done == running.latencies.count
+    assert running.errors == {}
+
+
 async def test_requests_are_in_flight_together(proxy: FakeProxy) -> None:
     proxy.script.extend([MUTE] * 8)
     running = asyncio.ensure_future(load_on(proxy, clients=2, in_flight=4, total=8, timeout_s=0.3, retry=False).run())

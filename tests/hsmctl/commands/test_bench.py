@@ -1,10 +1,13 @@
 """bench as a user has it: figures, errors, exit codes."""
 
 import json
+import os
+import signal
 
 import pytest
 from fake_cluster import FakeCluster
 
+from hsm_wire import messages as m
 from hsm_wire.statuses import Status
 from hsmctl.commands import bench
 
@@ -52,6 +55,27 @@ def test_without_retry_what_the_library_would_send_again_is_an_error(fake_shell,
     fake_cluster.proxy.script.extend([found, Status.UNAVAILABLE])
     done = fake_shell(*load, "--no-retry")
     assert (done.exit_code, json.loads(done.stdout)["errors"]) == (1, {"UNAVAILABLE": 1})
+
+
+def test_ctrl_c_ends_it_early_with_the_figures_so_far(
+    fake_shell, fake_cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key_id = fake_shell.good("key", "generate", "--type", "ec-p256").decode().strip()
+    keystore = fake_cluster.proxy.keystore
+    sign, seen = keystore.sign, 0
+
+    def sign_and_interrupt(body: m.Sign) -> m.SignResult:
+        nonlocal seen
+        seen += 1
+        if seen == 5:
+            os.kill(os.getpid(), signal.SIGINT)
+        return sign(body)
+
+    monkeypatch.setattr(keystore, "sign", sign_and_interrupt)
+    options = ["--key", key_id, "--mechanism", "ecdsa-sha256", "--clients", "1", "--seconds", "600"]
+    document = fake_shell.json("bench", *options)
+    assert 5 <= document["requests"] == seen
+    assert document["errors"] == {}
 
 
 @pytest.mark.parametrize(

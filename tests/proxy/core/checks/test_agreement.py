@@ -177,8 +177,21 @@ def test_a_node_that_remembers_is_outdated_where_another_one_has_the_newer_store
 
 def test_a_node_alone_says_that_its_own_store_is_older(scene: Scene) -> None:
     node = scene.says(0, said(80, seen=100))
+    assert node.store_faults == {}, "it may have written that itself, just now"
+    scene.says(0, said(80, seen=100))
     assert node.store_faults == {BEHIND: "its store is at revision 80, and the node itself has seen revision 100"}
     assert node.outdated == ""
+
+
+def test_what_a_node_wrote_itself_is_no_fault_while_its_store_shows_it_late(scene: Scene) -> None:
+    for number in range(3):
+        scene.says(number, said(80, b"same"))
+    node = scene.says(0, said(81, b"one more than others at that revision", seen=90), after_s=0.1)
+    scene.says(1, said(81, b"same"), after_s=0.1)
+    assert node.store_faults == scene.nodes[1].store_faults == {}
+    scene.says(0, said(90, b"all"), after_s=0.1)
+    scene.says(1, said(90, b"all"), after_s=0.1)
+    assert scene.lines() == []
 
 
 def test_a_node_that_is_stale_by_its_own_word_is_not_called_late(scene: Scene) -> None:

@@ -756,3 +756,15 @@ def test_only_a_machine_that_still_acknowledges_makes_suspects_of_what_was_sent(
     assert mine
     world.until(lambda: not serves(world, node))
     assert {request.losses for request in mine} == {losses}
+
+
+def test_an_acknowledgement_that_is_due_only_now_says_nothing_against_the_machine(it):
+    world, node, machine = it
+    world.advance(1)
+    machine.alive = False
+    # It acknowledged the PING of the silence; what was sent just before the end is on its way.
+    node.link.unacknowledged_s = lambda: 0.05
+    client, _ = busy(world, 30)
+    mine = [request for request in client.in_flight.values() if request.link.node is node]
+    world.until(lambda: not serves(world, node))
+    assert {request.losses for request in mine} == {1}

@@ -551,6 +551,31 @@ def test_a_machine_that_vanishes_and_a_process_that_dies_are_not_the_work_of_one
     assert [frame.status for frame in peer.frames] == [Status.OK]
 
 
+def test_a_process_that_hangs_and_one_that_dies_are_not_the_work_of_one_request(make_world):
+    """A node that was stopped and one that is killed a moment later."""
+    world = make_world(weights=(1, 1, 1, 1))
+    _, peer = fill(world, world.nodes[0], 1)
+    world.advance(0.1)
+    world.links[world.nodes[0]].arrived_until = world.now
+    world.lose(world.nodes[0])
+    world.lose(world.holders()[0])
+    world.advance(0.5)
+    assert world.counters.poisoned == 0
+    world.answer(world.holders()[0])
+    assert [frame.status for frame in peer.frames] == [Status.OK]
+
+
+def test_a_request_that_makes_two_processes_hang_is_guilty(make_world):
+    world = make_world(weights=(1, 1, 1, 1))
+    _, peer = fill(world, world.nodes[0], 1)
+    for _ in range(2):
+        world.advance(0.1)
+        world.links[world.holders()[0]].arrived_until = world.now
+        world.lose(world.holders()[0])
+    world.advance(0.5)
+    assert [frame.status for frame in peer.frames] == [Status.POISON]
+
+
 def test_a_request_that_takes_two_machines_is_guilty(make_world):
     world = make_world(weights=(1, 1, 1, 1))
     _, peer = fill(world, world.nodes[0], 1)
