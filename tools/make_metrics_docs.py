@@ -46,6 +46,9 @@ from proxy.core.requests.dispatcher import Dispatcher  # noqa: E402
 from proxy.core.settings import Settings  # noqa: E402
 from proxy.metrics import PREFIX as PROXY_PREFIX  # noqa: E402
 from proxy.metrics import Figures, ProxyCollector  # noqa: E402
+from proxy.workers.pages import worker_families  # noqa: E402
+from proxy.workers.roster import Roster  # noqa: E402
+from proxy.workers.sums import Sums  # noqa: E402
 
 PAGE = ROOT / "docs" / "metrics.md"
 RULES = ROOT / "deploy" / "prometheus" / "rules"
@@ -120,6 +123,7 @@ def proxy_families() -> Iterator[Metric]:
     figures = Figures("hash", validity=(0, 1), partitions=[used])
     yield from ProxyCollector(dispatcher, lambda: figures).collect()
     yield from ProcessCollector(PROXY_PREFIX).collect()
+    yield from worker_families(Roster(1), Sums(PROXY_PREFIX))
 
 
 def node_families() -> Iterator[Metric]:
