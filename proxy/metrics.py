@@ -190,12 +190,13 @@ def _store_families(nodes: Sequence[Node]) -> Iterator[Metric]:
 
 def _request_families(counters: Counters) -> Iterator[Metric]:
     answers = CounterMetricFamily("hsm_proxy_requests", "Answers to clients.", labels=["operation", "status_class"])
+    given = counters.answers
     # Each class of an operation that was ever asked for is there, so that its first failure is an increase.
-    for opcode in sorted({opcode for opcode, _ in counters.answers}):
+    for opcode in sorted({opcode for opcode, _ in given}):
         operation = operation_name(opcode)
         for status_class, name in _CLASS_NAMES.items():
-            answers.add_metric([operation, name], counters.answers.get((opcode, status_class), 0))
-        others = sum(n for (of, row), n in counters.answers.items() if of == opcode and row not in _CLASS_NAMES)
+            answers.add_metric([operation, name], given.get((opcode, status_class), 0))
+        others = sum(n for (of, row), n in given.items() if of == opcode and row not in _CLASS_NAMES)
         if others:
             answers.add_metric([operation, "unknown"], others)
     yield answers
