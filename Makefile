@@ -98,12 +98,12 @@ format: setup-dev
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/ruff check --quiet --fix .
 
-# Plain Python is the source and works without: docs/adr/0022. The sources of C go with their folder.
+# Plain Python is the source and works without: docs/adr/0022. What is C on the way goes again.
 compiled: setup-dev
 	@sh tools/system_components.sh compiled
 	@rm -rf build/compiled build/wheels
 	@REDOUBT_COMPILED=1 $(PIP) wheel --no-deps --no-build-isolation --wheel-dir build/wheels .
-	@rm -rf build/lib* build/temp* build/bdist* redoubt.egg-info
+	@rm -rf build/lib* build/temp* build/bdist* build/__native* build/ops.txt build/hsm_wire build/proxy redoubt.egg-info
 	@$(PIP) install --no-deps --no-compile --target build/compiled build/wheels/redoubt-*.whl
 
 test-compiled: compiled
