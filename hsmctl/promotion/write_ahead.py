@@ -9,6 +9,7 @@ A file is a row of frames: eight bytes of length (with the padding to a multiple
 and data as Protocol Buffers. Behind the last frame are zeros. etcd checks every sum when it reads the log.
 """
 
+import itertools
 import os
 import struct
 from pathlib import Path
@@ -52,7 +53,7 @@ def count_all(log: Path) -> bool:
     tail = _Tail(index=_before(files[-1]))
     try:
         whole = _walk(content, tail)
-    except (ValueError, IndexError, struct.error):
+    except (ValueError, IndexError):
         return False
     good = tail.end == 0 or _crc(tail.data, tail.before_sum) == tail.sum
     if not (whole and good and tail.state) or tail.state.get(_COMMIT, 0) >= tail.index:
@@ -75,14 +76,15 @@ def _walk(content: bytes, tail: _Tail) -> bool:
         size, padding = head & ((1 << 56) - 1), (head >> 56) & 7 if head < 0 else 0
         first = tail.end + 8
         frame = content[first : first + size]
-        if len(frame) < size or _is_torn(content, first, first + size):
-            return True
-        record = _fields(frame)
-        kind, data = record.get(_TYPE_FIELD), record.get(_DATA_FIELD, b"")
-        if kind not in _KNOWN or not isinstance(data, bytes):
+        if len(frame) < size:
             return False
-        number = record.get(_SUM_FIELD, 0)
-        assert isinstance(number, int)
+        torn = _is_torn(frame, first)
+        try:
+            kind, number, data = _record(frame)
+        except (ValueError, IndexError):
+            return torn
+        if torn and kind != _SUM and _crc(data, tail.sum) != number:
+            return True
         tail.before_sum = number if kind == _SUM else tail.sum
         tail.data, tail.sum, tail.end = b"" if kind == _SUM else data, number, first + size + padding
         if kind == _ENTRY:
@@ -92,14 +94,23 @@ def _walk(content: bytes, tail: _Tail) -> bool:
     return True
 
 
-def _is_torn(content: bytes, first: int, end: int) -> bool:
-    """Whether a sector of it was never written, as etcd decides it."""
-    while first < end:
-        until = min(end, (first // _SECTOR + 1) * _SECTOR)
-        if not any(content[first:until]):
-            return True
-        first = until
-    return False
+def _record(frame: bytes) -> tuple[int, int, bytes]:
+    """Return type, sum and data.
+
+    Raises:
+        ValueError, IndexError: it is none.
+    """
+    found = _fields(frame)
+    kind, number, data = found.get(_TYPE_FIELD), found.get(_SUM_FIELD, 0), found.get(_DATA_FIELD, b"")
+    if kind not in _KNOWN or not (isinstance(number, int) and isinstance(data, bytes)):
+        raise ValueError("not a record of etcd's log")
+    return kind, number, data
+
+
+def _is_torn(frame: bytes, first: int) -> bool:
+    """Whether a sector of a frame that begins there is empty, as one is that was never written."""
+    cuts = [0, *range(_SECTOR - first % _SECTOR, len(frame), _SECTOR), len(frame)]
+    return any(not any(frame[begin:end]) for begin, end in itertools.pairwise(cuts))
 
 
 def _frame(tail: _Tail) -> bytes:

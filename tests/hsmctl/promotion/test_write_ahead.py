@@ -77,12 +77,19 @@ def test_an_entry_that_was_cut_off_in_writing_is_left_out(log: Log) -> None:
     log.entry(7)
     whole = log.content
     log.add(2, bytes([0x10, 3, 0x18, 8, 0x22, 0x80, 0x10]) + b"v" * 2048)
-    torn = log.content[: len(whole) + 600]
-    for content in (torn, torn + ZEROS):
-        log.file.write_bytes(content)
-        assert count_all(log.file.parent)
-        assert log.file.read_bytes()[: len(whole)] == whole
-        assert len(log.file.read_bytes()) < len(whole) + 64
+    log.file.write_bytes(log.content[: len(whole) + 600] + ZEROS)
+    assert count_all(log.file.parent)
+    assert log.file.read_bytes()[: len(whole)] == whole
+    assert len(log.file.read_bytes()) < len(whole) + 64
+
+
+def test_an_entry_that_is_empty_in_part_is_whole(log: Log) -> None:
+    log.add(2, bytes([0x10, 3, 0x18, 7, 0x22, 0x80, 0x10]) + bytes(2048))
+    log.entry(8)
+    log.write()
+    assert count_all(log.file.parent)
+    log.state(8)
+    assert log.file.read_bytes() == log.content
 
 
 def test_what_nobody_knows_is_left_to_etcd(log: Log, tmp_path: Path) -> None:
@@ -90,6 +97,7 @@ def test_what_nobody_knows_is_left_to_etcd(log: Log, tmp_path: Path) -> None:
     for damaged in (
         log.content[:-20] + bytes([log.content[-20] ^ 1]) + log.content[-19:],
         log.content + (16).to_bytes(8, "little") + b"\xff" * 16,
+        log.content + (1 << 20).to_bytes(8, "little"),
         log.content + (4).to_bytes(8, "little") + bytes([8, 9, 16, 1]),
     ):
         log.file.write_bytes(damaged + ZEROS)
