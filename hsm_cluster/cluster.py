@@ -69,9 +69,9 @@ class Cluster:
         raise ConfigurationError(f"cluster {self.name} has no site {name!r}; it has: {known}")
 
 
-def load_cluster(path: Path) -> Cluster:
-    """Read cluster.toml; ConfigurationError names every violated rule, in one line."""
-    topology = load_toml(path, Topology)
+def load_cluster(path: Path, content: bytes | None = None) -> Cluster:
+    """Read cluster.toml, or take what was read of it; ConfigurationError names every violated rule, in one line."""
+    topology = load_toml(path, Topology, content)
     broken = violations(topology)
     if broken:
         raise ConfigurationError(f"{path}: {'; '.join(broken)}")

@@ -18,10 +18,15 @@ _T = TypeVar("_T")
 _AT_KEY = re.compile(r"^(?P<what>.*) - at `\$\.?(?P<key>.*)`$", re.DOTALL)
 
 
-def load_toml(path: Path, form: type[_T]) -> _T:
+def load_toml(path: Path, form: type[_T], content: bytes | None = None) -> _T:
     """Read `path` as `form`, strictly. An Address is written as "host:port"; a Path is taken relative to this file.
 
     Forms are msgspec structs with `forbid_unknown_fields=True`, so that a misspelt key is an error.
+
+    Args:
+        path: of the file.
+        form: what it is to be.
+        content: what was read of it before (`read_file`); None: it is read now.
     """
     folder = path.absolute().parent
 
@@ -35,7 +40,8 @@ def load_toml(path: Path, form: type[_T]) -> _T:
         raise NotImplementedError(f"no way to read a {wanted.__name__} from a file")
 
     try:
-        return msgspec.convert(_parse(path), form, strict=True, dec_hook=decode)
+        parsed = _parse(path, read_file(path) if content is None else content)
+        return msgspec.convert(parsed, form, strict=True, dec_hook=decode)
     except msgspec.ValidationError as error:
         raise ConfigurationError(f"{path}: {_explain(str(error))}") from None
 
@@ -45,7 +51,12 @@ def _without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)
 
 
-def _parse(path: Path) -> dict[str, Any]:
+def read_file(path: Path) -> bytes:
+    """Return what the file holds.
+
+    Raises:
+        ConfigurationError: there is none, or it is no configuration file.
+    """
     try:
         with open(path, "rb", opener=_without_waiting) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
@@ -59,6 +70,10 @@ def _parse(path: Path) -> dict[str, Any]:
         raise ConfigurationError(f"{path}: not a file name; correct it") from None
     if len(content) > MAX_FILE_BYTES:
         raise ConfigurationError(f"{path}: larger than {MAX_FILE_BYTES} bytes; this is not a configuration file")
+    return content
+
+
+def _parse(path: Path, content: bytes) -> dict[str, Any]:
     try:
         return tomllib.loads(content.decode())
     except UnicodeDecodeError:

@@ -16,6 +16,7 @@ admin       the small HTTP server for metrics and state; http_head reads what it
 metrics     the page /metrics, and what a process tells of itself
 hardening   keys stay in this memory            memory     what is free goes back to the system
 silence     who connects and says nothing       ending     a process whose threads hang
+reaping     the end of a process that was started
 
 What this package does not do: it knows no frame, no key and no node.
 """

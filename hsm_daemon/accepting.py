@@ -5,6 +5,10 @@ handshakes, and those who were served before wait behind them. Here the loop's r
 removed while there is no token, or while too many handshakes go on, and put back by one timer or by the end of a
 handshake. The socket is never closed by a pause, so another process (a hot restart) can go on with it.
 
+Where several processes accept on one socket, the kernel wakes all of them, and the same one first: it would get nearly
+every connection. So who has more than another one steps back: it leaves what waits to the others for STEP_BACK_S, and
+takes one connection if it is still there then.
+
 With TLS a client speaks first. The kernel keeps those that say nothing for a while; what it hands over silent all the
 same waits apart (`silence`) and costs no handshake. Who begins a handshake and does not go on makes room for others
 after HURRY_S while there are too many.
@@ -18,7 +22,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import Final, Protocol
 
 from hsm_daemon import clock, handshake, logs, tls_opening
 from hsm_daemon.listening import joined
@@ -35,6 +39,8 @@ KEEPALIVE_INTERVAL_S: Final = 5
 KEEPALIVE_PROBES: Final = 3  # unanswered, then the connection is lost: 25 s after its last byte
 UNACKNOWLEDGED_MS: Final = 25_000  # that sent bytes may lie unacknowledged, or before a peer that does not read
 HURRY_S: Final = 1.0  # of a handshake while others wait for its place: it takes a few round trips
+STEP_BACK_S: Final = 0.002  # a loop that is not busy comes around in this time
+STAY_OUT_S: Final = 0.02  # until it is asked again whether there is room
 EXHAUSTED_PAUSE_S: Final = 0.1  # when the system has no file descriptor or memory for another connection
 TOO_MANY: Final = "too many connections"
 
@@ -52,6 +58,16 @@ def _watch_peer(connection: socket.socket) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS)
 
 
+class Neighbours(Protocol):
+    """Other processes that accept on the same socket."""
+
+    def step_back(self) -> bool:
+        """Say whether one of them should have the connection that waits, if it comes soon."""
+
+    def stay_out(self) -> bool:
+        """Say whether one of them has room for it, and this process has none."""
+
+
 class Acceptor:
     """Makes a protocol for each connection of one listening socket."""
 
@@ -65,6 +81,7 @@ class Acceptor:
         closing_s: float,
         room: Callable[[], bool] | None,
         refused: Callable[[str], None],
+        neighbours: Neighbours | None = None,
     ) -> None:
         """Prepare; `start` begins.
 
@@ -77,6 +94,7 @@ class Acceptor:
             closing_s: limit of TLS's closing.
             room: False: a connection is closed at once. It may count `handshaking` in.
             refused: called with the reason when that was done.
+            neighbours: who else accepts on this socket; None: nobody.
         """
         self.context = context
         """May be replaced at any time (also None by a context and back): new connections use it."""
@@ -90,6 +108,10 @@ class Acceptor:
         self._tls_limits = TlsLimits(handshake_s, closing_s)
         self._room = room
         self._refused = refused
+        self._neighbours = neighbours
+        self._stepped_back = False
+        self._ours = False
+        """A connection that still waits after a step back is to be taken."""
         self._listener: socket.socket | None = None
         self._accepting = False
         self._reading = False
@@ -165,7 +187,26 @@ class Acceptor:
 
     def _pause_over(self) -> None:
         self._pause = None
+        self._ours, self._stepped_back = self._stepped_back, False
         self._read()
+        if self._ours:
+            self._readable()  # now: what comes later is to be left to the others again
+            self._ours = False
+
+    def _leaves_it(self) -> bool:
+        """Leave what waits to the neighbours for a while, where that is fair."""
+        neighbours = self._neighbours
+        if neighbours is None:
+            return False
+        if neighbours.stay_out():
+            self._pause_for(STAY_OUT_S)
+            return True
+        if self._ours or not neighbours.step_back():
+            self._ours = False
+            return False
+        self._stepped_back = True
+        self._pause_for(STEP_BACK_S)
+        return True
 
     def _readable(self) -> None:
         for _ in range(ACCEPTS_PER_TURN):
@@ -178,6 +219,8 @@ class Acceptor:
             now = clock.monotonic()
             if not self._tokens.has_token(now):
                 self._pause_for(self._tokens.wait_s(now, self._gather))
+                return
+            if self._leaves_it():
                 return
             try:
                 connection, address = self._listener.accept()

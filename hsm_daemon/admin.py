@@ -6,7 +6,7 @@ It speaks as much HTTP/1.1 as a scraper needs: GET and HEAD, one request a conne
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from ipaddress import ip_address
 from types import MappingProxyType
 from typing import Final, NamedTuple, cast
@@ -17,6 +17,7 @@ from hsm_daemon.errors import StartError
 from hsm_daemon.http_head import BadRequest, is_local_name, parse_head
 from hsm_daemon.log_limit import LimitedLog
 from hsm_daemon.pace import Pace
+from hsm_daemon.tasks import spawn
 
 MAX_HEAD_BYTES = 8192  # request line and headers together
 HEAD_TIMEOUT_S = 5.0  # from connecting to the end of the head, however slowly bytes come
@@ -61,11 +62,13 @@ class AdminAnswer(NamedTuple):
     """Further ones, printable ASCII."""
 
 
-Routes = Mapping[str, Callable[[], AdminAnswer]]
+Page = Callable[[], AdminAnswer | Awaitable[AdminAnswer]]
+"""Makes a page: at once, so it must be quick, or it asks others for it, in a task of its own."""
+Routes = Mapping[str, Page]
 
 
 class AdminServer:
-    """Serves `routes` (path -> what makes the page, called in the event loop, so it must be quick)."""
+    """Serves `routes` (path -> what makes the page, called in the event loop)."""
 
     def __init__(
         self,
@@ -141,6 +144,7 @@ class _Connection(asyncio.Protocol):
         self._routes = routes
         self._connections = connections
         self._head = bytearray()
+        self._asked = False
         self._answered = False
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -164,7 +168,7 @@ class _Connection(asyncio.Protocol):
             self._timer.cancel()
 
     def data_received(self, data: bytes) -> None:
-        if self._answered:
+        if self._asked or self._answered:
             return  # read and dropped: closing with unread bytes would reset the connection and lose the answer
         self._head += data[: MAX_HEAD_BYTES + 1 - len(self._head)]
         end = self._head.find(b"\r\n\r\n")
@@ -175,7 +179,7 @@ class _Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         # A peer that has sent its request and half-closed still gets its answer; then there is nothing to wait for.
-        return False
+        return self._asked and not self._answered and not self._encrypted  # TLS knows no half-closed connection
 
     def abort(self) -> None:
         """Drop the connection."""
@@ -183,6 +187,7 @@ class _Connection(asyncio.Protocol):
             self._transport.abort()
 
     def _request(self, head: bytes) -> None:
+        self._asked = True
         try:
             method, path, host = parse_head(head)
         except BadRequest as error:
@@ -196,15 +201,25 @@ class _Connection(asyncio.Protocol):
             return
         page = self._routes.get(path)
         answer = _text(404, "no such page") if page is None else _made(page, path)
-        self._answer(answer, with_body=method == "GET")
+        if isinstance(answer, AdminAnswer):
+            self._answer(answer, with_body=method == "GET")
+        else:  # within HEAD_TIMEOUT_S of the connection's beginning
+            spawn(self._answer_later(answer, path, with_body=method == "GET"), f"admin page {path}")
+
+    async def _answer_later(self, page: Awaitable[AdminAnswer], path: str, *, with_body: bool) -> None:
+        try:
+            answer = await page
+        except Exception as error:  # noqa: BLE001 - as of any page
+            answer = _failed(error, path)
+        self._answer(answer, with_body=with_body)
 
     @property
     def _encrypted(self) -> bool:
         return self._transport is not None and self._transport.get_extra_info("ssl_object") is not None
 
     def _answer(self, answer: AdminAnswer, *, with_body: bool = True, extra: str = "") -> None:
-        if self._transport is None or self._answered:
-            return
+        if self._transport is None or self._answered or self._transport.is_closing():
+            return  # whoever asked has gone, or the server has stopped
         self._answered = True
         self._head.clear()
         extra += "".join(f"{name}: {value}\r\n" for name, value in answer.headers.items())
@@ -223,15 +238,22 @@ class _Connection(asyncio.Protocol):
             self._transport.close()  # TLS ends by its own closing message
 
     def _head_late(self) -> None:
-        self._answer(_text(408, f"no complete request within {HEAD_TIMEOUT_S:g} s"))
+        if self._asked:
+            self._answer(_text(503, f"this page was not made within {HEAD_TIMEOUT_S:g} s"))
+        else:
+            self._answer(_text(408, f"no complete request within {HEAD_TIMEOUT_S:g} s"))
 
 
-def _made(page: Callable[[], AdminAnswer], path: str) -> AdminAnswer:
+def _made(page: Page, path: str) -> AdminAnswer | Awaitable[AdminAnswer]:
     try:
         return page()
     except Exception as error:  # noqa: BLE001 - a broken page must not take the daemon's other work with it
-        _limited.exception("admin page failed", error, path=path)
-        return _text(500, "this page failed; the log says why")
+        return _failed(error, path)
+
+
+def _failed(error: Exception, path: str) -> AdminAnswer:
+    _limited.exception("admin page failed", error, path=path)
+    return _text(500, "this page failed; the log says why")
 
 
 def _text(status: int, text: str) -> AdminAnswer:

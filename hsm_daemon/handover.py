@@ -11,20 +11,19 @@ Under systemd: `Type=notify`, `NotifyAccess=all` (the new process speaks before 
 """
 
 import asyncio
-import contextlib
 import os
 import re
 import socket
 import stat
 import subprocess
 import sys
-import threading
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final
 
 from hsm_daemon import logs
 from hsm_daemon.errors import StartError
 from hsm_daemon.lifecycle import Lifecycle
+from hsm_daemon.reaping import when_ended
 from hsm_daemon.tasks import spawn
 
 VARIABLE: Final = "HSM_HANDOVER"
@@ -213,15 +212,9 @@ class Successor:
             raise
         finally:
             os.close(writing)
-        # The loops' own ways to wait for a child would kill it when the loop closes, or need the main thread.
-        threading.Thread(target=self._reap, name="reap successor", daemon=True).start()
+        when_ended(self._process, "successor", self._ended)
         os.set_blocking(self._pipe, False)
         loop.add_reader(self._pipe, self._readable)
-
-    def _reap(self) -> None:
-        code = self._process.wait()
-        with contextlib.suppress(RuntimeError):  # the loop has been closed: this process ended first, as it should
-            self._loop.call_soon_threadsafe(self._ended, code)
 
     def _ended(self, code: int) -> None:
         self._exited.set_result(code)

@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, Final, TextIO
 
 MAX_VALUE_CHARACTERS: Final = 2000  # of one field; a peer's text must not fill the disk
@@ -37,9 +38,15 @@ def priorities_for(stream: TextIO) -> Mapping[int, str]:
 class LineFormatter(logging.Formatter):
     """What both forms share: which pairs a line has, in which order."""
 
-    def __init__(self, program: str, priorities: Mapping[int, str] = NOTHING) -> None:
+    def __init__(
+        self,
+        program: str,
+        priorities: Mapping[int, str] = NOTHING,
+        always: Mapping[str, object] = MappingProxyType({}),
+    ) -> None:
+        """Prepare; `always`: fields of each line, behind the program's name."""
         super().__init__()
-        self._program = program
+        self._program = {"program": program, **always}
         self._priorities = priorities
 
     def format(self, record: logging.LogRecord) -> str:
@@ -47,7 +54,7 @@ class LineFormatter(logging.Formatter):
         pairs: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
-            "program": self._program,
+            **self._program,
             "logger": record.name,
             "event": record.getMessage(),
         }

@@ -2,6 +2,8 @@
 
 import logging
 import sys
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 from hsm_daemon.errors import StartError
@@ -25,18 +27,25 @@ class _Running:
     """What the process writes with."""
 
     program = ""
+    always: Mapping[str, object] = MappingProxyType({})
     settings = DEFAULTS
     handler: logging.Handler | None = None
 
 
-def configure(program: str, settings: LogSettings = DEFAULTS) -> None:
+def configure(program: str, settings: LogSettings = DEFAULTS, **always: object) -> None:
     """Send every log line of this process to standard error; what was configured before is replaced.
+
+    Args:
+        program: whose lines these are.
+        settings: how much is written, and how.
+        always: fields that each line has.
 
     Raises:
         StartError: a level is given to a logger that there is not.
     """
     check(settings)
     _Running.program = program
+    _Running.always = always
     _Running.handler = logging.StreamHandler(sys.stderr)
     logging.getLogger().handlers[:] = [_Running.handler]
     # Python's own warnings become lines of the same form.
@@ -96,7 +105,9 @@ _log = logger("daemon.logs")
 
 def _use(settings: LogSettings) -> None:
     assert _Running.handler is not None, "there is a handler since `configure`"
-    _Running.handler.setFormatter(_FORMS[settings.format](_Running.program, priorities_for(sys.stderr)))
+    _Running.handler.setFormatter(
+        _FORMS[settings.format](_Running.program, priorities_for(sys.stderr), _Running.always)
+    )
     logging.getLogger().setLevel(LEVELS[settings.level])
     _log.setLevel(logging.INFO)  # a change of levels is told at every level
     for name in _Running.settings.levels:

@@ -45,6 +45,11 @@ class TokenBucket:
         self._fill(now)
         return self._tokens >= ENOUGH
 
+    def owe(self, tokens: int, now: float) -> None:
+        """Take so many tokens, whether they are there or not: whoever comes next waits for those that are missing."""
+        self._fill(now)
+        self._tokens -= tokens
+
     def wait_s(self, now: float, tokens: int = 1) -> float:
         """Return the seconds until there are `tokens` (at most `burst`) of them."""
         self._fill(now)

@@ -245,8 +245,22 @@ def keystore_labels(k: Keystore, node: str) -> list[Labels]:
             "reason",
             k.follower.refused_by_reason,
         ),
+        *_change_labels(k),
         *_member_labels(k),
         *([recovery_labels(k.drills)] if k.role.recovers else ()),
+    ]
+
+
+def _change_labels(k: Keystore) -> list[Labels]:
+    """Return what is told of what partitions write."""
+    rate, names = k.change_rate, k.partition_names
+    families = (
+        ("", "What this node wrote for a partition's clients, one for each begun KiB of a row.", rate.paid),
+        ("_refused", "Changes and counted uses refused by partition_changes_per_s.", rate.refused),
+    )
+    return [
+        Labels(f"partition_changes{name}", text, "partition", {names[at]: counts[at] for at in names}, counts=True)
+        for name, text, counts in families
     ]
 
 

@@ -11,6 +11,7 @@ from hsm_node.backends.key_prover import KeyProver
 from hsm_node.backends.self_test import prove
 from hsm_node.backends.software import SoftwareBackend
 from hsm_node.config import NodeConfig
+from hsm_node.core.change_rate import ChangeRate
 from hsm_node.core.key_shares import KeyShares
 from hsm_node.core.key_table import KeyTable
 from hsm_node.core.keyring import Keyring
@@ -100,12 +101,14 @@ class Keystore:
         """Names of the cluster's nodes."""
         self.partitions: frozenset[int] = frozenset()
         """Ids of the cluster's partitions."""
+        self.partition_names: dict[int, str] = {}
         self.durable_dr = False
         """Whether OK waits for the DR site where a request does not say."""
         self._name = config.name
         self.role = Role(cluster.name, cluster.package.name, "", config.name, ())
         self.table = KeyTable()
         self.shares = KeyShares(self.table)
+        self.change_rate = ChangeRate(config.limits.partition_changes_per_s, config.limits.partition_changes_burst)
         self.objects = ObjectTable()
         limits = config.limits
         self.window = Window(config.sessions, limits)
@@ -131,11 +134,13 @@ class Keystore:
         self.configure(cluster)
         self.administration = self._administration(cluster.name)
         turns = Turns()
-        writer = KeyWriter(self.follower, keys, keyring, store, self.writer, self.confirmations, turns, self.shares)
-        self.rewriter = KeyRewriter(self.follower, keyring, store, self.writer, turns, self.failures)
+        ways = keyring, store, self.writer
+        writer = KeyWriter(self.follower, keys, *ways, self.confirmations, self.change_rate, turns, self.shares)
+        self.rewriter = KeyRewriter(self.follower, *ways, turns, self.failures, self.change_rate)
         self.meter = UseMeter(self.table, keyring, self.rewriter, self.sessions, limits)
         self.destructions = Destructions(self.table, self.follower, keyring, store, self.writer, self.confirmations)
         self.backups = self._backups(cluster.name, keys, objects, backend)
+        self.promotion.unjoined = self.backups.unjoined
         turn = Turn(self.nodes.index(config.name))
         self.rewrapping = Rewrapping(self.follower, keyring, store, self.writer, turn, limits.rewraps_per_s)
         self.master_keys = self._master_keys(config.name, said)
@@ -191,7 +196,8 @@ class Keystore:
         self.role = Role(cluster.name, cluster.package.name, cluster.node(self._name).site, self._name, dr_sites)
         self.durable_dr = cluster.durability == "dr"
         self.promotion.configure(cluster)
-        self.partitions = frozenset(partition.id for partition in cluster.partitions)
+        self.partition_names = {partition.id: partition.name for partition in cluster.partitions}
+        self.partitions = frozenset(self.partition_names)
         stored = {partition.id: cluster.quota_of(partition).stored_keys for partition in cluster.partitions}
         self.tally.believe(self.nodes, self.partitions, cluster.usage_since_s)
         self.shares.limits = {partition: limit for partition, limit in stored.items() if limit is not None}
@@ -283,7 +289,8 @@ class Keystore:
         )
 
     def _object_operations(self, rows: RecordRows[ObjectRecord], partition_bytes: int) -> ObjectOperations:
-        writer = RowWriter(self.follower, rows, self.keyring, self.store, self.writer, self.confirmations)
+        ways = self.keyring, self.store, self.writer
+        writer = RowWriter(self.follower, rows, *ways, self.confirmations, self.change_rate)
         return ObjectOperations(
             self.objects, rows, self.follower, writer, self.failures, partition_bytes=partition_bytes
         )

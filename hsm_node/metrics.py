@@ -60,6 +60,8 @@ class Labels(NamedTuple):
     text: str
     label: str
     values: dict[str, float]
+    counts: bool = False
+    """Whether they only grow."""
 
 
 class NodeMetrics(Collector):
@@ -87,7 +89,11 @@ class NodeMetrics(Collector):
             family = CounterMetricFamily if gauge.counts else GaugeMetricFamily
             yield family(f"hsm_node_{gauge.name}", gauge.text, value=gauge.read())
         for row in self._labelled():
-            by_label = GaugeMetricFamily(f"hsm_node_{row.name}", row.text, labels=(row.label,))
+            by_label: CounterMetricFamily | GaugeMetricFamily
+            if row.counts:
+                by_label = CounterMetricFamily(f"hsm_node_{row.name}", row.text, labels=(row.label,))
+            else:
+                by_label = GaugeMetricFamily(f"hsm_node_{row.name}", row.text, labels=(row.label,))
             for label, value in row.values.items():
                 by_label.add_metric((label,), value)
             yield by_label

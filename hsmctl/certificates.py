@@ -57,10 +57,14 @@ class Authority:
         """The CA's private key: to be written with mode 0600 only."""
         return _private_pem(self._key)
 
-    def issue(self, identity: str, now: datetime.datetime) -> tuple[bytes, bytes]:
-        """Return certificate and private key, as PEM, for a SPIFFE identity; good for both ends on loopback."""
+    def issue(self, identity: str, now: datetime.datetime, common_name: str = "") -> tuple[bytes, bytes]:
+        """Return certificate and private key, as PEM, for a SPIFFE identity; good for both ends on loopback.
+
+        `common_name`: another one than the identity's own name.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, identity.rsplit("/", 1)[-1])])
+        name = common_name or identity.rsplit("/", 1)[-1]
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         names = [
             x509.UniformResourceIdentifier(identity),
             x509.DNSName("localhost"),

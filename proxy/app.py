@@ -4,23 +4,25 @@ import asyncio
 import os
 import random
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
 from hsm_cluster.errors import ConfigurationError
 from hsm_daemon import clock, listening, logs
-from hsm_daemon.admin import AdminServer
+from hsm_daemon.admin import AdminAnswer, AdminServer
 from hsm_daemon.errors import StartError
 from hsm_daemon.release import release
 from hsm_daemon.tls import Certificates, load_certificates
 from hsm_wire.frames import Frame
+from hsm_wire.messages import StatusResult
 from hsm_wire.operations import Role
 from proxy.admin_pages import admin_routes, why_unready
-from proxy.config import ProxyConfig
+from proxy.config import ProxyConfig, Sources
 from proxy.core.checks.silence import links_of
 from proxy.core.checks.supervisor import Supervisor
 from proxy.core.counters import Counters
+from proxy.core.division import part_of
 from proxy.core.nodes.nearness import distances
 from proxy.core.nodes.node_table import Node, NodeTable
 from proxy.core.principals import Bound, Principals
@@ -32,6 +34,7 @@ from proxy.core.requests.balancer import Balancer
 from proxy.core.requests.dispatcher import Dispatcher
 from proxy.epoch_file import EpochFile
 from proxy.metrics import Figures, ProxyCollector, metrics_page
+from proxy.net.journal import Journal
 from proxy.net.link_keeper import LinkKeeper
 from proxy.net.listener import BACKLOG, Listener
 from proxy.net.notary import EcdsaNotary
@@ -41,6 +44,7 @@ from proxy.observation import Observation
 from proxy.partition_usage import partition_reports
 from proxy.reconfiguration import Reconfiguration, load, merged, node_of, what_to_do
 from proxy.request_log import RequestLog
+from proxy.seat import Seat
 from proxy.stall_log import StallLog
 from proxy.status import Shell, StatusReporter
 
@@ -56,8 +60,11 @@ _log = logs.logger("proxy")
 class ProxyApp:
     """One proxy. It needs a running loop."""
 
-    def __init__(self, config: ProxyConfig, inherited: Mapping[str, socket.socket] = NOTHING) -> None:
+    def __init__(
+        self, config: ProxyConfig, inherited: Mapping[str, socket.socket] = NOTHING, seat: Seat | None = None
+    ) -> None:
         self.config = config
+        self._seat = seat = seat or Seat()
         self._inherited = inherited
         file = config.file
         now = clock.monotonic()
@@ -65,7 +72,7 @@ class ProxyApp:
         cluster = config.cluster
         self._certificates = load_certificates(config.tls)
         self._reloaded_at = clock.now()
-        self.settings = file.settings()
+        self.settings = part_of(file.settings(), seat.portion)
         self.table = NodeTable(map(node_of, cluster.nodes), self.settings, now)
         software = f"hsm-proxy {release()}"
         balancer = Balancer(self.table, chance)
@@ -75,7 +82,7 @@ class ProxyApp:
         self.dispatcher = Dispatcher(
             self.table, balancer, self.settings, Counters(), now, self._status_answer, self.quotas
         )
-        self._metrics_page = metrics_page(ProxyCollector(self.dispatcher, self._figures))
+        self.collector = ProxyCollector(self.dispatcher, self._figures)
         loop = asyncio.get_running_loop()
         turn = FlushTurn(loop)
         principals = Principals()
@@ -85,7 +92,7 @@ class ProxyApp:
         self.journal = self.keeper.journal
         self._observation = Observation(self.dispatcher, now)
         self._observation.validity = _validity(certificates)
-        self._reporter = self._make_reporter(software, now)
+        self._reporter = self._make_reporter(software, now - seat.age_s)
         # Who this proxy is to the nodes: what its certificate says; without TLS what its name makes it.
         identity = certificates.identity if certificates else None
         own = principals.join(identity or f"spiffe://{cluster.name}/proxy/{file.name}", 0, [Role.CHECK])
@@ -98,7 +105,8 @@ class ProxyApp:
         stalls = StallLog(self.supervisor, self.journal, now)
         steps = [self.keeper.tick, self._usage.tick, self.dispatcher.tick, self.listener.tick, self._requests.tick]
         self._ticker = Ticker(loop, *steps, self._observation.tick, stalls.tick)
-        self._admin = self._make_admin()
+        self.routes = self._make_routes()
+        self._admin = self._make_admin() if seat.has_admin else None
         self.address = str(file.listen)
         self.admin_address = str(file.admin)
 
@@ -113,6 +121,7 @@ class ProxyApp:
             software=software,
             boot_id=os.urandom(16),
             identity_without_tls=None if config.tls else config.file.tls_off_identity,
+            neighbours=self._seat.neighbours(),
         )
 
     def _make_keeper(self, turn: FlushTurn, software: str) -> LinkKeeper:
@@ -126,6 +135,7 @@ class ProxyApp:
             name=f"{software} {self.config.file.name}",
             context=self._certificates.client if self._certificates else None,
             report=self.listener.pong,
+            journal=Journal(self.dispatcher, self._seat.events, self._seat.changed),
         )
 
     def _make_reporter(self, software: str, now: float) -> StatusReporter:
@@ -141,13 +151,17 @@ class ProxyApp:
             events=self.journal.events,
             wall=clock.now,
             shell=self._shell,
+            whole=self._seat.whole,
         )
+
+    def _make_routes(self) -> Mapping[str, Callable[[], AdminAnswer]]:
+        page = metrics_page(self.collector)
+        return admin_routes(self.config.file.name, self.dispatcher, page.text, self._status)
 
     def _make_admin(self) -> AdminServer:
         address, certificates = self.config.file.admin, self._certificates
         tls = certificates.server if certificates and not address.is_loopback else None
-        routes = admin_routes(self.config.file.name, self.dispatcher, self._metrics_page.text, self._status)
-        return AdminServer(address.host, address.port, routes, tls=tls, sock=self._inherited.get("admin"))
+        return AdminServer(address.host, address.port, self.routes, tls=tls, sock=self._inherited.get("admin"))
 
     def _remember_epoch(self) -> None:
         """Take the epoch that this host has seen before, and keep what is seen from now on."""
@@ -174,7 +188,8 @@ class ProxyApp:
         while not (self._usage.complete or clock.monotonic() >= until or stopping.is_set()):  # noqa: ASYNC110
             await asyncio.sleep(ROTATION_LOOK_S)
         try:
-            self.admin_address = listening.joined(*await self._admin.start())
+            if self._admin is not None:
+                self.admin_address = listening.joined(*await self._admin.start())
         except StartError:
             sock.close()
             self._ticker.stop()
@@ -192,18 +207,22 @@ class ProxyApp:
         listener = self.listener
         listener.stop_accepting()
         listener.go_away("this proxy is shutting down")
-        if superseded:
+        if superseded and self._admin is not None:
             await self._admin.stop()
         if not await listener.emptied(self.settings.limits.shutdown_s):
             logs.event(_log, "warning", "clients dropped", count=len(listener.clients), reason="shutdown_s is over")
             listener.abort_all()
         self.keeper.stop()
-        await self._admin.stop()
+        if self._admin is not None:
+            await self._admin.stop()
         await asyncio.sleep(0)  # connections that were dropped hear of it before the beat stops
         self._ticker.stop()
 
-    def reload(self) -> None:
+    def reload(self, sources: Sources | None = None) -> None:
         """Read the configuration anew and apply it; whatever is wrong with it, nothing changes.
+
+        Args:
+            sources: what was read of the files already; None: they are read now.
 
         Raises:
             ConfigurationError: proxy.toml or cluster.toml is wrong.
@@ -212,10 +231,9 @@ class ProxyApp:
         observation = self._observation
         identity = self._certificates.identity if self._certificates else None
         try:
-            new = load(self.config.path, self.config, identity)
+            new = load(self.config.path, self.config, identity, sources)
         except (ConfigurationError, StartError):
-            observation.reload_failed = True
-            self.journal.remember("error", RELOAD_FAILED)  # who called writes the line
+            self.note_failed_reload()
             raise
         if self.dispatcher.leaving:
             raise StartError("this proxy is stopping")
@@ -227,22 +245,33 @@ class ProxyApp:
             names, what = ", ".join(new.restart_for), what_to_do(new.restart_for)
             self.journal.tell(_log, "warning", "settings need a restart", settings=names, what=what)
 
+    def note_failed_reload(self) -> None:
+        """Say that a newer configuration has a fault; whoever read it writes the line."""
+        self._observation.reload_failed = True
+        self.journal.remember("error", RELOAD_FAILED)
+
+    def report(self, now: float) -> StatusResult:
+        """Return what STATUS tells an operator."""
+        return self._reporter.result(now)
+
     def listeners(self) -> dict[str, socket.socket]:
         """Return the listening sockets by name, for a successor."""
-        named = {"client": self.listener.sock, "admin": self._admin.listener}
+        named = {"client": self.listener.sock, "admin": self._admin.listener if self._admin is not None else None}
         return {name: sock for name, sock in named.items() if sock is not None}
 
     def _apply(self, new: Reconfiguration, now: float) -> None:
         config = new.config
         file = config.file
         shared = self.settings
+        part = part_of(file.settings(), self._seat.portion)
         shared.limits, shared.retry, shared.health, shared.ejection, shared.balancing = (
-            file.limits, file.retry, file.health, file.ejection, file.balancing
+            part.limits, part.retry, part.health, part.ejection, part.balancing
         )  # fmt: skip
         if new.certificates is not None:
             self._certificates = new.certificates
             self.listener.replace_context(new.certificates.server)
-            self._admin.replace_context(new.certificates.server)
+            if self._admin is not None:
+                self._admin.replace_context(new.certificates.server)
             self.keeper.context = new.certificates.client
         self.config = config
         logs.reconfigure(file.log)
@@ -326,12 +355,13 @@ class ProxyApp:
 
     def _status(self) -> bytes:
         counters = self.dispatcher.counters
+        requests, failovers = self._seat.totals(counters.requests, counters.failovers)
         return self._reporter.page(
             clock.monotonic(),
             ready=not why_unready(self.dispatcher),
             configuration_hash=self.config.cluster.configuration_hash,
-            requests=counters.requests,
-            failovers=counters.failovers,
+            requests=requests,
+            failovers=failovers,
             address=self.address,
             pid=os.getpid(),
         )

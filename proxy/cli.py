@@ -12,6 +12,8 @@ from hsm_daemon.errors import StartError
 from hsm_daemon.tls import load_certificates
 from proxy.config import load_config
 from proxy.process import run_proxy
+from proxy.workers.child import adopted
+from proxy.workers.worker import run_worker
 
 
 @click.command()
@@ -32,6 +34,9 @@ def main(path: Path, check: bool) -> None:
     logs.configure("hsm-proxy")
     hardening.refuse_dumps()
     try:
+        place = adopted()
+        if place is not None:
+            sys.exit(run_worker(path, *place))
         config = load_config(path)
         logs.configure("hsm-proxy", config.file.log)
         if check:

@@ -1,18 +1,22 @@
 """proxy.toml: parsed once, checked, and passed on as frozen settings."""
 
+import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
 from hsm_cluster.address import Address, require_apart
 from hsm_cluster.cluster import Cluster, load_cluster
 from hsm_cluster.errors import ConfigurationError
-from hsm_cluster.toml_file import load_toml
+from hsm_cluster.toml_file import load_toml, read_file
 from hsm_daemon.lifecycle import EventLoop
 from hsm_daemon.log_settings import LogSettings
 from hsm_daemon.tls import TlsFiles
 from proxy.core.settings import BalancingSettings, EjectionSettings, HealthSettings, Limits, RetrySettings, Settings
+
+MAX_WORKERS: Final = 64
+"""More than a machine has cores to spare for one proxy; each of them has links of its own to every node."""
 
 
 class TlsTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,6 +52,9 @@ class ProxyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """With `tls = "off"`: the client that everybody is taken for."""
     event_loop: EventLoop | None = None
     """None: HSM_EVENT_LOOP, else uvloop where it is installed."""
+    workers: Annotated[int, msgspec.Meta(ge=1, le=MAX_WORKERS)] | Literal["auto"] = 1
+    """Processes that serve, each on a core of its own; `"auto"`: one for each core that this process may use. Limits
+    hold for all of them together."""
     log: LogSettings = LogSettings()
     """`[log]`."""
     limits: Limits = Limits()
@@ -66,6 +73,15 @@ class ProxyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return Settings(self.limits, self.retry, self.health, self.ejection, self.balancing)
 
 
+class Sources(msgspec.Struct, frozen=True, array_like=True):
+    """What the files held when they were read."""
+
+    proxy: bytes
+    """proxy.toml."""
+    cluster: bytes
+    """cluster.toml."""
+
+
 class ProxyConfig(msgspec.Struct, frozen=True):
     """What the proxy runs with."""
 
@@ -75,6 +91,7 @@ class ProxyConfig(msgspec.Struct, frozen=True):
     """None: TLS is off, and every client is `tls_off_identity`."""
     path: Path
     """Where it was read from, and is read again at SIGHUP."""
+    sources: Sources
 
     @property
     def state_dir(self) -> Path | None:
@@ -92,16 +109,24 @@ class ProxyConfig(msgspec.Struct, frozen=True):
         }
 
 
-def load_config(path: Path) -> ProxyConfig:
+def load_config(path: Path, sources: Sources | None = None) -> ProxyConfig:
     """Return the checked configuration.
+
+    Args:
+        path: of proxy.toml.
+        sources: what was read of the files before; None: they are read now.
 
     Raises:
         ConfigurationError: a file is missing or wrong; its text is one line for the user.
     """
-    file = load_toml(path, ProxyFile)
+    text = sources.proxy if sources is not None else read_file(path)
+    file = load_toml(path, ProxyFile, text)
     require_apart(path, file.listen, file.admin)
     folder = path.resolve().parent
-    cluster = load_cluster(folder / file.cluster)
+    _check_workers(path, file)
+    cluster_path = folder / file.cluster
+    cluster_text = sources.cluster if sources is not None else read_file(cluster_path)
+    cluster = load_cluster(cluster_path, cluster_text)
     if all(site.name != file.site for site in cluster.sites):
         known = ", ".join(site.name for site in cluster.sites)
         raise ConfigurationError(f"{path}: site {file.site!r} is not in {file.cluster}; it has {known}")
@@ -112,7 +137,18 @@ def load_config(path: Path) -> ProxyConfig:
             raise ConfigurationError(f'{path}: tls_off_identity goes with tls = "off" only; remove it')
     else:
         _check_tls_off(path, file, cluster)
-    return ProxyConfig(file, cluster, tls, path)
+    return ProxyConfig(file, cluster, tls, path, Sources(text, cluster_text))
+
+
+def worker_count(file: ProxyFile) -> int:
+    """Return how many workers that is on this machine."""
+    return min(MAX_WORKERS, len(os.sched_getaffinity(0))) if file.workers == "auto" else file.workers
+
+
+def _check_workers(path: Path, file: ProxyFile) -> None:
+    workers = worker_count(file)
+    if file.limits.clients < workers:
+        raise ConfigurationError(f"{path}: limits.clients is below the {workers} workers, among which it is divided")
 
 
 def _check_tls_off(path: Path, file: ProxyFile, cluster: Cluster) -> None:

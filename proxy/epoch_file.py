@@ -1,5 +1,9 @@
 """What this host remembers of the cluster over restarts of its proxy: its id, and the highest epoch."""
 
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +25,22 @@ class Seen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     epoch: int
 
 
+@contextlib.contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Have no other worker of this proxy write there meanwhile.
+
+    Raises:
+        OSError: there is no such folder, and it cannot be made.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
 class EpochFile:
     """The file in `state_dir`."""
 
@@ -36,13 +56,24 @@ class EpochFile:
     def keep(self, cluster_id: bytes, epoch: int) -> str:
         """Write that, whole or not at all; return what is wrong where it cannot be done.
 
-        It waits for the disk, on the loop: nothing may follow from an epoch that a restart would forget.
+        It waits for the disk, on the loop: nothing may follow from an epoch that a restart would forget. Where another
+        worker of this proxy was faster, what it wrote is never lowered.
         """
         try:
-            replace_file(self._file, msgspec.json.encode(Seen(cluster_id.hex(), epoch)) + b"\n")
+            with _alone_in(self._file.parent):
+                if not self._has(cluster_id, epoch):
+                    replace_file(self._file, msgspec.json.encode(Seen(cluster_id.hex(), epoch)) + b"\n")
         except OSError as error:
             return f"{self._file.parent}: {error.strerror}"
         return ""
+
+    def _has(self, cluster_id: bytes, epoch: int) -> bool:
+        """Say whether the file has that epoch of that cluster, or a higher one."""
+        try:
+            known, highest = self._read()
+        except StartError:  # Damaged since the start: it is written anew.
+            return False
+        return known == cluster_id and highest >= epoch
 
     def _read(self) -> tuple[bytes, int]:
         try:

@@ -4,10 +4,12 @@ SIGTERM, SIGINT   GOAWAY, finish what is in flight, end     SIGHUP   read the co
 SIGUSR2           hot restart: a new process of the program that is on disk now takes over the listeners
 """
 
+import asyncio
+import logging
 import os
 import socket
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Protocol
 
 from hsm_cluster.address import Address
 from hsm_cluster.errors import ConfigurationError
@@ -16,7 +18,8 @@ from hsm_daemon.errors import StartError
 from hsm_daemon.lifecycle import Lifecycle
 from hsm_daemon.tasks import spawn
 from proxy.app import ProxyApp
-from proxy.config import ProxyConfig, ProxyFile
+from proxy.config import ProxyConfig, ProxyFile, worker_count
+from proxy.workers.parent import Parent
 
 SUCCESSOR_ROTATION_S: Final = 3.0
 """How long a successor in a hot restart looks for a node before it serves without one, as the old one would have."""
@@ -34,32 +37,77 @@ async def run_proxy(config: ProxyConfig, lifecycle: Lifecycle) -> None:
     inherited = _for_us(handover.inherited())
     if succeeds:
         _compare_addresses(config.file, inherited)
-    app = ProxyApp(config, inherited)
+    service: _Service = (
+        _Alone(config, inherited, succeeds)
+        if worker_count(config.file) == 1
+        else Parent(config, inherited, succeeds=succeeds)
+    )
     superseded = False
 
     async def hand_over() -> None:
         nonlocal superseded
         # It makes this process leave and returns in the same step, so `stop` knows.
-        superseded = await handover.hand_over(lifecycle, app.listeners())
+        superseded = await handover.hand_over(lifecycle, service.listeners())
 
     def upgrade() -> None:
         spawn(hand_over(), "hot restart")
 
-    lifecycle.on_reload(app.reload, expected=(StartError, ConfigurationError))
-    await app.start(rotation_s=SUCCESSOR_ROTATION_S if succeeds else 0.0, stopping=lifecycle.stopping)
+    lifecycle.on_reload(service.reload, expected=(StartError, ConfigurationError))
+    await service.start(lifecycle.stopping)
     lifecycle.on_upgrade(upgrade)
-    table = app.table
-    addresses = {"address": app.address, "admin": app.admin_address}
-    app.journal.tell(_log, "info", "ready", **addresses, name=config.file.name, nodes=len(table.nodes))
-    lifecycle.ready(
-        lambda: f"listening on {app.address}; {len(table.rotation)} of {len(table.nodes)} nodes in rotation"
-    )
+    addresses = {"address": service.address, "admin": service.admin_address}
+    service.tell(_log, "info", "ready", **addresses, name=config.file.name, nodes=len(config.cluster.nodes))
+    lifecycle.ready(service.status)
     handover.ready()
     try:
         await lifecycle.stopping.wait()
     finally:
-        await app.stop(superseded=superseded)
+        await service.stop(superseded=superseded)
     logs.event(_log, "info", "stopped")
+
+
+class _Service(Protocol):
+    """What serves: one process, or a parent with its workers."""
+
+    address: str
+    admin_address: str
+
+    async def start(self, stopping: asyncio.Event) -> None:
+        """Return when it serves, or is stopping."""
+
+    async def stop(self, *, superseded: bool = False) -> None:
+        """Finish what is in flight and end."""
+
+    def reload(self) -> None:
+        """Read the configuration anew and apply it, or change nothing."""
+
+    def listeners(self) -> dict[str, socket.socket]:
+        """Return the listening sockets by name."""
+
+    def tell(self, log: logging.Logger, level: str, text: str, **fields: object) -> None:
+        """Write a line, and remember it as an event."""
+
+    def status(self) -> str:
+        """Return the line that `systemctl status` shows."""
+
+
+class _Alone:
+    """One process."""
+
+    def __init__(self, config: ProxyConfig, inherited: Mapping[str, socket.socket], succeeds: bool) -> None:
+        self._app = app = ProxyApp(config, inherited)
+        self._rotation_s = SUCCESSOR_ROTATION_S if succeeds else 0.0
+        self.address, self.admin_address = app.address, app.admin_address
+        self.stop, self.reload, self.listeners, self.tell = app.stop, app.reload, app.listeners, app.journal.tell
+
+    async def start(self, stopping: asyncio.Event) -> None:
+        app = self._app
+        await app.start(rotation_s=self._rotation_s, stopping=stopping)
+        self.address, self.admin_address = app.address, app.admin_address
+
+    def status(self) -> str:
+        table = self._app.table
+        return f"listening on {self.address}; {len(table.rotation)} of {len(table.nodes)} nodes in rotation"
 
 
 def _compare_addresses(file: ProxyFile, inherited: Mapping[str, socket.socket]) -> None:

@@ -9,11 +9,11 @@ import msgspec
 from hsm_cluster.topology import Node as TopologyNode
 from hsm_daemon import logs
 from hsm_daemon.tls import Certificates, load_certificates
-from proxy.config import ProxyConfig, ProxyFile, load_config
+from proxy.config import ProxyConfig, ProxyFile, Sources, load_config
 from proxy.core.nodes.node_table import Node
 from proxy.core.settings import Limits
 
-FIXED: Final = ("listen", "admin", "name", "site", "event_loop", "state_dir")
+FIXED: Final = ("listen", "admin", "name", "site", "event_loop", "state_dir", "workers")
 """Settings of proxy.toml that a process keeps for its life: other things were made of them."""
 FULL_RESTART: Final = frozenset({"listen", "admin"})
 """Those of them that a hot restart keeps as well: the successor serves on the sockets that it inherits."""
@@ -47,19 +47,20 @@ def what_to_do(restart_for: Collection[str]) -> str:
     return f"the old values stay until a restart: stop and start for {full}{others}"
 
 
-def load(path: Path, running: ProxyConfig, identity: str | None) -> Reconfiguration:
+def load(path: Path, running: ProxyConfig, identity: str | None, sources: Sources | None = None) -> Reconfiguration:
     """Read everything anew and check it; nothing is changed.
 
     Args:
         path: of proxy.toml.
         running: what the proxy runs with.
         identity: who it is by its certificate.
+        sources: what was read of the files before; None: they are read now.
 
     Raises:
         ConfigurationError: proxy.toml or cluster.toml is wrong.
         StartError: a certificate is, or a level of the log.
     """
-    new = load_config(path)
+    new = load_config(path, sources)
     logs.check(new.file.log)
     certificates = load_certificates(new.tls)
     file, restart_for = _kept(running.file, new.file)
@@ -74,7 +75,7 @@ def load(path: Path, running: ProxyConfig, identity: str | None) -> Reconfigurat
     elif certificates is not None and certificates.identity != identity:
         restart_for.append("identity of the certificate")  # the nodes know this process under the old one
         tls, certificates = running.tls, None
-    return Reconfiguration(ProxyConfig(file, cluster, tls, path), certificates, tuple(restart_for))
+    return Reconfiguration(ProxyConfig(file, cluster, tls, path, new.sources), certificates, tuple(restart_for))
 
 
 def _kept(running: ProxyFile, new: ProxyFile) -> tuple[ProxyFile, list[str]]:

@@ -70,6 +70,7 @@ class StatusReporter:
         events: RecentEvents,
         wall: Callable[[], float],
         shell: Callable[[], Shell] = Shell,
+        whole: Callable[[StatusResult, Traffic], StatusResult] = lambda own, _traffic: own,
     ) -> None:
         self._proxy = proxy
         self._site = site
@@ -82,6 +83,8 @@ class StatusReporter:
         self._wall = wall
         """Returns seconds since 1970."""
         self._shell = shell
+        self._whole = whole
+        """Adds what other workers of this proxy do."""
 
     def result(self, now: float, partition: int | None = None) -> StatusResult:
         """Return the report; `partition`: of whom it is for, None for operators, who see all of them."""
@@ -89,7 +92,7 @@ class StatusReporter:
         traffic = self._rates.traffic(now)
         told = [*problems(table), *store_problems(table.nodes)]
         wrong = [problem[:MAX_NAME_CHARACTERS] for problem in (*told, *shell.problems)]
-        return StatusResult(
+        own = StatusResult(
             self._proxy,
             self._site,
             self._cluster,
@@ -115,6 +118,7 @@ class StatusReporter:
             store_members=store_members(table.nodes),
             durability=shell.durability,
         )
+        return self._whole(own, traffic)
 
     def events(self, after: int, limit: int) -> EventsResult:
         """Return what happened after that event; of 0, the newest."""

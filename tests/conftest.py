@@ -82,7 +82,9 @@ def wrong_in_every_way() -> list[str]:
         node.outdated = ""
         table.judge(node, 3.0, "drain")
     said += problems(table)
-    table.nodes[0].nodes_out, table.nodes[0].store_members = ["n3"], [StoreMember("10.0.0.1:2379", "no answer")]
+    faults = "no answer", "its quota is full, and changes are refused", "the members' data differ"
+    members = [StoreMember(f"10.0.0.{number}:2379", fault) for number, fault in enumerate(faults)]
+    table.nodes[0].nodes_out, table.nodes[0].store_members = ["n3"], members
     said += store_problems(table.nodes)
     for urgent_s in (0.0, 5.0):
         said += problems_of_proxy(overload="queue_full", urgent_s=urgent_s, reload_failed=True)
@@ -97,7 +99,7 @@ def fresh_log_limits() -> None:
 
 
 @pytest.fixture
-def count(record_property: Callable[[str, object], None]) -> Callable[[str, int], None]:
+def count(record_property: Callable[[str, object], None]) -> Callable[[str, float], None]:
     """Add to a number that is printed at the end of the run, under its name."""
     return lambda name, number: record_property(COUNTED + name, number)
 
@@ -120,4 +122,4 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
                     if name.startswith(COUNTED):
                         counts[name.removeprefix(COUNTED)] += number
     for name, number in sorted(counts.items()):
-        terminalreporter.write_line(f"{name}: {number:,}")
+        terminalreporter.write_line(f"{name}: {round(number, 1):,}")

@@ -17,6 +17,7 @@ WRITERS: Final = frozenset(
         "hsm_daemon/log_limit.py",
         "proxy/core/notices.py",
         "proxy/net/journal.py",
+        "proxy/workers/journal.py",
         "proxy/request_log.py",
     }
 )

@@ -19,6 +19,7 @@ from made_pages import write_or_check  # noqa: E402 - found through the line abo
 from prometheus_client.metrics_core import Metric  # noqa: E402 - after the path, as said above
 
 from hsm_daemon.metrics import ProcessCollector  # noqa: E402
+from hsm_node.core.change_rate import ChangeRate  # noqa: E402
 from hsm_node.core.node_states import STATES as NODE_ADMINISTRATIVE_STATES  # noqa: E402
 from hsm_node.gauges import (  # noqa: E402
     OPERATIONAL_STATES as NODE_STATES,
@@ -45,6 +46,9 @@ from proxy.core.requests.dispatcher import Dispatcher  # noqa: E402
 from proxy.core.settings import Settings  # noqa: E402
 from proxy.metrics import PREFIX as PROXY_PREFIX  # noqa: E402
 from proxy.metrics import Figures, ProxyCollector  # noqa: E402
+from proxy.workers.pages import worker_families  # noqa: E402
+from proxy.workers.roster import Roster  # noqa: E402
+from proxy.workers.sums import Sums  # noqa: E402
 
 PAGE = ROOT / "docs" / "metrics.md"
 RULES = ROOT / "deploy" / "prometheus" / "rules"
@@ -119,6 +123,7 @@ def proxy_families() -> Iterator[Metric]:
     figures = Figures("hash", validity=(0, 1), partitions=[used])
     yield from ProxyCollector(dispatcher, lambda: figures).collect()
     yield from ProcessCollector(PROXY_PREFIX).collect()
+    yield from worker_families(Roster(1), Sums(PROXY_PREFIX))
 
 
 def node_families() -> Iterator[Metric]:
@@ -126,6 +131,8 @@ def node_families() -> Iterator[Metric]:
     keystore = MagicMock()  # names and texts are asked for; what the numbers are does not matter
     keystore.follower.refused_by_reason = {"reason": 0.0}
     keystore.store.members = {"member": ""}
+    keystore.partition_names = {1: "partition"}
+    keystore.change_rate = ChangeRate(1.0, 1)
     requests = RequestCounts()
     requests.answered(int(Opcode.SIGN), 0, done=True)
     gauges = [

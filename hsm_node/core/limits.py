@@ -46,6 +46,13 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Nodes hold all of them. Give every node of a cluster the same: each decides by its own."""
     waiting_changes: Count = 1_024
     """Store transactions that wait; one takes about a millisecond with its fsync."""
+    partition_changes_per_s: Annotated[float, msgspec.Meta(ge=0.1, le=100_000)] = 25.0
+    """What the clients of one partition may write to the store in a second: keys and objects that are made, changed and
+    destroyed, uses that are counted; one for each begun KiB of a row. What is above it is answered OVER_QUOTA with the
+    time to wait; what takes a right away (destroyed, disabled) is counted and never refused. With four nodes and a
+    retention of 1 h one partition takes a third of a store of 4 GiB at most."""
+    partition_changes_burst: Count = 10_000
+    """The same at once after a quiet time: an import of so many keys does not wait."""
     waiting_uses: Count = 1_024
     """Uses that wait until the store has counted them: of keys with max_uses, and of the first AES-GCM encryptions."""
     counting_s: Annotated[float, msgspec.Meta(gt=0, le=10)] = 0.3

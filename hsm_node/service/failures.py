@@ -1,19 +1,21 @@
 """What failed -> what the caller is told. Nothing about the inside crosses the wire."""
 
 from collections.abc import Callable
+from typing import Final
 
 from hsm_daemon import logs
 from hsm_daemon.log_limit import LimitedLog
 from hsm_node.core.refusal import Refusal
 from hsm_node.service.request import Request
-from hsm_node.store.base import FullStoreError, StoreError, UnreachableStoreError
+from hsm_node.store.base import HaltedStoreError, StoreError, UnreachableStoreError
 from hsm_wire.errors import BodyError
 from hsm_wire.opcodes import operation_name
 from hsm_wire.statuses import Status
 
 _log = LimitedLog(logs.logger("hsm_node.service"), 2)
 """Where the store or the device fails, every request does."""
-_FULL = "the store takes no changes for now, and operators must look at it; keys that are there go on"
+HALTED: Final = "the store takes no changes for now, and operators must look at it; keys that are there go on"
+"""Why a change is refused."""
 
 
 class Failures:
@@ -44,7 +46,7 @@ class Failures:
                 reason=str(error),
             )
             untouched = isinstance(error, UnreachableStoreError)
-            text = _FULL if isinstance(error, FullStoreError) else "the store did not answer; send the request again"
+            text = HALTED if isinstance(error, HaltedStoreError) else "the store did not answer; send the request again"
             request.refuse(Refusal(Status.STORE_UNAVAILABLE, text, not_executed=untouched))
         else:
             self.internal += 1

@@ -19,7 +19,7 @@ from hsm_node.core.rotation import Leftovers
 from hsm_node.service.arrived_rows import ArrivedRows
 from hsm_node.service.record_rows import RecordRows
 from hsm_node.service.row_kinds import Known, RowKind, RowKinds, Written
-from hsm_node.store.base import ReplacedStoreError, Row, Store, StoreError
+from hsm_node.store.base import HaltedStoreError, ReplacedStoreError, Row, Store, StoreError
 from hsm_wire.statuses import Status
 from hsm_wire.usages import PolicyFlag
 
@@ -87,6 +87,8 @@ class Follower:
         """Whether that look itself succeeded: each change of it has its line."""
         self._is_replaced = False
         """Whether the last look found another store, or an older state of it, in the store's place."""
+        self.is_halted = False
+        """Whether it found that the store takes no changes from anybody."""
         self.replaced = 0
         """Times that another store, or an older state of it, was found in the store's place."""
 
@@ -130,6 +132,7 @@ class Follower:
                 self._store.applied()
         except (StoreError, Refusal) as error:
             self._is_replaced = isinstance(error, ReplacedStoreError)
+            self.is_halted = isinstance(error, HaltedStoreError)
             if self._readable:
                 self.replaced += self._is_replaced
                 logs.event(_log, "error", "the store cannot be read", reason=str(error))
@@ -137,7 +140,7 @@ class Follower:
             self._readable = False
             return
         self._contact = self._store.contact
-        self._is_replaced = False
+        self._is_replaced = self.is_halted = False
         if not self._readable:
             self._readable = True
             logs.event(_log, "info", "the store can be read again", revision=self.applied_revision)

@@ -164,7 +164,11 @@ class KeyRecords:
         if changed is None or live_record(changed).replaced_by != body.new_key_id:
             try:
                 changed = await self._writer.change(
-                    request, body.key_id, body, lambda record, mark: replaced_record(record, body.new_key_id, mark)
+                    request,
+                    body.key_id,
+                    body,
+                    lambda record, mark: replaced_record(record, body.new_key_id, mark),
+                    ends=True,
                 )
             except Refusal as refusal:
                 if refusal.status is Status.KEY_CHANGED:  # Another rotation was faster: nobody shall find this key.

@@ -10,9 +10,10 @@ import random
 from collections.abc import Callable
 from typing import Final
 
-from hsm_daemon import logs
+from hsm_daemon import clock, logs
 from hsm_daemon.log_limit import LimitedLog
 from hsm_node.core.authorize import live_record
+from hsm_node.core.change_rate import ChangeRate
 from hsm_node.core.envelopes import seal
 from hsm_node.core.key_table import Entry
 from hsm_node.core.keyring import Keyring
@@ -40,7 +41,14 @@ class KeyRewriter:
     """Changes records for those who count. Used on the event loop."""
 
     def __init__(
-        self, follower: Follower, keyring: Keyring, store: Store, writer: Pool, turns: Turns, failures: Failures
+        self,
+        follower: Follower,
+        keyring: Keyring,
+        store: Store,
+        writer: Pool,
+        turns: Turns,
+        failures: Failures,
+        rate: ChangeRate,
     ) -> None:
         self._follower = follower
         self._keyring = keyring
@@ -48,6 +56,15 @@ class KeyRewriter:
         self._writer = writer
         self._turns = turns
         self._failures = failures
+        self._rate = rate
+
+    def check_rate(self, partition: int) -> None:
+        """Look whether something may be written for a partition that can wait.
+
+        Raises:
+            Refusal: it cannot be written yet.
+        """
+        self._rate.check(partition, clock.monotonic())
 
     async def rewrite(self, place: Place, deadline: float, change: Callable[[Record], Record]) -> Entry:
         """Return the entry of a key after a change of what it counts.
@@ -71,6 +88,7 @@ class KeyRewriter:
                     return entry
                 row = await self._stored(deadline, entry.revision, after)
                 if row is not None:
+                    self._rate.pay(place[0], len(row.data), clock.monotonic())
                     return self._follower.take(row)
                 await asyncio.sleep(random.uniform(0, STEP_BACK_S))
                 self._follower.follow()

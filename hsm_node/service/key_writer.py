@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from hsm_node.core.change_rate import ChangeRate
 from hsm_node.core.key_shares import KeyShares
 from hsm_node.core.key_table import Entry
 from hsm_node.core.keyring import Keyring
@@ -38,19 +39,26 @@ class KeyWriter(RowWriter[Record]):
         store: Store,
         writer: Pool,
         confirmations: Confirmations,
+        rate: ChangeRate,
         turns: Turns,
         shares: KeyShares,
     ) -> None:
-        super().__init__(follower, rows, keyring, store, writer, confirmations)
+        super().__init__(follower, rows, keyring, store, writer, confirmations, rate)
         self._turns = turns
         self._shares = shares
 
     async def change(
-        self, request: Request, record_id: bytes, body: msgspec.Struct, change: Callable[[Record, bytes], Record]
+        self,
+        request: Request,
+        record_id: bytes,
+        body: msgspec.Struct,
+        change: Callable[[Record, bytes], Record],
+        *,
+        ends: bool = False,
     ) -> Entry:
         """Return the entry of a key after a change, in turn with those who count its uses."""
         async with self._turns.turn((request.principal.partition, record_id), request.deadline):
-            return await super().change(request, record_id, body, change)
+            return await super().change(request, record_id, body, change, ends=ends)
 
     async def create(
         self,

@@ -13,10 +13,12 @@ import msgspec
 
 from hsm_daemon import clock
 from hsm_node.core.authorize import live_record
+from hsm_node.core.change_rate import ChangeRate
 from hsm_node.core.envelopes import Unsealed, seal
 from hsm_node.core.keyring import Keyring
 from hsm_node.core.lifecycle import Origin
 from hsm_node.core.record_table import Entry, TableRecord
+from hsm_node.core.records import Record
 from hsm_node.core.refusal import Refusal
 from hsm_node.service.confirmations import Confirmations
 from hsm_node.service.follower import Follower
@@ -44,6 +46,7 @@ class RowWriter(Generic[R]):
         store: Store,
         writer: Pool,
         confirmations: Confirmations,
+        rate: ChangeRate,
     ) -> None:
         self._follower = follower
         self._rows = rows
@@ -51,6 +54,7 @@ class RowWriter(Generic[R]):
         self._store = store
         self._writer = writer
         self._confirmations = confirmations
+        self._rate = rate
 
     def origin(self, request: Request) -> Origin:
         """Return where and when a record of the caller is made."""
@@ -75,11 +79,13 @@ class RowWriter(Generic[R]):
         entry = self._follower.find(rows, partition, record_id)
         if entry is None:
             self._confirmations.check_room_for_new(request)
+            self._rate.check(partition, clock.monotonic())
             unsealed, keyring = rows.unsealed(await make()), self._keyring
             name = rows.name(partition, record_id)
             # Another node may have been faster: then the store returns its record, and the digest decides.
             created = lambda: self._store.create(name, seal(unsealed, keyring))  # noqa: E731 - in a thread, as the MAC
             row = await self._writer.run(request.deadline, created, asker=request)
+            self._rate.pay(partition, len(row.data), clock.monotonic())
             entry = self._follower.take_as(rows, row)
         if not hmac.compare_digest(entry.record.creation_digest, digest):
             raise Refusal(Status.KEY_EXISTS, f"the id belongs to another request's {rows.noun}")
@@ -87,9 +93,23 @@ class RowWriter(Generic[R]):
         return entry
 
     async def change(
-        self, request: Request, record_id: bytes, body: msgspec.Struct, change: Callable[[R, bytes], R]
+        self,
+        request: Request,
+        record_id: bytes,
+        body: msgspec.Struct,
+        change: Callable[[R, bytes], R],
+        *,
+        ends: bool = False,
     ) -> Entry[R]:
-        """Return the entry of a record after a change, made now or when the same request came before."""
+        """Return the entry of a record after a change, made now or when the same request came before.
+
+        Args:
+            request: that asks for it.
+            record_id: of the record.
+            body: of the request.
+            change: returns the next record.
+            ends: whether it is the end of what was begun, which no rate holds up.
+        """
         rows, partition = self._rows, request.principal.partition
         name = rows.name(partition, record_id)
         mark = self._keyring.change_mark(request.operation_id, request.opcode, encode_body(body))
@@ -100,10 +120,13 @@ class RowWriter(Generic[R]):
             record = live_record(entry, rows.noun)
             self._confirmations.check_room()
             assert entry is not None  # live_record has refused None
-            revision = entry.revision
-            written = partial(self._written, name, revision, rows.unsealed(change(record, mark)))
+            after = change(record, mark)
+            if not ends and not _takes_away(record, after):
+                self._rate.check(partition, clock.monotonic())
+            written = partial(self._written, name, entry.revision, rows.unsealed(after))
             row = await self._writer.run(request.deadline, written, asker=request)
             if row is not None:
+                self._rate.pay(partition, len(row.data), clock.monotonic())
                 return self._follower.take_as(rows, row)
             self._follower.follow()
         raise Refusal(Status.OVERLOADED, f"the {rows.noun} is being changed by too many at once", not_executed=True)
@@ -125,3 +148,9 @@ class RowWriter(Generic[R]):
         """Return the answer that tells of a record that was just changed."""
         live_record(entry, self._rows.noun)  # Changed, and destroyed since: the answer cannot tell of what is no more.
         return entry.encoded_info
+
+
+def _takes_away(before: TableRecord, after: TableRecord) -> bool:
+    """Whether a change ends a record, or what a key may do: that is never held up."""
+    disables = isinstance(before, Record) and isinstance(after, Record) and before.enabled and not after.enabled
+    return after.destroyed or disables

@@ -11,7 +11,7 @@ from hsm_node.core.refusal import Refusal
 from hsm_node.service.administration import Administration
 from hsm_node.service.backups import LOCAL, Backups, not_local
 from hsm_node.service.checks import Checks
-from hsm_node.service.failures import Failures
+from hsm_node.service.failures import HALTED, Failures
 from hsm_node.service.follower import Follower
 from hsm_node.service.general import General
 from hsm_node.service.key_makers import KeyMakers
@@ -197,7 +197,8 @@ class Service:
         if request.opcode == Opcode.CREATE_BACKUP and self._promotion.fenced:
             return  # What only the side has that was left behind can be read from it.
         if operation.work in _WRITES:
-            raise Refusal(Status.STORE_UNAVAILABLE, "this node cannot reach its store", not_executed=True)
+            text = HALTED if self._follower.is_halted else "this node cannot reach its store"
+            raise Refusal(Status.STORE_UNAVAILABLE, text, not_executed=True)
         if not self._follower.usable:
             raise Refusal(Status.NOT_CURRENT, "this node cannot read its store", not_executed=True)
 

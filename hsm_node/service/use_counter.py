@@ -100,6 +100,8 @@ class UseCounter:
         def change(record: Record) -> Record:
             asked[:] = [use for use in batch if use.is_open(record)]
             after, verdicts[:] = counted_uses(record, [use.mark for use in asked])
+            if after is not record:
+                self._rewriter.check_rate(place[0])
             return after
 
         entry = await self._rewriter.rewrite(place, max(use.deadline for use in batch), change)

@@ -2,11 +2,13 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from hsmctl.dev.plan import CLIENT_IDENTITY, CLUSTER, OPERATOR_IDENTITY, Member, Plan, Site, StoreMember
 from hsmctl.dev.soft_tokens import backend_toml
 
+STORE_MEMBERS: Final = "redoubt-etcd"
+"""Common name of the certificates of all members of a store: each takes only those for a member."""
 _quoted = json.dumps
 """A JSON string without control characters is a TOML basic string."""
 
@@ -70,12 +72,12 @@ def store_json(plan: Plan, store: StoreMember, folder: Path) -> dict[str, Any]:
         "initial-cluster-token": CLUSTER,
         "listen-metrics-urls": f"http://{store.admin}",
         "client-transport-security": security,
-        "peer-transport-security": security,
+        "peer-transport-security": security | {"allowed-cn": [STORE_MEMBERS]},
         "pre-vote": True,
         "experimental-initial-corrupt-check": True,
         "experimental-compact-hash-check-enabled": True,
         "auto-compaction-mode": "periodic",
-        "auto-compaction-retention": "24h",
+        "auto-compaction-retention": "1h",
         "log-level": "warn",
     }
 

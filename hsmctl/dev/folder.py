@@ -191,12 +191,15 @@ class Folder:
         (self.path / "etcd").mkdir(mode=0o700, exist_ok=True)
         for store in plan.stores:
             self._write(f"{store.name}.json", json.dumps(configuration.store_json(plan, store, self.path), indent=2))
-            self._issue(authority, store.name, f"spiffe://{CLUSTER}/store/{store.name}", now)
+            identity = f"spiffe://{CLUSTER}/store/{store.name}"
+            self._issue(authority, store.name, identity, now, configuration.STORE_MEMBERS)
         for node in plan.nodes:
             self._issue(authority, f"{node.name}-store", node.identity, now)
 
-    def _issue(self, authority: Authority, name: str, identity: str, now: datetime.datetime) -> None:
-        certificate, key = authority.issue(identity, now)
+    def _issue(
+        self, authority: Authority, name: str, identity: str, now: datetime.datetime, common_name: str = ""
+    ) -> None:
+        certificate, key = authority.issue(identity, now, common_name)
         replace_file(self.path / f"{name}-key.pem", key, 0o600)
         replace_file(self.path / f"{name}.pem", certificate)
 

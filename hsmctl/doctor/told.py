@@ -21,6 +21,10 @@ ADVICE: Final = {
     "`systemctl reload hsm-proxy`",
     " is slow and ": "compare its device and its host with those of the others (`hsmctl top`)",
     " is out: ": "until then no change is confirmed by all nodes; the how-to page growth has both ways",
+    "the members' data differ": "`etcdctl endpoint hashkv --cluster` shows which one is alone with its hash; replace "
+    "it as the how-to page store has it under `The disk of a member is damaged`",
+    "its quota is full": "make room, as the how-to page store has it under `The quota of the store is full`; the "
+    "runbook store-near-quota says how to find who fills it",
     "store member ": "see its log (`journalctl -u redoubt-etcd`); the how-to page store has a way out of each trouble",
     OVERLOAD: "it is over when nothing has been refused for ten seconds; bring all nodes into rotation, add one, or "
     "slow the callers down",

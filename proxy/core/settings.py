@@ -178,6 +178,21 @@ class BalancingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     farther ones get what these have no room for, and what a node of theirs lacks that starts slowly or is slow."""
 
 
+class Portion(msgspec.Struct, frozen=True):
+    """One of `of` equal parts of a proxy: a worker; or all of it. What is limited is divided (`division`).
+
+    A remainder goes to the first ones: together they are exactly the whole, unless that is less than one for each.
+    """
+
+    number: int = 1
+    """From 1."""
+    of: int = 1
+
+    def count(self, whole: int) -> int:
+        """Return this part of something that cannot be cut; one at least."""
+        return max(1, (whole + self.of - self.number) // self.of)
+
+
 class Settings(msgspec.Struct):
     """All of them, as they hold now. SIGHUP puts new tables into the same object, which everybody shares."""
 
@@ -186,3 +201,5 @@ class Settings(msgspec.Struct):
     health: HealthSettings = HealthSettings()
     ejection: EjectionSettings = EjectionSettings()
     balancing: BalancingSettings = BalancingSettings()
+    portion: Portion = Portion()
+    """Whose they are; `limits` and `retry` are divided already."""

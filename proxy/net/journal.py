@@ -2,6 +2,7 @@
 the two cannot differ."""
 
 import logging
+from collections.abc import Callable
 
 from hsm_daemon import clock, logs
 from proxy.core.reporting.events import RecentEvents
@@ -15,9 +16,16 @@ _SEVERITY = {"critical": "error", "debug": "info"}
 class Journal:
     """Writes both."""
 
-    def __init__(self, dispatcher: Dispatcher) -> None:
-        self.events = RecentEvents()
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        events: RecentEvents | None = None,
+        changed: Callable[[str], None] = lambda _node: None,
+    ) -> None:
+        """Begin; `events` are kept there, and of each change of a state `changed` is told whose it is."""
+        self.events = events or RecentEvents()
         self._dispatcher = dispatcher
+        self._changed = changed
 
     def tell(self, log: logging.Logger, level: str, text: str, **fields: object) -> None:
         """Write a line, and remember it as an event; a field `node` says whom it is about."""
@@ -37,5 +45,6 @@ class Journal:
             fields = {"node": change.node, **path, "before": change.before, "after": change.after}
             logs.event(_nodes_log, change.level, text, **fields, reason=change.reason)
             self.remember(change.level, change.what, change.node)
+            self._changed(change.node)
         for notice in self._dispatcher.notices.take():
             self.tell(_nodes_log, notice.level, notice.text, **notice.fields)

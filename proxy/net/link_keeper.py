@@ -52,10 +52,11 @@ class LinkKeeper:
         name: str,
         context: ssl.SSLContext | None,
         report: Callable[[], Pong],
+        journal: Journal | None = None,
         identify: Callable[[asyncio.BaseTransport], PeerIdentity | None] = peer_identity,
     ) -> None:
         self.dispatcher = dispatcher
-        self.journal = Journal(dispatcher)
+        self.journal = journal or Journal(dispatcher)
         self.settings = settings
         self.turn = turn
         self.name = name

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from hsm_cluster.cluster import Cluster
 from hsm_daemon import clock, logs
-from hsm_daemon.accepting import Acceptor
+from hsm_daemon.accepting import Acceptor, Neighbours
 from hsm_daemon.log_limit import LimitedLog
 from hsm_daemon.pace import Pace
 from hsm_daemon.tls import PeerIdentity, peer_identity
@@ -42,6 +42,7 @@ class Listener:
         boot_id: bytes,
         identity_without_tls: str | None,
         identify: Callable[[asyncio.BaseTransport], PeerIdentity | None] = peer_identity,
+        neighbours: Neighbours | None = None,
     ) -> None:
         self.dispatcher = dispatcher
         self.settings = settings
@@ -54,6 +55,7 @@ class Listener:
         self._boot_id = boot_id
         self._identity_without_tls = identity_without_tls
         self._identify = identify
+        self._neighbours = neighbours
         self._prefixes = tuple(f"spiffe://{cluster.name}/{kind}/" for kind in ("client", "operator"))
         self._limited: dict[ClientProtocol, float] = {}
         """Connections that have to do something by that time: say HELLO, or end."""
@@ -81,10 +83,21 @@ class Listener:
             context=context,
             handshake_s=limits.handshake_s,
             closing_s=limits.closing_s,
-            room=self._has_room,
+            room=lambda: self.has_room,
             refused=self._refused,
+            neighbours=self._neighbours,
         )
         self._acceptor.start(sock)
+
+    @property
+    def crowd(self) -> int:
+        """Connections that there are, and that are to be."""
+        return len(self.clients) + self.handshaking
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more is taken."""
+        return self.crowd < self.settings.limits.clients
 
     @property
     def handshaking(self) -> int:
@@ -264,9 +277,6 @@ class Listener:
             and self._identity_without_tls in (None, bound.identity)
             and (granted.partition, granted.roles) == (bound.partition, bound.roles)
         )
-
-    def _has_room(self) -> bool:
-        return len(self.clients) + self.handshaking < self.settings.limits.clients
 
     def _refused(self, reason: str) -> None:
         """Count and log a connection that was closed at once."""

@@ -3,7 +3,7 @@
 // Levels, from good to bad: "ok" serves, "off" is out on purpose, "warn" needs a look, "bad" is broken.
 
 const MOST_TEXT = 300; // characters of any one text; the proxy's own limit is 256
-const MOST = { sites: 16, nodes: 32, paths: 8, events: 50, problems: 16 };
+const MOST = { sites: 16, nodes: 32, paths: 8, events: 50, problems: 16, workers: 64 };
 
 /** Return the view of a `/status` document, or null when it is none. */
 export function read(document) {
@@ -18,10 +18,18 @@ export function read(document) {
     inFlight: number(document.in_flight) ?? nodes.reduce((sum, each) => sum + each.inFlight, 0),
     waiting: number(document.waiting) ?? 0,
     nodes, events: many(document.events, MOST.events, event),
+    workers: many(document.workers, MOST.workers, worker),
     problems: Array.isArray(document.problems) ? document.problems.slice(0, MOST.problems).map(text).filter(Boolean) : [],
   };
   view.sites = sites(many(document.sites, MOST.sites, site), nodes);
   return view;
+}
+
+function worker(raw) {
+  return {
+    number: number(raw.number) ?? 0, state: text(raw.state) || "absent", clients: number(raw.clients) ?? 0,
+    rate: number(raw.requests_per_second), inFlight: number(raw.in_flight) ?? 0, restarts: number(raw.restarts) ?? 0,
+  };
 }
 
 function node(raw) {

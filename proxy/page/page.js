@@ -7,6 +7,7 @@ import { SiteMap } from "./map.js";
 import { read } from "./model.js";
 import { Sites } from "./sites.js";
 import { Verdict } from "./verdict.js";
+import { Workers } from "./workers.js";
 import { mark, say } from "./elements.js";
 import { counted, duration, timeOfDay } from "./words.js";
 
@@ -14,7 +15,10 @@ const CLOCK_MS = 500; // how often the page says how old its answer is
 
 const at = (id) => document.getElementById(id);
 const verdict = new Verdict(document);
-const parts = [new Figures(at("figures")), new SiteMap(document), new Sites(at("sites")), new EventList(document)];
+const parts = [
+  new Figures(at("figures")), new SiteMap(document), new Sites(at("sites")), new EventList(document),
+  new Workers(at("workers-section"), at("workers")),
+];
 let seen = null; // when the last answer came, by the reader's clock
 let view = null; // and what it said
 

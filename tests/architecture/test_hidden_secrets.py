@@ -57,6 +57,8 @@ SHOW_BYTES = {
     "hsm_node.core.tombstones.Buried": "digests",
     "hsm_node.service.key_makers._Way": "an id",
     "hsm_node.service.key_writer.Made": "wrapped material and a ciphertext",
+    "proxy.config.Sources": "files that name keys and hold none",
+    "proxy.workers.messages.Page": "a page for whoever asks",
     "hsm_node.service.drill_run._Opened": "the name of a row, and a record, which hides what it has",
     "hsm_node.store.base.Row": "a row of the store",
     "hsm_node.store.check_record.CheckRecord": "wrapped keys",

@@ -91,7 +91,7 @@ def test_a_store_member_waits_for_its_quorum_as_long_as_it_takes() -> None:
 def test_etcd_takes_the_example_of_a_member(tmp_path: Path) -> None:
     text = (ROOT / "deploy" / "examples" / "three-sites" / "etcd.yaml").read_text()
     authority = Authority(tmp_path / "tls")
-    authority.issue("spiffe://example/store/etcd-zurich", "etcd-zurich", ["127.0.0.1"])
+    authority.issue("spiffe://example/store/etcd-zurich", "etcd-zurich", ["127.0.0.1"], "redoubt-etcd")
     ports = {number: free_port() for number in (2379, 2380, 2381)}
     text = re.sub(r"(127\.0\.0\.1|192\.0\.2\.10):(\d+)", lambda found: f"127.0.0.1:{ports[int(found[2])]}", text)
     text = re.sub(r"^(initial-cluster: [^,]*),.*$", r"\1", text, flags=re.MULTILINE)  # the only member

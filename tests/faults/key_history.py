@@ -15,7 +15,7 @@ the store's majority (step 4 of a node's life). Then it is NOT_CURRENT until the
 Times are seconds of one monotonic clock.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -26,8 +26,11 @@ GONE = "gone"
 """Not made, or destroyed: KEY_NOT_FOUND."""
 ENABLED = "enabled"
 DISABLED = "disabled"
+MADE = "made"
+WHAT = (MADE, ENABLED, DISABLED, GONE, LABEL)
 QUORUM = "quorum"
 DR = "dr"
+DURABILITIES = (QUORUM, DR)
 SHORTLY_S = 5.0
 USES_DO_NOT_FAIL = "uses do not fail"
 NEW_S = 1.0
@@ -134,6 +137,17 @@ def excused(history: KeyHistory) -> int:
         known = changes[each.key, each.field]
         if not _may_be(each, known, [one for one in known if _is_done_by(history, one, each.sent)]):
             found += _may_be(each, known, _binding(history, each, known))
+    return found
+
+
+def judged(history: KeyHistory) -> "Counter[tuple[str, str]]":
+    """Return how often something was seen in which a change had to show, by what that was and by its durability: a rule
+    that had nothing to judge proves nothing."""
+    changes = _by_register(history)
+    found: Counter[tuple[str, str]] = Counter()
+    for each in history.seen:
+        bound = _binding(history, each, changes[each.key, each.field])
+        found.update({(_what(change), change.durability) for change in bound})
     return found
 
 
@@ -247,6 +261,13 @@ def _is_done_by(history: KeyHistory, change: Change, moment: float) -> bool:
 
 def _is_in_pause(loss: Loss | None, failed: Failed) -> bool:
     return loss is not None and failed.sent < loss.served and failed.answered > loss.at
+
+
+def _what(change: Change) -> str:
+    """Return what a change is: one of WHAT."""
+    if change.creates:
+        return MADE
+    return LABEL if change.field == LABEL else change.value
 
 
 def _nodes_of(history: KeyHistory, change: Change) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from key_history import (
     check,
     excerpt,
     excused,
+    judged,
 )
 
 KEY = "k"
@@ -205,6 +206,18 @@ def test_an_acknowledged_key_that_nobody_tried_on_a_node_is_caught() -> None:
     tried = (Seen(KEY, ENABLED, 8.0, 8.1, node="node-1"),)
     assert rules(seen=tried, active=frozenset({"node-1"})) == []
     assert rules(seen=tried, active=NODES) == ["every key is tried on every node"]
+
+
+def test_what_had_to_show_is_counted_by_what_it_was_and_by_its_durability() -> None:
+    made = [
+        Change(KEY, value, 1.0, 2.0, field, durability=DR, creates=True)
+        for field, value in ((STATE, ENABLED), (LABEL, "a"))
+    ]
+    off, label = Change(KEY, DISABLED, 3.0, 4.0), Change(KEY, "b", 3.0, 4.0, LABEL, ("node-1",), DR)
+    seen = [*saw(ENABLED, 2.1, 2.2), *saw(DISABLED, 4.1, 4.2), *saw("b", 4.1, 4.2, field=LABEL)]
+    early, excused_one = saw(GONE, 1.5, 1.6), saw("a", 4.3, 4.4, stale=True, field=LABEL)
+    history = KeyHistory(NODES, changes=[*made, off, label], seen=[*seen, *early, *excused_one])
+    assert judged(history) == {("made", DR): 4, (DISABLED, QUORUM): 1, (LABEL, DR): 1}
 
 
 def test_a_violation_shows_what_is_known_of_the_key() -> None:

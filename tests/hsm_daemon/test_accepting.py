@@ -15,7 +15,7 @@ from typing import Any, cast
 import pytest
 
 from hsm_daemon import accepting
-from hsm_daemon.accepting import ACCEPTS_PER_TURN, TOO_MANY, Acceptor
+from hsm_daemon.accepting import ACCEPTS_PER_TURN, TOO_MANY, Acceptor, Neighbours
 from hsm_daemon.listening import address_of, bind
 from hsm_daemon.pace import Pace
 from hsm_daemon.tls import client_context, peer_identity, server_context
@@ -61,6 +61,7 @@ class Stage:
         context: ssl.SSLContext | None = None,
         room: Callable[[], bool] | None = None,
         handshake_s: float = 5.0,
+        neighbours: Neighbours | None = None,
     ) -> Acceptor:
         self.acceptor = Acceptor(
             lambda: Greeter(self),
@@ -70,6 +71,7 @@ class Stage:
             closing_s=1.0,
             room=room,
             refused=self.refused.append,
+            neighbours=neighbours,
         )
         self.acceptor.start(self.listener)
         return self.acceptor
@@ -415,3 +417,55 @@ async def test_a_protocol_that_cannot_be_made_costs_that_connection_only(
     assert "task failed" in caplog.text
     acceptor._make = good
     await stage.talk()
+
+
+class Others:
+    """Neighbours that have fewer connections, or room."""
+
+    def __init__(self, *, fewer: bool = False, room: bool = False) -> None:
+        self.fewer = fewer
+        self.room = room
+        self.asked = 0
+
+    def step_back(self) -> bool:
+        self.asked += 1
+        return self.fewer
+
+    def stay_out(self) -> bool:
+        return self.room
+
+
+async def test_who_has_more_leaves_connections_to_a_neighbour_that_is_there(stage: Stage) -> None:
+    taken: list[socket.socket] = []
+
+    class Quick(Others):
+        """Takes a connection as soon as it is left to it."""
+
+        def step_back(self) -> bool:
+            taken.append(stage.listener.accept()[0])
+            return True
+
+    acceptor = stage.accept(neighbours=Quick())
+    stage.dial()
+    await stage.until(lambda: bool(taken))
+    await stage.until(lambda: not waits(acceptor))
+    assert stage.made == []
+    taken[0].close()
+
+
+async def test_who_has_more_takes_what_no_neighbour_comes_for(stage: Stage) -> None:
+    others = Others(fewer=True)
+    stage.accept(neighbours=others)
+    await asyncio.gather(*(stage.talk() for _ in range(5)))
+    assert len(stage.made) == 5
+    assert others.asked >= 5, "each is left to them first"
+
+
+async def test_who_is_full_leaves_connections_to_a_neighbour_with_room_and_refuses_none(stage: Stage) -> None:
+    others = Others(room=True)
+    acceptor = stage.accept(room=lambda: False, neighbours=others)
+    stage.dial()
+    await stage.until(lambda: waits(acceptor))
+    assert stage.refused == []
+    others.room = False
+    await stage.until(lambda: stage.refused == [TOO_MANY])

@@ -18,11 +18,27 @@ def fails() -> AdminAnswer:
     raise RuntimeError("broken page")
 
 
+async def later() -> AdminAnswer:
+    await asyncio.sleep(0)
+    return AdminAnswer(200, "text/plain", b"late\n")
+
+
+async def fails_later() -> AdminAnswer:
+    await asyncio.sleep(0)
+    raise RuntimeError("broken page")
+
+
+async def never() -> AdminAnswer:
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
 @pytest.fixture
 async def port() -> AsyncIterator[int]:
     """Return the port of a running server."""
     alive = AdminAnswer(200, "text/plain", b"ok\n", {"Referrer-Policy": "no-referrer"})
-    server = AdminServer("127.0.0.1", 0, {"/livez": lambda: alive, "/bad": fails})
+    routes = {"/livez": lambda: alive, "/bad": fails, "/later": later, "/bad-later": fails_later, "/never": never}
+    server = AdminServer("127.0.0.1", 0, routes)
     _, number = await server.start()
     yield number
     await server.stop()
@@ -150,3 +166,42 @@ async def test_stop_drops_open_connections_and_tls_serves_pages(authority: Calla
     with contextlib.suppress(ConnectionError):
         assert await asyncio.wait_for(idle.read(), 5) == b""
     idle_writer.close()
+
+
+async def test_a_page_may_be_made_later(port: int) -> None:
+    assert (await ask(port, b"GET /later HTTP/1.1\r\n\r\n")).endswith(b"\r\n\r\nlate\n")
+    assert (await ask(port, b"GET /bad-later HTTP/1.1\r\n\r\n")).startswith(b"HTTP/1.1 500 ")
+
+
+async def test_who_closes_its_half_of_the_connection_gets_a_page_that_is_made_later(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET /later HTTP/1.1\r\n\r\n")
+    writer.write_eof()
+    assert (await asyncio.wait_for(reader.read(), 20)).endswith(b"late\n")
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_who_goes_before_its_page_is_made_leaves_nothing_behind(caplog: pytest.LogCaptureFixture) -> None:
+    made: asyncio.Future[AdminAnswer] = asyncio.get_running_loop().create_future()
+    asked = asyncio.Event()
+
+    async def page() -> AdminAnswer:
+        asked.set()
+        return await made
+
+    server = AdminServer("127.0.0.1", 0, {"/later": page})
+    _, number = await server.start()
+    _, writer = await asyncio.open_connection("127.0.0.1", number)
+    writer.write(b"GET /later HTTP/1.1\r\n\r\n")
+    await asyncio.wait_for(asked.wait(), 20)
+    await server.stop()
+    made.set_result(AdminAnswer(200, "text/plain", b"too late\n"))
+    await asyncio.sleep(0.01)
+    writer.close()
+    assert caplog.text == ""
+
+
+async def test_a_page_that_is_never_made_is_given_up(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admin, "HEAD_TIMEOUT_S", 0.05)
+    assert (await ask(port, b"GET /never HTTP/1.1\r\n\r\n")).startswith(b"HTTP/1.1 503 ")

@@ -93,3 +93,13 @@ def test_a_line_by_other_means_has_a_prefix_in_the_journal_only(
         monkeypatch.setenv("JOURNAL_STREAM", f"{found.st_dev}:{found.st_ino}")
         monkeypatch.setattr("sys.stderr", journal)
         assert logs.journal_prefix("error") == "<3>"
+
+
+def test_a_process_of_several_says_in_each_line_which_one_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("hsm-test", worker=2)
+    logs.event(NODES, "info", "one", worker="a field cannot say otherwise")
+    logs.reconfigure(LogSettings(format="json"))
+    logs.event(NODES, "info", "two")
+    one, _, two = capsys.readouterr().err.splitlines()
+    assert one.endswith("program=hsm-test worker=2 logger=testing.nodes event=one")
+    assert json.loads(two)["worker"] == 2

@@ -25,6 +25,15 @@ def test_who_waits_for_several_tokens_waits_for_no_more_than_the_bucket_holds() 
     assert bucket.wait_s(1.0, 50) == pytest.approx(0.2)
 
 
+def test_what_is_owed_is_waited_for_and_more_than_the_bucket_holds_may_be() -> None:
+    bucket = TokenBucket(10.0, 2)
+    bucket.owe(5, 1.0)
+    assert bucket.wait_s(1.0) == pytest.approx(0.4)
+    assert not bucket.has_token(1.3)
+    assert bucket.take(1.4)
+    assert not bucket.has_token(1.4)
+
+
 def test_a_clock_that_goes_back_gives_no_tokens() -> None:
     bucket = TokenBucket(10.0, 1)
     assert bucket.take(100.0)

@@ -33,6 +33,13 @@ def test_a_certificate_has_its_identity_as_its_only_uri() -> None:
     assert names.value.get_values_for_type(x509.UniformResourceIdentifier) == [IDENTITY]
 
 
+def test_a_certificate_has_the_common_name_that_is_asked_for_or_its_identity_s() -> None:
+    authority = Authority.create("dev", now())
+    for common_name, expected in (("", "node-1"), ("redoubt-etcd", "redoubt-etcd")):
+        certificate, _ = authority.issue(IDENTITY, now(), common_name)
+        assert x509.load_pem_x509_certificate(certificate).subject.rfc4514_string() == f"CN={expected}"
+
+
 def test_a_certificate_lives_two_weeks() -> None:
     moment = now().replace(microsecond=0)
     certificate, _ = Authority.create("dev", moment).issue(IDENTITY, moment)

@@ -44,12 +44,15 @@ class Authority:
         self._certificate = builder.sign(self._key, hashes.SHA256())
         self.path.write_bytes(self._certificate.public_bytes(serialization.Encoding.PEM))
 
-    def issue(self, identity: str, name: str, addresses: Sequence[str] = ()) -> Identity:
-        """Write NAME.pem and NAME-key.pem for that SPIFFE identity, and for IP addresses where they count."""
+    def issue(self, identity: str, name: str, addresses: Sequence[str] = (), common_name: str = "") -> Identity:
+        """Write NAME.pem and NAME-key.pem for that SPIFFE identity, and for IP addresses where they count.
+
+        `common_name`: another one than that name.
+        """
         names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(identity)]
         names += [x509.IPAddress(ip_address(address)) for address in addresses]
         key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name or name)])
         authority_key = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         certificate = (
             self._builder(subject, key.public_key())

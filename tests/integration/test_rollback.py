@@ -143,7 +143,8 @@ class Scene:
         assert self.seen(self.third)["outdated"] is True
         assert not re.search(r'event="node changed" node=node-3 [^\n]*after=up', self.log()), self.log()
         for text, names in lines:
-            assert re.search(rf'level=error[^\n]*event="{re.escape(text)}" {names}', self.log()), self.log()
+            said = rf'level=error[^\n]*event="{re.escape(text)}" {names}'
+            wait_until(lambda said=said: re.search(said, self.log()) is not None, self.log)  # type: ignore[misc]
         assert self.metric('node_store_fault{fault="behind",node="node-3"}') == 1.0
         assert self.metric("store_disagreements") >= 2.0
         told = self.hsmctl_status()

@@ -48,6 +48,7 @@ def test_labels_are_those_of_the_design(tool: ModuleType) -> None:
     families = [*tool.proxy_families(), *tool.node_families()]
     labels = {label for row in tool.rows(families) for label in row.labels.split(", ") if label}
     of_the_thing = {"node", "site", "path", "operation", "status_class", "reason", "state", "fault", "role", "member"}
+    of_the_thing |= {"worker"}  # a number, as many as proxy.toml says
     of_the_thing |= {"partition"}  # of cluster.toml, as sites and nodes are: no client chooses its name
     assert labels == of_the_thing | {"hash", "version", "python"}
 

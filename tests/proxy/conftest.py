@@ -11,11 +11,13 @@ import pytest
 import uvloop
 from proxy_stage import Stage
 
+ON_BOTH = ("test_app.py", "test_channel.py", "test_reconfiguration.py", "test_worker.py")
+
 
 def pytest_asyncio_loop_factories(config, item):
     """Net tests run on both event loops."""
     del config
-    if "net" in item.path.parts or item.path.name in ("test_app.py", "test_reconfiguration.py"):
+    if "net" in item.path.parts or item.path.name in ON_BOTH:
         return {"asyncio": asyncio.SelectorEventLoop, "uvloop": uvloop.new_event_loop}
     return {"asyncio": asyncio.SelectorEventLoop}
 

@@ -33,3 +33,15 @@ def test_what_is_wrong_is_said(tmp_path: Path) -> None:
         (tmp_path / FILE_NAME).write_text(content)
         with pytest.raises(StartError, match=r"epoch\.json: it is damaged"):
             EpochFile(tmp_path)
+
+
+def test_a_worker_that_is_late_does_not_lower_what_another_one_has_written(tmp_path: Path) -> None:
+    quick, late = EpochFile(tmp_path), EpochFile(tmp_path)
+    assert quick.keep(ID, 5) == ""
+    assert late.keep(ID, 4) == ""
+    assert EpochFile(tmp_path).epoch == 5
+    assert late.keep(b"d" * 16, 1) == "", "another store has epochs of its own"
+    assert EpochFile(tmp_path).epoch == 1
+    (tmp_path / FILE_NAME).write_text("damaged meanwhile")
+    assert quick.keep(ID, 6) == ""
+    assert EpochFile(tmp_path).epoch == 6

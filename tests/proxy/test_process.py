@@ -7,18 +7,16 @@ import signal
 import socket
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 from types import SimpleNamespace
 
 import pytest
+from proxy_daemon import LIMIT_S, Daemon, alive
 
 from hsm_client import connect
 from hsm_cluster.address import Address
 from proxy.process import _fits
 
 RESTARTS = 3
-LIMIT_S = 20.0
 ACTIVATED = """
 import os, sys
 for number, inherited in zip((3, 4), sys.argv[1:3]):
@@ -26,67 +24,6 @@ for number, inherited in zip((3, 4), sys.argv[1:3]):
 os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="2", LISTEN_FDNAMES="client:admin")
 os.execv(sys.executable, [sys.executable, *sys.argv[3:]])
 """
-
-
-class Daemon:
-    """One hsm-proxy and its successors."""
-
-    def __init__(self, stage):
-        self.log = stage.folder / "log.txt"
-        self.argv = ["-m", "proxy.cli", "--config", str(stage.folder / "proxy.toml")]
-        self.address = self.admin = ""
-        self._process = None
-
-    def start(self, before=(), **more):
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen([sys.executable, *before, *self.argv], stderr=log, **more)
-
-    async def until(self, condition):
-        async with asyncio.timeout(LIMIT_S):
-            while not (found := await asyncio.to_thread(condition)):
-                await asyncio.sleep(0.02)
-        return found
-
-    def lines(self, event):
-        words = (f' event="{event}" ', f" event={event} ")
-        return [line for line in self.log.read_text().splitlines() if any(word in f"{line} " for word in words)]
-
-    async def ready(self):
-        await self.until(lambda: self.lines("ready"))
-        fields = dict(pair.split("=", 1) for pair in self.lines("ready")[0].split() if "=" in pair)
-        self.address, self.admin = fields["address"], fields["admin"]
-        await self.until(lambda: (self.status() or {}).get("ready"))
-
-    def status(self):
-        try:
-            with urllib.request.urlopen(f"http://{self.admin}/status", timeout=2) as answer:
-                return json.load(answer)
-        except (urllib.error.URLError, OSError):
-            return None  # the one that stops closes it unanswered: ask again
-
-    async def pid(self):
-        return (await self.until(self.status))["pid"]
-
-    def ended(self):
-        """Return the first process's exit code, when it has one."""
-        return self._process.poll()
-
-    async def close(self):
-        if not self.admin or self._process is None:
-            return
-        status = await asyncio.to_thread(self.status)
-        for pid in {self._process.pid} | ({status["pid"]} if status else set()):
-            if alive(pid):
-                os.kill(pid, signal.SIGKILL)
-        await asyncio.to_thread(self._process.wait)
-
-
-def alive(pid):
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 @pytest.fixture(params=["asyncio", "uvloop"])

@@ -1,4 +1,4 @@
-"""Clients of a cluster whose productive sites are about to be lost: they make and use keys.
+"""Clients of a cluster whose productive sites are about to be lost: they make, use and destroy keys.
 
 Each is connected before the loss, and is never made anew: after the promotion the same ones go on.
 """
@@ -12,6 +12,8 @@ from typing import Any, Final, NamedTuple, TypeVar
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
+from key_history import ENABLED, GONE, STATE, Change, Failed, KeyHistory, Seen
+from msgspec import structs
 from scale import SLACK
 from store_clients import Answer, call, hearing
 
@@ -28,8 +30,10 @@ from hsm_wire.statuses import Status
 
 MAKERS: Final = 4
 """Of each durability."""
+ENDERS: Final = 1
+"""Of each durability: it makes a key and destroys it. What it saw is in `history`, for the history checker."""
 USERS: Final = 8
-CLIENTS: Final = 2 * MAKERS + USERS
+CLIENTS: Final = 2 * (MAKERS + ENDERS) + USERS
 PAUSE_S: Final = 0.05
 """Of a client, between two calls: eighty new keys a second of each durability, if the machine can."""
 CALL_S: Final = 10.0
@@ -47,6 +51,7 @@ _GONE: Final = (Status.KEY_NOT_FOUND.name, Status.KEY_DISABLED.name)
 T = TypeVar("T")
 
 
+DR_SITE: Final = "alps"
 DR: Final = "dr"
 QUORUM: Final = "quorum"
 PENDING: Final = "pending"
@@ -84,6 +89,9 @@ class LossClients:
         """Connect nobody yet."""
         self.made: list[Made] = []
         self.used: list[Used] = []
+        self.history = KeyHistory(recovery_sites=frozenset({DR_SITE}))
+        self.ended: list[bytes] = []
+        """Keys of the history: their makers have destroyed them, or tried to."""
         self._config = config
         self._loop = asyncio.new_event_loop()
         self._hearing = hearing()
@@ -99,7 +107,7 @@ class LossClients:
 
     def rest(self) -> None:
         """End the load; the clients stay."""
-        self._run(self._end(), END_S)
+        self._run(self._rest(), END_S)
 
     def try_all(self) -> dict[bytes, str]:
         """Use every key once, through the clients that were there before; return what was said of those that fail."""
@@ -132,7 +140,8 @@ class LossClients:
             turns.append(lambda number=number, hsm=hsm, key=key: self._use(number, hsm, key))  # type: ignore[misc]  # mypy cannot tell its type
         for number, hsm in enumerate(self._open[USERS:]):
             durability = DURABILITIES[number % len(DURABILITIES)]
-            turns.append(lambda hsm=hsm, durability=durability: self._make(hsm, durability))  # type: ignore[misc]
+            does = self._end if number < len(DURABILITIES) * ENDERS else self._make
+            turns.append(lambda does=does, hsm=hsm, durability=durability: does(hsm, durability))  # type: ignore[misc]
         self._tasks = [self._loop.create_task(_again_and_again(turn)) for turn in turns]
 
     async def _connected(self) -> Hsm:
@@ -146,7 +155,7 @@ class LossClients:
                     raise
                 await asyncio.sleep(AGAIN_S)
 
-    async def _end(self) -> None:
+    async def _rest(self) -> None:
         for task in self._tasks:
             task.cancel()
         ended = await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -156,7 +165,7 @@ class LossClients:
                 raise fault  # A load that ended by itself proves nothing.
 
     async def _close(self) -> None:
-        await self._end()
+        await self._rest()
         await asyncio.gather(*(hsm.close() for hsm in self._open))
 
     async def _own_key(self, hsm: Hsm) -> Made:
@@ -174,8 +183,26 @@ class LossClients:
         info = m.decode_body(m.KeyInfo, answer.result)
         self.made.append(_made(info, PENDING if answer.status == Status.OK_DR_PENDING else durability, answer.at))
 
+    async def _end(self, hsm: Hsm, durability: Durability) -> None:
+        """Make a key, then destroy it; note what was answered."""
+        key_id, changes = chosen_key_id(None), self.history.changes
+        body = m.GenerateKey(key_id, "ec-p256", "to be destroyed", 0, policy())
+        made = await call(hsm, Opcode.GENERATE_KEY, body, CALL_S, durability)
+        if made.status >> 8:
+            return
+        self.ended.append(key_id)
+        known = Change(key_id.hex(), ENABLED, made.sent, made.at, STATE, made.named, durability, creates=True)
+        end = Change(key_id.hex(), GONE, made.at, durability=durability)  # in doubt, if nothing is heard of it
+        place = len(changes) + 1
+        changes += [known, end]
+        answer = await call(hsm, Opcode.DESTROY_KEY, m.DestroyKey(key_id, 0), CALL_S, durability)
+        if not answer.status >> 8:
+            changes[place] = structs.replace(end, answered=answer.at, unconfirmed=answer.named)
+        elif answer.not_executed:
+            changes[place] = structs.replace(end, executed=False)
+
     async def _use(self, number: int, hsm: Hsm, key: Made) -> None:
-        answer = await call(hsm, Opcode.SIGN, _signing(key), CALL_S)
+        answer = await call(hsm, Opcode.SIGN, _signing(key.key_id), CALL_S)
         self.used.append(Used(number, answer.sent, answer.at, _judged(key, answer)))
 
     async def _try_all(self) -> dict[bytes, str]:
@@ -191,11 +218,29 @@ class LossClients:
                         return
                     await asyncio.sleep(AGAIN_S)
 
-        await asyncio.gather(*(one(number, key) for number, key in enumerate(self.made)))
+        tried = [one(number, key) for number, key in enumerate(self.made)]
+        tried += [self._look(self._open[number % len(self._open)], id_, turn) for number, id_ in enumerate(self.ended)]
+        await asyncio.gather(*tried)
         return failed
 
+    async def _look(self, hsm: Hsm, key_id: bytes, turn: asyncio.Semaphore) -> None:
+        """Note whether a key of the history serves."""
+        deadline = self._loop.time() + TRY_S
+        async with turn:
+            while True:
+                answer = await call(hsm, Opcode.SIGN, _signing(key_id), CALL_S)
+                value = ENABLED if not answer.status >> 8 else GONE if answer.status_name in _GONE else ""
+                if value:
+                    seen = Seen(key_id.hex(), value, answer.sent, answer.at, STATE, answer.stale, answer.proxy)
+                    self.history.seen.append(seen)
+                    return
+                if self._loop.time() > deadline:
+                    self.history.failed.append(Failed(key_id.hex(), answer.status_name, answer.sent, answer.at))
+                    return
+                await asyncio.sleep(AGAIN_S)
+
     async def _tried(self, hsm: Hsm, key: Made) -> str:
-        return _judged(key, await call(hsm, Opcode.SIGN, _signing(key), CALL_S))
+        return _judged(key, await call(hsm, Opcode.SIGN, _signing(key.key_id), CALL_S))
 
 
 async def _again_and_again(turn: Callable[[], Awaitable[None]]) -> None:
@@ -210,8 +255,8 @@ def _made(info: m.KeyInfo, kind: str, at: float) -> Made:
     return Made(info.key_id, public, kind, at)
 
 
-def _signing(key: Made) -> m.Sign:
-    return m.Sign(key.key_id, CKM_ECDSA_SHA256, m.NIL_PARAMETERS, MESSAGE)
+def _signing(key_id: bytes) -> m.Sign:
+    return m.Sign(key_id, CKM_ECDSA_SHA256, m.NIL_PARAMETERS, MESSAGE)
 
 
 def _judged(key: Made, answer: Answer) -> str:

@@ -1,9 +1,12 @@
 """What a loss of both productive sites may do, as docs/disaster-recovery.md promises it."""
 
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
 
+from key_history import GONE, KeyHistory, check
+from key_history import Loss as LostSites
 from loss_clients import DURABILITIES, PENDING, QUORUM, Made, Used
 from scale import SLACK
 
@@ -28,6 +31,8 @@ class Loss:
     lost: Counter[str] = field(default_factory=Counter)
     lag_s: float | None = None
     """Of the DR site, as it was last shown before the loss; None: nobody knew."""
+    ended: Counter[str] = field(default_factory=Counter)
+    """Keys whose destruction was answered before the loss, by durability."""
     oldest_lost_s: float = 0.0
     """How long before the loss the first key that is lost was acknowledged."""
     command_s: float = 0.0
@@ -40,6 +45,11 @@ class Loss:
     broken: list[str] = field(default_factory=list)
     """What must not be."""
 
+    @property
+    def follows(self) -> bool:
+        """Whether the DR site had everything but the last moment."""
+        return self.lag_s is not None and self.lag_s < ALLOWED_S
+
 
 def judge(loss: Loss, made: list[Made], failed: dict[bytes, str], lost_at: float, gone_at: float) -> None:
     """Judge which keys are lost.
@@ -51,7 +61,6 @@ def judge(loss: Loss, made: list[Made], failed: dict[bytes, str], lost_at: float
         lost_at: when the first process was killed.
         gone_at: when the last one was.
     """
-    follows = loss.lag_s is not None and loss.lag_s < ALLOWED_S
     for key in made:
         before = key.at <= gone_at + LATE_S
         loss.keys[key.kind] += before
@@ -60,13 +69,32 @@ def judge(loss: Loss, made: list[Made], failed: dict[bytes, str], lost_at: float
         loss.lost[key.kind] += 1
         if before and key.kind in (QUORUM, PENDING):
             loss.oldest_lost_s = max(loss.oldest_lost_s, lost_at - key.at)
-            if key.kind == PENDING or not follows or key.at >= lost_at - ALLOWED_S:
+            if key.kind == PENDING or not loss.follows or key.at >= lost_at - ALLOWED_S:
                 continue
         when = f"{lost_at - key.at:.3f} s before the loss"
         loss.broken.append(f"key {key.key_id.hex()} ({key.kind}, {when}): {failed[key.key_id]}")
     for durability in DURABILITIES:
         if loss.keys[durability] < FEW:
             loss.broken.append(f"only {loss.keys[durability]} keys were made under {durability}: too few to tell")
+
+
+def judge_changes(loss: Loss, history: KeyHistory, lost_at: float, promoted_at: float) -> None:
+    """Judge what was seen, after the promotion, of keys that were destroyed before.
+
+    Args:
+        loss: takes what is found.
+        history: of those keys.
+        lost_at: when the first process was killed.
+        promoted_at: when the command had ended.
+    """
+    history.loss = LostSites(lost_at, promoted_at, ALLOWED_S if loss.follows else math.inf)
+    loss.broken += [f"{found.rule}: key {found.key}: {found.detail}" for found in check(history)]
+    for change in history.changes:
+        if change.value == GONE and change.answered is not None and change.answered < lost_at:
+            loss.ended[change.durability] += 1
+    for durability in DURABILITIES:
+        if loss.ended[durability] < FEW:
+            loss.broken.append(f"only {loss.ended[durability]} keys were destroyed under {durability}: too few to tell")
 
 
 def judge_clients(loss: Loss, used: list[Used], gone_at: float, promoted_at: float) -> None:

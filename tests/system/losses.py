@@ -27,8 +27,8 @@ if __name__ == "__main__":
     sys.path += [str(_HERE), *(str(_HERE.parent / name) for name in ("integration", "faults", "live"))]
 
 from data_centres import Dev
-from loss_clients import KINDS, LossClients
-from loss_rules import Loss, judge, judge_clients
+from loss_clients import DR_SITE, DURABILITIES, KINDS, LossClients
+from loss_rules import Loss, judge, judge_changes, judge_clients
 from many_records import fill_members
 from programs import wait_until
 from scale import SLACK
@@ -40,7 +40,6 @@ from hsmctl.dev import readiness
 
 SITES: Final = ("zurich", "geneva")
 """The productive ones."""
-DR_SITE: Final = "alps"
 MOMENT_S: Final = (2.0, 6.0)
 """After the clients have begun, the loss comes between these."""
 AFTER_S: Final = 2.0
@@ -81,6 +80,8 @@ def lose(dev: Dev, seed: int, behind_s: float = 0.0) -> Loss:
         clients.rest()
         judge(loss, clients.made, clients.try_all(), lost_at, gone_at)
         judge_clients(loss, clients.used, gone_at, promoted_at)
+        clients.history.nodes = frozenset(node["name"] for node in dev.manifest["nodes"])
+        judge_changes(loss, clients.history, lost_at, promoted_at)
     finally:
         clients.close()
     return loss
@@ -202,6 +203,8 @@ def _started() -> tuple[Path, Dev]:
 def _sum(losses: list[Loss]) -> int:
     for kind in KINDS:
         print(f"{kind}: {sum(loss.keys[kind] for loss in losses)} keys, {sum(loss.lost[kind] for loss in losses)} lost")
+    for durability in DURABILITIES:
+        print(f"{durability}: {sum(loss.ended[durability] for loss in losses)} keys destroyed, each tried afterwards")
     slowest = max(loss.process_s for loss in losses)
     bad = sum(bool(loss.broken) for loss in losses)
     print(f"slowest command {slowest:.1f} s, longest pause {max(loss.pause_s for loss in losses):.1f} s")

@@ -23,7 +23,7 @@ if __name__ == "__main__":
     sys.path += [str(_HERE), *(str(_HERE.parent / name) for name in ("integration", "faults", "live"))]
 
 from bench_process import hsmctl
-from key_history import USES_DO_NOT_FAIL, Violation, check, excerpt, excused
+from key_history import DURABILITIES, USES_DO_NOT_FAIL, WHAT, Violation, check, excerpt, excused, judged
 from programs import wait_until
 from site_networks import namespaces_lack
 from store_clients import StoreClients, hearing
@@ -61,6 +61,8 @@ class Chaos:
         self.clients.history.recovery_sites = frozenset({DR})
         self.faults = StoreFaults(cluster, seed, self.broken.append)
         self.found: list[Violation] = []
+        self.judged: Counter[tuple[str, str]] = Counter()
+        """How often a change had to show, by what it is and by its durability."""
 
     def run(self, lasting_s: float) -> None:
         """Run clients and faults for that long, try each key on each node, judge what was seen."""
@@ -85,6 +87,11 @@ class Chaos:
         history.active = frozenset(ACTIVE_NODES)
         history.calm = self.faults.calm
         self.found = check(history)
+        self.judged = judged(history)
+        for what in WHAT:
+            for durability in DURABILITIES:
+                if not self.judged[what, durability]:
+                    self.broken.append(f"nothing was seen of a key after {what!r} under durability {durability!r}")
 
     async def _load(self, lasting_s: float) -> None:
         stop = asyncio.Event()
@@ -158,6 +165,9 @@ class Chaos:
         gone = len(clients.history.failed) - sum(found.rule == USES_DO_NOT_FAIL for found in self.found)
         print(f"  {gone:8} uses that failed, of keys that were not made yet or destroyed")
         print(f"  {excused(clients.history):8} old values after a change that named nodes, marked as stale")
+        for what in WHAT:
+            seen = ", ".join(f"{self.judged[what, durability]} under {durability}" for durability in DURABILITIES)
+            print(f"  {what:8} had to show in answers: {seen}")
         print(f"faults    {', '.join(f'{self.faults.done[name]} {name}' for name in sorted(set(KINDS)))}")
         print(f"violations {len(self.violations())}, seed {self.seed}")
         for line in self.broken:

@@ -18,6 +18,7 @@ from terminals import Terminals
 from hsm_client import sync
 from hsm_client.errors import HsmError
 from hsmctl.certificates import LEAF_LIFETIME, Authority
+from hsmctl.dev.configuration import STORE_MEMBERS
 from hsmctl.dev.etcd_program import get_etcd
 from hsmctl.files import replace_file
 
@@ -92,7 +93,8 @@ class StoreStand:
         authority = Authority.maybe_load(*pem, now)
         assert authority is not None
         begin = now - LEAF_LIFETIME + datetime.timedelta(seconds=seconds)
-        certificate, key = authority.issue(f"spiffe://dev/store/{name}", begin)
+        common_name = STORE_MEMBERS if name.startswith("etcd-") else ""
+        certificate, key = authority.issue(f"spiffe://dev/store/{name}", begin, common_name)
         replace_file(self.folder / f"{name}-key.pem", key, 0o600)
         replace_file(self.folder / f"{name}.pem", certificate)
 

@@ -21,6 +21,7 @@ from store_stand import NOTICED_S, StoreStand, alive, run_bound
 
 from hsm_client import sync
 from hsm_client.errors import HsmError
+from hsmctl.files import replace_file
 
 MEMBERS = ("etcd-zurich", "etcd-geneva", "etcd-alps")
 DAMAGE = b"\xa5" * 4096
@@ -111,8 +112,13 @@ def test_damage_that_members_find_while_they_run_stops_changes_alone_until_the_m
         damage_records(stand.folder / "etcd" / "etcd-alps")
         line = stand.wait_logged("node-3", "a member of the store is out.*data differ")
         assert "replace the damaged one" in line
-        refused_change(stand)
+        refused_change(stand, "takes no changes for now, and operators must look at it")
+        stand.kill("node-1")  # It starts all the same, and serves.
+        stand.start_unready("node-1")
+        stand.wait_logged("node-1", "this node starts without its registration.*the members' data differ")
+        wait_state(stand, "node-1", "stale")
         stand.follow("The disk of a member is damaged")
+        wait_state(stand, "node-1", "up")
         stand.make_keys()
     assert load.failed == {}
 
@@ -207,7 +213,7 @@ def test_nodes_that_are_killed_while_the_quota_is_full_start_serve_and_change_ke
             stand.start_unready(name)
             wait_state(stand, name, "stale")
             stand.wait_logged(name, "this node starts without its registration")
-        refused_change(stand)
+        refused_change(stand, "takes no changes for now, and operators must look at it")
         with sync.connect(stand.client_config) as hsm:  # Of whoever could confirm a change nobody is left.
             hsm.key(stand.key.hex()).sign(b"without room", "ecdsa-sha256")
         stand.follow("The quota of the store is full")
@@ -266,6 +272,37 @@ def test_a_member_that_was_set_up_anew_with_another_token_stays_out_and_comes_ba
         stand.wait_member("etcd-geneva", usable=True)
         stand.make_keys()
     assert load.failed == {}
+
+
+def test_a_certificate_of_the_store_s_ca_that_is_no_member_s_lets_nobody_in_as_a_member(stand: StoreStand) -> None:
+    address = stand.entry("etcd-alps")["address"]
+    files = [(f"etcd-alps{part}.pem", f"node-5-store{part}.pem") for part in ("", "-key")]
+    own = {name: (stand.folder / name).read_bytes() for name, _ in files}
+    with stand.load() as load:
+        stand.kill("etcd-alps")
+        for name, others in files:
+            replace_file(stand.folder / name, (stand.folder / others).read_bytes(), 0o600)
+        since = len(stand.log("etcd-zurich"))
+        stand.type("hsmctl dev start etcd-alps --dir .")
+        stand.wait_logged(
+            "etcd-zurich", "rejected connection on peer endpoint.*certificate authentication failed", since
+        )
+        stand.wait_member("etcd-alps", usable=False)
+        stand.make_keys()
+        stand.kill("etcd-alps")
+        for name, pem in own.items():
+            replace_file(stand.folder / name, pem, 0o600)
+        stand.type("hsmctl dev start etcd-alps --dir .")
+        stand.wait_member("etcd-alps", usable=True)
+        wait_until(lambda: follows(stand, address), lambda: "it has everything")
+    assert load.failed == {}
+
+
+def follows(stand: StoreStand, address: str) -> bool:
+    """Whether a member has come as far as another one."""
+    other = stand.entry("etcd-zurich")["address"]
+    one, two = [stand.etcdctl("endpoint", "status", address=each)[0]["Status"]["header"] for each in (other, address)]
+    return bool(two["revision"] >= one["revision"])
 
 
 def test_certificates_that_expire_while_all_run_are_renewed_without_a_restart_of_the_node(stand: StoreStand) -> None:

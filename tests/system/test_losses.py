@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from data_centres import Dev
-from loss_clients import BEFORE, DR, PENDING, QUORUM, Made, Used
-from loss_rules import FEW, RTO_S, Loss, judge, judge_clients
+from key_history import ENABLED, GONE, Change, KeyHistory, Seen
+from loss_clients import BEFORE, DR, DR_SITE, PENDING, QUORUM, Made, Used
+from loss_rules import FEW, RTO_S, Loss, judge, judge_changes, judge_clients
 from losses import HEAD, lose, row
 
 pytestmark = pytest.mark.alone
@@ -31,6 +32,7 @@ def shown(loss: Loss, count: Callable[[str, float], None]) -> None:
     print(f"{HEAD}\n{row(loss)}", *loss.broken, sep="\n")
     count("keys acknowledged before the loss", loss.keys.total())
     count("of these, lost", loss.lost.total())
+    count("keys destroyed before the loss, and tried after it", loss.ended.total())
     count("seconds until the DR site served", loss.process_s)
 
 
@@ -88,6 +90,42 @@ def test_which_lost_key_breaks_a_promise(lag_s: float | None, kind: str, ago_s: 
 def test_too_few_keys_prove_nothing() -> None:
     loss = Loss(0, lag_s=0.2)
     judge(loss, [], {}, LOST_AT, GONE_AT)
+    assert len(loss.broken) == 2
+
+
+@pytest.mark.parametrize(
+    ("lag_s", "durability", "ago_s", "named", "broken"),
+    [
+        (0.2, DR, 0.01, (), True),
+        (0.2, DR, 0.01, (DR_SITE,), False),
+        (0.2, QUORUM, 0.9, (), False),
+        (0.2, QUORUM, 1.1, (), True),
+        (5.0, QUORUM, 1.1, (), False),
+        (None, QUORUM, 1.1, (), False),
+        (5.0, DR, 1.1, (), True),
+    ],
+)
+def test_which_destroyed_key_may_serve_after_the_promotion(
+    lag_s: float | None, durability: str, ago_s: float, named: tuple[str, ...], broken: bool
+) -> None:
+    history = KeyHistory(recovery_sites=frozenset({DR_SITE}))
+    for number in range(FEW):
+        for kind in (DR, QUORUM):
+            history.changes.append(Change(f"{kind} {number}", GONE, 49.9, 50.0, durability=kind))
+    history.changes += [
+        Change("key", ENABLED, 60.0, 60.1, durability=DR, creates=True),
+        Change("key", GONE, LOST_AT - ago_s - 0.1, LOST_AT - ago_s, unconfirmed=named, durability=durability),
+    ]
+    history.seen.append(Seen("key", ENABLED, 106.0, 106.1))
+    loss = Loss(0, lag_s=lag_s)
+    judge_changes(loss, history, LOST_AT, 105.0)
+    assert [line.split(":")[0] for line in loss.broken] == ["destroyed keys serve nothing"] * broken
+    assert loss.ended.total() == 2 * FEW + 1
+
+
+def test_too_few_destroyed_keys_prove_nothing() -> None:
+    loss = Loss(0, lag_s=0.2)
+    judge_changes(loss, KeyHistory(), LOST_AT, 105.0)
     assert len(loss.broken) == 2
 
 

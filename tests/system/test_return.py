@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, Final
 import pytest
 from data_centres import Dev
 from programs import wait_until
+from repeating import Repeating
 from scale import SLACK
 
 from hsm_client import sync
@@ -29,7 +29,7 @@ CHANGED: Final = 10
 MESSAGE: Final = b"before, between and after"
 
 
-class Load:
+class Load(Repeating):
     """Signs and makes keys until it is told to stop; nothing may fail."""
 
     def __init__(self, hsm: sync.Hsm, key: sync.Key) -> None:
@@ -37,23 +37,16 @@ class Load:
         self.failed: list[str] = []
         self._hsm = hsm
         self._key = key
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
+        super().__init__(self._use, 0.02)
 
-    def stop(self) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stop.wait(0.02):
-            try:
-                self._key.sign(MESSAGE, "ecdsa-sha256")
-                if self.done % 20 == 0:
-                    self._hsm.generate_key("ec-p256", label="under load")
-            except HsmError as error:
-                self.failed.append(f"{time.monotonic():.2f} {error.status_name}: {error.detail}")
-            self.done += 1
+    def _use(self) -> None:
+        try:
+            self._key.sign(MESSAGE, "ecdsa-sha256")
+            if self.done % 20 == 0:
+                self._hsm.generate_key("ec-p256", label="under load")
+        except HsmError as error:
+            self.failed.append(f"{time.monotonic():.2f} {error.status_name}: {error.detail}")
+        self.done += 1
 
 
 @pytest.fixture
@@ -220,6 +213,8 @@ def _return(dev: Dev, sides: Sides, hsm: sync.Hsm, count: Any) -> None:
     until_states(dev, "fenced", *OLD_NODES)
     assert "no node of geneva follows this store" in refused_by(dev, "dr", "demote", "--yes")
 
+    refused = refused_by(dev, "dr", "rejoin", "--site", SITES[0], "--yes")
+    assert f"{MADE + 2 * CHANGED} keys or objects are on the old side alone" in refused, refused
     listed = said_by(dev, "dr", "reconcile")
     assert (listed["applied"], listed["epoch"]) == (False, 1)
     counts = {"made": MADE, "destroyed": CHANGED, "stricter": CHANGED, "conflict": 1, "destroyed since": 1}

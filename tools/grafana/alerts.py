@@ -17,7 +17,7 @@ PANELS = {
     "target-down": ("Proxies up", "Scraped"),
     "store-stale": ("Nodes without store", "Store"),
     "store-member-out": ("Nodes without store", "Store"),
-    "store-near-quota": ("Quota used by members",),
+    "store-near-quota": ("Quota used by members", "Changes of partitions"),
     "store-disk-slow": ("Disks of members",),
     "store-leader-changes": ("New leaders",),
     "store-proposals-fail": ("Changes without a majority",),

@@ -101,6 +101,18 @@ LIMITS = Row(
             Query(f"sum(hsm_node_uses_waiting{{{_ME}}})", "waiting"),
             width=12,
         ),
+        lines(
+            "Changes of partitions",
+            "What a node writes a second for the clients of each partition, one for each begun KiB of a row, and what "
+            "partition_changes_per_s refused them.",
+            "none",
+            Query(f"sum by (partition) (rate(hsm_node_partition_changes_total{{{_ME}}}{RATE}))", "{{partition}}"),
+            Query(
+                f"sum by (partition) (rate(hsm_node_partition_changes_refused_total{{{_ME}}}{RATE}))",
+                "{{partition}}: refused",
+            ),
+            width=24,
+        ),
     ],
     collapsed=True,
 )

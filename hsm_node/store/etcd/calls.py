@@ -13,7 +13,7 @@ import grpc
 from hsm_cluster.address import Address
 from hsm_daemon import clock, logs
 from hsm_daemon.log_limit import LimitedLog
-from hsm_node.store.base import FullStoreError, ReplacedStoreError, StoreError, UnreachableStoreError
+from hsm_node.store.base import HaltedStoreError, ReplacedStoreError, StoreError, UnreachableStoreError
 from hsm_node.store.etcd.channels import METADATA, Link
 from hsm_node.store.etcd.faults import Fault, Meaning, fault_of
 from hsm_node.store.etcd.identity import Identity
@@ -41,7 +41,7 @@ LEAST_VERSION: Final = (3, 5, 30)
 """Before it: a watch's progress ahead of its events, a delete at the compacted revision that no watch sees."""
 LEAST_VERSION_TEXT: Final = ".".join(map(str, LEAST_VERSION))
 
-_OF_ALL: Final = (Meaning.FINAL, Meaning.FULL)
+_OF_ALL: Final = (Meaning.FINAL, Meaning.HALTED)
 """Nothing is wrong with the member that says so, and no other one needs to be asked."""
 
 _log = LimitedLog(logs.logger("hsm_node.store"), 1 / 10)
@@ -111,7 +111,7 @@ class Calls:
         """Change.
 
         Raises:
-            FullStoreError: it takes no changes from anybody; nothing was done.
+            HaltedStoreError: it takes no changes from anybody; nothing was done.
             UnreachableStoreError: certainly nothing was done.
             StoreError: whether it was done is open.
         """
@@ -254,7 +254,7 @@ def _refused(fault: Fault, *, doubt: bool) -> StoreError:
     """Return what to raise where no other member would do it; one that was asked before may have."""
     if doubt:
         return _given_up(fault, doubt=True)
-    return FullStoreError(fault.text) if fault.meaning is Meaning.FULL else UnreachableStoreError(fault.text)
+    return HaltedStoreError(fault.text) if fault.meaning is Meaning.HALTED else UnreachableStoreError(fault.text)
 
 
 def is_too_old(version: str) -> bool:

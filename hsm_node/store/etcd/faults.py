@@ -22,8 +22,8 @@ class Meaning(enum.Enum):
     """That revision is no more: list everything."""
     FINAL = "final"
     """Every member would say so: an operator must act."""
-    FULL = "full"
-    """As `FINAL`, and every change would be refused: there is no room, while reads go on."""
+    HALTED = "halted"
+    """As `FINAL`, and every change would be refused, while reads go on: there is no room, or members' data differ."""
 
 
 class Fault(NamedTuple):
@@ -39,11 +39,13 @@ _NOT_BEGUN: Final = ("no leader", "failed to connect", "connection refused", "no
 _NO_TLS: Final = ("handshake failed", "certificate_verify_failed")
 """In the texts of UNAVAILABLE: one end does not take the other one's certificate."""
 _FULL: Final = "database space exceeded"
+_CORRUPT: Final = "corrupt"
 _ADVICE: Final = {
     _FULL: "the store's quota is full: compact it, defragment each member, `etcdctl alarm disarm`",
     "request is too large": "the record is larger than the store takes (1.5 MB): nothing was stored",
     "larger than max": "the record is larger than the store takes (1.5 MB): nothing was stored",
-    "corrupt": "a member found its data damaged: replace that member (`etcdctl endpoint hashkv --cluster` names it)",
+    _CORRUPT: "the members' data differ, and the store takes no changes: replace the one that `etcdctl endpoint hashkv "
+    "--cluster` shows alone with its hash, then `etcdctl alarm disarm`",
     "permission denied": "the store denies it to this node's certificate: correct its users, or [store] tls",
 }
 MAX_TEXT: Final = 300
@@ -62,7 +64,7 @@ def fault_of(code: str, details: str) -> Fault:
         return Fault(Meaning.COMPACTED, text)
     for said, advice in _ADVICE.items():
         if said in lowered:
-            return Fault(Meaning.FULL if said == _FULL else Meaning.FINAL, f"{advice} ({text})")
+            return Fault(Meaning.HALTED if said in (_FULL, _CORRUPT) else Meaning.FINAL, f"{advice} ({text})")
     if code in ("INVALID_ARGUMENT", "UNIMPLEMENTED", "OUT_OF_RANGE", "PERMISSION_DENIED", "UNAUTHENTICATED"):
         return Fault(Meaning.FINAL, f"the store refuses it ({code}: {text})")
     if code == "UNAVAILABLE" and any(said in lowered for said in _NO_TLS):

@@ -7,7 +7,7 @@ from typing import Final
 
 from hsm_daemon import clock
 from hsm_node.core.confirmations import CURRENT_S
-from hsm_node.store.base import ReplacedStoreError, Row, StoreError
+from hsm_node.store.base import HaltedStoreError, ReplacedStoreError, Row, StoreError
 from hsm_node.store.etcd.contact import Contact
 from hsm_node.store.etcd.follow_state import Change, FollowState
 
@@ -31,7 +31,7 @@ class Following:
         """Up to which revision rows were taken, and applied."""
         self._applying = False
         self.on_applied: Callable[[], None] = _nobody
-        self._text = "no member answers"
+        self._wrong = StoreError("no member answers")
         self._looked = False
         self._closed = False
         self._tell: Callable[[], object] = _nobody
@@ -49,6 +49,7 @@ class Following:
 
         Raises:
             ReplacedStoreError: what is there is not what was followed.
+            HaltedStoreError: there is no contact, for the store takes no changes.
             StoreError: there is no contact.
         """
         with self._moved:
@@ -60,7 +61,8 @@ class Following:
                 return True  # However long the list took: a node begins with what is there, and as stale.
             if since is None or now - since > STALE_AFTER_S:
                 late = "" if since is None else f" for {now - since:.1f} s"
-                raise StoreError(f"no contact with the store{late}: {self._text}")
+                lost = HaltedStoreError if isinstance(self._wrong, HaltedStoreError) else StoreError
+                raise lost(f"no contact with the store{late}: {self._wrong}")
             if self._state.waiting:
                 return True
             self.contact = since
@@ -93,9 +95,15 @@ class Following:
             return self._state.arrived if idle else self._applied
 
     def fence(self, text: str) -> None:
-        """Serve and write nothing any more, until this process is started again. The first reason is the one."""
+        """Serve and write nothing any more. The first reason is the one."""
         with self._moved:
             self.fenced = self.fenced or text
+
+    def lift(self, text: str) -> None:
+        """Serve and write again, if that was the reason."""
+        with self._moved:
+            if self.fenced == text:
+                self.fenced = ""
 
     def check(self) -> None:
         """Refuse to write to what is not the store that was followed.
@@ -156,7 +164,7 @@ class Following:
     def wrong(self, error: StoreError) -> None:
         """Note why there is no contact. That another store was found holds until a list was like what was known."""
         with self._moved:
-            self._text = str(error)
+            self._wrong = error
             if isinstance(error, ReplacedStoreError):
                 self._replaced = error
 

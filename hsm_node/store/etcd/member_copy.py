@@ -13,8 +13,9 @@ import grpc
 from hsm_cluster.address import Address
 from hsm_node.core.keyring import Keyring
 from hsm_node.store.base import PAGE_ROWS, Page, StoreError
-from hsm_node.store.etcd.calls import Calls, fault_of_call
+from hsm_node.store.etcd.calls import Calls, CompactedError, fault_of_call
 from hsm_node.store.etcd.channels import METADATA, Link
+from hsm_node.store.etcd.faults import Meaning
 from hsm_node.store.etcd.messages_pb2 import RangeRequest, RangeResponse
 from hsm_node.store.etcd.opening import decoded
 from hsm_node.store.etcd.transactions import CHECK_KEY, get, key_of, only, page, row_of
@@ -52,7 +53,11 @@ class MemberCopy:
         return self._own(get(CHECK_KEY)).header.revision
 
     def page(self, after: bytes, revision: int) -> Page:
-        found = self._own(page(key_of(after) if after else b"", revision, PAGE_ROWS))
+        begin = key_of(after) if after else b""
+        try:
+            found = self._own(page(begin, revision, PAGE_ROWS))
+        except CompactedError:  # It takes longer than old states are kept. No row is ever deleted, so none is missed.
+            found, revision = self._own(page(begin, 0, PAGE_ROWS)), 0
         return Page([row_of(pair) for pair in found.kvs], revision or found.header.revision, found.more)
 
     def master_key_version(self, keyring: Keyring) -> int:
@@ -74,7 +79,10 @@ class MemberCopy:
             answer = ask(request, timeout=ASK_S, **options)
             self._calls.identity.check_cluster(answer.header)
         except grpc.RpcError as error:
-            raise StoreError(f"the member {link.address}: {fault_of_call(error).text}") from None
+            fault = fault_of_call(error)
+            if fault.meaning is Meaning.COMPACTED:
+                raise CompactedError(fault.text) from None
+            raise StoreError(f"the member {link.address}: {fault.text}") from None
         except ValueError:  # gRPC's way to say that the channel is closed
             raise StoreError("this node has closed the store") from None
         return answer

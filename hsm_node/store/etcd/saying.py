@@ -1,8 +1,8 @@
 """What this node says of itself and of others: that it is there, how far it is, that it has stopped, who is out.
 
-A store that is full takes no registration. Where an earlier life of this node has not said that it stopped, changes
-wait for the node all the same, and name it when that was in vain: so it may serve as stale, as a node that is out
-does. It registers as soon as there is room (docs/consistency.md, b2).
+A store that is halted (full, or its members' data differ) takes no registration. Where an earlier life of this node has
+not said that it stopped, changes wait for the node all the same, and name it when that was in vain: so it may serve as
+stale, as a node that is out does. It registers as soon as the store takes changes again (docs/consistency.md, b2).
 """
 
 import os
@@ -13,7 +13,7 @@ from typing import Final
 from hsm_daemon import clock, logs
 from hsm_daemon.log_limit import LimitedLog
 from hsm_node.core.statements import CONFIRMED, NODES, OUT, WANTED, Confirmation, Registration, Seal, Word
-from hsm_node.store.base import FullStoreError, StoreError
+from hsm_node.store.base import HaltedStoreError, StoreError
 from hsm_node.store.etcd.calls import Calls, CompactedError
 from hsm_node.store.etcd.following import Following
 from hsm_node.store.etcd.messages_pb2 import KeyValue, RangeResponse
@@ -29,15 +29,12 @@ MAX_REGISTER_TRIES: Final = 4
 LOOK_S: Final = 0.25
 """Between two looks of the thread that nothing asked for: after a writing that failed it is tried again."""
 
-FULL_S: Final = 1.0
-"""Between two tries to register while the store is full: each of them is refused."""
+HALTED_S: Final = 1.0
+"""Between two tries to register while the store is halted: each of them is refused."""
 
 _kept = logs.logger("hsm_node.store")
 _log = LimitedLog(_kept, 1 / 10)
-LATE: Final = (
-    "the store is full, so this node could not register: it serves as stale until there is room; compact the store, "
-    "defragment each member, `etcdctl alarm disarm`"
-)
+LATE: Final = "this node could not register, so it serves as stale until the store takes changes again"
 FENCED: Final = (
     "the store does not have this process under this node's name any more: another process has the name, the node was "
     "removed, or the store was restored; see to it that one process has the name, and start that one again"
@@ -71,7 +68,9 @@ class Saying:
         self._own = b""
         """The row `nodes/N`, as this process has written it."""
         self._earlier: bytes | None = None
-        """The row of an earlier life, while this one has not registered for want of room; None: it has."""
+        """The row of an earlier life, while this one has not registered for a halted store; None: it has."""
+        self._why = ""
+        """What the store said then."""
         self._late_at = float("-inf")
         """When it last tried."""
         self.wanted = seal.make(WANTED, Word(self._boot_id))
@@ -85,23 +84,23 @@ class Saying:
     def register(self) -> None:
         """Say that this node is there: from now on changes wait for it.
 
-        Where the store is full, and changes wait for an earlier life of this node, it is done as soon as there is room.
+        Where the store is halted, and changes wait for an earlier life of this node, it is done as soon as it is not.
 
         Raises:
             StoreError: the store did not take it.
         """
-        if not self.node or self._following.fenced:
+        if not self.node:
             return
         for _ in range(MAX_REGISTER_TRIES):
             found = self._calls.range(get(told_key(NODES + self.node)), REGISTER_S)
             try:
                 if self._registers(found):
                     return
-            except FullStoreError as error:
+            except HaltedStoreError as error:
                 pair = only(found)
                 if pair is None or not self._is_waited_for(pair):
                     raise StoreError(f"{error}; no change would wait for this node") from None
-                self._earlier = pair.value
+                self._earlier, self._why = pair.value, str(error)
                 logs.event(_kept, "warning", "this node starts without its registration", reason=str(error))
                 return
         raise StoreError("other processes register under this node's name all the time; stop them")
@@ -110,10 +109,10 @@ class Saying:
         """Refuse to be current, and to change anything, before this node has registered.
 
         Raises:
-            FullStoreError: it has not.
+            HaltedStoreError: it has not.
         """
         if self._earlier is not None:
-            raise FullStoreError(LATE)
+            raise HaltedStoreError(f"{LATE}: {self._why}")
 
     def start(self) -> None:
         """Confirm from now on, the revision that was loaded first."""
@@ -200,8 +199,8 @@ class Saying:
         return said is not None and not said.stopped
 
     def _register_late(self) -> None:
-        """Register if there is room by now; who has this node's name meanwhile keeps it."""
-        if self._earlier is None or clock.monotonic() - self._late_at < FULL_S:
+        """Register if the store takes it by now; who has this node's name meanwhile keeps it."""
+        if self._earlier is None or clock.monotonic() - self._late_at < HALTED_S:
             return
         self._late_at = clock.monotonic()
         found = self._calls.range(get(told_key(NODES + self.node)), REGISTER_S)
@@ -210,7 +209,7 @@ class Saying:
             self._following.fence(FENCED)
         elif pair.value == self._own or self._registers(found):
             self.registered, self._earlier = max(self.registered, pair.mod_revision), None
-            logs.event(_kept, "info", "the store has room again: this node has registered")
+            logs.event(_kept, "info", "the store takes changes again: this node has registered")
 
     def _is_there(self, path: str) -> bool:
         """Whether the row is there all the same: the answer to its writing was lost, and it was sent again."""

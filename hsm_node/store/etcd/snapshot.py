@@ -1,7 +1,7 @@
 """All rows in etcd as of one revision: pages of a range at it, whatever is written meanwhile.
 
-etcd keeps what was until it is compacted, 24 hours where it is set up as advised. Rows are never deleted, so the first
-page's revision is that of all.
+etcd keeps what was until it is compacted, an hour at least where it is set up as advised. Rows are never deleted, so
+the first page's revision is that of all.
 """
 
 from typing import Final

@@ -28,10 +28,11 @@ INTERVAL_S: Final = 5.0
 """Between two looks at all members: what is wrong with one of them is for an operator, not for a request."""
 LOOK_S: Final = 1.0
 """For one member; a healthy one answers in milliseconds."""
-_ALARMS: Final = {
+ALARMS: Final = {
     "NOSPACE": "its quota is full, and changes are refused: compact, defragment each member, disarm the alarm",
     "CORRUPT": "the members' data differ, and changes are refused: replace the damaged one, then disarm the alarm",
 }
+"""What each alarm of the members means; `hsmctl doctor` knows these words."""
 
 _log = logs.logger("hsm_node.store")
 _kept_not = LimitedLog(_log, 1 / 60)
@@ -113,7 +114,7 @@ class Survey:
 
 def wrong_with(status: StatusResponse) -> str:
     """Return what a member of this cluster says is wrong with it; empty: nothing."""
-    for alarm, text in _ALARMS.items():
+    for alarm, text in ALARMS.items():
         if any(alarm in error for error in status.errors):
             return text
     if status.is_learner:

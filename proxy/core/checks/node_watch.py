@@ -15,7 +15,7 @@ from proxy.core.checks.outliers import SAMPLE_S, Outlier
 from proxy.core.checks.path_health import PathHealth, Step
 from proxy.core.checks.progress import Progress, oldest_ordinary, oldest_short
 from proxy.core.checks.sanction import Sanction
-from proxy.core.checks.silence import silent
+from proxy.core.checks.silence import silent, suspect
 from proxy.core.nodes.node_table import BLOCKED, EJECTED, LACKING, MAINTAIN, PROBING, STALE, UP, Node, PathEntry
 from proxy.core.parties import Link, Probe
 from proxy.core.principals import Bound
@@ -78,6 +78,7 @@ class NodeWatch:
         self._look_at = now
         self._ping_at = now
         self._hurry_at = now
+        self._hinted_at = -inf
 
     # ---- from the clock -------------------------------------------------------------------------------------------
 
@@ -105,6 +106,18 @@ class NodeWatch:
         self._progress.forgive()
         for watch in self.paths.values():
             watch.health.forgive(now)
+
+    def hinted(self, now: float) -> None:
+        """Ask the node itself at once: another worker of this proxy has seen its state change. A hint convicts nobody,
+        and however many come, it is asked as often as while its state may change anyway."""
+        if now - self._hinted_at < self._settings.health.fast_interval_s:
+            return
+        self._hinted_at = now
+        suspect(self.node, now)
+        for watch in self.paths.values():
+            watch.health.hasten(now)
+        if not self.node.sanction:
+            self._deep.next_at = min(self._deep.next_at, now)
 
     # ---- from links -----------------------------------------------------------------------------------------------
 

@@ -85,6 +85,10 @@ class PathHealth:
         """The frame that asks."""
         return ping(self.ping_id)
 
+    def hasten(self, now: float) -> None:
+        """Do at once what is due next."""
+        self._next_at = min(self._next_at, now)
+
     def opened(self, now: float) -> None:
         """Note that the connection is there and greeted; it is checked at once."""
         self.connecting = False

@@ -55,8 +55,11 @@ class Sightings:
     def take(self, pong: Pong, now: float, keep_s: float) -> None:
         """Note what it says now; what it said is kept for so long."""
         self.last, self.heard_at = pong, now
-        # What it wrote itself it has seen before its store shows it: then the digest is of no revision.
-        if self.current and pong.seen_digest and pong.seen_revision <= pong.applied_revision:
+        # What it wrote itself it has seen before its store shows it, and for a moment the digest is of no revision.
+        # Where that lasts, the store is not the one that it has seen.
+        seen_more = pong.seen_revision > pong.applied_revision
+        lasts = seen_more and self.known_before(now - keep_s).revision > pong.applied_revision
+        if self.current and pong.seen_digest and (lasts or not seen_more):
             self._digests.pop(pong.applied_revision, None)  # The newest is the last: what is oldest goes first.
             self._digests[pong.applied_revision] = pong.seen_digest
             if len(self._digests) > MAX_DIGESTS:

@@ -23,15 +23,20 @@ def forgive(links: list[Link], now: float) -> None:
         link.probed_at = 0.0
 
 
+def suspect(node: Node, now: float) -> None:
+    """Ping every link of the node at once; what does not answer is lost before long."""
+    for link in links_of(node):
+        if not link.probed_at:
+            link.probed_at = now
+            link.sink(node.pings.next())
+
+
 def silent(node: Node, settings: Settings, now: float) -> list[tuple[Link, str]]:
     """Ping what became silent; return the links that are lost, with the reason."""
     health = settings.health
     links = links_of(node)
     if any(_quiet(link, health.silence_s, now) for link in links):
-        for link in links:
-            if not link.probed_at:
-                link.probed_at = now
-                link.sink(node.pings.next())
+        suspect(node, now)
     lost = []
     for link in links:
         if not link.probed_at:

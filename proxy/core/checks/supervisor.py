@@ -92,6 +92,12 @@ class Supervisor:
         if self._dispatcher.waiting:
             self._dispatcher.pump(now)
 
+    def hint(self, name: str, now: float) -> None:
+        """Have a node asked at once: another worker of this proxy has seen its state change."""
+        for node, watch in self._watches.items():
+            if node.name == name:
+                watch.hinted(now)
+
     def going_away(self, link: Link, now: float, reason: str = "the node is shutting down") -> None:
         """Note that a node takes nothing new on this connection."""
         watch = self._watches.get(link.node)

@@ -318,8 +318,10 @@ class NodeTable:
     def report(self, link: Link, pong: Pong, now: float) -> None:
         """Take over what a node says of itself."""
         node = link.node
-        # The node knows what it wants to have; what is on the way to it, and back, comes on top (Little's law).
-        node.window = max(1, min(pong.window + node.on_the_way, link.max_in_flight))
+        # The node knows what it wants to have; what is on the way to it, and back, comes on top (Little's law). It
+        # counts a proxy once, however many workers that has.
+        wanted = self._settings.portion.count(pong.window)
+        node.window = max(1, min(wanted + node.on_the_way, link.max_in_flight))
         node.boot_id = pong.boot_id
         node.lag_s = None if pong.lag_ms is None else pong.lag_ms / 1000
         node.nodes_out, node.store_members = pong.nodes_out, pong.store_members

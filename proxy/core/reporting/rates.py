@@ -30,6 +30,8 @@ class Flow(NamedTuple):
     per_second: float = 0.0
     p50_ms: float | None = None
     p99_ms: float | None = None
+    buckets: Sequence[int] = ()
+    """How many answers took how long, by `DURATION_BOUNDS_S`; empty where there were none."""
 
 
 class Traffic(NamedTuple):
@@ -110,7 +112,14 @@ class Rates:
 
 def _flow(per_second: float, now: Sequence[int], then: Sequence[int]) -> Flow:
     grown = [max(0, count - before) for count, before in zip(now, then or [0] * len(now), strict=True)]
-    return Flow(per_second, quantile_ms(grown, 0.5), quantile_ms(grown, 0.99))
+    return flow_of(per_second, grown)
+
+
+def flow_of(per_second: float, buckets: Sequence[int]) -> Flow:
+    """Return the flow of so many answers, with their quantiles."""
+    return Flow(
+        per_second, quantile_ms(buckets, 0.5), quantile_ms(buckets, 0.99), tuple(buckets) if any(buckets) else ()
+    )
 
 
 def quantile_ms(buckets: Sequence[int], share: float) -> float | None:

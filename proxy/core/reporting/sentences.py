@@ -38,6 +38,11 @@ SENTENCES: Final[Mapping[str, str]] = {
     "settings need a restart": "{settings}: {what}",
     STOOD_STILL: "this proxy stood still for {for_s}: {what}",
     "ready": "this proxy has started",
+    "a worker has ended": "worker {worker} has ended (exit code {code}) and is started again",
+    "a worker cannot be started": "worker {worker} cannot be started: {reason}",
+    "a worker is ended by force": "worker {worker} is ended by force: {reason}",
+    "a worker is replaced": "worker {worker} is replaced: {reason}",
+    "a worker has another version": "worker {worker} has another version than its parent: {what}",
 }
 """Fixed words -> sentence; fields in seconds are shown with their unit."""
 _SECONDS: Final = ("left_s", "mean_s", "others_s", "for_s", "seconds")

@@ -10,7 +10,10 @@ from hsm_wire.messages import EMPTY_BODY, Bind, Failure, InfoResult, decode_body
 from hsm_wire.opcodes import Opcode
 from hsm_wire.statuses import Status
 
-NODE_LIMITS: Final = "stall_s = 60\npadding_decryptions_per_s = 100_000\npadding_decryptions_burst = 10_000"
+NODE_LIMITS: Final = (
+    "stall_s = 60\npadding_decryptions_per_s = 100_000\npadding_decryptions_burst = 10_000\n"
+    "partition_changes_per_s = 100_000"
+)
 """The loop runs only while something is asked: that is no stall. Rates have tests of their own."""
 AT_ONCE: Final = 40
 """Requests in flight: fewer than the connection has agreed to."""

@@ -6,7 +6,7 @@ from hsm_node.core.principals import Principal
 from hsm_node.core.refusal import Refusal
 from hsm_node.service.failures import Failures
 from hsm_node.service.request import Request
-from hsm_node.store.base import FullStoreError, StoreError
+from hsm_node.store.base import HaltedStoreError, StoreError
 from hsm_wire.errors import BodyError
 from hsm_wire.frames import Frame
 from hsm_wire.statuses import Status
@@ -29,7 +29,7 @@ class Sink:
         (Refusal(Status.DENIED, "no"), Status.DENIED),
         (BodyError("bad"), Status.BAD_REQUEST),
         (StoreError("disk secret"), Status.STORE_UNAVAILABLE),
-        (FullStoreError("quota secret"), Status.STORE_UNAVAILABLE),
+        (HaltedStoreError("quota secret"), Status.STORE_UNAVAILABLE),
         (RuntimeError("inside secret"), Status.DEVICE_ERROR),
     ],
 )
@@ -50,7 +50,7 @@ def test_each_failure_has_its_status_and_nothing_of_the_inside(
 def test_a_full_store_is_not_to_be_asked_again_at_once_and_operators_are_named() -> None:
     sink = Sink()
     request = Request(Frame(3, 0, 1, 0, 7, 1, 0, 5, bytes(32)), Principal("i", 1, frozenset(), 0), 1.0, sink)
-    Failures().answer(request, FullStoreError("quota secret"))
+    Failures().answer(request, HaltedStoreError("quota secret"))
     assert sink.refusals[0].not_executed
     assert "takes no changes for now, and operators must look at it" in sink.refusals[0].detail
     assert "send the request again" not in sink.refusals[0].detail

@@ -14,7 +14,7 @@ from hsm_node.core.envelopes import Reason
 from hsm_node.core.node_states import next_node_state, seal_node_state
 from hsm_node.core.records import Record, next_record, seal_record
 from hsm_node.core.refusal import Refusal
-from hsm_node.store.base import ReplacedStoreError, Row, StoreError
+from hsm_node.store.base import HaltedStoreError, ReplacedStoreError, Row, StoreError
 from hsm_wire.administration import SetNodeState
 from hsm_wire.kinds import Flag
 from hsm_wire.mechanisms import CKM_SHA256_HMAC
@@ -237,6 +237,26 @@ async def test_keys_are_used_without_contact_where_the_store_is_of_that_kind_but
             store.error = error
             follower.follow()
             assert follower.usable is usable, (serves_stale, error)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [(StoreError("no leader"), "cannot reach its store"), (HaltedStoreError("full"), "operators must look at it")],
+)
+async def test_without_contact_a_change_is_refused_with_what_is_known_of_the_store(
+    start_node: Start, text_of: Callable[..., str], error: StoreError, said: str
+) -> None:
+    node = start_node()
+    client = await node.client()
+    store = FailingStore()
+    store.serves_stale, store.error = True, error
+    node.keystore.follower._store = store
+    refused = await client.call(Opcode.GENERATE_KEY, GenerateKey(os.urandom(16), "ec-p256"))
+    assert (refused.status, refused.flags) == (Status.STORE_UNAVAILABLE, 3)  # not executed, stale
+    assert said in text_of(refused)
+    store.error = None
+    node.keystore.follower.follow()
+    assert not node.keystore.follower.is_halted
 
 
 async def test_the_collector_runs_again_after_loading(start_node: Start) -> None:

@@ -18,7 +18,7 @@ from hsm_wire.messages import DestroyKey, Policy, RotateKey, Sign, SignResult, U
 from hsm_wire.opcodes import Opcode
 from hsm_wire.statuses import Status
 
-Start = Callable[[], Any]
+Start = Callable[..., Any]
 TextOf = Callable[[Frame], str]
 NODES = 3
 
@@ -119,6 +119,21 @@ async def test_without_the_store_no_counted_use_is_made_and_nothing_else_suffers
         Status.OK,
         Status.KEY_USAGE,
     ]
+
+
+async def test_counted_uses_are_held_up_by_the_partition_s_rate_and_all_others_go_on(
+    start_node: Start, text_of: TextOf
+) -> None:
+    node = start_node("partition_changes_per_s = 0.1\npartition_changes_burst = 3")
+    client = await node.client()
+    key, other = await new_key(client, "ec-p256", Policy(max_uses=9)), await new_key(client, "ec-p256")
+    assert (await sign(client, key, b"data", 1)).status == Status.OK
+    refused = await sign(client, key, b"data", 2)
+    assert (refused.status, refused.flags & Flag.NOT_EXECUTED) == (Status.OVER_QUOTA, Flag.NOT_EXECUTED)
+    assert "partition_changes_per_s" in text_of(refused)
+    assert (await sign(client, key, b"data", 1)).status == Status.OK, "it was counted before"
+    assert (await sign(client, other, b"data", 3)).status == Status.OK
+    assert record_of(node, key).uses == 1
 
 
 async def test_a_limited_key_that_encrypts_counts_each_encryption(start_node: Start) -> None:

@@ -62,5 +62,7 @@ def test_a_member_of_the_store_asks_everybody_for_a_certificate(tmp_path: Path) 
     for kind in ("client", "peer"):
         assert made[f"{kind}-transport-security"]["client-cert-auth"] is True
         assert made[f"{kind}-transport-security"]["trusted-ca-file"] == str(tmp_path / "store-ca.pem")
+    assert made["peer-transport-security"]["allowed-cn"] == ["redoubt-etcd"]
+    assert "allowed-cn" not in made["client-transport-security"], "nodes have names of their own"
     assert made["initial-cluster"].count("https://") == 3
     assert "http://" not in made["listen-client-urls"] + made["listen-peer-urls"]

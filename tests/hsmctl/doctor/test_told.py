@@ -1,8 +1,11 @@
 """What proxies call wrong beside what the other checks find."""
 
+from pathlib import Path
+
 import pytest
 from reports import report
 
+from hsm_node.store.etcd.survey import ALARMS
 from hsmctl.doctor.finding import Finding
 from hsmctl.doctor.told import ADVICE, OTHERWISE, told_findings
 from proxy.core.reporting.expiry import EXPIRED
@@ -48,6 +51,16 @@ def test_each_sentence_of_a_proxy_has_its_advice_here_or_in_another_check(wrong_
     found = told(*wrong_in_every_way)
     assert [each.wrong for each in found if each.advice == OTHERWISE] == []
     assert len({each.advice for each in found}) == len(ADVICE)
+
+
+@pytest.mark.parametrize(
+    ("alarm", "section"),
+    [("NOSPACE", "The quota of the store is full"), ("CORRUPT", "The disk of a member is damaged")],
+)
+def test_what_a_node_says_of_an_alarm_leads_to_its_section(alarm: str, section: str) -> None:
+    [found] = told(f"store member 10.0.0.1:2379 is out ({ALARMS[alarm]}): mend it before another one goes")
+    assert f"`{section}`" in found.advice
+    assert f"\n## {section}\n" in Path("docs/how-to/store.md").read_text(encoding="utf-8")
 
 
 def test_an_overload_is_said_here_only_when_it_was_a_moment_ago() -> None:

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from proxy.core.settings import EjectionSettings, HealthSettings, Limits, RetrySettings
+from proxy.core.settings import EjectionSettings, HealthSettings, Limits, Portion, RetrySettings
 
 
 def test_defaults_are_those_of_the_design():
@@ -27,3 +27,9 @@ def test_defaults_are_those_of_the_design():
 def test_a_limit_that_makes_no_sense_is_refused(table):
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert(table, Limits)
+
+
+def test_parts_are_the_whole_and_differ_by_one_at_most():
+    assert Portion().count(7) == 7
+    assert [Portion(number, 3).count(8) for number in (1, 2, 3)] == [3, 3, 2]
+    assert [Portion(number, 4).count(2) for number in (1, 2, 3, 4)] == [1, 1, 1, 1]

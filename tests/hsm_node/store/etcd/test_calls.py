@@ -6,7 +6,7 @@ import grpc
 import pytest
 from fake_links import NO_LEADER, TOO_LATE, FakeLink, FakeRpcError
 
-from hsm_node.store.base import FullStoreError, ReplacedStoreError, StoreError, UnreachableStoreError
+from hsm_node.store.base import HaltedStoreError, ReplacedStoreError, StoreError, UnreachableStoreError
 from hsm_node.store.etcd.calls import RETIRED_S, TRY_S, Calls, CompactedError
 from hsm_node.store.etcd.messages_pb2 import Header, RangeRequest, TxnRequest
 
@@ -101,7 +101,7 @@ def test_an_older_state_in_the_stores_place_is_an_error_of_its_own(calls: Calls,
 
 def test_what_every_member_would_say_is_said_at_once(calls: Calls, links: list[FakeLink]) -> None:
     links[0].failing = FakeRpcError(grpc.StatusCode.RESOURCE_EXHAUSTED, "etcdserver: mvcc: database space exceeded")
-    with pytest.raises(FullStoreError, match="alarm disarm"):
+    with pytest.raises(HaltedStoreError, match="alarm disarm"):
         calls.txn(TxnRequest())
     assert links[1].asked == []
     assert not calls.waits(links[0]), "nothing is wrong with the member, and a watch over it goes on"  # type: ignore[arg-type]  # a fake

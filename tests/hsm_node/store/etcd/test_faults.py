@@ -17,11 +17,11 @@ from hsm_node.store.etcd.faults import MAX_TEXT, Meaning, fault_of
         ("UNKNOWN", "", Meaning.IN_DOUBT),
         ("OUT_OF_RANGE", "etcdserver: mvcc: required revision has been compacted", Meaning.COMPACTED),
         ("OUT_OF_RANGE", "etcdserver: mvcc: required revision is a future revision", Meaning.FINAL),
-        ("RESOURCE_EXHAUSTED", "etcdserver: mvcc: database space exceeded", Meaning.FULL),
+        ("RESOURCE_EXHAUSTED", "etcdserver: mvcc: database space exceeded", Meaning.HALTED),
         ("RESOURCE_EXHAUSTED", "etcdserver: too many requests", Meaning.IN_DOUBT),
         ("INVALID_ARGUMENT", "etcdserver: request is too large", Meaning.FINAL),
         ("PERMISSION_DENIED", "etcdserver: permission denied", Meaning.FINAL),
-        ("DATA_LOSS", "etcdserver: corrupt cluster", Meaning.FINAL),
+        ("DATA_LOSS", "etcdserver: corrupt cluster", Meaning.HALTED),
     ],
 )
 def test_an_error_means_done_not_done_or_in_doubt(code: str, details: str, meaning: Meaning) -> None:

@@ -5,7 +5,7 @@ from threading import Thread
 import pytest
 
 from hsm_daemon import clock
-from hsm_node.store.base import ReplacedStoreError, Row, StoreError
+from hsm_node.store.base import HaltedStoreError, ReplacedStoreError, Row, StoreError
 from hsm_node.store.etcd.follow_state import MAX_GIVEN_ROWS, Change
 from hsm_node.store.etcd.following import STALE_AFTER_S, Following
 from hsm_node.store.etcd.transactions import key_of
@@ -93,6 +93,19 @@ def test_without_contact_for_a_second_nothing_is_shown_and_the_reason_is_said(
     assert following.look()
 
 
+def test_that_the_store_takes_no_changes_is_told_apart_from_a_lost_contact(
+    following: Following, now: list[float]
+) -> None:
+    now[0] += STALE_AFTER_S + 0.1
+    following.wrong(HaltedStoreError("its quota is full"))
+    with pytest.raises(HaltedStoreError, match="no contact with the store for .*: its quota is full"):
+        following.look()
+    following.wrong(StoreError("no leader"))
+    with pytest.raises(StoreError) as caught:
+        following.look()
+    assert not isinstance(caught.value, HaltedStoreError)
+
+
 def test_another_store_in_its_place_is_shown_at_once_until_a_list_is_like_what_was_known(following: Following) -> None:
     following.wrong(ReplacedStoreError("an older state"))
     following.read(NOW_S, 10)  # It has grown past what was seen: that proves nothing.
@@ -161,3 +174,13 @@ def test_what_has_come_counts_as_applied_when_the_node_says_so_and_not_before(fo
     following.applied()
     assert following.applied_revision == 12
     assert confirmed == [10, 12]
+
+
+def test_whoever_is_fenced_is_so_for_the_first_reason_until_that_one_is_lifted(following: Following) -> None:
+    following.fence("of an epoch")
+    following.fence("another process has the name")
+    following.lift("another process has the name")
+    with pytest.raises(ReplacedStoreError, match="of an epoch"):
+        following.check()
+    following.lift("of an epoch")
+    following.check()

@@ -1,19 +1,25 @@
 """The own member is asked for what it has, the others for what there is."""
 
+from collections.abc import Callable
 from typing import Any
 
+import grpc
 import pytest
-from fake_links import NO_LEADER, FakeLink
+from etcd import EtcdCluster
+from fake_links import NO_LEADER, FakeLink, FakeRpcError
 
 from hsm_node.core.keyring import Keyring
 from hsm_node.store.base import StoreError
 from hsm_node.store.check_record import ClusterRow, make_check_record
+from hsm_node.store.etcd import member_copy
 from hsm_node.store.etcd.calls import Calls
+from hsm_node.store.etcd.driver import EtcdStore
 from hsm_node.store.etcd.member_copy import MemberCopy
 from hsm_node.store.etcd.messages_pb2 import Header, KeyValue, RangeResponse
 from hsm_node.store.etcd.opening import encoded
 
 OURS = bytes(16)
+OpenStore = Callable[..., EtcdStore]
 
 
 class Member(FakeLink):
@@ -76,6 +82,36 @@ def test_a_page_is_read_as_of_one_revision_behind_a_name() -> None:
     assert (page.revision, page.more, page.rows[0].name, page.rows[0].data) == (4, True, b"b", b"data")
     assert copy.page(b"b", 2).revision == 2
     assert (own.requests[1][0].key, own.requests[1][0].revision) == (b"redoubt/row/b\x00", 2)
+
+
+def test_who_reads_for_longer_than_old_states_are_kept_goes_on_with_what_is_there_now() -> None:
+    class Compacted(Member):
+        def range(self, request: Any, timeout: float, metadata: Any = None) -> RangeResponse:
+            if 0 < request.revision < 4:
+                raise FakeRpcError(grpc.StatusCode.OUT_OF_RANGE, "required revision has been compacted")
+            return super().range(request, timeout, metadata)
+
+    own = Compacted(1, 4, KeyValue(key=b"redoubt/row/b", mod_revision=3, value=b"data"))
+    page = copy_of(own).page(b"a", 2)
+    assert (page.revision, [row.name for row in page.rows]) == (4, [b"b"])
+    assert (own.requests[0][0].key, own.requests[0][0].revision) == (b"redoubt/row/a\x00", 0)
+
+
+def test_the_copy_is_read_to_its_end_though_its_first_state_is_compacted_meanwhile(
+    etcd: EtcdCluster, open_etcd: OpenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(member_copy, "PAGE_ROWS", 2)
+    store = open_etcd()
+    rows = [store.create(number.to_bytes(32, "big"), b"1") for number in range(5)]
+    page = store.copy.page(b"", 0)
+    changed = [store.change(row.name, row.revision, b"2") for row in rows]
+    etcd.ctl("compact", str(store.copy.newest()))
+    seen, first = [row.name for row in page.rows], page.revision
+    while page.more:
+        page = store.copy.page(page.rows[-1].name, first)
+        assert page.rows[0] in changed
+        seen += [row.name for row in page.rows]
+    assert seen == [row.name for row in rows]
 
 
 def test_a_member_that_is_out_of_another_cluster_or_closed_is_told() -> None:

@@ -11,7 +11,7 @@ from programs import wait_until
 from hsm_daemon.errors import StartError
 from hsm_node.core.keyring import Keyring
 from hsm_node.core.statements import Registration, Seal
-from hsm_node.store.base import FullStoreError, ReplacedStoreError, StoreError
+from hsm_node.store.base import HaltedStoreError, ReplacedStoreError, StoreError
 from hsm_node.store.etcd import saying
 from hsm_node.store.etcd.calls import Calls
 from hsm_node.store.etcd.driver import EtcdStore
@@ -111,7 +111,7 @@ def full() -> Iterator[None]:
     """Have every change refused, as members do whose quota is full."""
 
     def refused(_calls: Calls, *_asked: Any) -> Any:
-        raise FullStoreError("there is no room")
+        raise HaltedStoreError("there is no room")
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(Calls, "txn", refused)
@@ -147,10 +147,10 @@ def test_a_node_that_was_killed_starts_in_a_full_store_as_stale_and_registers_wh
         assert store.rows_after(0) == [made]
         store.applied()
         store._probing.once()
-        with pytest.raises(StoreError, match="serves as stale until there is room"):
+        with pytest.raises(StoreError, match="serves as stale until the store takes changes again: there is no room"):
             store.changed()
         assert not store.fenced
-        with pytest.raises(FullStoreError):
+        with pytest.raises(HaltedStoreError):
             store.create(b"m" * 32, b"2")
     wait_until(lambda: in_contact(store), lambda: "it registers")
     assert said(reader, keyring).boot_id != before.boot_id

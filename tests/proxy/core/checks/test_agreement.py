@@ -194,6 +194,13 @@ def test_what_a_node_wrote_itself_is_no_fault_while_its_store_shows_it_late(scen
     assert scene.lines() == []
 
 
+def test_a_store_that_stays_older_than_its_node_has_seen_is_another_one(scene: Scene) -> None:
+    for _ in range(6):
+        scene.says(0, said(80, b"with what the node has seen", seen=100))
+        scene.says(1, said(80, b"without"))
+    assert DIFFER in scene.lines()
+
+
 def test_a_node_that_is_stale_by_its_own_word_is_not_called_late(scene: Scene) -> None:
     scene.says(0, said(100))
     assert scene.says(1, said(80, store_contact="stale")).store_faults == {}

@@ -180,3 +180,12 @@ def test_an_answer_of_a_path_that_is_up_does_not_raise_it_again(health):
     health.step(1.0, hurry=False)
     assert not health.answered(health.ping_id, 1.1, hurry=False)
     assert health.up
+
+
+def test_what_is_due_next_can_be_done_at_once(health):
+    raise_up(health)
+    assert health.step(0.5, hurry=False) is Step.NOTHING
+    health.hasten(0.5)
+    assert health.step(0.5, hurry=False) is Step.PING
+    health.hasten(0.6)
+    assert health.step(0.6, hurry=False) is Step.NOTHING, "one is under way"

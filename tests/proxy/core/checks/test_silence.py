@@ -3,7 +3,7 @@
 import pytest
 
 from hsm_wire import kinds
-from proxy.core.checks.silence import forgive, links_of, silent
+from proxy.core.checks.silence import forgive, links_of, silent, suspect
 from proxy.core.nodes.node_table import Node
 from proxy.core.parties import Link
 from proxy.core.settings import Settings
@@ -159,3 +159,12 @@ def test_a_second_link_that_becomes_silent_does_not_put_off_the_first(way):
     way.lost(100.95)
     assert (first.probed_at, second.probed_at) == (100.5, 100.95)
     assert way.lost(101.0) == [first]
+
+
+def test_a_node_under_suspicion_is_pinged_over_every_link_once(make_way):
+    way = make_way("a", bulk=True)
+    suspect(way.node, 101.0)
+    suspect(way.node, 101.1)
+    assert {link: len(peer.of(kinds.PING)) for link, peer in way.peers.items()} == dict.fromkeys(links_of(way.node), 1)
+    assert way.lost(101.4) == []
+    assert way.lost(101.5) == links_of(way.node)

@@ -366,3 +366,70 @@ def test_a_link_that_outlives_the_epoch_of_its_node_is_dropped(watched):
     assert next(reason for closed, reason in watched.closed if closed is link).startswith("its epoch has changed")
     watched.advance(3)
     assert names(watched) == ["n0", "n1", "n2"]
+
+
+# ---- hints of another worker ---------------------------------------------------------------------------------------
+
+
+def test_a_hint_finds_an_idle_node_that_vanished_within_the_time_of_silence(watched):
+    node = watched.nodes[0]
+    watched.advance(20)
+    watched.machines[node].alive = False
+    watched.supervisor.hint(node.name, watched.now)
+    took = watched.until(lambda: node not in watched.table.rotation)
+    assert took <= watched.settings.health.silence_s + 0.05
+
+
+def test_a_hint_about_a_node_that_answers_changes_nothing(watched):
+    node = watched.nodes[0]
+    watched.advance(20)
+    watched.table.take_changes()
+    asked = watched.checks(node)
+    watched.supervisor.hint(node.name, watched.now)
+    watched.advance(2)
+    assert (watched.table.take_changes(), watched.closed) == ([], [])
+    assert watched.checks(node) == asked + 1
+
+
+def test_however_many_hints_come_a_node_is_asked_four_times_a_second_at_most(watched):
+    node = watched.nodes[0]
+    watched.advance(20)
+    pings = len(watched.of(node, kinds.PING))
+    for _ in range(100):
+        watched.supervisor.hint(node.name, watched.now)
+        watched.advance(0.01, beat=0.01)
+    assert len(watched.of(node, kinds.PING)) - pings <= 4 * 3 + 2, "three links' worth, and its usual checks"
+
+
+def test_a_hint_has_a_path_that_is_down_tried_at_once(watched):
+    node = watched.nodes[0]
+    watched.machines[node].reachable = False
+    watched.crash(node)
+    watched.advance(30)
+    watched.machines[node].reachable = True
+    watched.supervisor.hint(node.name, watched.now)
+    assert watched.until(lambda: node in watched.table.rotation) <= 0.5
+
+
+def test_a_hint_tells_of_a_drain_at_once(watched):
+    node = watched.nodes[0]
+    watched.advance(20)
+    watched.machines[node].administrative = "drain"
+    watched.supervisor.hint(node.name, watched.now)
+    watched.advance(0.05)
+    assert node not in watched.table.rotation
+
+
+def test_a_hint_about_a_node_that_there_is_not_is_nothing(watched):
+    watched.supervisor.hint("nobody", watched.now)
+
+
+def test_an_ejected_node_serves_its_time_whatever_is_hinted(watched):
+    node = watched.nodes[0]
+    watched.advance(20)
+    watched.table.impose(node, "ejected", "errors", watched.now)
+    asked = watched.checks(node)
+    watched.supervisor._watches[node]._sanction.until = watched.now + 5
+    watched.supervisor.hint(node.name, watched.now)
+    watched.advance(1)
+    assert watched.checks(node) == asked

@@ -5,7 +5,7 @@ import pytest
 from hsm_wire.messages import Pong
 from proxy.core.nodes.node_table import Node, NodeTable
 from proxy.core.parties import Link
-from proxy.core.settings import Settings
+from proxy.core.settings import Portion, Settings
 
 
 def pong(state="up", administrative="ready", window=8, reason=""):
@@ -155,6 +155,17 @@ def test_a_window_is_at_least_one_and_at_most_what_the_link_takes(world):
     assert node.window == 1
     world.table.report(link, pong(window=500), 1.0)
     assert node.window == 20
+
+
+def test_a_worker_takes_its_part_of_a_window(world):
+    node = world.nodes[0]
+    link = world.links[node]
+    windows = []
+    for number in (1, 2, 3):
+        world.settings.portion = Portion(number, 3)
+        world.table.report(link, pong(window=8), 1.0)
+        windows.append(node.window)
+    assert windows == [3, 3, 2]
 
 
 def test_what_is_on_the_way_comes_on_top_of_the_window_that_a_node_wants(world):
