@@ -113,7 +113,7 @@ class Promotion:
             try:
                 return self._ask(cluster, made.epoch + self._doubt.exists()), made.kept
             except HsmError as error:
-                if error.status not in _NOW:
+                if error.status not in (*_NOW, Status.BAD_REQUEST):  # It refuses while it follows the old store.
                     raise
         self._host.restart_nodes()
         # Whom it followed until now may have taken what it was asked for just now.
