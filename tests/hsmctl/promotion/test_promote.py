@@ -177,7 +177,7 @@ def test_nodes_that_do_not_follow_the_store_yet_that_was_made_are_started_again(
     assert node.asked[-1].epoch == 3, "the lost majority may have what it was asked for"
     node.failing = [make_error(Status.BAD_REQUEST, "it follows another store")]
     assert promoted(host, force=True)[0].epoch == 2
-    node.failing = [make_error(Status.INTERNAL_ERROR, "a bug")]
+    node.failing = [make_error(Status.DEVICE_ERROR, "a bug")]
     with pytest.raises(HsmError, match="a bug"):
         promoted(host, force=True)
 
