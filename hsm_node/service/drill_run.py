@@ -1,13 +1,15 @@
 """One drill, from its begin to its result: known answers, the master key, the lag, every record, and keys at work.
 
-The records are those of this site's own copy, not those in memory: a promotion begins with that copy. Reading, opening
-and using is done by a thread of low priority; the loop only compares what comes with what it knows.
+The records are those of this site's own copy, not those in memory: a promotion begins with that copy. Each row that
+this node has seen must be there, in the state that it has seen or a later one: keys, objects, what is left of destroyed
+ones, and what nodes say. Reading, opening and using is done by a thread of low priority; the loop only compares what
+comes with what it knows.
 """
 
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from typing import Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeGuard, TypeVar
 
 from hsm_daemon import clock, logs
 from hsm_node.backends.key_prover import KeyProver, Proven
@@ -21,7 +23,7 @@ from hsm_node.core.refusal import Refusal
 from hsm_node.core.tombstones import Place
 from hsm_node.service.copy_lag import CopyLag, Lag
 from hsm_node.service.follower import Follower
-from hsm_node.service.row_kinds import RowKinds
+from hsm_node.service.row_kinds import RowKind, RowKinds
 from hsm_node.store.base import OwnCopy, Page, Row, StoreError
 from hsm_node.work.pool import Pool
 from hsm_wire.statuses import Status
@@ -57,7 +59,8 @@ class _Opened(NamedTuple):
     """A row of the copy."""
 
     name: bytes
-    record: object
+    kind: RowKind[Any, Any] | None
+    record: Any
     fault: str
 
 
@@ -81,7 +84,10 @@ class DrillRun:
         self._commanded = commanded
         self._faults = Faults()
         self._refused: set[bytes] = set()
-        self._seen: set[Place] = set()
+        self._lacking: set[bytes] = set()
+        """Names that this node had seen when it began, and that have not come yet."""
+        self._as_of = 0
+        """The revision of that."""
         self._wanted_types: set[str] = set()
         self._kinds: dict[str, set[str]] = {}
         self._records = self._keys = self._failed = 0
@@ -123,11 +129,12 @@ class DrillRun:
         )
 
     async def _steps(self) -> None:
-        living = {record.place for record in self._parts.keys.living}
+        ledger = self._parts.follower.ledger
+        self._lacking, self._as_of = set(ledger.missing(())), ledger.revision
         await self._answer()
         await self._measure_lag()
         if await self._has_right_key():
-            await self._read_copy(living)
+            await self._read_copy()
 
     async def _answer(self) -> None:
         for failure in await self._in_thread(self._parts.known_answers):
@@ -172,7 +179,7 @@ class DrillRun:
             self._faults.add(FaultReason.MASTER_KEY, text)
         return True
 
-    async def _read_copy(self, living: set[Place]) -> None:
+    async def _read_copy(self) -> None:
         """Open every record, and use those keys that were chosen."""
         after, revision = b"", 0
         while True:
@@ -188,21 +195,26 @@ class DrillRun:
             if not page.more or not page.rows:
                 break
             after = page.rows[-1].name
-        self._compare(living, revision)
+        self._compare(revision)
 
     async def _take(self, page: Page) -> None:
         due: list[Record] = []
         for opened in await self._in_thread(partial(self._opened, page.rows)):
             self._records += 1
+            self._lacking.discard(opened.name)
             record = opened.record
-            if opened.fault or self._is_older(record, page.revision):
+            if opened.fault or self._is_older(opened, page.revision):
                 self._refuse(opened.name, opened.fault or "it is older than one that this node has seen")
-            elif isinstance(record, Record):
-                self._seen.add(record.place)
-                if not record.destroyed and (self._chosen is None or record.place in self._chosen):
-                    due.append(record)
+            elif self._is_due(record):
+                due.append(record)
         for at in range(0, len(due), PROOF_BATCH):
             await self._use(due[at : at + PROOF_BATCH])
+
+    def _is_due(self, record: object) -> TypeGuard[Record]:
+        """Whether it is a key that is to be used."""
+        if not isinstance(record, Record) or record.destroyed:
+            return False
+        return self._chosen is None or record.place in self._chosen
 
     def _opened(self, rows: list[Row]) -> list[_Opened]:
         """In a thread: authenticate rows, and decrypt what they say."""
@@ -214,15 +226,16 @@ class DrillRun:
                 fault = "it is of no known kind" if kind is None else ""
             except RecordError as error:
                 record, fault = None, str(error)
-            found.append(_Opened(row.name, record, fault))
+            found.append(_Opened(row.name, kind, record, fault))
         return found
 
-    def _is_older(self, record: object, revision: int) -> bool:
-        """Whether this node knows of a later writing of a key's record, which the copy should have."""
-        if not isinstance(record, Record):
+    def _is_older(self, opened: _Opened, revision: int) -> bool:
+        """Whether this node knows of a later writing, which the copy should have."""
+        known = None if opened.kind is None else opened.kind.known(opened.record)
+        if known is None or known.revision > revision:
             return False
-        known = self._parts.keys.get(*record.place)
-        return known is not None and known.revision <= revision and known.record.order > record.order
+        written: int = opened.record.order
+        return self._parts.follower.ledger.order_of(opened.name) > written
 
     async def _use(self, records: list[Record]) -> None:
         begun = clock.monotonic()
@@ -245,13 +258,14 @@ class DrillRun:
             self._kinds.setdefault(record.key_type, set()).update(done)
             self._served_s = clock.monotonic() - self._begun
 
-    def _compare(self, living: set[Place], revision: int) -> None:
+    def _compare(self, revision: int) -> None:
         """Look for what the copy lacks, and what this node itself refuses."""
-        for place in living - self._seen:
-            entry = self._parts.keys.get(*place)
-            name = self._parts.keyring.name(*place)
-            if entry is not None and entry.revision <= revision and name not in self._refused:
-                self._refuse(name, "this node has it, and the copy does not")
+        if revision < self._as_of:
+            text = f"this site's copy ends at revision {revision}, and this node has seen revision {self._as_of}"
+            self._faults.add(FaultReason.LAG, text)
+            self._lacking.clear()  # That may have been made in between.
+        for name in sorted(self._lacking):
+            self._refuse(name, "this node has it, and the copy does not")
         for name, row in self._parts.follower.refused.items():
             if name not in self._refused:
                 self._refuse(name, row.text)

@@ -3,7 +3,8 @@
 Theory. What the old member has is of the store that was left behind, so nothing of it is used: it is put aside, and the
 member gets everything from the others, without a vote until it has it. The nodes' memory of the old store goes aside
 too: what was joined is written otherwise than they have seen it, and they would refuse it. The epoch that they have
-seen stays. Each step looks whether it was done, so a run that was interrupted is run again.
+seen stays. Each step looks whether it was done, so a run that was interrupted is run again: what cannot be asked then
+was noted before the first step.
 
 What only the old member has is out of sight then, so its node is asked first whether `hsmctl dr reconcile` would still
 find something.
@@ -30,10 +31,8 @@ from hsmctl.promotion.host import Host, LocalStore, StoreTls
 from hsmctl.promotion.member_file import MemberFile, join_existing, read_member_file
 from hsmctl.promotion.members import Member, Members
 from hsmctl.promotion.programs import unused
+from hsmctl.promotion.rejoin_notes import ASIDE, Note, RejoinNotes
 
-SEEN: Final = "seen.db"
-"""In a node's state_dir: what it has seen of its store. Beside it are files of the same name and more."""
-ASIDE: Final = ".before-rejoin"
 _FORCED: Final = "`hsmctl dr rejoin --force` goes on without them"
 
 
@@ -56,6 +55,7 @@ class Rejoining:
         self._note = note
         self._endpoint = endpoint
         self._file: MemberFile | None = None
+        self._notes = RejoinNotes([socket.parent for socket in host.sockets])
 
     def look(self) -> str:
         """Return the cluster's name, unless this host cannot come back.
@@ -71,9 +71,11 @@ class Rejoining:
             if not _endpoint(self._file):
                 text = f"{self._host.member_file}: advertise-client-urls must be there, on a line of its own"
                 raise CommandError(text, USAGE)
-        own = self._own()
+        own, noted = self._own(), self._notes.found
+        if noted is not None and (own is not None or self._file is None):
+            return noted.cluster  # A run was interrupted that had looked; nobody here can be asked before it ends.
         if own is not None:
-            self._host.start_nodes()  # A run that was interrupted has stopped them.
+            self._host.start_nodes()  # Somebody may have stopped them.
         with local_node(self._host.sockets[0]) as node:
             cluster = node.request(Opcode.INFO, Empty(), InfoResult).cluster
             seen = node.request(Opcode.DR_DEMOTE, DrDemote(cluster, look=True), DrReturn)
@@ -119,18 +121,31 @@ class Rejoining:
             CommandError: that failed; the line says what to do.
         """
         begun = time.monotonic()
-        kept = "" if self._file is None else self._join(self._file)
+        noted = self._begun(cluster)
+        if self._file is not None:
+            self._join(self._file, Path(noted.kept))
         self._host.stop_nodes()
         self._note("nodes of this host follow the promoted store")
-        for socket in self._host.sockets:
-            _forget(socket.parent)
+        self._notes.forget()
         self._host.start_nodes()
+        self._notes.end()
+        kept = noted.kept if noted.kept and Path(noted.kept).exists() else ""
         name = "" if self._file is None else self._file.name
         return Rejoined(cluster, name, kept, round(time.monotonic() - begun, 1))
 
-    def _join(self, file: MemberFile) -> str:
-        """Make the member a new one of the promoted store; return where its old data are, empty: it was one."""
-        kept, own = "", self._own()
+    def _begun(self, cluster: str) -> Note:
+        """Return what is noted for a later run: of one that was interrupted, else of this one."""
+        own, noted = self._own(), self._notes.found
+        if noted is None or (own is None and self._file is not None):
+            data = None if self._file is None else self._file.data
+            kept = "" if data is None else str(unused(data.parent, f"{data.name}{ASIDE}"))
+            noted = Note(cluster, kept)
+        self._notes.begin(noted)
+        return noted
+
+    def _join(self, file: MemberFile, kept: Path) -> None:
+        """Make the member a new one of the promoted store, and have its old data at `kept`."""
+        own = self._own()
         if own is None:
             self._members.add(file.name, file.peer_urls)
             own = self._own()
@@ -140,14 +155,15 @@ class Rejoining:
             self._note("the member joins the promoted store without its old data")
             self._host.stop_nodes()
             self._host.stop_member()
-            kept = _put_aside(file.data)
+            # First the file: whoever starts the member without data has a new one of the promoted store, and no empty
+            # one of the old store that says it were the one it was.
             join_existing(self._host.member_file, self._initial_cluster(file.name))
+            _put_aside(file.data, kept)
         self._host.start_member()
         if own.is_learner:
             self._members.promote(own)
         # Nodes that find it silent would follow the next member, which may be one of the old store still.
         Members(self._host, LocalStore(_endpoint(file), self._tls)).await_answer()
-        return kept
 
     @property
     def _members(self) -> Members:
@@ -174,20 +190,12 @@ def _endpoint(file: MemberFile) -> str:
     return urlsplit(file.client_urls.split(",")[0].strip()).netloc
 
 
-def _put_aside(data: Path) -> str:
-    if not data.exists():  # A run that was interrupted has done it.
-        return ""
-    kept = unused(data.parent, f"{data.name}{ASIDE}")
+def _put_aside(data: Path, kept: Path) -> None:
+    """Once: what is there after that is of the promoted store."""
+    if kept.exists() or not data.exists():
+        return
     try:
         data.rename(kept)
         sync_folder(data.parent)
     except OSError as error:
         raise CommandError(f"{error.filename}: {error.strerror}; run this as root") from None
-    return str(kept)
-
-
-def _forget(state_dir: Path) -> None:
-    """Put aside what a node has seen of the store that was left behind."""
-    for path in sorted(state_dir.glob(f"{SEEN}*")):
-        if ASIDE not in path.name:
-            path.rename(unused(state_dir, f"{path.name}{ASIDE}"))

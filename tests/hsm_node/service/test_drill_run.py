@@ -30,6 +30,7 @@ from hsm_node.service import drill_run
 from hsm_node.service.copy_lag import CopyLag
 from hsm_node.service.drill_run import DrillRun
 from hsm_wire.messages import DestroyKey
+from hsm_wire.objects import CreateObject, UpdateObject
 from hsm_wire.opcodes import Opcode
 from hsm_wire.statuses import Status
 from hsm_wire.usages import Usage
@@ -132,6 +133,47 @@ async def test_an_older_state_of_a_record_is_found(start_node: Start) -> None:
     result = await drilled(node)
     assert (found(result), result.keys) == ({"records"}, 0)
     assert "older than one that this node has seen" in texts(result)
+
+
+async def test_an_object_that_the_copy_lacks_or_has_in_an_older_state_is_found(start_node: Start) -> None:
+    node = await dr_node(start_node)
+    node.store.promoted = True
+    client, object_id = await node.client(), os.urandom(16)
+    made = CreateObject(object_id, "data", b"one")
+    assert (await client.call(Opcode.CREATE_OBJECT, made, operation_id=8)).status == Status.OK
+    name = node.keystore.keyring.object_name(1, object_id)
+    old = node.store.read(name)
+    changed = UpdateObject(object_id, value=b"two")
+    assert (await client.call(Opcode.UPDATE_OBJECT, changed, operation_id=9)).status == Status.OK
+    node.store.promoted = False
+    assert (await drilled(node)).good
+    in_file(node, "UPDATE records SET data = ? WHERE name = ?", old.data, name)
+    result = await drilled(node)
+    assert (found(result), result.refused) == ({"records"}, 1)
+    assert "older than one that this node has seen" in texts(result)
+    in_file(node, "DELETE FROM records WHERE name = ?", name)
+    result = await drilled(node)
+    assert (found(result), result.refused) == ({"records"}, 1)
+    assert "this node has it, and the copy does not" in texts(result)
+
+
+async def test_what_is_left_of_a_destroyed_key_is_missed_in_the_copy(start_node: Start) -> None:
+    node = await dr_node(start_node, "hmac-256")
+    node.store.promoted = True
+    client = await node.client()
+    assert (await client.call(Opcode.DESTROY_KEY, DestroyKey(node.key_ids[0]), operation_id=9)).status == Status.OK
+    node.store.promoted = False
+    in_file(node, "DELETE FROM records WHERE name = ?", name_of(node, 0))
+    result = await drilled(node)
+    assert (found(result), result.refused) == ({"records"}, 1), "its id could be given to another key there"
+
+
+async def test_a_copy_that_is_older_than_the_node_has_seen_is_found(start_node: Start) -> None:
+    node = await dr_node(start_node, "hmac-256")
+    node.keystore.follower.ledger.follow(node.store.copy.revision() + 5)
+    result = await drilled(node)
+    assert (found(result), result.refused) == ({"lag"}, 0)
+    assert "this site's copy ends at revision" in texts(result)
 
 
 async def test_a_row_of_no_kind_and_one_that_the_node_itself_refuses_are_found(start_node: Start) -> None:

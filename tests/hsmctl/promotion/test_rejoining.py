@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import pytest
@@ -15,6 +15,7 @@ from hsm_wire.messages import InfoResult
 from hsm_wire.opcodes import Opcode
 from hsm_wire.statuses import Status
 from hsmctl.failures import CommandError
+from hsmctl.promotion import rejoin_notes
 from hsmctl.promotion import rejoining as module
 from hsmctl.promotion.members import Member
 from hsmctl.promotion.rejoining import Rejoined, Rejoining
@@ -76,9 +77,8 @@ class Site:
         return rejoining.run(rejoining.look())
 
 
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
-    made = Site(tmp_path)
+def connect(made: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the steps ask it."""
 
     @contextlib.contextmanager
     def connected(_path: Path) -> Iterator[Site]:
@@ -90,6 +90,12 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
 
     monkeypatch.setattr(module, "local_node", connected)
     monkeypatch.setattr(module, "Members", members)
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+    made = Site(tmp_path)
+    connect(made, monkeypatch)
     return made
 
 
@@ -149,6 +155,115 @@ def test_what_was_not_left_behind_stays_as_it_is(site: Site) -> None:
     with pytest.raises(CommandError, match="name no dr_endpoint"):
         site.rejoin()
     assert (site.host.steps, site.members.steps) == (["start nodes"], [])
+
+
+STEPS: Final = 15
+"""That one whole run has."""
+
+
+class Killed(BaseException):
+    """The process ended: nothing of it handles that."""
+
+
+class Killer:
+    """Ends a run after so many of the steps that change something."""
+
+    def __init__(self, after: int) -> None:
+        self.left = after
+
+    def watch(self, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> None:
+        real = getattr(owner, name)
+
+        def step(*arguments: Any) -> Any:
+            done = real(*arguments)
+            self.left -= 1
+            if self.left == 0:
+                raise Killed
+            return done
+
+        monkeypatch.setattr(owner, name, step)
+
+
+class Returning(Site):
+    """The same, and what each step has for a consequence."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, killer: Killer) -> None:
+        super().__init__(folder)
+        self.nodes_run = True
+        self.second = folder / "node-2"
+        self.second.mkdir()
+        (self.second / "seen.db").write_text("of the second node")
+        self.host.sockets.append(self.second / "admin.sock")
+        for owner, name, does in (
+            (self.host, "start_nodes", self._start_nodes),
+            (self.host, "stop_nodes", self._stop_nodes),
+            (self.host, "start_member", self._start_member),
+            (self.members, "promote", self._promote),
+        ):
+            monkeypatch.setattr(owner, name, does)
+        for owner, name in (
+            *((self.host, name) for name in ("stop_nodes", "stop_member", "start_member", "start_nodes")),
+            (self.members, "add"),
+            (self.members, "promote"),
+            (module, "join_existing"),
+            (module, "_put_aside"),
+            (rejoin_notes, "_put_seen_aside"),
+            (rejoin_notes, "_write"),
+        ):
+            killer.watch(monkeypatch, owner, name)
+
+    def request(self, opcode: int, body: Any, form: type) -> Any:
+        if not self.nodes_run:
+            raise CommandError("no node answers there")
+        return super().request(opcode, body, form)
+
+    @property
+    def own(self) -> list[Member]:
+        return self.members.known[1:]
+
+    def _stop_nodes(self) -> None:
+        self.nodes_run = False
+
+    def _start_nodes(self) -> None:
+        """Their store has no majority while the member is on its way."""
+        if any(member.is_learner for member in self.own):
+            raise CommandError("node-1 ended at its start")
+        self.nodes_run = True
+        if self.own:
+            self.seen = DrReturn("node-1", "zurich", 2, 2, promoted=True)
+            (self.second / "seen.db").touch()
+
+    def _start_member(self) -> None:
+        self.host.data.mkdir(exist_ok=True)
+        (self.host.data / "joined").touch()
+        self.members.known[1] = msgspec.structs.replace(self.own[0], name="etcd-alps")
+
+    def _promote(self, _member: Member) -> None:
+        self.members.known[1] = msgspec.structs.replace(self.own[0], is_learner=False)
+
+
+@pytest.mark.parametrize("steps", range(1, STEPS + 1))
+def test_a_run_that_was_killed_after_any_step_is_run_again_and_ends_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: int
+) -> None:
+    killer = Killer(steps)
+    site = Returning(tmp_path, monkeypatch, killer)
+    connect(site, monkeypatch)
+    with pytest.raises(Killed):
+        site.rejoin()
+    done = site.rejoin()
+    assert (Path(done.kept).name, site.nodes_run) == ("data.before-rejoin", True)
+    assert [path.name for path in Path(done.kept).iterdir()] == ["old"]
+    assert [path.name for path in site.host.data.iterdir()] == ["joined"]
+    assert site.own == [Member(2, [OWN], "etcd-alps")]
+    assert sorted(path.name for path in tmp_path.glob("seen*")) == [
+        "seen.db-wal.before-rejoin",
+        "seen.db.before-rejoin",
+    ]
+    assert (site.second / "seen.db.before-rejoin").read_text() == "of the second node"
+    assert not list(tmp_path.rglob("rejoin.json"))
+    with pytest.raises(CommandError, match="already; there is nothing to do"):
+        site.rejoin()
 
 
 def test_what_only_the_old_side_has_is_not_put_aside_unless_somebody_gives_it_up(site: Site) -> None:
