@@ -12,10 +12,9 @@ and data as Protocol Buffers. Behind the last frame are zeros. etcd checks every
 import itertools
 import os
 import struct
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
-
-import msgspec
 
 _POLYNOMIAL: Final = 0x82F63B78
 """CRC-32C, its bits reversed."""
@@ -29,15 +28,16 @@ _TYPE_FIELD, _SUM_FIELD, _DATA_FIELD = 1, 2, 3
 _TERM, _VOTE, _COMMIT, _INDEX = 1, 2, 3, 3
 
 
-class _Tail(msgspec.Struct):
+@dataclass
+class _Tail:
     """The end of a log."""
 
     end: int = 0
     sum: int = 0
     before_sum: int = 0
-    data: bytes = b""
+    data: bytes = field(default=b"", repr=False)
     index: int = 0
-    state: dict[int, int] = {}
+    state: dict[int, int] = field(default_factory=dict)
 
 
 def count_all(log: Path) -> bool:
