@@ -7,6 +7,7 @@ with at most one current `link`.
 """
 
 from collections.abc import Callable
+from enum import Enum, auto
 from math import inf
 from typing import TYPE_CHECKING, Final
 
@@ -164,6 +165,17 @@ class Link:
         return self.ids_used_up + self.next_id - 1 - self.own
 
 
+class Loss(Enum):
+    """How a node was lost."""
+
+    MACHINE = auto()
+    """Its machine, or the way to it (`Link.arrived_until`)."""
+    HANG = auto()
+    """It fell silent, or finished nothing, on a machine that was there."""
+    CRASH = auto()
+    """Its process ended: the system closed the connection."""
+
+
 class Request(msgspec.Struct, eq=False):
     """One request of a client, from its arrival to its one answer. A struct, since making one is a call into C: as a
     class with slots it took twenty assignments."""
@@ -190,10 +202,8 @@ class Request(msgspec.Struct, eq=False):
     """A node may have executed it: an answer may not say `not executed`."""
     losses: int = 0
     """Abnormal losses of a node with this request in flight."""
-    machines_lost: int = 0
-    """Of these, losses of a whole machine, or of the way to it (`Link.arrived_until`)."""
-    hangs: int = 0
-    """Of these, nodes that fell silent, or finished nothing, on a machine that was there."""
+    lost_as: tuple[Loss, ...] = ()
+    """How, each of them."""
     held_until: float = 0.0
     """Under a verdict (`poison`) until then; 0 = not."""
     timed_out: Link | None = None
