@@ -200,10 +200,8 @@ class Request(msgspec.Struct, eq=False):
     """When it began to wait for a node."""
     may_have_run: bool = False
     """A node may have executed it: an answer may not say `not executed`."""
-    losses: int = 0
-    """Abnormal losses of a node with this request in flight."""
-    lost_as: tuple[Loss, ...] = ()
-    """How, each of them."""
+    losses: tuple[Loss, ...] = ()
+    """Abnormal losses of a node with this request in flight: how, each of them."""
     held_until: float = 0.0
     """Under a verdict (`poison`) until then; 0 = not."""
     timed_out: Link | None = None

@@ -105,7 +105,7 @@ class Failover:
                 self._switch.detach(entry)
                 entry.may_have_run = True
                 # A long request that was there all the time is not to blame while a suspect had just come.
-                beside = accused and entry.losses > 0 and entry.frame.opcode in LONG
+                beside = accused and bool(entry.losses) and entry.frame.opcode in LONG
                 suspect = lost and not beside and entry.sent_at <= arrived_until
                 self._lost(entry, node, now, kind if suspect else None)
             elif isinstance(entry, Owed):
@@ -207,7 +207,7 @@ class Failover:
                 detail = f"{request.attempts} HSM nodes did not serve this request"
                 self._switch.fail(request, Status.UNAVAILABLE, detail, now)
             else:
-                request.losses, request.lost_as = 1, request.lost_as[-1:]
+                request.losses = request.losses[-1:]
 
     # ---- inside ------------------------------------------------------------------------------------------------
 
@@ -224,9 +224,8 @@ class Failover:
 
     def _suspect(self, request: Request, node: Node, reason: str, now: float, kind: Loss) -> None:
         """Send a request on under suspicion, or hold it for a verdict: what kills does so twice in the same way."""
-        is_first = kind not in request.lost_as
-        request.losses += 1
-        request.lost_as += (kind,)
+        is_first = kind not in request.losses
+        request.losses += (kind,)
         if is_first:
             self._elsewhere(request, node, reason, now)
             return
