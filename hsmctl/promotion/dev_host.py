@@ -48,6 +48,10 @@ class DevHost:
         return [self._folder.path / "state" / name / "admin.sock" for name in self._nodes]
 
     @property
+    def node_files(self) -> list[Path]:
+        return [self._folder.path / f"{name}.toml" for name in self._nodes]
+
+    @property
     def store(self) -> LocalStore | None:
         if self._member is None:
             return None

@@ -31,6 +31,10 @@ class Host(Protocol):
         """`admin.sock` of each node."""
 
     @property
+    def node_files(self) -> list[Path]:
+        """`node.toml` of each node, in the same order."""
+
+    @property
     def store(self) -> LocalStore | None:
         """The member of this host; None: the nodes have a store without members."""
 
@@ -39,7 +43,7 @@ class Host(Protocol):
         """The member's configuration."""
 
     def program(self, name: str) -> Path:
-        """Return where etcdctl or etcdutl is.
+        """Return where etcd, etcdctl or etcdutl is.
 
         Raises:
             CommandError: it is not here.

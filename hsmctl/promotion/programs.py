@@ -23,13 +23,17 @@ def etcdctl(host: Host, store: LocalStore, *words: str) -> list[str]:
     return [*command, *words]
 
 
-def run(command: list[str], what: str, advice: str) -> str:
-    """Run it; return what it wrote.
+def clean_environment() -> dict[str, str]:
+    """Return this process's without what etcd's programs would take from it."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("ETCDCTL_", "ETCD_"))}
+
+
+def run(command: list[str], what: str, advice: str, folder: Path | None = None) -> str:
+    """Run it, in that folder; return what it wrote.
 
     Raises:
         CommandError: it failed, or takes too long: `what` happened, `advice` says what to do.
     """
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("ETCDCTL_", "ETCD_"))}
     try:
         done = subprocess.run(
             command,
@@ -37,7 +41,8 @@ def run(command: list[str], what: str, advice: str) -> str:
             capture_output=True,
             text=True,
             timeout=STEP_S,
-            env=environment,
+            cwd=folder,
+            env=clean_environment(),
             check=False,
         )
     except subprocess.TimeoutExpired:

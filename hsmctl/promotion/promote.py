@@ -15,10 +15,11 @@ from hsm_wire.administration import DrPromote, DrPromotion
 from hsm_wire.messages import Empty, InfoResult
 from hsm_wire.opcodes import Opcode
 from hsm_wire.statuses import Status
-from hsmctl.failures import CommandError
+from hsmctl.failures import UNREACHABLE, CommandError
 from hsmctl.local_node import local_node
 from hsmctl.promotion.host import Host
-from hsmctl.promotion.own_store import make_own_store, unfinished
+from hsmctl.promotion.own_store import Made, made_before, make_own_store, settle
+from hsmctl.promotion.silent_node import SilentNode, has_majority, read_silent_node
 
 READY_S: Final = 60.0
 """For nodes that were started again to have the store: 100,000 keys take seconds."""
@@ -53,6 +54,7 @@ class Promotion:
         self._force = force
         self._epoch = 0
         self._promoted = False
+        self._silent: SilentNode | None = None
 
     def look(self) -> str:
         """Return the cluster's name, unless its DR site cannot be promoted.
@@ -60,11 +62,20 @@ class Promotion:
         Raises:
             CommandError, HsmError: it cannot; the line says why.
         """
-        with local_node(self._node) as node:
-            cluster = node.request(Opcode.INFO, Empty(), InfoResult).cluster
-            seen = node.request(Opcode.DR_PROMOTE, DrPromote(cluster, self._force, look=True), DrPromotion)
-        self._epoch, self._promoted = seen.epoch, seen.promoted
-        return cluster
+        try:
+            return self._look_at_node()
+        except CommandError as error:
+            if error.exit_code != UNREACHABLE or self._host.store is None:
+                raise
+            if not self._force:
+                raise CommandError(
+                    f"{self._node}: no node answers there; start it; if it does not start because the productive sites "
+                    "are lost, and they stay off, `hsmctl dr promote --force` goes on without it",
+                    UNREACHABLE,
+                ) from None
+        self._silent = read_silent_node(self._host)
+        self._epoch = self._silent.epoch
+        return self._silent.cluster
 
     def run(self, cluster: str) -> Promoted:
         """Promote the DR site of the cluster of that name, after `look`.
@@ -73,22 +84,77 @@ class Promotion:
             CommandError, HsmError: that failed; the line says what to do.
         """
         begun = time.monotonic()
-        kept: Path | None = None
         with _alone(self._node.parent):
-            wanted = unfinished(self._host, self._epoch) if self._force else 0
-            try:
-                epoch = self._ask_majority(cluster, wanted)
-            except HsmError as error:
-                if error.status not in _NOW:
-                    raise
-                # The lost majority may have the next epoch, or the one that it was asked for: a store of its own must
-                # have neither (d1 in docs/consistency.md).
-                wanted = max(self._seen_now(cluster) + 1 + self._doubt.exists(), wanted + 1 if wanted else 0)
-                kept = self._leave_the_lost(cluster, wanted)
-                epoch = self._ask_until_ready(cluster, wanted)
+            if self._force:
+                settle(self._host)
+            made = self._begun_before()
+            epoch, kept = self._go_on(cluster, made) if made is not None else self._promote(cluster)
             self._doubt.unlink(missing_ok=True)
         seconds = round(time.monotonic() - begun, 1)
         return Promoted(cluster, epoch, kept is not None, "" if kept is None else str(kept), seconds)
+
+    def _look_at_node(self) -> str:
+        with local_node(self._node) as node:
+            cluster = node.request(Opcode.INFO, Empty(), InfoResult).cluster
+            seen = node.request(Opcode.DR_PROMOTE, DrPromote(cluster, self._force, look=True), DrPromotion)
+        self._epoch, self._promoted = seen.epoch, seen.promoted
+        return cluster
+
+    def _begun_before(self) -> Made | None:
+        """Return the store that an earlier run has made, if its promotion is still to come."""
+        made = made_before(self._host) if self._force else None
+        return made if made is not None and made.epoch > self._epoch else None
+
+    def _go_on(self, cluster: str, made: Made) -> tuple[int, Path]:
+        """Do what is left to do once there is a store of its own."""
+        self._note("an earlier run has made the member of this site a store of its own: what was left is done now")
+        self._host.start_member()
+        if self._silent is None:  # It may follow the new store already, and a restart would seal it again.
+            try:
+                return self._ask(cluster, made.epoch + self._doubt.exists()), made.kept
+            except HsmError as error:
+                if error.status not in (*_NOW, Status.BAD_REQUEST):  # It refuses while it follows the old store.
+                    raise
+        self._host.restart_nodes()
+        # Whom it followed until now may have taken what it was asked for just now.
+        return self._ask_until_ready(cluster, made.epoch + self._doubt.exists()), made.kept
+
+    def _promote(self, cluster: str) -> tuple[int, Path | None]:
+        if self._silent is not None and not self._wake(self._silent):
+            return self._by_own_store(cluster, self._epoch + 1 + self._doubt.exists())
+        try:
+            return self._ask_majority(cluster), None
+        except HsmError as error:
+            if error.status not in _NOW:
+                raise self._with_story(error) from None
+        # The lost majority may have the next epoch, or the one that it was asked for: a store of its own must have
+        # neither (d1 in docs/consistency.md).
+        return self._by_own_store(cluster, self._seen_now(cluster) + 1 + self._doubt.exists())
+
+    def _wake(self, silent: SilentNode) -> bool:
+        """Start nodes that do not run; False: their store has no majority, without which they do not start."""
+        store = self._host.store
+        assert store is not None  # `look` has seen it.
+        self._note("no node answers here; the members of the store are asked")
+        if not has_majority(self._host, store, silent.endpoints):
+            return False
+        self._host.start_nodes()
+        self._look_at_node()
+        return True
+
+    def _by_own_store(self, cluster: str, epoch: int) -> tuple[int, Path]:
+        kept = self._leave_the_lost(cluster, epoch)
+        return self._ask_until_ready(cluster, epoch), kept
+
+    def _with_story(self, error: HsmError) -> Exception:
+        """Add what an earlier run has done: the way back depends on it."""
+        made = made_before(self._host) if self._promoted else None
+        if made is None or made.epoch != self._epoch:
+            return error
+        return CommandError(
+            f"{error}. Its member became a store of its own then; what it was before is kept in {made.kept}. Keep the "
+            "productive sites off until docs/disaster-recovery.md brings them back"
+        )
 
     @property
     def _node(self) -> Path:
@@ -109,13 +175,13 @@ class Promotion:
                     self._doubt.unlink(missing_ok=True)
                 raise
 
-    def _ask_majority(self, cluster: str, epoch: int) -> int:
+    def _ask_majority(self, cluster: str) -> int:
         """Ask as long as an election may take: what a store of its own lacks is given up for good."""
         deadline = time.monotonic() + ELECTION_S
         asked_before = False
         while True:
             try:
-                return self._ask(cluster, epoch)
+                return self._ask(cluster, 0)
             except HsmError as error:
                 if error.status not in _NOW:
                     made = self._made_already(cluster) if asked_before else 0

@@ -27,7 +27,9 @@ class SystemdHost:
             CommandError: there is none, or one cannot be read.
         """
         self._folder = folder
-        self._nodes = {str(said["name"]): said for path in sorted(folder.glob("*.toml")) if (said := _node_file(path))}
+        found = [(path, said) for path in sorted(folder.glob("*.toml")) if (said := _node_file(path))]
+        self._nodes = {str(said["name"]): said for _, said in found}
+        self._files = {str(said["name"]): path for path, said in found}
         if not self._nodes:
             raise CommandError(
                 f"no file of a node is in {folder}; run this on a host of the DR site, as root, or name the folder of "
@@ -38,6 +40,10 @@ class SystemdHost:
     @property
     def sockets(self) -> list[Path]:
         return [self._folder / str(said["state_dir"]) / "admin.sock" for said in self._nodes.values()]
+
+    @property
+    def node_files(self) -> list[Path]:
+        return [self._files[name] for name in self._nodes]
 
     @property
     def store(self) -> LocalStore | None:
@@ -76,7 +82,8 @@ class SystemdHost:
     def program(self, name: str) -> Path:
         found = shutil.which(name)
         if found is None:
-            raise CommandError(f"{name} is not on PATH; install it (Debian: etcd-client), of the member's version")
+            package = "etcd-server" if name == "etcd" else "etcd-client"
+            raise CommandError(f"{name} is not on PATH; install it (Debian: {package}), of the member's version")
         return Path(found)
 
     def stop_member(self) -> None:

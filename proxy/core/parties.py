@@ -7,6 +7,7 @@ with at most one current `link`.
 """
 
 from collections.abc import Callable
+from enum import Enum, auto
 from math import inf
 from typing import TYPE_CHECKING, Final
 
@@ -170,6 +171,17 @@ class Link:
         return self.ids_used_up + self.next_id - 1 - self.own
 
 
+class Loss(Enum):
+    """How a node was lost."""
+
+    MACHINE = auto()
+    """Its machine, or the way to it (`Link.arrived_until`)."""
+    HANG = auto()
+    """It fell silent, or finished nothing, on a machine that was there."""
+    CRASH = auto()
+    """Its process ended: the system closed the connection."""
+
+
 class Request:
     """One request of a client, from its arrival to its one answer. What only those have that meet with trouble has its
     usual value here, and no place in the others."""
@@ -184,7 +196,6 @@ class Request:
         "handling",
         "link",
         "link_id",
-        "losses",
         "may_have_run",
         "sent_at",
         "slot",
@@ -200,10 +211,8 @@ class Request:
     tried: "tuple[Node, ...]" = ()
     queued_at: float = 0.0
     """When it began to wait for a node."""
-    machines_lost: int = 0
-    """Of `losses`, those of a whole machine, or of the way to it (`Link.arrived_until`)."""
-    hangs: int = 0
-    """Of `losses`, nodes that fell silent, or finished nothing, on a machine that was there."""
+    losses: "tuple[Loss, ...]" = ()
+    """Abnormal losses of a node with this request in flight: how, each of them."""
     held_until: float = 0.0
     """Under a verdict (`poison`) until then; 0 = not."""
     timed_out: Link | None = None
@@ -225,8 +234,6 @@ class Request:
         """When it went to the node that it is with, or was with last."""
         self.may_have_run = False
         """A node may have executed it: an answer may not say `not executed`."""
-        self.losses = 0
-        """Abnormal losses of a node with this request in flight."""
         self.stored_by = _NEVER
         """A node could not reach the store: until then another one may, if that can be found out."""
         self.done = False

@@ -388,7 +388,7 @@ class Checks:
                     continue
                 request = entry if isinstance(entry, Request) else entry.request
                 in_flight += request.frame.opcode not in LONG
-                suspects += request is entry and request.losses > 0 and request.frame.opcode not in LONG
+                suspects += request is entry and bool(request.losses) and request.frame.opcode not in LONG
         if in_flight != node.in_flight:
             self.violated(f"{node.name} counts {node.in_flight} in flight; its links owe {in_flight}")
         if suspects != node.suspects:

@@ -13,7 +13,7 @@ from hsm_wire.statuses import Status
 from proxy.core.checks.progress import Progress, oldest_ordinary
 from proxy.core.counters import Counters
 from proxy.core.nodes.node_table import Node, NodeTable
-from proxy.core.parties import Client, Link, Request
+from proxy.core.parties import Client, Link, Loss, Request
 from proxy.core.principals import Principals
 from proxy.core.requests.balancer import Balancer
 from proxy.core.requests.dispatcher import Dispatcher
@@ -101,7 +101,7 @@ def test_a_key_generation_beside_a_suspect_is_not_condemned_with_it() -> None:
     bench.advance(1.0)  # so long ago that it is no reason to acquit
     assert generation.link is not None
     poison = bench.ask(2)
-    poison.losses, second.suspects = 1, 1
+    poison.losses, second.suspects = (Loss.CRASH,), 1
     bench.up(third)
     bench.down(second)
     bench.advance(1.0)

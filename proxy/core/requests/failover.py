@@ -4,7 +4,6 @@ Every operation is safe to send twice (protocol, section 3), so whatever was in 
 node is sent again, within its deadline, its attempts and the budget.
 """
 
-from enum import Enum, auto
 from math import inf
 from typing import Final
 
@@ -13,7 +12,7 @@ from hsm_wire.opcodes import operation_name
 from hsm_wire.statuses import Status
 from proxy.core.nodes.node_table import Node, NodeTable
 from proxy.core.notices import Notices
-from proxy.core.parties import Link, Owed, Request
+from proxy.core.parties import Link, Loss, Owed, Request
 from proxy.core.requests.answers import ELSEWHERE, GOING_AWAY, NOT_EXECUTED, STALE
 from proxy.core.requests.balancer import Balancer
 from proxy.core.requests.budget import RetryBudget
@@ -36,17 +35,6 @@ ACKNOWLEDGED_WITHIN_S: Final = 0.02
 """Clocks of acknowledgements tick in up to 10 ms: what was sent this shortly after the last one may have arrived."""
 WRONG_SIGNATURE: Final = "wrong_signature"
 """Why a node is evacuated whose deep check's signature does not verify."""
-
-
-class _Loss(Enum):
-    """How a node was lost."""
-
-    MACHINE = auto()
-    """Its machine, or the way to it."""
-    HANG = auto()
-    """It fell silent, or finished nothing."""
-    CRASH = auto()
-    """Its process ended: the system closed the connection."""
 
 
 class Failover:
@@ -110,13 +98,13 @@ class Failover:
             self.poison.node_lost(node, now)  # an idle one too: it acquits who was with the others
         accused = node.suspects > 0
         arrived_until = link.arrived_until + ACKNOWLEDGED_WITHIN_S
-        kind = _Loss.CRASH if link.arrived_until == inf else _Loss.MACHINE if arrived_until < now else _Loss.HANG
+        kind = Loss.CRASH if link.arrived_until == inf else Loss.MACHINE if arrived_until < now else Loss.HANG
         for entry in entries:
             if isinstance(entry, Request):
                 self._switch.detach(entry)
                 entry.may_have_run = True
                 # A long request that was there all the time is not to blame while a suspect had just come.
-                beside = accused and entry.losses > 0 and entry.handling.long
+                beside = accused and bool(entry.losses) and entry.handling.long
                 suspect = lost and not beside and entry.sent_at <= arrived_until
                 self._lost(entry, node, now, kind if suspect else None)
             elif isinstance(entry, Owed):
@@ -136,7 +124,7 @@ class Failover:
                         self._switch.leave(entry, now, cancel=True)
                         entry.may_have_run = True
                         if suspected and not entry.handling.long:
-                            self._suspect(entry, node, reason, now, _Loss.HANG)
+                            self._suspect(entry, node, reason, now, Loss.HANG)
                         else:
                             self._elsewhere(entry, node, reason, now)
 
@@ -218,12 +206,11 @@ class Failover:
                 detail = f"{request.attempts} HSM nodes did not serve this request"
                 self._switch.fail(request, Status.UNAVAILABLE, detail, now)
             else:
-                request.losses, request.machines_lost = 1, min(1, request.machines_lost)
-                request.hangs = min(1 - request.machines_lost, request.hangs)
+                request.losses = request.losses[-1:]
 
     # ---- inside ------------------------------------------------------------------------------------------------
 
-    def _lost(self, request: Request, node: Node, now: float, kind: _Loss | None) -> None:
+    def _lost(self, request: Request, node: Node, now: float, kind: Loss | None) -> None:
         if node in self._table.rotation and request.moves < MAX_MOVES:
             request.moves += 1
             request.attempts -= 1
@@ -234,13 +221,11 @@ class Failover:
         else:
             self._elsewhere(request, node, "lost", now)
 
-    def _suspect(self, request: Request, node: Node, reason: str, now: float, kind: _Loss) -> None:
+    def _suspect(self, request: Request, node: Node, reason: str, now: float, kind: Loss) -> None:
         """Send a request on under suspicion, or hold it for a verdict: what kills does so twice in the same way."""
-        request.losses += 1
-        request.machines_lost += kind is _Loss.MACHINE
-        request.hangs += kind is _Loss.HANG
-        crashes = request.losses - request.machines_lost - request.hangs
-        if max(request.machines_lost, request.hangs, crashes) == 1:
+        is_first = kind not in request.losses
+        request.losses += (kind,)
+        if is_first:
             self._elsewhere(request, node, reason, now)
             return
         self._note(request, node, reason)

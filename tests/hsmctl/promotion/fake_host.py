@@ -4,6 +4,9 @@ from pathlib import Path
 
 from hsmctl.promotion.host import LocalStore, StoreTls
 
+SERVES = 'case "$*" in *"snapshot save"*) touch $snapshot;; esac'
+SILENT = f'case "$*" in *https:*) exit 1;; esac; {SERVES}'
+"""As a member that was started without the others; a copy of its data answers."""
 TLS = StoreTls(Path("ca.pem"), Path("node.pem"), Path("node-key.pem"))
 
 
@@ -14,6 +17,7 @@ class FakeHost:
         self.folder = folder
         self.steps: list[str] = []
         self.sockets = [folder / "admin.sock"]
+        self.node_files = [folder / "node-5.toml"]
         self.store: LocalStore | None = LocalStore("127.0.0.1:2379", TLS)
         self.recovery = ""
         self.member_file = folder / "etcd.yaml"
@@ -27,7 +31,8 @@ class FakeHost:
             "initial-advertise-peer-urls: 'https://127.0.0.1:2380'\n"
             "advertise-client-urls: https://127.0.0.1:2379\npeer-transport-security:\n  cert-file: x\n"
         )
-        self.script("etcdctl", "touch $snapshot")
+        self.script("etcdctl", SERVES)
+        self.script("etcd", "exec sleep 60")
         self.script("etcdutl", "mkdir -p $restored/member && touch $restored/member/new")
 
     def script(self, name: str, does: str) -> None:

@@ -61,6 +61,7 @@ def test_the_daemons_of_the_dr_site_are_its(running: Running) -> None:
     running.publish()
     host, folder = DevHost(running.folder), running.folder.path
     assert host.sockets == [folder / "state" / "node-5" / "admin.sock"]
+    assert host.node_files == [folder / "node-5.toml"]
     assert host.member_file == folder / "etcd-alps.json"
     assert host.store is not None
     assert host.store.tls is not None

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_host import FakeHost
+from fake_host import SILENT, FakeHost
 
 from hsm_client.errors import HsmError, make_error
 from hsm_wire.administration import DrPromote, DrPromotion
 from hsm_wire.messages import InfoResult
 from hsm_wire.opcodes import Opcode
 from hsm_wire.statuses import Status
-from hsmctl.failures import CommandError
+from hsmctl.failures import UNREACHABLE, CommandError
 from hsmctl.promotion import promote as module
 from hsmctl.promotion.promote import Promotion
 
@@ -160,15 +160,96 @@ def test_a_run_that_was_killed_before_the_epoch_was_raised_is_ended_by_the_next_
         with pytest.raises(KeyboardInterrupt):
             promoted(host, force=True)
     done, _ = promoted(host, force=True)
-    assert (node.asked[-1].epoch, done.own_store) == (2, False)
+    assert (node.asked[-1].epoch, done.own_store, Path(done.kept).name) == (2, True, "data.before-epoch-2")
+    assert host.steps == ["stop member", "start member", "start member"]
     host.member_file.unlink()
     promoted(host, force=True)
     assert node.asked[-1].epoch == 0
 
 
+def test_nodes_that_do_not_follow_the_store_yet_that_was_made_are_started_again(host: FakeHost, node: FakeNode) -> None:
+    (host.folder / "data.before-epoch-2").mkdir()
+    node.failing = [LOST]
+    done, _ = promoted(host, force=True)
+    assert (done.own_store, node.asked[-1].epoch, host.steps) == (True, 2, ["start member", "restart nodes"])
+    node.failing = [DOUBTFUL]
+    promoted(host, force=True)
+    assert node.asked[-1].epoch == 3, "the lost majority may have what it was asked for"
+    node.failing = [make_error(Status.BAD_REQUEST, "it follows another store")]
+    assert promoted(host, force=True)[0].epoch == 2
+    node.failing = [make_error(Status.DEVICE_ERROR, "a bug")]
+    with pytest.raises(HsmError, match="a bug"):
+        promoted(host, force=True)
+
+
+def test_what_was_done_before_is_told_with_what_it_did(host: FakeHost, node: FakeNode) -> None:
+    node.promoted = True
+    (host.folder / "data.before-epoch-2").mkdir()
+    node.failing = [make_error(Status.BAD_REQUEST, "promoted already, in epoch 2")]
+    with pytest.raises(CommandError, match=r"in epoch 2\. Its member became.*data\.before-epoch-2\. Keep the prod"):
+        promoted(host, force=True)
+
+
+class Silence:
+    """No node answers until one was started."""
+
+    def __init__(self, host: FakeHost, node: FakeNode) -> None:
+        self._host = host
+        self._node = node
+
+    @contextlib.contextmanager
+    def __call__(self, path: Path) -> Iterator[FakeNode]:
+        if not {"start nodes", "restart nodes"} & set(self._host.steps):
+            raise CommandError(f"{path}: no node answers there (Connection refused)", UNREACHABLE)
+        yield self._node
+
+
+@pytest.fixture
+def silent(host: FakeHost, node: FakeNode, monkeypatch: pytest.MonkeyPatch) -> FakeHost:
+    monkeypatch.setattr(module, "local_node", Silence(host, node))
+    host.node_files[0].write_text('name = "node-5"\ncluster = "cluster.toml"\n[store]\nendpoints = ["127.0.0.1:1"]\n')
+    (host.folder / "cluster.toml").write_text(CLUSTER)
+    (host.folder / "store.json").write_text('{"cluster_id": "00", "epoch": 4}')
+    return host
+
+
+CLUSTER = """
+cluster = { name = "dev" }
+sites = [{ name = "alps", role = "disaster-recovery" }]
+nodes = [{ name = "node-5", site = "alps" }]
+"""
+
+
+def test_without_a_node_the_store_is_made_first_and_then_asked(silent: FakeHost, node: FakeNode) -> None:
+    silent.script("etcdctl", SILENT)
+    done, _ = promoted(silent, force=True)
+    assert silent.steps == ["stop member", "stop member", "start member", "restart nodes"]
+    assert (done.cluster, done.own_store, node.asked) == ("dev", True, [DrPromote("dev", force=True, epoch=5)])
+
+
+def test_without_a_node_and_with_a_majority_it_is_started_and_asked(silent: FakeHost, node: FakeNode) -> None:
+    done, _ = promoted(silent, force=True)
+    assert (silent.steps, done.own_store) == (["start nodes"], False)
+    assert node.asked == [DrPromote("dev", force=True, look=True), DrPromote("dev", force=True)]
+
+
+def test_without_a_node_what_an_earlier_run_made_is_ended(silent: FakeHost, node: FakeNode) -> None:
+    (silent.folder / "data.before-epoch-5").mkdir()
+    done, _ = promoted(silent, force=True)
+    assert (silent.steps, done.own_store, node.asked[-1].epoch) == (["start member", "restart nodes"], True, 5)
+
+
+def test_without_a_node_and_without_force_it_says_what_goes_on(silent: FakeHost) -> None:
+    with pytest.raises(CommandError, match="start it; if it does not start because.*--force"):
+        promoted(silent, force=False)
+    silent.store = None
+    with pytest.raises(CommandError, match="Connection refused"):
+        promoted(silent, force=True)
+
+
 @pytest.mark.parametrize(
     ("failing", "before", "epoch"),
-    [(LOST, "", 2), (DOUBTFUL, "", 3), (LOST, module.DOUBT, 3), (LOST, "data.before-epoch-2", 3)],
+    [(LOST, "", 2), (DOUBTFUL, "", 3), (LOST, module.DOUBT, 3)],
 )
 def test_a_store_of_its_own_has_no_epoch_that_the_lost_majority_may_have(
     node: FakeNode, host: FakeHost, failing: Exception, before: str, epoch: int

@@ -51,6 +51,7 @@ def systemctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_its_nodes_are_found_by_their_files(folder: Path) -> None:
     host = SystemdHost(folder)
     assert host.sockets == [Path(f"/var/lib/redoubt/{name}/admin.sock") for name in ("alp-1", "alp-2")]
+    assert [file.parent for file in host.node_files] == [host.member_file.parent] * 2
     files = StoreTls(folder / "tls/store-ca.pem", folder / "tls/alp-1.pem", Path("/keys/alp-1.pem"))
     (folder / "etcd.yaml").write_text(MEMBER)
     assert host.store == LocalStore("203.0.113.10:2379", files)

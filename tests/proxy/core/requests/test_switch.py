@@ -4,7 +4,7 @@ import pytest
 
 from hsm_wire import kinds
 from hsm_wire.statuses import Status
-from proxy.core.parties import Link, Owed, Request
+from proxy.core.parties import Link, Loss, Owed, Request
 from proxy.core.requests.deadlines import SLOT_S
 from proxy.core.requests.switch import NEVER
 
@@ -138,7 +138,7 @@ def test_suspects_of_a_node_are_counted_while_they_are_there(one):
     node, switch = one.nodes[0], switch_of(one)
     one.links[node].in_flight.clear()
     switch.detach(request)
-    request.losses = 1
+    request.losses = (Loss.CRASH,)
     switch.send(request, node, one.now)
     assert node.suspects == 1
     switch.leave(request, one.now, cancel=False)
