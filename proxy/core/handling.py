@@ -7,7 +7,7 @@ question is asked only of those that are not.
 from typing import Final
 
 from hsm_wire import limits as wire
-from hsm_wire.operations import ANSWERED_BY_PROXY, GENERATIONS, LONG, OPERATIONS, SIGNATURES, Operation, Work
+from hsm_wire.operations import ANSWERED_BY_PROXY, AT_DR_SITE, GENERATIONS, LONG, OPERATIONS, SIGNATURES, Operation, Work
 
 UNKNOWN_OPERATION: Final = 0
 """Requests with an opcode that this version does not know are counted together: a label may not grow for ever."""
@@ -19,6 +19,7 @@ class Handling:
     __slots__ = (
         "administers",
         "apart",
+        "at_dr_site",
         "change",
         "counted",
         "generates",
@@ -44,6 +45,8 @@ class Handling:
         """The proxy answers it."""
         self.administers = work is Work.ADMINISTER
         """It may go to a node that is not in rotation."""
+        self.at_dr_site = opcode in AT_DR_SITE
+        """A node of the DR site answers it, whatever its state."""
         self.long = opcode in LONG
         """It has no attempt time, and takes no room in a node's window."""
         self.change = work is Work.CHANGE or work is Work.ADMINISTER
@@ -54,8 +57,8 @@ class Handling:
         """It counts for a quota."""
         self.counted = self.long or self.generates
         """It is counted how many of it there are."""
-        self.apart = self.own or self.long
-        """It is not simply sent: the proxy answers it, or counts how many of it there are."""
+        self.apart = self.own or self.long or self.at_dr_site
+        """It is not simply sent: the proxy answers it, counts how many of it there are, or wants a certain node."""
         self.ordinary = not (self.own or self.administers or self.change or self.counted)
         """It is a use of a key, or nobody knows what."""
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from hsm_wire.administration import DrillReport
+from hsm_wire.administration import DrillReport, DrStatus
 from hsm_wire.opcodes import Opcode
 from hsmctl.commands.dr.asking import ask, socket_option
 from hsmctl.commands.dr.drill_texts import document_of, keys_text, lag_text, rto_text
@@ -25,6 +25,10 @@ def drill(session: Session, path: Path | None) -> int:
 
     Example: hsmctl dr drill
     """
+    if path is None:
+        # Its link to a proxy may be new: that is waited for within the ten seconds of a status, not the two minutes of a
+        # drill.
+        ask(session, path, Opcode.DR_STATUS, DrStatus)
     report = ask(session, path, Opcode.DR_DRILL, DrillReport)
     fields: dict[str, object] = {
         "node": report.node,

@@ -7,6 +7,7 @@ from hsm_wire.frames import Frame
 from hsm_wire.operations import SIGNATURES
 from hsm_wire.statuses import Status
 from proxy.core.handling import Handling
+from proxy.core.nodes.node_table import NodeTable
 from proxy.core.parties import Client
 from proxy.core.requests.answers import refusal
 from proxy.core.requests.failover import Failover
@@ -17,10 +18,11 @@ from proxy.core.requests.switch import Switch
 class Admission:
     """At the door of the dispatcher."""
 
-    __slots__ = ("_failover", "_own", "_quotas", "_switch")
+    __slots__ = ("_failover", "_own", "_quotas", "_switch", "_table")
 
-    def __init__(self, switch: Switch, failover: Failover, own: OwnAnswers) -> None:
+    def __init__(self, switch: Switch, table: NodeTable, failover: Failover, own: OwnAnswers) -> None:
         self._switch = switch
+        self._table = table
         self._failover = failover
         self._own = own
         self._quotas = switch.quotas
@@ -42,6 +44,10 @@ class Admission:
         elif self._failover.waiting.size and self._failover.full:
             counters.overloaded["failover_full"] += 1
             self.refuse(client, frame, Status.OVERLOADED, "too many requests wait for another HSM node", now)
+        elif handling.at_dr_site and self._table.dr_site_away:
+            # It may be back in a moment: who asks sends again until its deadline.
+            detail = "no node of the DR site can be reached through this proxy; ask it over the local socket of its host"
+            self.refuse(client, frame, Status.UNAVAILABLE, detail, now)
         elif self._quotas.gates and handling.metered and not self._within_quota(client, frame, now):
             pass
         else:

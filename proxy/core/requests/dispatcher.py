@@ -10,10 +10,9 @@ from typing import Final
 
 from hsm_wire import kinds
 from hsm_wire.frames import Frame, encode_frame, readdress_response
-from hsm_wire.operations import AT_DR_SITE
 from hsm_wire.statuses import Status
 from proxy.core.counters import Counters
-from proxy.core.handling import HANDLING, UNKNOWN
+from proxy.core.handling import HANDLING, UNKNOWN, Handling
 from proxy.core.nodes.node_table import Node, NodeTable
 from proxy.core.notices import Notices
 from proxy.core.parties import Client, Link, Owed, Probe, Request
@@ -74,7 +73,7 @@ class Dispatcher:
         self._bans = self.failover.poison.bans
         self._between = self.failover.waiting
         self.stale = StaleAnswers(self._switch, table)
-        self._admission = Admission(self._switch, self.failover, OwnAnswers(counters, report))
+        self._admission = Admission(self._switch, table, self.failover, OwnAnswers(counters, report))
         self._rate = 0.0
         self._rate_since = now
         self._rate_answers = 0
@@ -111,7 +110,7 @@ class Dispatcher:
             time_s = timeout_s(frame) if frame.timeout_ms else handling.timeout_s
             request = Request(client, frame, now, now + time_s, handling)
             in_flight[frame.request_id] = request
-            node = self._apart(frame.opcode) if handling.administers else None
+            node = self._apart(handling) if handling.administers else None
             if node is None and not queue.size:
                 node = self._balancer.maybe_node()
             if node is not None:
@@ -271,9 +270,9 @@ class Dispatcher:
             raw = readdress_response(frame, request.frame.request_id)
             self._switch.finish(request, raw, frame.status, now, node)
 
-    def _apart(self, opcode: int) -> Node | None:
+    def _apart(self, handling: Handling) -> Node | None:
         """Return a node for an operator's request that is not drawn among those in rotation."""
-        node = self._balancer.maybe_among(self.table.at_dr_site) if opcode in AT_DR_SITE else None
+        node = self._balancer.maybe_among(self.table.at_dr_site) if handling.at_dr_site else None
         if node is None and not self.table.rotation:
             # Who took the last node out must be able to bring it back.
             node = self._balancer.maybe_among(self.table.reachable)

@@ -1,5 +1,12 @@
-from dr_answers import BAD, GOOD
+import pytest
+from dr_answers import BAD, GOOD, status
 from fake_cluster import FakeCluster
+
+
+@pytest.fixture(autouse=True)
+def dr_node(fake_cluster: FakeCluster) -> None:
+    """Have a node of the DR site that can be reached."""
+    fake_cluster.proxy.keystore.dr_status = lambda _body: status()
 
 
 def test_a_good_drill_says_what_was_served_and_how_fast(fake_shell, fake_cluster: FakeCluster) -> None:

@@ -733,7 +733,22 @@ def test_what_the_dr_site_is_asked_goes_to_its_node_whatever_its_state(world):
     assert apart not in world.holders()
 
 
-def test_without_a_node_of_the_dr_site_any_node_says_so(world):
+def test_where_no_node_of_the_dr_site_can_be_reached_who_asks_may_ask_again(world):
+    apart = world.nodes[2]
+    apart.recovers = True
+    link, apart.link = apart.link, None
+    client, peer = world.client()
+    for request_id, opcode in enumerate((Opcode.DR_STATUS, Opcode.DR_DRILL), 1):
+        world.ask(client, request_id, opcode=opcode)
+    assert world.holders() == []
+    assert statuses(peer) == [Status.UNAVAILABLE] * 2
+    assert client.in_flight == {}
+    apart.link = link
+    world.ask(client, 3, opcode=Opcode.DR_STATUS)
+    assert world.holders() == [apart]
+
+
+def test_a_cluster_without_a_dr_site_hears_so_from_any_node(world):
     client, _ = world.client()
     world.ask(client, 1, opcode=Opcode.DR_STATUS)
     assert len(world.holders()) == 1
