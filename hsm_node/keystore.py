@@ -140,6 +140,7 @@ class Keystore:
         self.meter = UseMeter(self.table, keyring, self.rewriter, self.sessions, limits)
         self.destructions = Destructions(self.table, self.follower, keyring, store, self.writer, self.confirmations)
         self.backups = self._backups(cluster.name, keys, objects, backend)
+        self.promotion.unjoined = self.backups.unjoined
         turn = Turn(self.nodes.index(config.name))
         self.rewrapping = Rewrapping(self.follower, keyring, store, self.writer, turn, limits.rewraps_per_s)
         self.master_keys = self._master_keys(config.name, said)

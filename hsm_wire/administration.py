@@ -151,6 +151,9 @@ class DrDemote(Body, frozen=True):
     cluster: Name
     look: bool = False
     """Only say how it is; that any node of the cluster does."""
+    compare: bool = False
+    """Where it is only looked, at a node that a promotion has left behind: count what DR_RECONCILE would still take
+    over. Refused where members of both stores cannot be read."""
 
 
 class DrReturn(Body, frozen=True):
@@ -166,13 +169,16 @@ class DrReturn(Body, frozen=True):
     """The DR site serves."""
     lacking: list[Name] = msgspec.field(default_factory=list)
     """What the old sites lack before they can take over, a sentence each; only of a node of a DR site that serves."""
+    unjoined: U63 = 0
+    """Records that the store which was left behind has, and the one that went on has not, or not as strict. 0 where
+    that was not asked."""
 
 
 class DrPromotion(Body, frozen=True):
     """Answer to DR_PROMOTE and DR_VOUCH."""
 
     epoch: U63
-    """Counts promotions."""
+    """Counts promotions. Where it was only looked: the highest that the node has seen, which its store may lack."""
     promoted: bool
     """The DR site serves; not yet where it was only looked."""
 

@@ -93,7 +93,7 @@ OPERATIONS: dict[int, Operation] = {
         Operation(
             _C.DR_RECONCILE, b.RestoreBackup, b.BackupReading, _OPERATE, Work.ADMINISTER, limits.BACKUP_TIMEOUT_MS
         ),
-        Operation(_C.DR_DEMOTE, a.DrDemote, a.DrReturn, _OPERATE, Work.ADMINISTER),
+        Operation(_C.DR_DEMOTE, a.DrDemote, a.DrReturn, _OPERATE, Work.ADMINISTER, limits.BACKUP_TIMEOUT_MS),
         Operation(_C.READ_AUDIT, a.ReadAudit, a.ReadAuditResult, (Role.AUDIT,), Work.ADMINISTER),
         Operation(_C.CREATE_BACKUP, b.CreateBackup, b.CreatedPart, _OPERATE, Work.ADMINISTER, limits.BACKUP_TIMEOUT_MS),
         Operation(
@@ -116,6 +116,8 @@ LONG: frozenset[int] = frozenset(
     {number for number, row in OPERATIONS.items() if row.work is Work.GENERATE} | {int(_C.DR_DRILL)}
 )
 """Operations that take seconds by nature, in a pool of their own on a node: how long says nothing of its health."""
+OF_PROXIES: frozenset[int] = frozenset(number for number, row in OPERATIONS.items() if row.roles == _CHECK)
+"""Operations that proxies ask for themselves: no client has sent them."""
 AT_DR_SITE: frozenset[int] = frozenset({int(_C.DR_STATUS), int(_C.DR_DRILL)})
 """Operations for a node of the DR site, which is not in rotation: proxies give them to one that they reach."""
 SIGNATURES: frozenset[int] = frozenset({int(_C.SIGN)})

@@ -6,10 +6,13 @@
  *
  * One node of the old store, one of the DR site, one proxy. How old nodes
  * vouch for each other is in `epochs`. The operator is right: the old node is off while the copy is made a store of its own.
- * It may be on again right after that, before the epoch is raised. Loss and delay: no step has to happen.
+ * It may be on again right after that, before the epoch is raised; and a node of the DR site that is started while the
+ * member of its own is off may follow the old store then. Loss and delay: no step has to happen.
  *
  * Property 5: once the store of its own is promoted, no node of the old one is current; and a proxy that has seen the
  * promotion lets no answer of theirs pass, marked or not. For that the epoch of the old store has to be lower for ever.
+ * And no run is refused by the store of its own: its copy may lack an epoch that the DR site's node has read elsewhere,
+ * which fences that node.
  */
 #define RUNS 3 /* of the command */
 
@@ -38,7 +41,8 @@ bool doubt;  /* on the disk: nobody knows what became of something that the majo
 byte wanted; /* the epoch that it asks for; 0: the next one */
 byte kept;   /* the highest epoch in a name of data that are kept: what an earlier run was to do */
 
-byte dr_seen = 1; /* the highest epoch that the DR site's node has read: when it asks, and when it is in contact */
+byte dr_seen = 1; /* the highest epoch that the DR site's node has read: when it asks, is in contact, or is shown it */
+bool at_old;      /* it follows the old store, and the copy is one of its own */
 
 /* the node of the old store */
 bool on = 1;
@@ -51,6 +55,24 @@ bool proxy_knows;
 
 #define larger(a, b) ((a) > (b) -> (a) : (b))
 
+/* A fenced node promotes nothing, but a store that gets an epoch above all that the node has seen. */
+#ifdef MUTANT_FENCED_NODES_ARE_REFUSED
+#define is_above 0
+#else
+#define is_above (wanted > dr_seen)
+#endif
+#ifdef MUTANT_FENCED_NODES_PROMOTE
+#define may_promote_old 1
+#else
+#define may_promote_old (dr_seen <= old_epoch || is_above)
+#endif
+/* An epoch that is asked for by its number is for the store that the DR site's member is of. */
+#ifdef MUTANT_ANY_STORE_GETS_THE_EPOCH
+#define asks_old (may_promote_old && !(old_promoted && old_epoch >= wanted))
+#else
+#define asks_old (wanted == 0 && may_promote_old && !(old_promoted && old_epoch >= wanted))
+#endif
+
 inline end_run() {
     step = IDLE; wanted = 0; known = 0
 }
@@ -61,7 +83,9 @@ active proctype whole() {
     :: d_step { !own && (copy_epoch != old_epoch || copy_promoted != old_promoted) ->
         copy_epoch = old_epoch; copy_promoted = old_promoted
     }
-    :: d_step { !own && dr_seen < old_epoch -> dr_seen = old_epoch }
+    :: d_step { dr_seen < old_epoch -> dr_seen = old_epoch }
+    :: d_step { own && step != MOVED && !at_old -> at_old = 1 }
+    :: d_step { at_old -> at_old = 0 }
 
     /* ---- a request in doubt takes effect, if nothing has come between; or never. A way back */
     :: d_step { flight != 0 && found == old_epoch ->
@@ -71,8 +95,9 @@ active proctype whole() {
     :: d_step { old_promoted && !demoted -> old_promoted = 0; demoted = 1 }
 
     /* ---- the command */
-    :: d_step { step == IDLE && runs < RUNS && !raised ->
-        runs++; step = LOOKED; known = (own -> copy_epoch : dr_seen);
+    :: d_step { step == IDLE && runs < RUNS ->
+        runs++; step = LOOKED; /* a node keeps the epoch of the store that it opens */
+        dr_seen = (own && !at_old -> larger(dr_seen, copy_epoch) : dr_seen); known = dr_seen;
 #ifndef MUTANT_INTERRUPTED_RUN_IS_FORGOTTEN
         wanted = (kept > known -> kept : 0)
 #endif
@@ -81,10 +106,19 @@ active proctype whole() {
         flight = wanted + 1; found = old_epoch; dr_seen = larger(dr_seen, found); /* the old majority is asked */
         doubt = 1; step = UNANSWERED
     }
+    :: d_step { (step == LOOKED || step == OWN) && own && at_old && flight == 0 && asks_old ->
+        flight = wanted + 1; found = old_epoch; dr_seen = larger(dr_seen, found);
+        doubt = 1; step = (step == LOOKED -> UNANSWERED : OWN)
+    }
     :: d_step { step == LOOKED -> step = UNANSWERED } /* nobody was */
-    :: d_step { (step == LOOKED || step == OWN) && own -> /* the store of its own is the majority: it answers */
+    :: d_step { (step == LOOKED || step == OWN) && own && !at_old -> /* it is the majority: it answers */
+        assert(dr_seen <= copy_epoch || is_above); /* no run is refused */
         copy_epoch = (copy_promoted && copy_epoch >= wanted -> copy_epoch : larger(copy_epoch + 1, wanted));
         copy_promoted = 1; raised = 1; dr_seen = larger(dr_seen, copy_epoch); doubt = 0; end_run()
+    }
+    :: d_step { (step == LOOKED || step == OWN) && own && !at_old -> /* the node ends before it has kept that */
+        copy_epoch = (copy_promoted && copy_epoch >= wanted -> copy_epoch : larger(copy_epoch + 1, wanted));
+        copy_promoted = 1; raised = 1; end_run()
     }
     :: d_step { step == UNANSWERED && !on ->
 #ifdef MUTANT_EPOCH_OF_THE_FIRST_LOOK
@@ -102,7 +136,7 @@ active proctype whole() {
 #endif
         kept = larger(kept, wanted); step = MOVED
     }
-    :: d_step { step == MOVED -> own = 1; step = OWN } /* the data change places; nodes open them, and are asked */
+    :: d_step { step == MOVED -> own = 1; at_old = 0; step = OWN } /* the data change places; nodes open them, and are asked */
     :: d_step { step != IDLE -> end_run() } /* killed */
 
     /* ---- the old node */

@@ -99,7 +99,7 @@ def fresh_log_limits() -> None:
 
 
 @pytest.fixture
-def count(record_property: Callable[[str, object], None]) -> Callable[[str, int], None]:
+def count(record_property: Callable[[str, object], None]) -> Callable[[str, float], None]:
     """Add to a number that is printed at the end of the run, under its name."""
     return lambda name, number: record_property(COUNTED + name, number)
 
@@ -122,4 +122,4 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
                     if name.startswith(COUNTED):
                         counts[name.removeprefix(COUNTED)] += number
     for name, number in sorted(counts.items()):
-        terminalreporter.write_line(f"{name}: {number:,}")
+        terminalreporter.write_line(f"{name}: {round(number, 1):,}")

@@ -19,7 +19,8 @@ from typing import Final
 
 from run_steps import STEPS, DemoError, Runner, python_path, requests_per_node
 
-START_DEADLINE_S: Final = 60.0
+START_DEADLINE_S: Final = 90.0
+"""`hsmctl dev` gives up after 60 s, and says why."""
 TOKENS_DEADLINE_S: Final = 300.0
 """More for tokens that are still to be made: three RSA keys of 3,072 bits are."""
 STOP_DEADLINE_S: Final = 20.0

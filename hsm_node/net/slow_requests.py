@@ -1,7 +1,8 @@
 """Requests that took long have a line each: found again in the proxy's and the client's log by their operation id.
 
 Theory. What is served at once costs nothing more: the time of what one read brought is measured anyway. Only what
-went to a thread, or waited for the store, is looked at when it is answered.
+went to a thread, or waited for the store, is looked at when it is answered. What proxies ask for themselves has no
+operation id, and comes every second: it has no line.
 """
 
 import logging
@@ -14,7 +15,7 @@ from hsm_daemon.log_settings import DEFAULTS, LogSettings
 from hsm_node.service.request import NOTHING_SPENT, Request
 from hsm_wire.frames import Frame
 from hsm_wire.opcodes import operation_name
-from hsm_wire.operations import LONG
+from hsm_wire.operations import LONG, OF_PROXIES
 from hsm_wire.statuses import status_name
 
 SLOW_LINES_PER_S: Final = 10
@@ -61,6 +62,8 @@ class SlowRequests:
             self._write(request, seconds, together=len(requests))
 
     def _write(self, request: Request | Frame, seconds: float, **more: str | float) -> None:
+        if request.opcode in OF_PROXIES:
+            return
         fields: dict[str, str | float] = {
             "operation_id": f"{request.operation_id:016x}",
             "operation": operation_name(request.opcode),

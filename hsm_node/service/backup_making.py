@@ -16,7 +16,7 @@ from hsm_node.core.refusal import Refusal
 from hsm_node.service.follower import Follower
 from hsm_node.service.record_rows import RecordRows
 from hsm_node.service.request import Request
-from hsm_node.store.base import LeftBehind, Row, Snapshot, Store
+from hsm_node.store.base import Row, Side, Snapshot, Store
 from hsm_node.work.pool import Pool
 from hsm_wire.backup_files import BackupHeader, BackupRow
 from hsm_wire.backup_messages import CreateBackup, CreatedPart
@@ -190,11 +190,11 @@ class BackupMaking:
         self._making[header.backup_id] = making
         return header.backup_id
 
-    def _snapshot(self) -> LeftBehind:
+    def _snapshot(self) -> Side:
         """Return what is to be in the backup: of which node, in which epoch, and the rows."""
-        return LeftBehind(self._node, self._store.epoch, self._store.snapshot())
+        return Side(self._node, self._store.epoch, self._store.snapshot())
 
-    def _left_behind(self) -> LeftBehind:
+    def _left_behind(self) -> Side:
         found = self._store.left_behind()
         if found is None:
             text = (

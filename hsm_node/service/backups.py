@@ -20,6 +20,7 @@ from hsm_node.service.follower import Follower
 from hsm_node.service.later import answer_later
 from hsm_node.service.record_rows import RecordRows
 from hsm_node.service.request import Request
+from hsm_node.service.unjoined import Unjoined
 from hsm_node.state.backup_state import BackupState
 from hsm_node.store.base import Store
 from hsm_node.work.pool import Pool
@@ -75,6 +76,7 @@ class Backups:
         self._restoring = BackupRestoring(
             store, keyring, follower, kinds, confirmations, partitions, pool=self.pool, writer=writer
         )
+        self._unjoined = Unjoined(store, keyring, kinds)
 
     def create(self, request: Request, body: CreateBackup) -> bytes | None:
         """CREATE_BACKUP."""
@@ -91,6 +93,14 @@ class Backups:
     def reconcile(self, request: Request, body: RestoreBackup) -> bytes | None:
         """DR_RECONCILE."""
         return answer_later(request, self._restoring.part(request, body, joins=True), self._failures)
+
+    async def unjoined(self, request: Request) -> int:
+        """Return how many records DR_RECONCILE would still take over from the side of this node.
+
+        Raises:
+            Refusal, StoreError: nobody can say.
+        """
+        return await self.pool.run(request.deadline, self._unjoined.count, measured=False, asker=request)
 
     def sweep(self) -> None:
         """Give up what nobody goes on with."""

@@ -231,7 +231,7 @@ class DrillRun:
 
     def _is_older(self, opened: _Opened, revision: int) -> bool:
         """Whether this node knows of a later writing, which the copy should have."""
-        known = opened.kind and opened.kind.known(opened.record)
+        known = None if opened.kind is None else opened.kind.known(opened.record)
         if known is None or known.revision > revision:
             return False
         return self._parts.follower.ledger.order_of(opened.name) > opened.record.order

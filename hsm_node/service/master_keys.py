@@ -14,7 +14,6 @@ from typing import Final
 
 from hsm_daemon import clock, logs
 from hsm_daemon.errors import StartError
-from hsm_daemon.tasks import spawn
 from hsm_node.core.envelopes import Reason
 from hsm_node.core.keyring import MASTER_KEY_VERSION, Keyring
 from hsm_node.core.master_keys import (
@@ -30,20 +29,20 @@ from hsm_node.service.failures import Failures
 from hsm_node.service.follower import Follower
 from hsm_node.service.later import answer_later
 from hsm_node.service.master_key_rows import MasterKeyRows
+from hsm_node.service.own_row import DEADLINE_S, INTERVAL_S, OwnRow, Place
 from hsm_node.service.request import Request
 from hsm_node.service.rewrapping import Rewrapping
-from hsm_node.store.base import Row, Store, StoreError
+from hsm_node.store.base import Store, StoreError
 from hsm_node.work.pool import Pool
 from hsm_wire.administration import MasterKeyStatus, NodeMasterKeys, Report
 from hsm_wire.messages import Empty, encode_body
 from hsm_wire.statuses import Status
 
-INTERVAL_S: Final = 1.0
-"""Between two looks at the check record: for how long a node may seal under the old master key."""
-DEADLINE_S: Final = 10.0
-"""For one transaction; the next look tries again."""
 MAX_TRIES: Final = 8
 """Attempts of one rotation against nodes that say something new meanwhile."""
+
+_DEVICES: Final = "beside a node whose master key is in a device it is not rotated (docs/master-key.md)"
+"""No node knows where the others have theirs."""
 
 _log = logs.logger("hsm_node.master_key")
 
@@ -72,9 +71,8 @@ class MasterKeys:
         self._writer = writer
         self._rewrapping = rewrapping
         self._failures = failures
+        self._row = OwnRow(node, keyring.master_keys_name, rows, follower, store, _fails)
         self._next_look_s = 0.0
-        self._busy = False
-        self._fault = ""
 
     @property
     def settled(self) -> bool:
@@ -94,9 +92,9 @@ class MasterKeys:
         """
         try:
             self._check_rows()
-            row = self._to_say()
+            row = None if self._store.fenced else self._to_say()
             if row is not None:
-                stored = self._written(*row)
+                stored = self._row.put(*row)
                 if stored is not None:
                     self._follower.take_any(stored)
             version = self._store.master_key_version(self._keyring)
@@ -111,37 +109,26 @@ class MasterKeys:
 
     def sweep(self) -> None:
         """Follow the check record, and say what has changed here."""
-        if self._busy or not (self._keyring.several or self._rows.held):
+        if self._row.busy or not (self._keyring.several or self._rows.held):
             return
         now = clock.monotonic()
         if now >= self._next_look_s or self._follower.leftovers.newer:
             self._next_look_s = now + INTERVAL_S
-            self._busy = True
-            spawn(self._look(), "master keys")
+            self._row.begin(self._look(), "master keys")
         self._rewrapping.sweep()
 
-    async def _look(self) -> None:
-        fault = ""
-        try:
-            deadline = clock.monotonic() + DEADLINE_S
-            version = await self._writer.run(deadline, lambda: self._store.master_key_version(self._keyring))
-            if not version:
-                fault = "the store is under a master key that this node does not hold"
-            elif version > self._keyring.version:
-                self._use(version)
-            self._follower.leftovers.newer = False
-            row = self._to_say() if self._follower.current else None
-            if row is not None:
-                stored = await self._writer.run(clock.monotonic() + DEADLINE_S, partial(self._written, *row))
-                if stored is not None:
-                    self._follower.take_any(stored)
-        except (Refusal, StoreError) as error:
-            fault = str(error)
-        finally:
-            self._busy = False
-        if fault and fault != self._fault:
-            logs.event(_log, "error", "the master keys cannot be looked after", reason=fault)
-        self._fault = fault
+    async def _look(self) -> str:
+        deadline = clock.monotonic() + DEADLINE_S
+        version = await self._writer.run(deadline, lambda: self._store.master_key_version(self._keyring))
+        if version > self._keyring.version:
+            self._use(version)
+        self._follower.leftovers.newer = False
+        row = self._to_say() if self._follower.current else None
+        if row is not None:
+            stored = await self._writer.run(clock.monotonic() + DEADLINE_S, partial(self._row.put, *row))
+            if stored is not None:
+                self._follower.take_any(stored)
+        return "" if version else "the store is under a master key that this node does not hold"
 
     def _use(self, version: int) -> None:
         self._follower.use_master_key(version)
@@ -164,37 +151,28 @@ class MasterKeys:
         if comes_before(self._rows.said, newest, self._keyring.fingerprint()):
             raise StartError("[keystore] next_master_key is older than master_key: exchange them")
 
-    def _to_say(self) -> tuple[bytes, int, bytes] | None:
-        """Return (name, revision, data) of what this node has to say; None where it has been said.
+    def _to_say(self) -> tuple[bytes, Place] | None:
+        """Return the row of what this node has to say, and where it goes; None where it has been said.
 
         While nobody has two master keys, there is nothing to say.
         """
         if not (self._keyring.several or self._rows.held):
             return None
-        name = self._keyring.master_keys_name(self._node)
-        found = self._rows.held.get(self._node)
-        refused = self._follower.refused.get(name)
-        damaged = 0 if refused is None else refused.revision  # replaced at its own revision, as a damaged node state is
-        before = None if found is None else found.record
+        before, place = self._row.held, self._row.place
         fingerprint = self._keyring.fingerprint()
         was_settled = before is not None and before.settled and before.used == fingerprint
         after = MasterKeysRecord(
             self._store.cluster_id,
             self._node,
-            max(0 if before is None else before.order, damaged) + 1,
+            place.order,
             self._store.epoch,
             self._keyring.fingerprints,
             fingerprint,
             was_settled or self.settled,
         )
-        if before is not None and refused is None and _same(before, after):
+        if before is not None and not self._row.refused and _same(before, after):
             return None
-        revision = max(0 if found is None else found.revision, damaged)
-        return name, revision, seal_master_keys(after, self._keyring)
-
-    def _written(self, name: bytes, revision: int, sealed: bytes) -> Row | None:
-        """Store it over that revision (0: there is none yet); None where somebody was faster."""
-        return self._store.change(name, revision, sealed) if revision else self._store.create(name, sealed)
+        return seal_master_keys(after, self._keyring), place
 
     # For operators
 
@@ -230,12 +208,20 @@ class MasterKeys:
     async def _rotate(self, request: Request) -> tuple[Status, bytes]:
         keyring = self._keyring
         newest = keyring.versions[-1]
+        if keyring.remote:
+            raise Refusal(
+                Status.BAD_REQUEST,
+                f"the master key of {self._node} is in a device, which brings no key under another one, so it is not "
+                "rotated; where somebody may know it, make new keys in a cluster with another master key: "
+                "docs/backends.md, docs/ceremony.md",
+            )
         if newest > keyring.version:
             await self._take_into_use(request, newest)
         elif not keyring.several and self._rewrapping.left == 0:
             raise Refusal(
                 Status.BAD_REQUEST,
-                f"{self._node} holds no next master key; give every node [keystore] next_master_key and kill -HUP it",
+                f"{self._node} holds no next master key; give every node [keystore] next_master_key and kill -HUP it; "
+                f"{_DEVICES}",
             )
         version, left = keyring.version, self._rewrapping.left
         lines = [f"master key version {version} ({keyring.fingerprint().hex()}) is in use"]
@@ -251,7 +237,7 @@ class MasterKeys:
                 raise Refusal(
                     Status.BAD_REQUEST,
                     f"{', '.join(missing)} cannot open what is under the next master key {fingerprint.hex()}; give it "
-                    "to every node as [keystore] next_master_key, then kill -HUP or start it",
+                    f"to every node as [keystore] next_master_key, then kill -HUP or start it; {_DEVICES}",
                 )
             seen = {self._keyring.master_keys_name(node): entry.revision for node, entry in self._rows.held.items()}
             reseal = partial(self._store.reseal, self._keyring, version, seen)
@@ -264,6 +250,10 @@ class MasterKeys:
             self._use(version)
         self._rewrapping.begin()
         self._next_look_s = 0.0  # to say so at once
+
+
+def _fails(reason: str) -> None:
+    logs.event(_log, "error", "the master keys cannot be looked after", reason=reason)
 
 
 def _same(before: MasterKeysRecord, after: MasterKeysRecord) -> bool:

@@ -4,23 +4,18 @@ from collections.abc import Callable, Collection
 from typing import Final
 
 from hsm_daemon import clock, logs
-from hsm_daemon.tasks import spawn
 from hsm_node.backends.base import Backend
 from hsm_node.backends.software import IMPLEMENTED
 from hsm_node.core.key_table import KeyTable
 from hsm_node.core.keyring import Keyring
 from hsm_node.core.offers import Offer, OffersRecord, common, lacking, offer_of, seal_offers
-from hsm_node.core.refusal import Refusal
 from hsm_node.service.follower import Follower
 from hsm_node.service.offer_rows import OfferRows
-from hsm_node.store.base import Row, Store, StoreError
+from hsm_node.service.own_row import DEADLINE_S, INTERVAL_S, OwnRow, Place
+from hsm_node.store.base import Row, Store
 from hsm_node.work.pool import Pool
 from hsm_wire.key_types import KEY_TYPES
 
-INTERVAL_S: Final = 1.0
-"""Between two looks whether the store has what this node can do."""
-DEADLINE_S: Final = 10.0
-"""For one transaction; the next look tries again."""
 ALL: Final = Offer({number: int(usages) for number, usages in IMPLEMENTED.items()}, frozenset(KEY_TYPES))
 """What a node can do that has said nothing: all that this version has."""
 
@@ -53,9 +48,8 @@ class Offers:
         self._keyring = keyring
         self._store = store
         self._writer = writer
+        self._row = OwnRow(node, keyring.offers_name, rows, follower, store, _not_taken)
         self._next_look_s = 0.0
-        self._busy = False
-        self._fault = ""
         self._told = ""
 
     @property
@@ -76,7 +70,7 @@ class Offers:
     def sweep(self) -> None:
         """Say in the store what this node can do, where that is not there; and in the log what it cannot."""
         now = clock.monotonic()
-        if self._busy or now < self._next_look_s:
+        if self._row.busy or now < self._next_look_s:
             return
         self._next_look_s = now + INTERVAL_S
         lacks = self.lacks
@@ -85,22 +79,13 @@ class Offers:
             logs.event(_log, "error", "stored keys cannot be used here", reason=lacks, what=what)
         self._told = lacks
         if self._follower.current and self._to_say() is not None:
-            self._busy = True
-            spawn(self._say(), "what this node can do")
+            self._row.begin(self._say(), "what this node can do")
 
-    async def _say(self) -> None:
-        fault = ""
-        try:
-            stored = await self._writer.run(clock.monotonic() + DEADLINE_S, self._written)
-            if stored is not None:
-                self._follower.take_any(stored)
-        except (Refusal, StoreError) as error:
-            fault = str(error)
-        finally:
-            self._busy = False
-        if fault and fault != self._fault:
-            logs.event(_log, "warning", "the store did not take what this node can do", reason=fault)
-        self._fault = fault
+    async def _say(self) -> str:
+        stored = await self._writer.run(clock.monotonic() + DEADLINE_S, self._written)
+        if stored is not None:
+            self._follower.take_any(stored)
+        return ""
 
     def _of(self, node: str) -> Offer:
         if node == self.node:
@@ -108,25 +93,25 @@ class Offers:
         entry = self._rows.held.get(node)
         return ALL if entry is None else offer_of(entry.record)
 
-    def _to_say(self) -> tuple[OffersRecord, int] | None:
-        """Return what this node has to say and the revision that it replaces; None where it has been said."""
-        found = self._rows.held.get(self.node)
-        refused = self._follower.refused.get(self._keyring.offers_name(self.node))
-        damaged = 0 if refused is None else refused.revision  # replaced at its own revision, as a damaged node state is
-        if refused is None and self.own == (ALL if found is None else offer_of(found.record)):
+    def _to_say(self) -> tuple[OffersRecord, Place] | None:
+        """Return what this node has to say, and where; None where it has been said."""
+        held, place = self._row.held, self._row.place
+        if not self._row.refused and self.own == (ALL if held is None else offer_of(held)):
             return None
-        order = max(0 if found is None else found.record.order, damaged) + 1
         mechanisms, key_types = sorted(self.own.mechanisms.items()), sorted(self.own.key_types)
         after = OffersRecord(
-            self._store.cluster_id, self.node, order, self._store.epoch, tuple(mechanisms), tuple(key_types)
+            self._store.cluster_id, self.node, place.order, self._store.epoch, tuple(mechanisms), tuple(key_types)
         )
-        return after, max(0 if found is None else found.revision, damaged)
+        return after, place
 
     def _written(self) -> Row | None:
         """In the store's thread: a device may have to make the row's MAC. None where somebody was faster."""
         said = self._to_say()
         if said is None:
             return None
-        record, revision = said
-        name, sealed = self._keyring.offers_name(self.node), seal_offers(record, self._keyring)
-        return self._store.change(name, revision, sealed) if revision else self._store.create(name, sealed)
+        record, place = said
+        return self._row.put(seal_offers(record, self._keyring), place)
+
+
+def _not_taken(reason: str) -> None:
+    logs.event(_log, "warning", "the store did not take what this node can do", reason=reason)

@@ -5,7 +5,8 @@ Theory. A promotion is one transaction: the store's check record gets the next e
 Every node finds it with its next contact. Where the productive sites took the store's quorum with them, the member of
 the DR site was made a store of its own before, by `hsmctl dr promote --force`; for the nodes that is the same then. A
 majority that is lost after a promotion is left in the same way, by one epoch more: the store that is left behind has
-that of the promotion.
+that of the promotion. Its copy may lack the last promotion, which a node here has seen: then that node is fenced at it,
+and takes a promotion above all that it has seen, and no other one.
 
 The way back is one transaction too, and no new epoch: it leaves no store behind. It waits for nothing, so it is refused
 until the old sites have everything: every member of the store, and each node of theirs that follows it.
@@ -35,6 +36,8 @@ from hsm_wire.statuses import Status
 Address = tuple[str, int]
 Answering = Callable[[dict[str, list[Address]]], Awaitable[Sequence[str]]]
 """Returns which of these nodes answer at one of their addresses."""
+Unjoined = Callable[[Request], Awaitable[int]]
+"""Returns how many records the other side would still take over from this one."""
 
 _log = logs.logger("hsm_node.promotion")
 
@@ -59,6 +62,8 @@ class Promotion:
         """Productive node -> its site."""
         self.answering: Answering = _nobody
         """Set by who can connect."""
+        self.unjoined: Unjoined = _nothing
+        """Set by who can read both sides."""
 
     def configure(self, cluster: Cluster) -> None:
         """Take the cluster as it is configured now."""
@@ -110,7 +115,8 @@ class Promotion:
             self._follower.follow()
             who = request.principal.identity
             logs.event(_log, "warning", "the DR site stands by again", epoch=store.epoch, who=who)
-        back = DrReturn(self._node, self._site, store.epoch, store.seen_epoch, store.promoted, lacking)
+        unjoined = await self.unjoined(request) if body.look and body.compare else 0
+        back = DrReturn(self._node, self._site, store.epoch, store.seen_epoch, store.promoted, lacking, unjoined)
         return Status.OK, encode_body(back)
 
     def _lacking(self, lag: Lag) -> list[str]:
@@ -157,8 +163,12 @@ class Promotion:
         self._check_name(body.cluster)
         if self._store.promoted and not body.force:
             raise self._done_before()
-        if self._store.fenced:
+        if self._store.fenced and not (body.force and self._store.outlived and self._is_above(body)):
             raise Refusal(Status.BAD_REQUEST, f"{self._node} is fenced; see its log, and bring it back first")
+
+    def _is_above(self, body: DrPromote) -> bool:
+        """Whether the store would have an epoch that nobody has seen."""
+        return body.look or body.epoch > self._store.seen_epoch
 
     async def _promote(self, request: Request, body: DrPromote) -> tuple[Status, bytes]:
         if not body.force:
@@ -170,7 +180,14 @@ class Promotion:
                     "or say by --force that they are off",
                 )
         if body.look:
-            return Status.OK, self._answer()
+            return Status.OK, encode_body(DrPromotion(self._store.seen_epoch, self._store.promoted))
+        if body.epoch and not await self._writer.run(request.deadline, self._store.has_dr_member, asker=request):
+            # That epoch is for the store of its own. In two stores it would tell nobody which one goes on.
+            raise Refusal(
+                Status.BAD_REQUEST,
+                f"{self._node} follows another store than the member of the DR site is of; start it again, and then "
+                "run the command again",
+            )
         before = self._store.epoch if self._store.promoted else 0
         gone = sorted(self._productive) if body.force else []
         make = partial(self._store.promote, self._keyring, gone, body.epoch)
@@ -199,3 +216,8 @@ def _check_local(request: Request, command: str) -> None:
 async def _nobody(_addresses: dict[str, list[Address]]) -> Sequence[str]:
     """Say that nobody answers: there is nobody who could ask."""
     return []
+
+
+async def _nothing(_request: Request) -> int:
+    """Say that there is nothing: there is nobody who could look."""
+    return 0

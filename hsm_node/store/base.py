@@ -76,8 +76,8 @@ class Snapshot(Protocol):
         """Let go of it: a store may have to keep old states until then."""
 
 
-class LeftBehind(NamedTuple):
-    """The store of before a promotion, as somebody of the old side has it."""
+class Side(NamedTuple):
+    """One of the stores that a promotion has made two of, as one of its members has it."""
 
     place: str
     """Where."""
@@ -162,6 +162,11 @@ class Store(Protocol):
         """Whether another process has this node's name, or the node was removed: it serves and changes nothing."""
 
     @property
+    def outlived(self) -> bool:
+        """Whether it is fenced for an epoch alone: a higher one than its store's was seen. It is not any more when that
+        store has been given one above."""
+
+    @property
     def members(self) -> Mapping[str, str]:
         """Address of each member of a distributed store -> what is wrong with it, as this node sees it; empty: nothing.
 
@@ -201,7 +206,14 @@ class Store(Protocol):
         Args:
             keyring: of this node.
             gone: nodes that are known to be off: nobody waits for them any more.
-            epoch: the least that the store has then.
+            epoch: the least that the store has then. Above all that was seen, it is for a node that is `outlived` too.
+        """
+
+    def has_dr_member(self) -> bool:
+        """Whether the member at the DR site is one of this store, whose majority answers.
+
+        Raises:
+            StoreError: one of both does not answer.
         """
 
     @property
@@ -222,11 +234,18 @@ class Store(Protocol):
             StoreError: the store did not answer.
         """
 
-    def left_behind(self) -> LeftBehind | None:
+    def left_behind(self) -> Side | None:
         """Return the store that a promotion has left behind; None: nobody who has it answers.
 
         Raises:
             StoreError: nobody can say whether it is one.
+        """
+
+    def both_sides(self) -> tuple[Side, Side] | None:
+        """Return this store, which a promotion has left behind, and the one that went on; None: not both answer.
+
+        Raises:
+            StoreError: nobody can say whether they are.
         """
 
     @property

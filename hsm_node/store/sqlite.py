@@ -46,6 +46,7 @@ class SqliteStore:
     serves_stale = False
     members: Final[Mapping[str, str]] = MappingProxyType({})
     fenced = False
+    outlived = False
     registered: Final[Collection[str]] = ()
     out: Final[Collection[str]] = ()
     refused_statements = 0
@@ -90,6 +91,9 @@ class SqliteStore:
         del keyring, gone, epoch
         raise StoreError("a store of one host has no disaster recovery site")
 
+    def has_dr_member(self) -> bool:
+        return True  # It has none at all.
+
     @property
     def seen_epoch(self) -> int:
         return self.epoch
@@ -100,6 +104,9 @@ class SqliteStore:
 
     def lag(self) -> Lag:
         return Lag({}, {})
+
+    def both_sides(self) -> None:
+        return None  # There is one.
 
     def left_behind(self) -> None:
         return None

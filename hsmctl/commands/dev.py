@@ -102,7 +102,7 @@ def _check_fixed(context: click.Context) -> None:
 @json_option
 @click.pass_context
 def start(context: click.Context, name: str, folder: str, as_json: bool) -> None:
-    """Start daemon NAME of a running `hsmctl dev` again after it died; wait until it serves (a node: up to 10 s).
+    """Start daemon NAME of a running `hsmctl dev` again after it died; wait until it serves, for a minute at most.
 
     Example: hsmctl dev start node-2
     """

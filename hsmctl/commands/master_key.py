@@ -7,9 +7,11 @@ import click
 
 import hsm_client.sync
 from hsm_wire.administration import MasterKeyStatus, Report
-from hsm_wire.messages import Empty
+from hsm_wire.messages import Empty, StatusResult
 from hsm_wire.opcodes import Opcode
+from hsmctl.failures import CommandError
 from hsmctl.output import pairs
+from hsmctl.overview.assurance import SOFTWARE
 from hsmctl.printable import printable
 from hsmctl.session import Session, cluster_options
 
@@ -54,11 +56,13 @@ def status(session: Session) -> None:
 def rotate(session: Session, wait: bool) -> None:
     """Take the next master key into use and put every record under it, in the background.
 
-    Refused while a node does not hold it. Sent again it says how far the rotation is. Clients notice nothing.
+    Refused while a node does not hold it, and where one has the master key in a device, which takes no next one. Sent
+    again it says how far the rotation is. Clients notice nothing.
 
     Example: hsmctl master-key rotate --wait
     """
     with session.cluster() as cluster:
+        _check_devices(cluster.status())
         report = cluster.request(Opcode.ROTATE_MASTER_KEY, Empty(), Report)
         seen = _noticed(cluster)
         if not wait:
@@ -73,6 +77,21 @@ def rotate(session: Session, wait: bool) -> None:
         "another one; make it master_key on every node and remove next_master_key"
     )
     session.out.result(_document(seen), text)
+
+
+def _check_devices(seen: StatusResult) -> None:
+    """Refuse what a device makes impossible, as far as a proxy sees which nodes have one."""
+    devices = [node.name for node in seen.nodes if node.backend not in ("", SOFTWARE)]
+    if not devices:
+        return
+    where = (
+        f"{', '.join(map(printable, devices))}: the master key is in a device, which brings no key under another one"
+    )
+    if len(devices) == len(seen.nodes):
+        what = "where somebody may know it, make new keys in a cluster with another master key: docs/ceremony.md"
+    else:
+        what = "take those nodes out of cluster.toml first, or make new keys in another cluster: docs/master-key.md"
+    raise CommandError(f"{where}, so it is not rotated; {what}")
 
 
 def _settled(session: Session, cluster: hsm_client.sync.Hsm, seen: MasterKeyStatus) -> MasterKeyStatus:

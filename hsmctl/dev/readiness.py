@@ -3,11 +3,30 @@
 import http.client
 import json
 from collections.abc import Iterable
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 OK = http.client.OK
+READY_S: Final = 60.0
+"""For a daemon to serve. Usually under 5 s; where others have the processors, one was seen to wait 20 s for one."""
 QUESTION_TIMEOUT_S = 2.0
 MAX_ANSWER_BYTES = 1 << 20
+
+
+def not_ready(name: str, admin: str, within_s: float, said: str, log: Path) -> str:
+    """Return the line about a daemon that does not serve in time.
+
+    Args:
+        name: of the daemon.
+        admin: where its admin server is; empty: it has none.
+        within_s: for which it was waited.
+        said: the last line of its log; empty: there is none.
+        log: that file.
+    """
+    state = status(admin).get("state", "") if admin else ""
+    is_now = f" and is {state}" if state else ""
+    last = f"it said last: {said}" if said else "it said nothing"
+    return f"{name} was not ready after {within_s:.0f} s{is_now}; {last} (log: {log})"
 
 
 def get(admin: str, path: str) -> tuple[int, bytes]:

@@ -17,7 +17,6 @@ from hsmctl.dev.folder import Folder
 from hsmctl.dev.manifest import AnyEntry, Entry, Manifest, StoreEntry, maybe_read
 from hsmctl.failures import USAGE, CommandError
 
-RESTART_DEADLINE_S: Final = 20.0
 ROTATION_DEADLINE_S: Final = 10.0
 """How long a node's return into the rotation of every proxy is waited for."""
 POLL_INTERVAL_S: Final = 0.05
@@ -26,8 +25,11 @@ ASK_INTERVAL_S: Final = 0.5
 """Between two requests: one that comes while the system takes the process apart finds that it runs still."""
 
 
-def restart(folder: Folder, name: str, deadline_s: float = RESTART_DEADLINE_S) -> AnyEntry:
-    """Start the daemon of that name and return it when it serves."""
+def restart(folder: Folder, name: str, deadline_s: float = readiness.READY_S) -> AnyEntry:
+    """Start the daemon of that name and return it when it serves.
+
+    A node that may only serve as `stale`, as one that was killed does while its store is full, is not there yet.
+    """
     manifest = running_manifest(folder)
     before = _member(manifest, name)
     if alive(before, manifest):
@@ -49,7 +51,8 @@ def restart(folder: Folder, name: str, deadline_s: float = RESTART_DEADLINE_S) -
             folder.ask_for(name)
             asked_at = time.monotonic()
         time.sleep(POLL_INTERVAL_S)
-    raise CommandError(f"{name} was not ready after {deadline_s:.0f} s; see its log: {log}")
+    admin = "" if isinstance(before, StoreEntry) else before.admin
+    raise CommandError(readiness.not_ready(name, admin, deadline_s, last_line(log, log_start), log))
 
 
 def missing_in(folder: Folder, name: str, deadline_s: float = ROTATION_DEADLINE_S) -> list[str]:

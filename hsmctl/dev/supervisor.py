@@ -17,8 +17,6 @@ from hsmctl.dev.manifest import Entry, Manifest, StoreEntry
 from hsmctl.dev.plan import Member, Plan, StoreMember
 from hsmctl.failures import CommandError
 
-READY_DEADLINE_S: Final = 30.0
-"""Usually under 5 s; a loaded machine may take longer."""
 POLL_INTERVAL_S: Final = 0.05
 STOP_DEADLINE_S: Final = 8.0
 """All proxies together, then all nodes together; what still runs then is killed."""
@@ -71,7 +69,7 @@ class Supervisor:
         self._folder.fill(self._plan, datetime.datetime.now(datetime.UTC))
         for daemon in self._daemons.values():
             daemon.start()
-        if not self._wait_ready(time.monotonic() + READY_DEADLINE_S):
+        if not self._wait_ready(readiness.READY_S):
             return None
         return self._publish()
 
@@ -105,7 +103,8 @@ class Supervisor:
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._told_to_stop = True
 
-    def _wait_ready(self, deadline: float) -> bool:
+    def _wait_ready(self, within_s: float) -> bool:
+        deadline = time.monotonic() + within_s
         waiting: list[Member | StoreMember] = [*self._plan.stores, *self._plan.members]
         while not self._told_to_stop:
             # Before each question: a stranger may answer on the port that a daemon ended for.
@@ -116,10 +115,9 @@ class Supervisor:
                 del waiting[0]
                 continue
             if time.monotonic() > deadline:
-                name = waiting[0].name
-                raise CommandError(
-                    f"{name} was not ready after {READY_DEADLINE_S:.0f} s; see its log: {self._folder.log_of(name)}"
-                )
+                name, admin = waiting[0].name, "" if isinstance(waiting[0], StoreMember) else waiting[0].admin
+                said = self._daemons[name].reason()
+                raise CommandError(readiness.not_ready(name, admin, within_s, said, self._folder.log_of(name)))
             time.sleep(POLL_INTERVAL_S)
         return False
 

@@ -6,16 +6,21 @@ too: what was joined is written otherwise than they have seen it, and they would
 seen stays. Each step looks whether it was done, so a run that was interrupted is run again: what cannot be asked then
 was noted before the first step.
 
+What only the old member has is out of sight then, so its node is asked first whether `hsmctl dr reconcile` would still
+find something.
+
 A host that has nodes and no member of the store has only their part of that to do.
 """
 
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit
 
 import msgspec
 
+from hsm_client.errors import HsmError
 from hsm_wire.administration import DrDemote, DrReturn
 from hsm_wire.messages import Empty, InfoResult
 from hsm_wire.opcodes import Opcode
@@ -27,6 +32,8 @@ from hsmctl.promotion.member_file import MemberFile, join_existing, read_member_
 from hsmctl.promotion.members import Member, Members
 from hsmctl.promotion.programs import unused
 from hsmctl.promotion.rejoin_notes import ASIDE, Note, RejoinNotes
+
+_FORCED: Final = "`hsmctl dr rejoin --force` goes on without them"
 
 
 class Rejoined(msgspec.Struct, frozen=True):
@@ -82,6 +89,30 @@ class Rejoining:
             f"{seen.node} follows epoch {seen.epoch} and has seen no higher one: no promotion has left it behind; if "
             "there was one, let it reach the DR site's member first"
         )
+
+    def check_joined(self, cluster: str) -> None:
+        """Refuse while the old side has something that the promoted one lacks, after `look`.
+
+        A host without a member has no data to put aside, and who is a member of the promoted store has done it.
+
+        Raises:
+            CommandError: it has, or nobody can say; the line says what to do.
+        """
+        if self._file is None or self._own() is not None:
+            return
+        try:
+            with local_node(self._host.sockets[0]) as node:
+                unjoined = node.request(Opcode.DR_DEMOTE, DrDemote(cluster, look=True, compare=True), DrReturn).unjoined
+        except HsmError as error:
+            raise CommandError(
+                f"nobody can say whether the old side has something that the promoted one lacks ({error.detail}); if "
+                f"`hsmctl dr reconcile` at the DR site finds nothing more to import, {_FORCED}"
+            ) from None
+        if unjoined:
+            raise CommandError(
+                f"{unjoined} keys or objects are on the old side alone, or stricter there; run `hsmctl dr reconcile "
+                f"--apply` on a host of the DR site first; if they are to be given up, {_FORCED}"
+            )
 
     def run(self, cluster: str) -> Rejoined:
         """Come back to the promoted store of the cluster of that name, after `look`.

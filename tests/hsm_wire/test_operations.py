@@ -1,7 +1,7 @@
 from hsm_wire import limits
 from hsm_wire.messages import Body
 from hsm_wire.opcodes import Opcode
-from hsm_wire.operations import AT_DR_SITE, LONG, OPERATIONS, Role, Work
+from hsm_wire.operations import AT_DR_SITE, LONG, OF_PROXIES, OPERATIONS, Role, Work
 
 
 def test_every_opcode_has_exactly_one_row() -> None:
@@ -31,11 +31,15 @@ def test_administration_is_for_operators_and_the_audit_for_auditors() -> None:
             assert row.work is Work.ADMINISTER
 
 
-def test_key_generation_drill_reconciliation_and_backups_have_a_long_time_and_the_first_two_run_long() -> None:
+def test_key_generation_drill_the_way_back_and_backups_have_a_long_time_and_the_first_two_run_long() -> None:
     backups = {Opcode.CREATE_BACKUP, Opcode.RESTORE_BACKUP, Opcode.VERIFY_BACKUP}
     long = {row.opcode for row in OPERATIONS.values() if row.default_timeout_ms != limits.DEFAULT_TIMEOUT_MS}
-    assert long == {Opcode.GENERATE_KEY, Opcode.DR_DRILL, Opcode.DR_RECONCILE, *backups}
+    assert long == {Opcode.GENERATE_KEY, Opcode.DR_DRILL, Opcode.DR_RECONCILE, Opcode.DR_DEMOTE, *backups}
     assert {Opcode.GENERATE_KEY, Opcode.DR_DRILL} == LONG
+
+
+def test_what_proxies_ask_for_themselves_is_what_no_client_may() -> None:
+    assert {Opcode.CHECK, Opcode.USAGE} == OF_PROXIES
 
 
 def test_what_a_node_of_the_dr_site_is_asked_is_administration() -> None:

@@ -1,4 +1,4 @@
-"""A node on a local socket, played by a thread."""
+"""Who answers on a local socket in a node's place, played by a thread."""
 
 import socket
 import threading
@@ -15,12 +15,14 @@ from hsm_wire.statuses import Status
 Answering = Callable[[int, bytes], msgspec.Struct]
 
 
-class FakeNode:
-    """Answers every request as it is told, over as many connections as there are."""
+WELCOME = encode_frame(kinds.WELCOME, encode_body(Welcome(1, 1 << 20, 1, "redoubt-node/0 node-1")))
+
+
+class LocalPeer:
+    """Takes one connection after the other; `talk` has it until it returns."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.answering: Answering = lambda _opcode, _body: Failure("nothing")
         self.connections = 0
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(path))
@@ -33,6 +35,10 @@ class FakeNode:
         self._thread.join(10)
         self._listener.close()
 
+    def talk(self, connection: socket.socket) -> None:
+        """Say something."""
+        raise NotImplementedError
+
     def _serve(self) -> None:
         while True:
             try:
@@ -41,15 +47,22 @@ class FakeNode:
                 return
             self.connections += 1
             with connection:
-                self._talk(connection)
+                self.talk(connection)
 
-    def _talk(self, connection: socket.socket) -> None:
+
+class FakeNode(LocalPeer):
+    """Answers every request as it is told, over as many connections as there are."""
+
+    def __init__(self, path: Path) -> None:
+        self.answering: Answering = lambda _opcode, _body: Failure("nothing")
+        super().__init__(path)
+
+    def talk(self, connection: socket.socket) -> None:
         splitter = FrameSplitter(1 << 20)
         while data := connection.recv(65_536):
             for frame in splitter.split(data):
                 if frame.kind == kinds.HELLO:
-                    body: msgspec.Struct = Welcome(1, 1 << 20, 1, "redoubt-node/0 node-1")
-                    connection.sendall(encode_frame(kinds.WELCOME, encode_body(body)))
+                    connection.sendall(WELCOME)
                     continue
                 body = self.answering(frame.opcode, frame.body)
                 status = Status.BAD_DATA if isinstance(body, Failure) else 0

@@ -3,7 +3,6 @@
 import os
 import shutil
 import socket
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,19 +10,18 @@ import click
 import msgspec
 import pytest
 from click.testing import CliRunner
+from local_peer import WELCOME, LocalPeer
 
 from hsm_client.errors import BadData
 from hsm_wire import kinds
 from hsm_wire.administration import Report, Unseal
 from hsm_wire.connection import encode_failure
 from hsm_wire.frames import Frame, FrameSplitter, encode_frame
-from hsm_wire.messages import Empty, Unconfirmed, Welcome, encode_body
+from hsm_wire.messages import Empty, Unconfirmed, encode_body
 from hsm_wire.opcodes import Opcode
 from hsm_wire.statuses import Status
 from hsmctl.failures import FAILED, UNREACHABLE, CommandError
 from hsmctl.local_node import local_node, socket_option
-
-WELCOME = encode_frame(kinds.WELCOME, encode_body(Welcome(1, 1 << 20, 1, "redoubt-node/0 node-1")))
 
 
 def done(lines: list[str], request_id: int = 1, status: int = 0) -> bytes:
@@ -31,44 +29,29 @@ def done(lines: list[str], request_id: int = 1, status: int = 0) -> bytes:
     return encode_frame(kinds.RESPONSE, body, request_id=request_id, opcode=Opcode.UNSEAL, status=status)
 
 
-class Peer:
-    """Answers each frame by the next of its answers, in a thread; b"" closes."""
+class Peer(LocalPeer):
+    """Answers each frame by the next of its answers; b"" closes."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
         self.answers: list[bytes] = []
         self.frames: list[Frame] = []
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(str(path))
-        self._listener.listen(1)
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
+        super().__init__(path)
 
-    def close(self) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._thread.join(10)
-        self._listener.close()
-
-    def _serve(self) -> None:
-        try:
-            connection, _ = self._listener.accept()
-        except OSError:
-            return
+    def talk(self, connection: socket.socket) -> None:
         splitter = FrameSplitter(1 << 20)
-        with connection:
-            for answer in self.answers:
-                found: list[Frame] = []
-                while not found:
-                    data = connection.recv(65_536)
-                    if not data:
-                        return
-                    found = splitter.split(data)
-                self.frames += found
-                if not answer:
+        for answer in self.answers:
+            found: list[Frame] = []
+            while not found:
+                data = connection.recv(65_536)
+                if not data:
                     return
-                for byte in range(len(answer)):  # In pieces, as a stream may come.
-                    connection.send(answer[byte : byte + 1])
-            connection.recv(1)
+                found = splitter.split(data)
+            self.frames += found
+            if not answer:
+                return
+            for byte in range(len(answer)):  # In pieces, as a stream may come.
+                connection.send(answer[byte : byte + 1])
+        connection.recv(1)
 
 
 @pytest.fixture

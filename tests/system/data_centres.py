@@ -75,7 +75,7 @@ class Dev:
     def again(self, name: str) -> None:
         """Start a daemon that was killed."""
         command = [sys.executable, "-m", "hsmctl.cli", "dev", "start", name, "--dir", str(self.folder)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=2 * STOP_S, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=4 * STOP_S, check=False)
         assert done.returncode == 0, done.stderr
 
     def hsmctl(self, *arguments: object) -> "subprocess.CompletedProcess[str]":

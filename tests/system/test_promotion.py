@@ -1,8 +1,10 @@
 """Both active data centres are lost while keys are made; the DR site serves them by one command."""
 
+import contextlib
 import json
+import os
 import random
-import threading
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,11 +13,13 @@ from typing import Any
 import pytest
 from data_centres import BACKENDS, Dev
 from programs import wait_until
+from repeating import Repeating
 from scale import SLACK, times
 
 from hsm_client import sync
 from hsm_client.errors import HsmError
 from hsmctl.dev import readiness
+from hsmctl.dev.etcd_program import get_etcd
 
 pytestmark = pytest.mark.alone
 
@@ -26,26 +30,17 @@ MESSAGE = b"made before the loss, signed after it"
 SITES = ("zurich", "geneva")
 
 
-class Maker:
+class Maker(Repeating):
     """Makes keys through a connected client until it is told to stop, and notes which were acknowledged, and when."""
 
     def __init__(self, hsm: sync.Hsm) -> None:
         self.made: list[tuple[float, sync.Key]] = []
         self._hsm = hsm
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
+        super().__init__(self._make)
 
-    def stop(self) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            try:
-                key = self._hsm.generate_key("ec-p256")
-            except HsmError:
-                continue  # Nobody was told that it is there.
+    def _make(self) -> None:
+        with contextlib.suppress(HsmError):  # Nobody was told that it is there.
+            key = self._hsm.generate_key("ec-p256")
             self.made.append((time.monotonic(), key))
 
 
@@ -162,3 +157,45 @@ def test_old_sites_that_come_back_are_kept_out_whether_the_dr_site_is_there_or_n
         hsm.generate_key("ec-p256", label="must not be made")
     dev.again("etcd-alps")
     wait_until(lambda: state_of(dev, "node-2") == "fenced", lambda: state_of(dev, "node-2"))
+
+
+def hold_back_the_copy(dev: Dev, programs: Path) -> None:
+    """Make programs of etcd whose snapshots are, from now on, of what the DR site's member has at this moment."""
+    real = get_etcd()
+    [alps] = [member for member in dev.manifest["store"] if member["site"] == "alps"]
+    tls = {"cacert": "store-ca", "cert": "node-5-store", "key": "node-5-store-key"}
+    command = [str(real.with_name("etcdctl")), "--endpoints", alps["address"]]
+    command += [f"--{option}={dev.folder / name}.pem" for option, name in tls.items()]
+    subprocess.run([*command, "snapshot", "save", str(programs / "early")], check=True, capture_output=True)
+    for name in ("etcd", "etcdutl"):
+        (programs / name).symlink_to(real.with_name(name))
+    script = programs / "etcdctl"
+    script.write_text(
+        f'#!/bin/sh\nfor last in "$@"; do :; done\ncase "$*" in *"snapshot save"*) cp {programs}/early "$last";;\n'
+        f'*) exec {real.with_name("etcdctl")} "$@";; esac\n'
+    )
+    script.chmod(0o755)
+
+
+@pytest.mark.parametrize("dev", ["software"], indirect=True)
+def test_a_copy_that_lacks_the_last_promotion_is_promoted_though_its_node_has_seen_that(
+    dev: Dev, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with sync.connect(dev.folder / "client.toml", timeout_s=5.0 * SLACK) as hsm:
+        key = hsm.generate_key("ec-p256", label="before", durability="dr")
+        hold_back_the_copy(dev, tmp_path)
+        for site in SITES:
+            dev.kill_site(site, "proxies", "nodes")
+        done = dev.hsmctl("dr", "promote", "--yes", "--json")
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["epoch"] == 2
+        for site in SITES:
+            dev.kill_site(site, "store")
+        monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+        done = dev.hsmctl("dr", "promote", "--force", "--yes", "--json")
+        assert done.returncode == 0, done.stderr
+        said = json.loads(done.stdout)
+        assert (said["epoch"], said["own_store"]) == (3, True)
+        wait_until(lambda: state_of(dev, "node-5") == "up", lambda: state_of(dev, "node-5"))
+        assert works(key)
+        assert works(hsm.generate_key("ec-p256", label="after"))

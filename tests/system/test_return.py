@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ import killed_rejoin
 import pytest
 from data_centres import Dev
 from programs import wait_until
+from repeating import Repeating
 from scale import SLACK
 
 from hsm_client import sync
@@ -32,7 +32,7 @@ CHANGED: Final = 10
 MESSAGE: Final = b"before, between and after"
 
 
-class Load:
+class Load(Repeating):
     """Signs and makes keys until it is told to stop; nothing may fail."""
 
     def __init__(self, hsm: sync.Hsm, key: sync.Key) -> None:
@@ -40,23 +40,16 @@ class Load:
         self.failed: list[str] = []
         self._hsm = hsm
         self._key = key
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
+        super().__init__(self._use, 0.02)
 
-    def stop(self) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stop.wait(0.02):
-            try:
-                self._key.sign(MESSAGE, "ecdsa-sha256")
-                if self.done % 20 == 0:
-                    self._hsm.generate_key("ec-p256", label="under load")
-            except HsmError as error:
-                self.failed.append(f"{time.monotonic():.2f} {error.status_name}: {error.detail}")
-            self.done += 1
+    def _use(self) -> None:
+        try:
+            self._key.sign(MESSAGE, "ecdsa-sha256")
+            if self.done % 20 == 0:
+                self._hsm.generate_key("ec-p256", label="under load")
+        except HsmError as error:
+            self.failed.append(f"{time.monotonic():.2f} {error.status_name}: {error.detail}")
+        self.done += 1
 
 
 @pytest.fixture
@@ -225,6 +218,7 @@ def test_a_rejoin_that_is_killed_after_each_of_its_steps_ends_well(dev: Dev, mon
     assert said_by(dev, "dr", "promote", "--force", "--yes")["own_store"]
     start(dev, "etcd-zurich", "etcd-geneva", *OLD_NODES, "proxy-1", "proxy-2")
     until_states(dev, "fenced", *OLD_NODES)
+    said_by(dev, "dr", "reconcile", "--apply")
     for step in killed_rejoin.STEPS:
         monkeypatch.setenv("KILLED_AFTER", step)
         killed = run_killed(dev, "dr", "rejoin", "--site", SITES[0], "--yes")
@@ -254,6 +248,8 @@ def _return(dev: Dev, sides: Sides, hsm: sync.Hsm, count: Any) -> None:
     until_states(dev, "fenced", *OLD_NODES)
     assert "no node of geneva follows this store" in refused_by(dev, "dr", "demote", "--yes")
 
+    refused = refused_by(dev, "dr", "rejoin", "--site", SITES[0], "--yes")
+    assert f"{MADE + 2 * CHANGED} keys or objects are on the old side alone" in refused, refused
     listed = said_by(dev, "dr", "reconcile")
     assert (listed["applied"], listed["epoch"]) == (False, 1)
     counts = {"made": MADE, "destroyed": CHANGED, "stricter": CHANGED, "conflict": 1, "destroyed since": 1}

@@ -9,30 +9,29 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Final
 
-import msgspec
-
 from hsm_cluster.address import Address
 from hsm_daemon import clock
 from hsm_daemon.errors import StartError
 from hsm_daemon.tls import TlsFiles
 from hsm_node.core.keyring import Keyring
 from hsm_node.core.statements import Seal
-from hsm_node.store.base import Lag, LeftBehind, Removal, ReplacedStoreError, Row, StoreError, UnreachableStoreError
-from hsm_node.store.check_record import CheckRecord, make_check_record
+from hsm_node.store.base import Lag, Removal, ReplacedStoreError, Row, Side, StoreError
+from hsm_node.store.check_record import make_check_record
 from hsm_node.store.etcd.calls import CALL_S, Calls
 from hsm_node.store.etcd.connecting import Connecting
 from hsm_node.store.etcd.copying import Copying
-from hsm_node.store.etcd.epochs import Epochs, Keep, authentic, nowhere
+from hsm_node.store.etcd.epochs import Epochs, Keep, nowhere
 from hsm_node.store.etcd.following import Following
-from hsm_node.store.etcd.left_behind import find_left_behind
 from hsm_node.store.etcd.member_copy import MemberCopy
-from hsm_node.store.etcd.messages_pb2 import KeyValue, RangeResponse, TxnResponse
+from hsm_node.store.etcd.messages_pb2 import TxnResponse
 from hsm_node.store.etcd.opening import Checked, decoded, encoded, open_store, read_check
 from hsm_node.store.etcd.preparing import preparation
 from hsm_node.store.etcd.probing import Probing
+from hsm_node.store.etcd.promoting import Promoting
 from hsm_node.store.etcd.removing import remove_node
 from hsm_node.store.etcd.returning import lag_of
 from hsm_node.store.etcd.saying import Saying
+from hsm_node.store.etcd.sides import find_both_sides, find_left_behind
 from hsm_node.store.etcd.snapshot import EtcdSnapshot
 from hsm_node.store.etcd.survey import Survey, check_endpoints
 from hsm_node.store.etcd.transactions import (
@@ -44,7 +43,6 @@ from hsm_node.store.etcd.transactions import (
     get,
     key_of,
     only,
-    promotion,
     put,
     row_of,
     told_in,
@@ -121,6 +119,7 @@ class EtcdStore:
         self._saying = Saying(self._calls, self._following, self._waits, seal, node)
         self._epochs = Epochs(self._check.record, self._check.value, keyring, self._following.fence)
         self._warming = Warming(self._calls, self._epochs, self._waits, self._saying, keyring)
+        self._promoting = Promoting(self._calls, self._following, self._epochs, self._warming)
         self._probing = Probing(self._calls, self._following, self._watching, self._saying, self._epochs, self._warming)
         self._survey = Survey(self._calls, self._epochs)
         self._plug()
@@ -129,7 +128,8 @@ class EtcdStore:
                 self._warming.begin(recovery)
             self._epochs.remember(seen_epoch, keep)
             self._epochs.shown(others)
-            self._saying.register()  # Before the list: a change that is not in it waits for this node.
+            if not self.fenced:
+                self._saying.register()  # Before the list: a change that is not in it waits for this node.
             self._watching.load()
         except StoreError as error:
             self.close()
@@ -171,6 +171,10 @@ class EtcdStore:
     @property
     def fenced(self) -> bool:
         return bool(self._following.fenced)
+
+    @property
+    def outlived(self) -> bool:
+        return self._promoting.outlived
 
     @property
     def registered(self) -> list[str]:
@@ -255,22 +259,23 @@ class EtcdStore:
         self._warming.vouch()
 
     def promote(self, keyring: Keyring, gone: Collection[str], epoch: int = 0) -> None:
-        def promoted(found: CheckRecord) -> CheckRecord:
-            if found.promoted and found.epoch >= epoch:
-                return found
-            return msgspec.structs.replace(found, epoch=max(found.epoch + 1, epoch), promoted=True)
+        self._promoting.promote(keyring, gone, epoch)
 
-        self._turn(keyring, promoted, gone)
+    def has_dr_member(self) -> bool:
+        return self._promoting.has_dr_member()
 
     def demote(self, keyring: Keyring) -> None:
-        self._turn(keyring, lambda found: msgspec.structs.replace(found, promoted=False))
+        self._promoting.demote(keyring)
 
     def lag(self) -> Lag:
         self._following.check()
         return lag_of(self._calls, self._waits, self._saying)
 
-    def left_behind(self) -> LeftBehind | None:
+    def left_behind(self) -> Side | None:
         return find_left_behind(self._calls.links, self._epochs)
+
+    def both_sides(self) -> tuple[Side, Side] | None:
+        return find_both_sides(self._calls.links, self._epochs)
 
     def unconfirmed(self, revision: int) -> "Future[list[str]]":
         begun = self._waits.begun(revision)
@@ -332,38 +337,6 @@ class EtcdStore:
                 self._check = check
                 raise ReplacedStoreError("its check record is another store's; bring this one's back")
         raise StoreError("its check record is written by others all the time")
-
-    def _turn(self, keyring: Keyring, after: Callable[[CheckRecord], CheckRecord], gone: Collection[str] = ()) -> None:
-        """Put another check record in the place of the one that is there, unless it is the same."""
-        for _ in range(MAX_RESEAL_TRIES):
-            self._following.check()
-            pair = only(self._read_check())
-            found = None if pair is None else authentic(pair, keyring)
-            if pair is None or found is None:
-                raise StoreError("its check record is gone or damaged, or under a master key that this node has not")
-            self._epochs.read(pair)
-            record = after(found)
-            if record == found:
-                return
-            value = encoded(record, keyring)
-            answer = self._calls.txn(promotion(value, pair.value, gone))
-            if answer.succeeded:
-                self._epochs.read(KeyValue(key=CHECK_KEY, value=value, mod_revision=answer.header.revision))
-                return
-        raise StoreError("its check record is written by others all the time")
-
-    def _read_check(self) -> RangeResponse:
-        """Return the answer with the check record.
-
-        Raises:
-            UnreachableStoreError: nobody answers, so nothing was changed.
-        """
-        try:
-            return self._calls.range(get(CHECK_KEY))
-        except ReplacedStoreError:
-            raise
-        except StoreError as error:
-            raise UnreachableStoreError(str(error)) from None
 
     def _found_another(self, error: ReplacedStoreError) -> None:
         self._following.wrong(error)

@@ -4,6 +4,9 @@ Theory. Members that were cut off when the DR site was promoted form their old s
 inside. What tells is the check record: it has the epoch, and only nodes can write one. So it is read with each contact,
 and at every member that turns out to be of another etcd cluster. A higher epoch is on disk before anything is done for
 it; to serve no more waits for no disk.
+
+The DR site's own copy may lack the last promotion: the node has read it of another member. Where that copy is all that
+is left, the node is fenced at it like one of an old site, until its epoch is above all that was seen.
 """
 
 import threading
@@ -43,6 +46,8 @@ class Epochs:
         self._keyring = keyring
         self._fence = fence
         self._seen = record.epoch
+        self._above, self._why = 0, ""
+        """The highest epoch for which this node is fenced, and what was said then; 0: for none."""
         self._keep: Keep = nowhere
         self._lock = threading.Lock()
 
@@ -51,7 +56,7 @@ class Epochs:
         self._keep = keep
         if seen > self.record.epoch:
             self._seen = seen
-            self._fence(_outlived(self.record.epoch, seen))
+            self._outlive(seen)
 
     def read(self, pair: KeyValue | None) -> None:
         """Take the check record of the store that is followed.
@@ -85,23 +90,44 @@ class Epochs:
                 continue
             with self._lock:
                 if found.epoch > self.record.epoch:
-                    self._fence(_outlived(self.record.epoch, found.epoch))
+                    self._outlive(found.epoch)
                     self._note(found.epoch)
 
     @property
     def seen(self) -> int:
         """The highest that anybody has shown."""
-        return self._seen
+        return max(self._seen, self._above)
 
-    def lower(self, pair: KeyValue) -> int:
-        """Return the epoch of a check record of this store that a promotion has left behind; 0: it is none.
+    @property
+    def outlived(self) -> str:
+        """Why this node is fenced, where it is so for an epoch alone; empty: it is not."""
+        return self._why
+
+    @property
+    def has_caught_up(self) -> bool:
+        """Whether the followed store's epoch is as high by now as those for which this node was fenced."""
+        return self._above > 0 and self.record.epoch >= self._above
+
+    def lift(self, lift: Callable[[str], None]) -> None:
+        """Have this node fenced no more for the reason that `lift` is given, unless a higher epoch was shown since."""
+        with self._lock:
+            if self.has_caught_up:
+                lift(self._why)
+                self._above, self._why = 0, ""
+
+    def of(self, pair: KeyValue) -> int:
+        """Return the epoch of a check record of this store, on whichever side of a promotion; 0: it is none.
 
         Raises:
             StoreError: nobody can say.
         """
         found = authentic(pair, self._keyring)
-        own = self.record
-        return found.epoch if found and found.cluster_id == own.cluster_id and found.epoch < own.epoch else 0
+        return found.epoch if found is not None and found.cluster_id == self.record.cluster_id else 0
+
+    def _outlive(self, seen: int) -> None:
+        self._above = max(self._above, seen)
+        self._why = self._why or _outlived(self.record.epoch, seen)
+        self._fence(self._why)
 
     def _note(self, epoch: int) -> None:
         if epoch <= self._seen:

@@ -95,9 +95,15 @@ class Following:
             return self._state.arrived if idle else self._applied
 
     def fence(self, text: str) -> None:
-        """Serve and write nothing any more, until this process is started again. The first reason is the one."""
+        """Serve and write nothing any more. The first reason is the one."""
         with self._moved:
             self.fenced = self.fenced or text
+
+    def lift(self, text: str) -> None:
+        """Serve and write again, if that was the reason."""
+        with self._moved:
+            if self.fenced == text:
+                self.fenced = ""
 
     def check(self) -> None:
         """Refuse to write to what is not the store that was followed.

@@ -82,6 +82,10 @@ class Probing:
         self._epochs.read(only(answer.responses[0].range))
         if not self._saying.node:
             return True
+        if self._epochs.has_caught_up and self._following.fenced == self._epochs.outlived:
+            self._saying.register()  # Before it serves: a change that comes later waits for this node.
+            self._epochs.lift(self._following.lift)
+            return False
         if self._following.fenced or not self._saying.is_own(only(answer.responses[1].range)):
             raise StoreError(self._following.fenced)
         self._saying.check()

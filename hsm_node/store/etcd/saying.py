@@ -89,7 +89,7 @@ class Saying:
         Raises:
             StoreError: the store did not take it.
         """
-        if not self.node or self._following.fenced:
+        if not self.node:
             return
         for _ in range(MAX_REGISTER_TRIES):
             found = self._calls.range(get(told_key(NODES + self.node)), REGISTER_S)

@@ -85,6 +85,22 @@ class Warming:
             self._saying.ask()
         raise StoreError(COLD)
 
+    def has_dr_member(self) -> bool:
+        """Whether the member at the DR site is one of the store that is followed; so it is taken where none is named.
+
+        Raises:
+            UnreachableStoreError: it does not answer.
+        """
+        if self._recovery is None:
+            return True
+        try:
+            self._calls.look_at(self._calls.link_to(self._recovery), LOOK_S)
+        except ReplacedStoreError:
+            return False
+        except (grpc.RpcError, ValueError):
+            raise UnreachableStoreError("the member at the DR site does not answer; start it") from None
+        return True
+
     def _dr_site_was_not_promoted(self) -> bool:
         links = [link for link in self._calls.links if self._recovery in (None, link.address)]
         pairs = check_records(links)

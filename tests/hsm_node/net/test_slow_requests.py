@@ -94,6 +94,13 @@ async def test_a_request_that_is_cancelled_while_it_waits_is_told_too(
     assert (line["device_s"], line["store_s"]) == (0.0, 0.0)
 
 
+def test_what_proxies_ask_for_themselves_has_no_line(requests: pytest.LogCaptureFixture) -> None:
+    own = [Frame(3, 0, number, 0, 0, opcode, 0, 0, b"") for number, opcode in enumerate((Opcode.USAGE, Opcode.CHECK))]
+    SlowRequests(ALL).served([*own, Frame(3, 0, 3, 0, 7, Opcode.SIGN, 0, 3, b"")], 2.5)
+    (line,) = lines(requests)
+    assert (line["operation"], line["together"]) == ("sign", 3)
+
+
 def test_zero_turns_it_off_and_debug_asks_for_all(caplog: pytest.LogCaptureFixture) -> None:
     slow = SlowRequests(LogSettings(slow_request_s=0))
     assert slow.noted_s == NEVER

@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import sqlite3
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -135,3 +137,13 @@ def details(reading: BackupReading, ids: Iterable[bytes]) -> list[str]:
     """Return what is said of these records."""
     said = {item.record_id: item.outcome for item in reading.items}
     return [said[record_id] for record_id in ids]
+
+
+def two_sides(desk: Desk, node_in: Callable[..., Any], folder: Path) -> Any:
+    """Return the node of another side: what this one has now, in its next epoch."""
+    folder.mkdir()
+    with sqlite3.connect(desk.keystore.store._path) as old, sqlite3.connect(folder / "store.db") as new:
+        old.backup(new)
+    other = node_in(folder, "stall_s = 60")
+    other.store.epoch = 2
+    return other

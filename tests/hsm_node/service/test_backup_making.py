@@ -10,7 +10,7 @@ from backup_desk import USER, Desk, counts, part_of
 from hsm_node.core.envelopes import format_of
 from hsm_node.core.refusal import Refusal
 from hsm_node.service import backup_making
-from hsm_node.store.base import LeftBehind, Row
+from hsm_node.store.base import Row, Side
 from hsm_wire.administration import ClusterState as States
 from hsm_wire.administration import SetNodeState
 from hsm_wire.backup_files import END, HEADER, ROWS, BackupEnd, BackupHeader, BackupRow, BackupRows
@@ -140,7 +140,7 @@ async def test_what_was_left_behind_is_read_with_what_is_not_authentic_in_it(sta
 
     with pytest.raises(Refusal, match="no member of .* answers that a promotion has left behind"):
         await desk.ask(Opcode.CREATE_BACKUP, CreateBackup(left_behind=True), CreatedPart)
-    store.left_behind = lambda: LeftBehind("192.0.2.10:2379", 1, Member())
+    store.left_behind = lambda: Side("192.0.2.10:2379", 1, Member())
     begun = await desk.ask(Opcode.CREATE_BACKUP, CreateBackup(left_behind=True), CreatedPart)
     second = await desk.ask(Opcode.CREATE_BACKUP, CreateBackup(begun.backup_id), CreatedPart)
     last = await desk.ask(Opcode.CREATE_BACKUP, CreateBackup(begun.backup_id), CreatedPart)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from backup_desk import USER, Desk, counts, details
+from backup_desk import USER, Desk, counts, details, two_sides
 
 from hsm_daemon import clock
 from hsm_node.core.envelopes import Reason, RecordError
@@ -363,16 +363,6 @@ class _Same:
 
     def __init__(self, desk: Desk) -> None:
         self.keystore = desk.keystore
-
-
-def two_sides(desk: Desk, node_in: Callable[..., Any], folder: Path) -> Any:
-    """Return the node of another side: what this one has now, in its next epoch."""
-    folder.mkdir()
-    with sqlite3.connect(desk.keystore.store._path) as old, sqlite3.connect(folder / "store.db") as new:
-        old.backup(new)
-    other = node_in(folder, "stall_s = 60")
-    other.store.epoch = 2
-    return other
 
 
 async def test_of_a_side_that_was_left_behind_what_is_missing_is_made_and_what_is_stricter_holds(

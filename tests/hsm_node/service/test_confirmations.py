@@ -212,8 +212,7 @@ def test_every_change_waits_but_those_that_change_nothing_that_is_answered() -> 
     reasons = {
         "key_rewriter.py": "a use is counted at the record's newest revision: an old state counts none",
         "rewrapping.py": "the same record under another master key: it allows what it allowed",
-        "master_keys.py": "what a node says of itself, for the rotation of the master key",
-        "offers.py": "what a node says of itself: what it can do",
+        "own_row.py": "what a node says of itself: the master keys that it holds, and what it can do",
     }
     silent = set()
     for file in (ROOT / "hsm_node").rglob("*.py"):

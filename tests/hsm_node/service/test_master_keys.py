@@ -85,10 +85,24 @@ async def test_without_a_next_key_there_is_nothing_to_rotate_to_and_nothing_is_w
     answer = await client.call(Opcode.ROTATE_MASTER_KEY, Empty(), principal=8)
     assert answer.status == Status.BAD_REQUEST
     assert "node-1 holds no next master key" in text_of(answer)
+    assert "beside a node whose master key is in a device it is not rotated" in text_of(answer)
     seen = await status(client)
     assert (seen.version, seen.next_fingerprint, seen.left, seen.records) == (1, "", 0, 0)
     assert seen.fingerprint == Keyring(OLD).fingerprint().hex()
     assert [(each.node, each.held) for each in seen.nodes] == [("node-1", [])]
+
+
+async def test_a_master_key_in_a_device_is_not_rotated_and_it_says_what_is_to_be_done(
+    start_node: Start, text_of: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = start_node()
+    client = await operator(node)
+    monkeypatch.setattr(type(node.keystore.keyring), "remote", True)
+    answer = await client.call(Opcode.ROTATE_MASTER_KEY, Empty(), principal=8)
+    assert answer.status == Status.BAD_REQUEST
+    text = text_of(answer)
+    assert "is in a device, which brings no key under another one" in text
+    assert "next_master_key" not in text
 
 
 async def test_an_operator_rotates_and_nobody_else(start_node: Start) -> None:

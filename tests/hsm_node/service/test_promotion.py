@@ -138,6 +138,31 @@ async def test_a_majority_that_is_lost_after_a_promotion_is_left_by_one_epoch_mo
     assert await promote(node, force=True, epoch=3) == DrPromotion(3, promoted=True), "its first answer may be lost"
 
 
+async def test_a_node_whose_own_copy_lacks_the_last_promotion_takes_one_above_all_that_it_has_seen(
+    node: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("fenced", True), ("outlived", True), ("seen_epoch", 2)):
+        monkeypatch.setattr(type(node.store), name, value)
+    with pytest.raises(Refusal, match="node-1 is fenced"):
+        await promote(node, look=True)
+    assert await promote(node, force=True, look=True) == DrPromotion(2, promoted=False)
+    for epoch in (0, 2):
+        with pytest.raises(Refusal, match="node-1 is fenced"):
+            await promote(node, force=True, epoch=epoch)
+    assert not node.gone
+    assert await promote(node, force=True, epoch=3) == DrPromotion(3, promoted=True)
+
+
+async def test_an_epoch_with_a_number_is_for_the_store_of_the_dr_sites_member(
+    node: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(node.store), "has_dr_member", lambda _store: False)
+    with pytest.raises(Refusal, match="node-1 follows another store than the member of the DR site is of") as refused:
+        await promote(node, force=True, epoch=3)
+    assert (refused.value.status, node.gone) == (Status.BAD_REQUEST, [])
+    assert (await promote(node, force=True)).promoted
+
+
 async def test_without_the_store_nothing_is_promoted(node: Any) -> None:
     node.store.promote = no_quorum
     with pytest.raises(Refusal) as refused:
@@ -250,3 +275,8 @@ async def test_a_node_that_was_left_behind_says_so_to_whoever_looks(back: Any, m
     monkeypatch.setattr(type(back.store), "seen_epoch", 3)
     monkeypatch.setattr(type(back.store), "fenced", True)
     assert await demote(back, look=True) == DrReturn("node-1", "alps", 2, 3, promoted=True)
+    asked = DrDemote("dev", look=True, compare=True)
+    with pytest.raises(Refusal, match="no member of each side answers"):
+        await Desk(back).ask(Opcode.DR_DEMOTE, asked, DrReturn)
+    monkeypatch.setattr(back.keystore.backups._unjoined, "count", lambda: 7)
+    assert (await Desk(back).ask(Opcode.DR_DEMOTE, asked, DrReturn)).unjoined == 7

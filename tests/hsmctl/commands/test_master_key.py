@@ -1,10 +1,12 @@
 """The master key's state and rotation, from the command line."""
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 from fake_cluster import FakeCluster
 
+from hsm_client import sync
 from hsm_wire.administration import MasterKeyStatus, NodeMasterKeys, Report
 from hsmctl.commands import master_key
 
@@ -45,6 +47,28 @@ def test_a_cluster_that_was_never_rotated_says_which_key_it_has(shell) -> None:
 
 def test_without_a_next_key_a_rotation_is_one_line_that_says_what_to_do(shell) -> None:
     assert "holds no next master key" in shell.bad(1, "master-key", "rotate", "--wait")
+
+
+@pytest.mark.parametrize(
+    ("backends", "named", "advice"),
+    [
+        (
+            ("pkcs11", "pkcs11"),
+            "node-1, node-2: ",
+            "make new keys in a cluster with another master key: docs/ceremony.md",
+        ),
+        (("software", "pkcs11"), "node-2: ", "take those nodes out of cluster.toml first"),
+    ],
+)
+def test_a_master_key_in_devices_is_not_rotated_and_nobody_is_told_to_give_a_next_one(
+    shell, monkeypatch: pytest.MonkeyPatch, backends: tuple[str, str], named: str, advice: str
+) -> None:
+    nodes = [SimpleNamespace(name=f"node-{number}", backend=backend) for number, backend in enumerate(backends, 1)]
+    monkeypatch.setattr(sync.Hsm, "status", lambda _hsm: SimpleNamespace(nodes=nodes))
+    line = shell.bad(1, "master-key", "rotate")
+    assert named in line
+    assert advice in line
+    assert "next_master_key" not in line
 
 
 def test_the_state_names_what_each_node_holds_and_what_is_left(fake_shell, fake_cluster: FakeCluster) -> None:

@@ -1,6 +1,7 @@
 """Asking a running `hsmctl dev` for a daemon: this process plays that one, its daemons are real processes."""
 
 import http.server
+import json
 import os
 import socket
 import subprocess
@@ -8,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dev_processes import DEADLINE_S, POLL_INTERVAL_S, wait_until
@@ -31,7 +33,9 @@ class Running:
         self._processes: list[subprocess.Popen[bytes]] = []
         self._threads: list[threading.Thread] = []
         self._stopped = threading.Event()
-        self._admin = http.server.HTTPServer(("127.0.0.1", 0), _Ready)
+        self.state = ""
+        """What the daemon says of itself while it is not ready; empty: it is."""
+        self._admin = http.server.HTTPServer(("127.0.0.1", 0), lambda *of: _Admin(self, *of))
         self._in_thread(lambda: self._admin.serve_forever(POLL_INTERVAL_S))
 
     def process(self, code: str = SLEEPS, config: str = "node-1.toml") -> "subprocess.Popen[bytes]":
@@ -72,10 +76,16 @@ class Running:
         self._threads[-1].start()
 
 
-class _Ready(http.server.BaseHTTPRequestHandler):
+class _Admin(http.server.BaseHTTPRequestHandler):
+    def __init__(self, running: Running, *of: Any) -> None:
+        self._running = running
+        super().__init__(*of)
+
     def do_GET(self) -> None:
-        self.send_response(200 if self.path == "/readyz" else 404)
+        state = self._running.state
+        self.send_response(200 if self.path == ("/status" if state else "/readyz") else 404)
         self.end_headers()
+        self.wfile.write(json.dumps({"state": state}).encode())
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
@@ -198,7 +208,21 @@ def test_the_reason_of_an_earlier_end_is_not_given_for_this_one(running: Running
 def test_one_that_does_not_come_is_not_waited_for_for_ever(running: Running) -> None:
     running.publish(0)
     line, code = refused(running.folder, deadline_s=0.1)
-    assert line.startswith("node-1 was not ready after 0 s; see its log: ")
+    assert line == f"node-1 was not ready after 0 s; it said nothing (log: {running.folder.log_of('node-1')})"
+    assert code == 1
+
+
+def test_of_one_that_is_there_and_not_ready_its_state_and_its_last_words_are_said(running: Running) -> None:
+    def answer(_name: str) -> None:
+        with running.folder.log_of("node-1").open("a") as file:
+            file.write("this node starts without its registration: the store is full\n")
+        running.publish(running.process().pid)
+
+    running.state = "stale"
+    running.publish(0)
+    running.on_request(answer)
+    line, code = refused(running.folder, deadline_s=1.0)
+    assert line.startswith("node-1 was not ready after 1 s and is stale; it said last: this node starts without its")
     assert code == 1
 
 

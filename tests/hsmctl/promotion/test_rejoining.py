@@ -9,9 +9,11 @@ import msgspec
 import pytest
 from fake_host import FakeHost
 
+from hsm_client.errors import make_error
 from hsm_wire.administration import DrReturn
 from hsm_wire.messages import InfoResult
 from hsm_wire.opcodes import Opcode
+from hsm_wire.statuses import Status
 from hsmctl.failures import CommandError
 from hsmctl.promotion import rejoin_notes
 from hsmctl.promotion import rejoining as module
@@ -53,11 +55,22 @@ class Site:
         self.host.recovery = "127.0.0.9:2379"
         self.members = FakeMembers()
         self.seen = DrReturn("node-1", "zurich", 1, 2, promoted=False)
+        self.compared: int | Exception = 0
         for name in ("seen.db", "seen.db-wal", "store.json"):
             (folder / name).write_text(name)
 
-    def request(self, opcode: int, _body: Any, _form: type) -> Any:
-        return InfoResult("dev", "node-1", "", [], []) if opcode == Opcode.INFO else self.seen
+    def request(self, opcode: int, body: Any, _form: type) -> Any:
+        if opcode == Opcode.INFO:
+            return InfoResult("dev", "node-1", "", [], [])
+        if not body.compare:
+            return self.seen
+        if isinstance(self.compared, Exception):
+            raise self.compared
+        return msgspec.structs.replace(self.seen, unjoined=self.compared)
+
+    def check(self) -> None:
+        rejoining = Rejoining(self.host, lambda _text: None)
+        rejoining.check_joined(rejoining.look())
 
     def rejoin(self, endpoint: str = "") -> Rejoined:
         rejoining = Rejoining(self.host, lambda _text: None, endpoint)
@@ -251,3 +264,24 @@ def test_a_run_that_was_killed_after_any_step_is_run_again_and_ends_well(
     assert not list(tmp_path.rglob("rejoin.json"))
     with pytest.raises(CommandError, match="already; there is nothing to do"):
         site.rejoin()
+
+
+def test_what_only_the_old_side_has_is_not_put_aside_unless_somebody_gives_it_up(site: Site) -> None:
+    site.check()
+    site.compared = 3
+    with pytest.raises(
+        CommandError, match="3 keys or objects are on the old side alone.*dr reconcile --apply.*--force"
+    ):
+        site.check()
+    site.compared = make_error(Status.BAD_REQUEST, "no member of each side answers")
+    with pytest.raises(CommandError, match=r"nobody can say .*\(no member of each side answers\).*--force"):
+        site.check()
+
+
+def test_who_has_no_data_to_put_aside_is_not_asked(site: Site) -> None:
+    site.compared = 3
+    site.members.known.append(Member(2, [OWN], "etcd-alps", is_learner=True))
+    site.check()
+    site.members.known.pop()
+    site.host.member_file.unlink()
+    site.check()

@@ -77,12 +77,38 @@ def test_another_store_that_has_gone_on_fences_and_is_kept(followed: Followed) -
     assert followed.epochs.record.epoch == 1
 
 
-def test_what_a_promotion_has_left_behind_is_told_by_its_epoch(keyring: Keyring) -> None:
+def test_a_node_is_fenced_no_more_when_its_store_has_got_an_epoch_as_high_as_all_that_it_has_seen(
+    keyring: Keyring,
+) -> None:
+    followed, lifted = Followed(keyring), list[str]()
+    epochs = followed.epochs
+    epochs.remember(3, lambda cluster, seen: followed.kept.append((cluster, seen)))
+    epochs.shown([followed.pair(epoch=2), followed.pair(epoch=4)])
+    assert (epochs.outlived, epochs.seen, epochs.has_caught_up) == (followed.fenced[0], 4, False)
+    epochs.read(followed.pair(epoch=3))  # Below what was shown since: nothing is taken up.
+    epochs.lift(lifted.append)
+    assert (epochs.record.epoch, lifted) == (1, [])
+    epochs.read(followed.pair(epoch=5, promoted=True))
+    assert epochs.has_caught_up
+    epochs.lift(lifted.append)
+    epochs.lift(lifted.append)
+    assert (lifted, epochs.outlived, epochs.has_caught_up) == ([followed.fenced[0]], "", False)
+    assert followed.kept == [(ID, 4), (ID, 5)]
+
+
+def test_a_store_whose_epoch_has_fallen_while_it_was_followed_is_served_by_nobody_who_saw_that(
+    followed: Followed,
+) -> None:
+    followed.epochs.read(followed.pair(epoch=3))
+    followed.epochs.read(followed.pair(epoch=2))
+    followed.epochs.read(followed.pair(epoch=4))
+    assert (followed.epochs.outlived, followed.epochs.has_caught_up) == ("", False)
+
+
+def test_the_sides_of_a_promotion_are_told_by_their_epochs(keyring: Keyring) -> None:
     followed = Followed(keyring, epoch=3)
-    lower = followed.pair(epoch=2)
-    assert followed.epochs.lower(lower) == 2
-    for other in (followed.pair(), followed.pair(epoch=4), followed.pair(epoch=2, cluster_id=b"d" * 16)):
-        assert followed.epochs.lower(other) == 0
+    assert [followed.epochs.of(followed.pair(epoch=epoch)) for epoch in (2, 3, 4)] == [2, 3, 4]
+    assert followed.epochs.of(followed.pair(epoch=2, cluster_id=b"d" * 16)) == 0
     followed.epochs.shown([followed.pair(epoch=5)])
     assert (followed.epochs.record.epoch, followed.epochs.seen) == (3, 5)
 
@@ -119,23 +145,6 @@ def test_while_its_device_does_not_answer_nothing_is_concluded(
     with pytest.raises(StoreError, match="the device does not answer"):
         followed.epochs.read(followed.pair(epoch=2))
     assert (followed.kept, followed.fenced, followed.epochs.record.epoch) == ([], [], 1)
-
-
-def test_a_promotion_reaches_every_node_of_the_store_and_is_made_once(open_etcd: OpenStore, keyring: Keyring) -> None:
-    one, two = open_etcd(node="node-1"), open_etcd(node="node-2")
-    assert (one.epoch, one.promoted) == (1, False)
-    one.promote(keyring, ["node-2"])
-    two.promote(keyring, [])  # It finds that it was made.
-    two.promote(keyring, [], 2)
-    assert [(store.epoch, store.promoted) for store in (one, two)] == [(2, True)] * 2
-    assert open_etcd().promoted
-    with pytest.raises(ReplacedStoreError):  # Its registration went, as one that is off.
-        two._probing.once()
-        two.changed()
-    assert two.fenced
-    one.create(b"n" * 32, b"1")
-    one.promote(keyring, [], 3)  # As of a member that was made a store of its own.
-    assert (one.epoch, one.promoted) == (3, True)
 
 
 def test_a_node_that_has_seen_a_higher_epoch_comes_up_fenced_and_registers_nothing(

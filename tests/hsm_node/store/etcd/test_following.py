@@ -174,3 +174,13 @@ def test_what_has_come_counts_as_applied_when_the_node_says_so_and_not_before(fo
     following.applied()
     assert following.applied_revision == 12
     assert confirmed == [10, 12]
+
+
+def test_whoever_is_fenced_is_so_for_the_first_reason_until_that_one_is_lifted(following: Following) -> None:
+    following.fence("of an epoch")
+    following.fence("another process has the name")
+    following.lift("another process has the name")
+    with pytest.raises(ReplacedStoreError, match="of an epoch"):
+        following.check()
+    following.lift("of an epoch")
+    following.check()

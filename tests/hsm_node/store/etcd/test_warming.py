@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from etcd import EtcdCluster
-from fake_links import FakeLink
+from fake_links import TOO_LATE, FakeLink
 from programs import free_port
 
 from hsm_cluster.address import Address
@@ -142,3 +142,22 @@ def test_a_member_of_the_dr_site_that_is_a_store_of_its_own_warms_nobody(keyring
     dr.header.cluster_id = own.header.cluster_id
     warming.look()
     assert not warming.cold
+
+
+def test_whether_the_dr_sites_member_is_of_the_followed_store_is_asked_of_itself(keyring: Keyring) -> None:
+    keyring.make_store_keys()
+    record = make_check_record(ClusterRow(b"c" * 16, "dev", 1), keyring)
+    own, dr = FakeLink(1), FakeLink(2)
+    own.kvs = [KeyValue(key=CHECK_KEY, value=encoded(record, keyring))]
+    calls = Calls([own, dr])  # type: ignore[list-item]  # fakes
+    calls.range(get(CHECK_KEY))
+    nobody: Any = None
+    warming = Warming(calls, Epochs(record, b"", keyring, lambda _why: None), nobody, nobody, keyring)
+    assert warming.has_dr_member(), "nobody has said which member that is"
+    warming.begin(dr.address)
+    assert warming.has_dr_member()
+    dr.header.cluster_id = 8
+    assert not warming.has_dr_member()
+    dr.failing_status = TOO_LATE
+    with pytest.raises(UnreachableStoreError, match="the member at the DR site does not answer; start it"):
+        warming.has_dr_member()

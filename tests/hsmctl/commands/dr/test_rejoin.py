@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from hsmctl.cli import main
+from hsmctl.commands.dr import naming
 from hsmctl.commands.dr import rejoin as command
 from hsmctl.promotion.rejoining import Rejoined
 
@@ -19,10 +20,14 @@ class FakeRejoining:
 
     def __init__(self, host: Any, _note: Any, endpoint: str) -> None:
         self.host, self.endpoint, self.ran = host, endpoint, ""
+        self.checked = ""
         self.made.append(self)
 
     def look(self) -> str:
         return "dev"
+
+    def check_joined(self, cluster: str) -> None:
+        self.checked = cluster
 
     def run(self, cluster: str) -> Rejoined:
         self.ran = cluster
@@ -51,6 +56,16 @@ def test_it_says_what_was_done(made: list[FakeRejoining], monkeypatch: pytest.Mo
     assert json.loads(run("--yes", "--json").stdout)["kept"] == "/old"
     monkeypatch.setattr(FakeRejoining, "done", Rejoined("dev", "", "", 0.5))
     assert run("--yes").stdout == "nodes follow the promoted store of dev (0.5 s)\n"
+
+
+def test_only_force_gives_up_what_the_old_side_has_alone(
+    made: list[FakeRejoining], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("--yes")
+    monkeypatch.setattr(naming, "has_terminal", lambda: True)
+    asked = run("--force", typed="dev\n")
+    assert [(each.checked, each.ran) for each in made] == [("dev", "dev"), ("", "dev")]
+    assert "and what only the old side has is given up. Type the cluster's name" in asked.stderr
 
 
 def test_nothing_is_done_before_the_name_was_typed(made: list[FakeRejoining]) -> None:

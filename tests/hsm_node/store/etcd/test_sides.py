@@ -1,4 +1,4 @@
-"""The store that a promotion has left behind: which member of it is read, and what of it."""
+"""The stores of both sides of a promotion: which member of each is read, and what of it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,9 +11,9 @@ from hsm_node.store.base import StoreError
 from hsm_node.store.check_record import ClusterRow, make_check_record
 from hsm_node.store.etcd.driver import EtcdStore
 from hsm_node.store.etcd.epochs import Epochs
-from hsm_node.store.etcd.left_behind import MemberSnapshot, find_left_behind
 from hsm_node.store.etcd.messages_pb2 import Header, KeyValue
 from hsm_node.store.etcd.opening import encoded
+from hsm_node.store.etcd.sides import MemberSnapshot, find_both_sides, find_left_behind
 from hsm_node.store.etcd.transactions import CHECK_KEY
 
 OpenStore = Callable[..., EtcdStore]
@@ -62,6 +62,14 @@ def test_where_nobody_answers_or_was_left_behind_there_is_none(
     assert find_left_behind([forged, empty, closed, member(keyring, 4, 3, 9)], epochs) is None  # type: ignore[list-item]
 
 
+def test_whoever_was_left_behind_finds_its_own_store_and_the_one_that_went_on(keyring: Keyring, epochs: Epochs) -> None:
+    links = [member(keyring, 1, 3, 50), member(keyring, 2, 3, 60), member(keyring, 3, 2, 900), member(keyring, 4, 4, 9)]
+    assert find_both_sides(links[:3], epochs) is None
+    both = find_both_sides([*links, member(keyring, 5, 5, 7)], epochs)
+    assert both is not None
+    assert [(side.place, side.epoch) for side in both] == [("127.0.0.1:2", 3), ("127.0.0.1:5", 5)]
+
+
 def test_a_member_that_is_lost_while_it_is_read_is_no_end_of_it(keyring: Keyring) -> None:
     link = member(keyring, 1, 2, 60)
     snapshot = MemberSnapshot(link, 60)
@@ -82,3 +90,4 @@ def test_all_rows_of_a_member_are_read_at_one_revision(open_etcd: OpenStore) -> 
     assert ([row.name for row in rows], snapshot.read()) == (names, [])
     snapshot.close()
     assert store.left_behind() is None
+    assert store.both_sides() is None
