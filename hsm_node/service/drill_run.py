@@ -234,7 +234,8 @@ class DrillRun:
         known = None if opened.kind is None else opened.kind.known(opened.record)
         if known is None or known.revision > revision:
             return False
-        return self._parts.follower.ledger.order_of(opened.name) > opened.record.order
+        written: int = opened.record.order
+        return self._parts.follower.ledger.order_of(opened.name) > written
 
     async def _use(self, records: list[Record]) -> None:
         begun = clock.monotonic()
