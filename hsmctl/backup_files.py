@@ -26,6 +26,10 @@ from hsmctl.failures import USAGE, CommandError
 from hsmctl.files import sync_folder
 
 SUFFIX: Final = ".backup"
+MIN_FILES: Final = 3
+"""That stay however old they are: a clock that is wrong once makes all others old."""
+ABANDONED_S: Final = 86_400.0
+"""After which a file that was begun is nobody's: a run takes minutes."""
 _TIME: Final = "%Y%m%dT%H%M%SZ"
 _NAME: Final = re.compile(r"redoubt-(?P<cluster>.+)-(?P<time>\d{8}T\d{6}Z)" + re.escape(SUFFIX))
 
@@ -113,17 +117,31 @@ def name_in(folder: Path, cluster: str, made: int) -> Path:
 
 
 def older_ones(newest: Path, keep_days: int) -> list[Path]:
-    """Return the backups of the same cluster in the same folder that are so many days older than that one.
+    """Return the backups of the same cluster in the same folder that are so many days older than that one; of the
+    newest ones, itself among them, a few are never in it.
 
     What has another name than such files have is none of them.
     """
     own = _NAME.fullmatch(newest.name)
     assert own is not None  # made by `name_in`
     oldest = _moment(own["time"]) - timedelta(days=keep_days)
-    found = []
-    for path in sorted(newest.parent.iterdir()):
+    others = []
+    for path in newest.parent.iterdir():
         other = _NAME.fullmatch(path.name)
-        if other is not None and other["cluster"] == own["cluster"] and _moment(other["time"]) < oldest:
+        if path != newest and other is not None and other["cluster"] == own["cluster"]:
+            others.append((_moment(other["time"]), path))
+    others.sort(reverse=True)
+    return sorted(path for moment, path in others[MIN_FILES - 1 :] if moment < oldest)
+
+
+def abandoned_ones(newest: Path, now: float) -> list[Path]:
+    """Return the files in the same folder that runs for the same cluster have begun, and were killed at."""
+    own = _NAME.fullmatch(newest.name)
+    assert own is not None  # made by `name_in`
+    found = []
+    for path in sorted(newest.parent.glob(".*.new")):
+        other = _NAME.fullmatch(path.name.removeprefix(".").removesuffix(".new"))
+        if other is not None and other["cluster"] == own["cluster"] and path.stat().st_mtime < now - ABANDONED_S:
             found.append(path)
     return found
 

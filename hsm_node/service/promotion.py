@@ -137,7 +137,11 @@ class Promotion:
     def vouch(self, request: Request, body: DrVouch) -> bytes:
         """DR_VOUCH."""
         _check_local(request, "vouch")
+        self._check_site("vouch", look=True)
         self._check_name(body.cluster)
+        if self._store.fenced:
+            text = f"{self._node} is fenced: a promotion has left its store behind; bring it back by `hsmctl dr rejoin`"
+            raise Refusal(Status.BAD_REQUEST, text)
         self._store.vouch()
         logs.event(_log, "warning", "an operator vouches that the DR site was not promoted", epoch=self._store.epoch)
         return self._answer()

@@ -1,12 +1,13 @@
 """hsmctl backup: wrapped copies of the keystore, made, verified and restored by the node of this host."""
 
+import time
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
 from hsm_wire.backup_messages import RestoreChoice
-from hsmctl.backup_files import older_ones
+from hsmctl.backup_files import abandoned_ones, older_ones
 from hsmctl.backup_runs import Made, Node, Restoring, Run, make, verify
 from hsmctl.failures import USAGE, CommandError
 from hsmctl.local_node import socket_option
@@ -74,7 +75,7 @@ def backup() -> None:
     default=KEEP_DAYS,
     show_default=True,
     metavar="N",
-    help="With --directory: how long files are kept. The new one stays in any case.",
+    help="With --directory: how long files are kept. The three newest stay in any case.",
 )
 @_prove_option
 @socket_option
@@ -108,7 +109,8 @@ def create(
         finally:
             made.file.drop()
     removed = older_ones(made.file.path, keep_days) if directory is not None else []
-    for old in removed:
+    abandoned = abandoned_ones(made.file.path, time.time()) if directory is not None else []
+    for old in (*removed, *abandoned):
         old.unlink(missing_ok=True)
     if made.left_out:
         output.note(f"{made.left_out} records of the store are damaged and not in the backup; see the nodes' logs")

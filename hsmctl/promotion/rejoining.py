@@ -64,7 +64,9 @@ class Rejoining:
             CommandError, HsmError: it cannot; the line says why.
         """
         if not self._endpoint and not self._host.recovery:
-            text = "the nodes' files name no dr_endpoint; name a member of the promoted store by --to"
+            text = (
+                "the nodes' files name no dr_endpoint; without a DR site nothing rejoins, else name its member by --to"
+            )
             raise CommandError(text, USAGE)
         if self._host.member_file.exists():
             self._file = read_member_file(self._host.member_file)

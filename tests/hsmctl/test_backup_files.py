@@ -16,7 +16,7 @@ from hsm_wire.backup_files import (
     BackupFileError,
 )
 from hsm_wire.backup_messages import BackupPart
-from hsmctl.backup_files import NewFile, header_of, name_in, older_ones, parts_of
+from hsmctl.backup_files import NewFile, abandoned_ones, header_of, name_in, older_ones, parts_of
 from hsmctl.failures import USAGE, CommandError
 
 
@@ -125,11 +125,35 @@ def test_older_ones_of_the_same_cluster_go_and_nothing_else(tmp_path: Path) -> N
         tmp_path / "redoubt-dev-20200101T080000Z.backup.copy",
         tmp_path / "by-hand.backup",
     ]
+    young = name_in(tmp_path, "dev", 1_800_000_000 - day)
     old = [name_in(tmp_path, "dev", 1_800_000_000 - 10 * day - 1), name_in(tmp_path, "dev", 1_000_000_000)]
-    for path in (*kept, *old):
+    for path in (*kept, young, *old):
         path.touch()
     assert sorted(older_ones(newest, 10)) == sorted(old)
     assert older_ones(name_in(tmp_path, "new", 1_800_000_000), 1) == []
+
+
+def test_a_clock_that_is_ahead_removes_not_all_older_ones(tmp_path: Path) -> None:
+    day = 86_400
+    files = [name_in(tmp_path, "dev", 1_800_000_000 + number * day) for number in range(6)]
+    for path in files:
+        path.touch()
+    assert older_ones(name_in(tmp_path, "dev", 1_900_000_000), 10) == files[:-2]
+
+
+def test_what_a_killed_run_has_begun_is_found_after_a_day(tmp_path: Path) -> None:
+    newest, old = name_in(tmp_path, "dev", 1_800_000_000), name_in(tmp_path, "dev", 1_700_000_000)
+    begun = tmp_path / f".{old.name}.new"
+    for path in (
+        begun,
+        tmp_path / f".{name_in(tmp_path, 'dev-2', 1_700_000_000).name}.new",
+        tmp_path / ".mine.new",
+        old,
+    ):
+        path.touch()
+    now = begun.stat().st_mtime
+    assert abandoned_ones(newest, now + 60) == []
+    assert abandoned_ones(newest, now + 90_000) == [begun]
 
 
 def test_the_head_of_a_part_is_five_bytes() -> None:

@@ -3,11 +3,14 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
+import killed_rejoin
 import pytest
 from data_centres import Dev
 from programs import wait_until
@@ -205,6 +208,38 @@ def test_old_sites_come_back_without_a_failed_request(dev: Dev, count: Any, loss
             load.stop()
     assert load.failed == []
     count("requests while the old sites came back, none of which failed", load.done)
+
+
+def test_a_rejoin_that_is_killed_after_each_of_its_steps_ends_well(dev: Dev, monkeypatch: pytest.MonkeyPatch) -> None:
+    with client(dev, "zurich") as hsm:
+        key_id = hsm.generate_key("ec-p256").id
+    for site in SITES:
+        lose(dev, site)
+    assert said_by(dev, "dr", "promote", "--force", "--yes")["own_store"]
+    start(dev, "etcd-zurich", "etcd-geneva", *OLD_NODES, "proxy-1", "proxy-2")
+    until_states(dev, "fenced", *OLD_NODES)
+    said_by(dev, "dr", "reconcile", "--apply")
+    for step in killed_rejoin.STEPS:
+        monkeypatch.setenv("KILLED_AFTER", step)
+        killed = run_killed(dev, "dr", "rejoin", "--site", SITES[0], "--yes")
+        assert killed.returncode == -signal.SIGKILL, (step, killed.stderr)
+    joined = said_by(dev, "dr", "rejoin", "--site", SITES[0], "--yes")
+    assert Path(joined["kept"]).name.endswith(".before-rejoin"), joined
+    until_states(dev, "up", *OLD_NODES[:2])
+    for name in OLD_NODES[:2]:
+        assert (dev.folder / "state" / name / "seen.db.before-rejoin").exists(), name
+        assert not (dev.folder / "state" / name / "rejoin.json").exists(), name
+    said_by(dev, "dr", "rejoin", "--site", SITES[1], "--yes")
+    until_states(dev, "up", *OLD_NODES)
+    assert said_by(dev, "dr", "demote", "--yes")["epoch"] == 2
+    with client(dev, "zurich") as hsm:
+        hsm.key(key_id).sign(MESSAGE, "ecdsa-sha256")
+
+
+def run_killed(dev: Dev, *words: str) -> "subprocess.CompletedProcess[str]":
+    """Run a command that is killed on its way."""
+    command = [sys.executable, killed_rejoin.__file__, *words, "--dir", str(dev.folder)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120.0 * SLACK, check=False)
 
 
 def _return(dev: Dev, sides: Sides, hsm: sync.Hsm, count: Any) -> None:

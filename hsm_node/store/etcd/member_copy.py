@@ -2,7 +2,8 @@
 
 Theory. A serializable read is answered by the member that is asked, from what it has, even where it is alone. A
 linearizable one is answered when that member has all that was committed: through the member that is in doubt it would
-wait until there is nothing left to find. So the newest revision is asked of the others first.
+wait until there is nothing left to find. So the newest revision is asked of the others first: whichever answers has all
+that was committed before it was asked.
 """
 
 from collections.abc import Callable

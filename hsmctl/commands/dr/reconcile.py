@@ -1,6 +1,5 @@
 """hsmctl dr reconcile: what only the side has that a promotion has left behind."""
 
-import tempfile
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +11,7 @@ from hsmctl.backup_runs import Node, Restoring, Run, make
 from hsmctl.commands.dr.hosts import folder_option, host_of
 from hsmctl.failures import CommandError
 from hsmctl.output import pairs
+from hsmctl.passing_folders import passing_folder
 from hsmctl.session import Session, cluster_options
 
 SHOWN: Final = 20
@@ -46,8 +46,8 @@ def reconcile(session: Session, applies: bool, file: Path | None, folder: Path |
         if file is not None:
             run = _run(node, file, applies=applies)
         else:
-            with tempfile.TemporaryDirectory(prefix="left-behind-", dir=socket.parent) as place:
-                made = make(node, Path(place) / "left-behind.backup", None, left_behind=True)
+            with passing_folder(socket.parent, "left-behind-") as place:
+                made = make(node, place / "left-behind.backup", None, left_behind=True)
                 run = _run(node, made.file.written, applies=applies)
     session.out.result(_described(run, applies=applies), _text(run, applies=applies))
     if run.counts.get("unreadable"):

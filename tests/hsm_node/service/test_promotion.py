@@ -182,6 +182,13 @@ async def test_who_vouches_does_it_on_the_nodes_own_host(node: Any, text_of: Tex
     assert vouched == [True]
 
 
+async def test_nobody_vouches_for_a_node_that_was_left_behind(node: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(node.store), "fenced", True)
+    monkeypatch.setattr(node.store, "vouch", pytest.fail)
+    with pytest.raises(Refusal, match="a promotion has left its store behind; bring it back by `hsmctl dr rejoin`"):
+        await Desk(node).ask(Opcode.DR_VOUCH, DrVouch("dev"), DrPromotion)
+
+
 CAUGHT_UP = Lag({"node-2": 0, "node-3": 0, "node-9": 4}, {})
 
 

@@ -103,15 +103,16 @@ def test_a_backup_is_made_verified_and_described(node: Keystore, tmp_path: Path)
 def test_a_folder_keeps_ten_days_and_the_newest(node: Keystore, tmp_path: Path) -> None:
     old = tmp_path / "redoubt-dev-20261231T080000Z.backup"
     kept = tmp_path / "redoubt-dev-20270110T080000Z.backup"
-    old.touch()
-    kept.touch()
+    newer = [tmp_path / f"redoubt-dev-202701{day}T080000Z.backup" for day in (11, 12)]
+    for path in (old, kept, *newer):
+        path.touch()
     made = json.loads(run(node, "create", "--directory", tmp_path, "--json"))
     newest = tmp_path / "redoubt-dev-20270115T080000Z.backup"
     assert (made["file"], made["removed"]) == (str(newest), [str(old)])
-    assert sorted(tmp_path.glob("*.backup")) == [kept, newest]
+    assert sorted(tmp_path.glob("*.backup")) == [kept, *newer, newest]
     newest.unlink()
     shown = run(node, "create", "--directory", tmp_path, "--keep-days", 1, "--prove", "all")
-    assert shown.splitlines()[-1] == f"removed {kept}"
+    assert shown.splitlines()[-1] == f"removed {kept}", "the three newest stay"
     assert node.proven == (1 << 63) - 1
 
 
