@@ -99,7 +99,7 @@ active proctype whole() {
         runs++; step = LOOKED; /* a node keeps the epoch of the store that it opens */
         dr_seen = (own && !at_old -> larger(dr_seen, copy_epoch) : dr_seen); known = dr_seen;
 #ifndef MUTANT_INTERRUPTED_RUN_IS_FORGOTTEN
-        wanted = (kept > known -> kept : 0)
+        wanted = (kept > known -> kept + doubt : 0)
 #endif
     }
     :: d_step { step == LOOKED && !own && flight == 0 && !(old_promoted && old_epoch >= wanted) ->

@@ -17,7 +17,8 @@ _ADVICE: Final = {
     FaultReason.RECORDS: "replace this site's member of the store by a fresh one, which copies the others",
     FaultReason.KEYS: "compare the key on a productive node; if it works there, replace this site's copy",
     FaultReason.LAG: "look at this site's member of the store, its disk and its links to the other sites",
-    FaultReason.STORE: "look whether this site's member of the store runs and reaches the others",
+    FaultReason.STORE: "look whether this site's member of the store runs and reaches the others; where the productive "
+    "sites are lost, `hsmctl dr promote` on this host has this one take over",
     FaultReason.INSIDE: "look into this node's log, then `hsmctl dr drill` tries again",
 }
 

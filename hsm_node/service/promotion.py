@@ -17,6 +17,7 @@ fenced at once, so it is for root on the node's own host; so is the word that it
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from typing import Final
 
 from hsm_cluster.cluster import Cluster
 from hsm_daemon import logs
@@ -29,6 +30,7 @@ from hsm_node.service.later import answer_later
 from hsm_node.service.request import Request
 from hsm_node.store.base import Lag, Store
 from hsm_node.work.pool import Pool
+from hsm_wire import limits
 from hsm_wire.administration import DrDemote, DrPromote, DrPromotion, DrReturn, DrVouch
 from hsm_wire.messages import encode_body
 from hsm_wire.statuses import Status
@@ -38,6 +40,9 @@ Answering = Callable[[dict[str, list[Address]]], Awaitable[Sequence[str]]]
 """Returns which of these nodes answer at one of their addresses."""
 Unjoined = Callable[[Request], Awaitable[int]]
 """Returns how many records the other side would still take over from this one."""
+
+_ROOM_CHARACTERS: Final = limits.MAX_DETAIL_CHARACTERS - 100
+"""For what is missing, in an answer that says more than that."""
 
 _log = logs.logger("hsm_node.promotion")
 
@@ -109,7 +114,7 @@ class Promotion:
             lacking = self._lacking(await self._writer.run(request.deadline, store.lag, asker=request))
         if not body.look:
             if lacking:
-                text = f"the old sites have not caught up: {'; '.join(lacking)}; see docs/disaster-recovery.md"
+                text = f"the old sites have not caught up: {_some_of(lacking)}; see docs/disaster-recovery.md"
                 raise Refusal(Status.BAD_REQUEST, text)
             await self._writer.run(request.deadline, partial(store.demote, self._keyring), asker=request)
             self._follower.follow()
@@ -128,7 +133,7 @@ class Promotion:
             f"no node of {site} follows this store" for site, nodes in sites.items() if not lag.nodes.keys() & nodes
         ]
         found += [
-            f"{node} lacks {changes} changes, {WAIT_S:g} s after they were made"
+            f"{node} has not confirmed {changes} changes, {WAIT_S:g} s after they were made: it is down, or slow"
             for node, changes in sorted(lag.nodes.items())
             if changes and node in self._sites
         ]
@@ -205,6 +210,17 @@ class Promotion:
 
     def _answer(self) -> bytes:
         return encode_body(DrPromotion(self._store.epoch, self._store.promoted))
+
+
+def _some_of(sentences: Sequence[str]) -> str:
+    """Return those that have room in one answer, and how many more there are."""
+    shown = sentences[:1]
+    for sentence in sentences[1:]:
+        if len("; ".join((*shown, sentence))) > _ROOM_CHARACTERS:
+            break
+        shown = [*shown, sentence]
+    left = len(sentences) - len(shown)
+    return "; ".join(shown) + (f"; and {left} more" if left else "")
 
 
 def _check_local(request: Request, command: str) -> None:

@@ -5,6 +5,7 @@ import shlex
 import shutil
 import sys
 from pathlib import Path
+from typing import Final
 
 import click
 import msgspec
@@ -13,7 +14,7 @@ from hsmctl.dev.data_centres import make_data_centres
 from hsmctl.dev.folder import Folder
 from hsmctl.dev.manifest import Manifest
 from hsmctl.dev.plan import make_plan
-from hsmctl.dev.restart import missing_in, restart
+from hsmctl.dev.restart import Duty, duty_of, missing_in, restart
 from hsmctl.dev.soft_tokens import environment, find_module
 from hsmctl.dev.supervisor import Supervisor
 from hsmctl.failures import USAGE, CommandError
@@ -96,6 +97,13 @@ def _check_fixed(context: click.Context) -> None:
             raise CommandError(f"--{name} is for --store sqlite; leave it out with --store etcd", USAGE)
 
 
+_DOES: Final = {
+    Duty.SERVES: " and serves",
+    Duty.STANDS_BY: " and stands by",
+    Duty.FENCED: " and serves nobody: it is fenced, and its log says what brings it back",
+}
+
+
 @dev.command("start")
 @click.argument("name")
 @_folder_option
@@ -116,7 +124,7 @@ def start(context: click.Context, name: str, folder: str, as_json: bool) -> None
     output = Output(as_json)
     output.result(
         msgspec.to_builtins(entry),
-        f"{name} runs again at {entry.address} (process {entry.pid}){'' if missing else ' and serves'}",
+        f"{name} runs again at {entry.address} (process {entry.pid}){'' if missing else _DOES[duty_of(entry)]}",
     )
     if missing:
         output.note(f"{', '.join(missing)} gives it no requests yet; `{_program()} status` shows why")

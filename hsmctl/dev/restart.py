@@ -8,6 +8,7 @@ import http.client
 import os
 import socket
 import time
+from enum import Enum, auto
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +22,8 @@ ROTATION_DEADLINE_S: Final = 10.0
 """How long a node's return into the rotation of every proxy is waited for."""
 POLL_INTERVAL_S: Final = 0.05
 CONNECT_S: Final = 1.0
+ENDING_S: Final = 10.0
+"""How long the end of a daemon is waited for that may have been told to stop just now; etcd takes seconds for it."""
 ASK_INTERVAL_S: Final = 0.5
 """Between two requests: one that comes while the system takes the process apart finds that it runs still."""
 
@@ -32,7 +35,7 @@ def restart(folder: Folder, name: str, deadline_s: float = readiness.READY_S) ->
     """
     manifest = running_manifest(folder)
     before = _member(manifest, name)
-    if alive(before, manifest):
+    if not _ends(before, manifest):
         raise CommandError(f"{name} runs already (process {before.pid}); stop it first with `kill {before.pid}`")
     log = folder.log_of(name)
     log_start = log.stat().st_size if log.exists() else 0
@@ -55,6 +58,16 @@ def restart(folder: Folder, name: str, deadline_s: float = readiness.READY_S) ->
     raise CommandError(readiness.not_ready(name, admin, deadline_s, last_line(log, log_start), log))
 
 
+def _ends(member: AnyEntry, manifest: Manifest) -> bool:
+    """Wait for the end of that process; whether it came."""
+    deadline = time.monotonic() + ENDING_S
+    while alive(member, manifest):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(POLL_INTERVAL_S)
+    return True
+
+
 def missing_in(folder: Folder, name: str, deadline_s: float = ROTATION_DEADLINE_S) -> list[str]:
     """Wait until every proxy that answers gives requests to that node; return those that do not by the deadline.
 
@@ -66,6 +79,20 @@ def missing_in(folder: Folder, name: str, deadline_s: float = ROTATION_DEADLINE_
         if not missing or time.monotonic() > deadline:
             return missing
         time.sleep(POLL_INTERVAL_S)
+
+
+class Duty(Enum):
+    """What a daemon does that runs."""
+
+    SERVES = auto()
+    STANDS_BY = auto()
+    FENCED = auto()
+
+
+def duty_of(entry: AnyEntry) -> Duty:
+    """Ask a daemon what it does."""
+    state = None if isinstance(entry, StoreEntry) else readiness.status(entry.admin).get("state")
+    return {"standby": Duty.STANDS_BY, "fenced": Duty.FENCED}.get(str(state), Duty.SERVES)
 
 
 def _lacks(proxy: Entry, name: str) -> bool:

@@ -32,7 +32,7 @@ class SystemdHost:
         self._files = {str(said["name"]): path for path, said in found}
         if not self._nodes:
             raise CommandError(
-                f"no file of a node is in {folder}; run this on a host of the DR site, as root, or name the folder of "
+                f"no file of a node is in {folder}; run this on the host of one, as root, or name the folder of "
                 "`hsmctl dev` by --dir",
                 USAGE,
             )

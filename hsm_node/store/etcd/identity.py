@@ -34,7 +34,8 @@ class Identity:
                 return
         raise ReplacedStoreError(
             f"a member belongs to etcd cluster {header.cluster_id:x}, not {self.cluster_id:x}: correct [store] "
-            "endpoints; after a promotion or a restore start the node again"
+            "endpoints; if a promotion left it behind, `hsmctl dr rejoin` on its host brings it back; after a restore "
+            "start the node again"
         )
 
     def check(self, header: Header, floor: int) -> None:

@@ -42,8 +42,8 @@ def lag_of(calls: Calls, waits: Waits, saying: Saying) -> Lag:
 def _wrong(calls: Calls, link: Link, revision: int) -> str:
     try:
         status = calls.look_at(link, LOOK_S)
-    except ReplacedStoreError as error:
-        return str(error)
+    except ReplacedStoreError:
+        return "it is of another store; `hsmctl dr rejoin` on its host brings it back"
     except grpc.RpcError as error:
         return fault_of_call(error).text
     except ValueError:  # gRPC's way to say that the channel is closed

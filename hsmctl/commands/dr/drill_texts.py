@@ -44,7 +44,9 @@ def keys_text(report: DrillReport) -> str:
 
 def rto_text(report: DrillReport) -> str:
     """Return how long it took until everything was served."""
-    return "not everything was served" if report.rto_ms is None else f"{report.rto_ms / 1000:g} s"
+    if report.rto_ms is None:
+        return "not everything was served"
+    return f"{report.rto_ms / 1000:g} s" if report.keys else f"{report.rto_ms / 1000:g} s; there is no key yet to serve"
 
 
 def _seconds(milliseconds: int | None) -> float | None:

@@ -138,6 +138,9 @@ async def test_what_was_left_behind_is_read_with_what_is_not_authentic_in_it(sta
         def close(self) -> None:
             """Nothing is held."""
 
+    with pytest.raises(Refusal, match="no side was left behind; there is nothing to reconcile"):
+        await desk.ask(Opcode.CREATE_BACKUP, CreateBackup(left_behind=True), CreatedPart)
+    store.promoted = True
     with pytest.raises(Refusal, match="no member of .* answers that a promotion has left behind"):
         await desk.ask(Opcode.CREATE_BACKUP, CreateBackup(left_behind=True), CreatedPart)
     store.left_behind = lambda: Side("192.0.2.10:2379", 1, Member())

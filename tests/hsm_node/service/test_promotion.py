@@ -12,7 +12,7 @@ from hsm_node.core.keyring import Keyring
 from hsm_node.core.refusal import Refusal
 from hsm_node.store.base import Lag, StoreError
 from hsm_node.store.sqlite import SqliteStore
-from hsm_wire import kinds
+from hsm_wire import kinds, limits
 from hsm_wire.administration import DrDemote, DrPromote, DrPromotion, DrReturn, DrVouch
 from hsm_wire.messages import Pong, decode_body
 from hsm_wire.opcodes import Opcode
@@ -228,7 +228,7 @@ async def test_when_the_old_sites_have_caught_up_the_dr_site_stands_by_again_in_
     ("lag", "said"),
     [
         (Lag({"node-2": 0}, {}), "no node of geneva follows this store"),
-        (Lag({"node-2": 7, "node-3": 0}, {}), "node-2 lacks 7 changes, 3 s after they were made"),
+        (Lag({"node-2": 7, "node-3": 0}, {}), "node-2 has not confirmed 7 changes, 3 s after they were made: it is down, or slow"),
         (Lag({"node-2": 0, "node-3": 0}, {"h:1": "it lacks 12 changes"}), "the member h:1: it lacks 12 changes"),
     ],
 )
@@ -238,6 +238,14 @@ async def test_before_they_have_it_is_refused_with_what_is_missing(back: Any, la
         await demote(back)
     assert (refused.value.status, back.store.promoted) == (Status.BAD_REQUEST, True)
     assert (await demote(back, look=True)).lacking == [said]
+
+
+async def test_of_very_much_that_is_missing_as_much_is_said_as_has_room(back: Any) -> None:
+    back.lag = Lag({"node-2": 0, "node-3": 0}, {f"h:{number}": "it lacks 12 changes" for number in range(1, 20)})
+    with pytest.raises(Refusal, match=r"the member h:1: it lacks 12 changes; .*; and 1\d more; see docs") as refused:
+        await demote(back)
+    assert len(refused.value.detail) <= limits.MAX_DETAIL_CHARACTERS
+    assert len((await demote(back, look=True)).lacking) == 19
 
 
 @pytest.mark.parametrize(

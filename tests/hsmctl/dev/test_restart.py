@@ -17,7 +17,7 @@ from dev_processes import DEADLINE_S, POLL_INTERVAL_S, wait_until
 from hsmctl.dev import readiness
 from hsmctl.dev.folder import Folder
 from hsmctl.dev.manifest import Entry, Manifest, StoreEntry
-from hsmctl.dev.restart import missing_in, restart
+from hsmctl.dev.restart import Duty, duty_of, missing_in, restart, running_manifest
 from hsmctl.failures import CommandError
 
 SLEEPS = "import time; time.sleep(60)"
@@ -128,12 +128,29 @@ def test_an_unknown_name_is_answered_with_the_known_ones(running: Running) -> No
     assert refused(running.folder, "nope") == ("there is no daemon 'nope'; there are node-1", 2)
 
 
-def test_a_running_daemon_is_not_started_again(running: Running) -> None:
+def test_a_running_daemon_is_not_started_again(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hsmctl.dev.restart.ENDING_S", 0.0)
     pid = running.process().pid
     running.publish(pid)
     assert refused(running.folder) == (f"node-1 runs already (process {pid}); stop it first with `kill {pid}`", 1)
     assert running.folder.take_requests() == []
 
+
+def test_the_end_of_one_that_is_ending_is_waited_for(running: Running) -> None:
+    ending = running.process("import time; time.sleep(0.5)")
+    running.publish(ending.pid)
+    running.on_request(lambda _name: running.publish(running.process().pid))
+    assert restart(running.folder, "node-1", DEADLINE_S).pid != ending.pid
+
+
+@pytest.mark.parametrize(
+    ("state", "duty"), [("", Duty.SERVES), ("standby", Duty.STANDS_BY), ("fenced", Duty.FENCED)]
+)
+def test_what_a_daemon_does_that_runs_is_asked_of_it(running: Running, state: str, duty: Duty) -> None:
+    running.state = state
+    running.publish(0)
+    [node] = running_manifest(running.folder).nodes
+    assert duty_of(node) is duty
 
 def test_a_dead_one_is_asked_for_and_returned_when_it_serves(running: Running) -> None:
     dead = running.process("pass")

@@ -17,7 +17,9 @@ from hsmctl.commands.dr import vouch as command
 
 
 class FakeHost:
-    sockets = (Path("node-1"), Path("node-2"))
+    def __init__(self, folder: Path | None, site: str | None) -> None:
+        here = site or "node"
+        self.sockets = (Path(f"{here}-1"), Path(f"{here}-2")) if folder is None else (folder / here,)
 
 
 @pytest.fixture
@@ -39,7 +41,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, DrVouch]]:
         yield FakeNode(path.name)
 
     monkeypatch.setattr(command, "local_node", connected)
-    monkeypatch.setattr(command, "SystemdHost", FakeHost)
+    monkeypatch.setattr(command, "host_of", lambda _session, folder, site: FakeHost(folder, site))
     return heard
 
 
@@ -49,6 +51,12 @@ def test_all_nodes_of_this_host_are_told_or_the_one_at_a_socket(told: list[tuple
     one = CliRunner().invoke(main, ["dr", "vouch", "--yes", "--socket", "node-9", "--json"])
     assert json.loads(one.stdout) == {"cluster": "dev", "nodes": ["node-9"], "epoch": 3}
     assert told == [(name, DrVouch("dev")) for name in ("node-1", "node-2", "node-9")]
+
+
+def test_in_a_development_cluster_the_site_is_named(told: list[tuple[str, DrVouch]]) -> None:
+    done = CliRunner().invoke(main, ["dr", "vouch", "--yes", "--site", "geneva", "--dir", "d"])
+    assert done.stdout == "geneva may serve and change keys of epoch 3\n"
+    assert told == [("geneva", DrVouch("dev"))]
 
 
 def test_nobody_is_told_before_the_name_was_typed(told: list[tuple[str, DrVouch]]) -> None:
