@@ -198,7 +198,7 @@ class BackupMaking:
         found = self._store.left_behind()
         if found is None:
             if not self._store.promoted:
-                text = "the DR site was not promoted, or there is none: no side was left behind; there is nothing to reconcile"
+                text = "no promotion holds here: no side was left behind; there is nothing to reconcile"
                 raise Refusal(Status.BAD_REQUEST, text)
             text = (
                 "no member of [store] endpoints answers that a promotion has left behind: start one of the old side's, "

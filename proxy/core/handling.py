@@ -7,7 +7,16 @@ question is asked only of those that are not.
 from typing import Final
 
 from hsm_wire import limits as wire
-from hsm_wire.operations import ANSWERED_BY_PROXY, AT_DR_SITE, GENERATIONS, LONG, OPERATIONS, SIGNATURES, Operation, Work
+from hsm_wire.operations import (
+    ANSWERED_BY_PROXY,
+    AT_DR_SITE,
+    GENERATIONS,
+    LONG,
+    OPERATIONS,
+    SIGNATURES,
+    Operation,
+    Work,
+)
 
 UNKNOWN_OPERATION: Final = 0
 """Requests with an opcode that this version does not know are counted together: a label may not grow for ever."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from data_centres import STOP_S, Dev
-from scale import SLACK
+from scale import SCALE, SLACK
 
 from hsm_client import sync
 from hsm_client.errors import HsmError
@@ -22,6 +22,12 @@ MESSAGE = b"made before the loss"
 KEYS = 20
 POINTS = ["_save", "_restore", "stop_member", "exchange", "_keep", "start_member", "restart_nodes"]
 """Steps of a promotion after which it is killed."""
+OFF: tuple[tuple[str, ...], ...] = ((), ("etcd-alps", "node-5"))
+"""What had ended at the DR site before."""
+KILLS = [
+    (point, off) for at, point in enumerate(POINTS) for of, off in enumerate(OFF) if SCALE >= 1 or (at + of) % 2 == 0
+]
+"""At the full length each with both, else each with one of them."""
 KILLED = """
 import os, sys
 from hsmctl.promotion import own_store
@@ -106,8 +112,7 @@ def test_a_dr_host_that_is_off_with_its_last_change_only_in_the_log_serves_that_
         assert not lost(keys)
 
 
-@pytest.mark.parametrize("off", [(), ("etcd-alps", "node-5")], ids=["up", "off"])
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize(("point", "off"), KILLS, ids=[f"{point}-{'off' if off else 'up'}" for point, off in KILLS])
 def test_a_promotion_that_was_killed_is_ended_by_the_next_one_with_one_copy(
     dev: Dev, point: str, off: tuple[str, ...]
 ) -> None:

@@ -13,6 +13,7 @@ PANELS = {
     "one-site-left": ("Sites in rotation", "Data centres in rotation"),
     "node-out": ("Nodes over time", "State over time", "State"),
     "path-down": ("Paths down", "Paths over time"),
+    "worker-restarts": ("Proxies up",),
     "sealed-nodes": ("Sealed nodes", "Shares given and needed"),
     "target-down": ("Proxies up", "Scraped"),
     "store-stale": ("Nodes without store", "Store"),

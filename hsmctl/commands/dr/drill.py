@@ -26,8 +26,7 @@ def drill(session: Session, path: Path | None) -> int:
     Example: hsmctl dr drill
     """
     if path is None:
-        # Its link to a proxy may be new: that is waited for within the ten seconds of a status, not the two minutes of a
-        # drill.
+        # Its link to a proxy may be new: that is waited for as long as a status may take, not as long as a drill.
         ask(session, path, Opcode.DR_STATUS, DrStatus)
     report = ask(session, path, Opcode.DR_DRILL, DrillReport)
     fields: dict[str, object] = {

@@ -237,11 +237,6 @@ class NodeTable:
         return [node for node in self.nodes if node.recovers and node.link is not None]
 
     @property
-    def dr_site_away(self) -> bool:
-        """Whether there are nodes of a DR site, and none of them can be reached."""
-        return any(node.recovers for node in self.nodes) and not self.at_dr_site
-
-    @property
     def hurries(self) -> bool:
         """Whether nobody serves, or none of those that do is current: then all are asked as often as may be."""
         return not self.rotation or not self.reachable

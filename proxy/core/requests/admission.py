@@ -44,9 +44,9 @@ class Admission:
         elif self._failover.waiting.size and self._failover.full:
             counters.overloaded["failover_full"] += 1
             self.refuse(client, frame, Status.OVERLOADED, "too many requests wait for another HSM node", now)
-        elif handling.at_dr_site and self._table.dr_site_away:
+        elif handling.at_dr_site and self._dr_site_away:
             # It may be back in a moment: who asks sends again until its deadline.
-            detail = "no node of the DR site can be reached through this proxy; ask it over the local socket of its host"
+            detail = "no node of the DR site can be reached from here; ask it over the local socket of its host"
             self.refuse(client, frame, Status.UNAVAILABLE, detail, now)
         elif self._quotas.gates and handling.metered and not self._within_quota(client, frame, now):
             pass
@@ -62,6 +62,11 @@ class Admission:
         self._switch.counters.answered(frame.opcode, int(status), None)
         self._switch.notes.failed(frame, int(status), now)
         client.sink(refusal(frame, status, detail, retry_after_ms=retry_after_ms))
+
+    @property
+    def _dr_site_away(self) -> bool:
+        """Whether there are nodes of a DR site, and none of them can be reached."""
+        return any(node.recovers for node in self._table.nodes) and not self._table.at_dr_site
 
     def _within_quota(self, client: Client, frame: Frame, now: float) -> bool:
         """Let a request through that its partition's quota has room for; answer any other."""

@@ -228,7 +228,10 @@ async def test_when_the_old_sites_have_caught_up_the_dr_site_stands_by_again_in_
     ("lag", "said"),
     [
         (Lag({"node-2": 0}, {}), "no node of geneva follows this store"),
-        (Lag({"node-2": 7, "node-3": 0}, {}), "node-2 has not confirmed 7 changes, 3 s after they were made: it is down, or slow"),
+        (
+            Lag({"node-2": 7, "node-3": 0}, {}),
+            "node-2 has not confirmed 7 changes, 3 s after they were made: it is down, or slow",
+        ),
         (Lag({"node-2": 0, "node-3": 0}, {"h:1": "it lacks 12 changes"}), "the member h:1: it lacks 12 changes"),
     ],
 )

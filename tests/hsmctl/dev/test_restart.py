@@ -143,14 +143,13 @@ def test_the_end_of_one_that_is_ending_is_waited_for(running: Running) -> None:
     assert restart(running.folder, "node-1", DEADLINE_S).pid != ending.pid
 
 
-@pytest.mark.parametrize(
-    ("state", "duty"), [("", Duty.SERVES), ("standby", Duty.STANDS_BY), ("fenced", Duty.FENCED)]
-)
+@pytest.mark.parametrize(("state", "duty"), [("", Duty.SERVES), ("standby", Duty.STANDS_BY), ("fenced", Duty.FENCED)])
 def test_what_a_daemon_does_that_runs_is_asked_of_it(running: Running, state: str, duty: Duty) -> None:
     running.state = state
     running.publish(0)
     [node] = running_manifest(running.folder).nodes
     assert duty_of(node) is duty
+
 
 def test_a_dead_one_is_asked_for_and_returned_when_it_serves(running: Running) -> None:
     dead = running.process("pass")
