@@ -9,6 +9,7 @@ first of them wakes the loop: what comes until it looks is taken with it.
 import asyncio
 import atexit
 import concurrent.futures
+import contextlib
 import contextvars
 import importlib
 import os
@@ -163,7 +164,8 @@ class Portal:
             runner.submit(call)
             call.wait()
         except BaseException:
-            runner.loop.call_soon_threadsafe(call.give_up)
+            with contextlib.suppress(RuntimeError):  # the loop is closed, at the end of the process
+                runner.loop.call_soon_threadsafe(call.give_up)
             raise
         return call.result()
 
