@@ -1,16 +1,22 @@
 """One background event loop a process, on which all blocking clients run.
 
 A thread does not survive fork(): the child starts a loop of its own at its first call.
+
+Per call there is a lock that the thread waits on, and a task. Threads leave their calls in one queue, and only the
+first of them wakes the loop: what comes until it looks is taken with it.
 """
 
 import asyncio
 import atexit
 import concurrent.futures
+import contextlib
+import contextvars
 import importlib
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Coroutine
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 STOP_S: Final = 2.0
 """Longest wait for the loop's thread at the end of the process."""
@@ -27,60 +33,163 @@ def _new_loop() -> asyncio.AbstractEventLoop:
     return asyncio.new_event_loop()
 
 
+class _Call(Generic[_T]):
+    """A coroutine that a thread waits for: the thread makes it and waits, the loop's thread does the rest."""
+
+    __slots__ = ("_context", "_error", "_given_up", "_over", "_task", "_value", "_work")
+
+    def __init__(self, work: Coroutine[Any, Any, _T]) -> None:
+        self._work = work
+        # What the caller's own log filters look up in its context holds on the loop too.
+        self._context = contextvars.copy_context()
+        # Never used again: a late release could end another wait too early.
+        self._over = threading.Lock()
+        self._over.acquire()
+        self._task: asyncio.Task[_T] | None = None
+        self._given_up = False
+        self._error: BaseException | None = None
+        self._value: _T
+
+    def wait(self) -> None:
+        self._over.acquire()
+
+    def result(self) -> _T:
+        """Return or raise what the coroutine did, once `wait` is over."""
+        if self._error is None:
+            return self._value
+        try:
+            raise self._error
+        finally:
+            self._error = None  # Cuts the circle: the error knows this frame.
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._given_up:
+            self.refuse()
+            return
+        self._task = loop.create_task(self._work, context=self._context)
+        self._task.add_done_callback(self._finish)
+
+    def give_up(self) -> None:
+        """Nobody waits any more."""
+        self._given_up = True
+        if self._task is not None:
+            self._task.cancel()
+
+    def refuse(self) -> None:
+        """End it unstarted."""
+        self._work.close()
+        self._error = concurrent.futures.CancelledError()
+        self._over.release()
+
+    def _finish(self, task: "asyncio.Task[_T]") -> None:
+        if task.cancelled():
+            self._error = concurrent.futures.CancelledError()
+        else:
+            self._error = task.exception()
+            if self._error is None:
+                self._value = task.result()
+        self._task = None
+        self._over.release()
+
+
+class _Runner:
+    """The loop, its thread, and the calls that it has not taken yet: one at most of each thread that waits."""
+
+    def __init__(self) -> None:
+        self.loop = _new_loop()
+        self.thread = threading.Thread(target=self._serve, name="hsm-client", daemon=True)
+        self._calls: deque[_Call[Any]] = deque()
+        self._woken = False
+        """The loop will look into the queue without being woken again."""
+        self._ended = False
+
+    def submit(self, call: _Call[Any]) -> None:
+        """Leave a call to the loop."""
+        # In this order, and `_take` and `_serve` in the other one: whatever is seen here, the call is seen there.
+        self._calls.append(call)
+        if self._ended:
+            self._refuse_all()
+        elif not self._woken:
+            try:
+                self._woken = True
+                self.loop.call_soon_threadsafe(self._take)
+            except BaseException:  # A KeyboardInterrupt must not leave the other threads waiting.
+                self._woken = False
+                raise
+
+    def _take(self) -> None:
+        self._woken = False
+        while self._calls:
+            self._calls.popleft().start(self.loop)
+
+    def _refuse_all(self) -> None:
+        while True:
+            try:
+                call = self._calls.popleft()
+            except IndexError:
+                return
+            call.refuse()
+
+    def _serve(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        try:
+            try:
+                self.loop.run_forever()
+            finally:
+                self._ended = True
+                self._refuse_all()
+            tasks = asyncio.all_tasks(self.loop)
+            for task in tasks:
+                task.cancel()
+            self.loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        finally:
+            self.loop.close()
+
+
 class Portal:
     """Runs coroutines for threads that have no event loop."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
+        self._runner: _Runner | None = None
         self._parents: list[object] = []
 
     def run(self, make: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
         """Run a coroutine to its end; a KeyboardInterrupt here cancels it there."""
-        loop = self._started()
-        if threading.current_thread() is self._thread:
+        runner = self._runner or self._started()
+        if threading.get_ident() == runner.thread.ident:
             raise RuntimeError("the blocking client cannot be used on its own event loop; use hsm_client.connect")
-        future: concurrent.futures.Future[_T] = asyncio.run_coroutine_threadsafe(make(), loop)
+        call = _Call(make())
         try:
-            return future.result()
+            runner.submit(call)
+            call.wait()
         except BaseException:
-            future.cancel()
+            with contextlib.suppress(RuntimeError):  # the loop is closed, at the end of the process
+                runner.loop.call_soon_threadsafe(call.give_up)
             raise
+        return call.result()
 
     def stop(self) -> None:
         """End the loop; the next call starts another one."""
         with self._lock:
-            loop, thread, self._loop, self._thread = self._loop, self._thread, None, None
-        if loop is not None and thread is not None:
-            loop.call_soon_threadsafe(loop.stop)
-            thread.join(STOP_S)
+            runner, self._runner = self._runner, None
+        if runner is not None:
+            runner.loop.call_soon_threadsafe(runner.loop.stop)
+            runner.thread.join(STOP_S)
 
     def after_fork(self) -> None:
         """Forget the parent's loop, in the child; keep it referenced, so that nothing of it is closed."""
-        self._parents.append(self._loop)
+        self._parents.append(self._runner)
         self._lock = threading.Lock()
-        self._loop = self._thread = None
+        self._runner = None
 
-    def _started(self) -> asyncio.AbstractEventLoop:
+    def _started(self) -> _Runner:
         with self._lock:
-            if self._loop is None:
-                self._loop = _new_loop()
-                self._thread = threading.Thread(target=_serve, args=(self._loop,), name="hsm-client", daemon=True)
-                self._thread.start()
-            return self._loop
-
-
-def _serve(loop: asyncio.AbstractEventLoop) -> None:
-    asyncio.set_event_loop(loop)
-    try:
-        loop.run_forever()
-        tasks = asyncio.all_tasks(loop)
-        for task in tasks:
-            task.cancel()
-        loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
-    finally:
-        loop.close()
+            if self._runner is None:
+                runner = _Runner()
+                runner.thread.start()
+                self._runner = runner
+            return self._runner
 
 
 PORTAL: Final = Portal()
