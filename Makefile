@@ -1,7 +1,7 @@
 # make run    the demonstration: a cluster on this machine, keys, certificates, signatures
 # make demo-disaster  both data centres are lost, the DR site takes over, all comes back (a minute or two)
 # make test   lint and all tests              make lint   the checks without the tests
-# make test-system  the table of faults at a third of its length, with real nodes; what make test leaves out (three quarters of an hour)
+# make test-system  the table of faults at three tenths of its length, with real nodes; what make test leaves out (three quarters of an hour)
 # make soak   200 clients under mixed faults for SECONDS=3600 (SIMULATION=1, STORE=etcd: see CONTRIBUTING.md)
 # make losses  COUNT=20 times both productive sites are lost under load, and the DR site is promoted (KEYS=10000)
 # make compiled  the way of a request compiled by mypyc, in build/compiled and as a wheel in build/wheels (needs gcc)

@@ -6,8 +6,8 @@ set -u
 workers=$1
 shift
 found=5
-# A third of the table's lengths and repetitions keeps it below 45 minutes; REDOUBT_SCALE=1 is all of it.
-REDOUBT_SCALE=${REDOUBT_SCALE:-0.35}
+# Three tenths of the table's lengths and repetitions keeps it below 45 minutes; REDOUBT_SCALE=1 is all of it.
+REDOUBT_SCALE=${REDOUBT_SCALE:-0.3}
 export REDOUBT_SCALE
 
 part() {
