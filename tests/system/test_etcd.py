@@ -260,8 +260,8 @@ def test_an_empty_store_in_the_place_of_the_one_that_was_followed_is_not_taken_f
             one.look()
         except ReplacedStoreError:
             return True
-        except StoreError:
-            return not same_token and "etcd cluster" in str(one.store._following._text)
+        except StoreError as error:
+            return not same_token and "etcd cluster" in str(error)
         return False
 
     wait_until(noticed, lambda: "the node notices")

@@ -13,7 +13,9 @@ Stress = Callable[[str, float], "subprocess.CompletedProcess[str]"]
 SECONDS = 60.0
 NAIVE_SECONDS = 10.0
 NAIVE_RUNS = 5
-"""Each was seen to fail: three of three, in 20 s."""
+"""Each was seen to fail: three of three, in 20 s. It crashes, answers with errors, or hangs."""
+STARTED_S = 60.0
+"""For its start and end on a busy machine."""
 
 
 @pytest.fixture
@@ -24,7 +26,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stress:
 
     def stress(how: str, seconds: float) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, str(LIVE / "pkcs11_stress.py"), how, str(seconds)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=seconds + 300, check=False)
+        return subprocess.run(command, capture_output=True, text=True, timeout=seconds + STARTED_S, check=False)
 
     return stress
 
@@ -35,4 +37,10 @@ def test_it_works_for_a_minute(run: Stress) -> None:
 
 
 def test_the_naive_way_does_not(run: Stress) -> None:
-    assert any(run("naive", NAIVE_SECONDS).returncode != 0 for _ in range(NAIVE_RUNS))
+    def passes() -> bool:
+        try:
+            return run("naive", NAIVE_SECONDS).returncode == 0
+        except subprocess.TimeoutExpired:
+            return False
+
+    assert not all(passes() for _ in range(NAIVE_RUNS))

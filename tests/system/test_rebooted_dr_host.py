@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from data_centres import STOP_S, Dev
@@ -84,7 +85,7 @@ def _works(key: sync.Key) -> bool:
 
 @pytest.mark.parametrize("restarted", [("node-5",), ("etcd-alps",), ("etcd-alps", "node-5")], ids="+".join)
 def test_the_dr_host_was_rebooted_after_the_loss_and_promote_serves_every_acknowledged_key(
-    dev: Dev, restarted: tuple[str, ...]
+    dev: Dev, restarted: tuple[str, ...], count: Any
 ) -> None:
     with sync.connect(dev.folder / "client.toml", timeout_s=10.0 * SLACK) as hsm:
         keys = make_keys(hsm)
@@ -97,6 +98,7 @@ def test_the_dr_host_was_rebooted_after_the_loss_and_promote_serves_every_acknow
         assert done.returncode == 0, done.stderr
         said = json.loads(done.stdout)
         assert (said["epoch"], said["own_store"]) == (2, True)
+        count(f"milliseconds of the command after {' and '.join(restarted)} ended", round(1000 * said["seconds"]))
         assert not lost(keys)
         assert _works(hsm.generate_key("ec-p256", label="after"))
 

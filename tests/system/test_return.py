@@ -29,6 +29,8 @@ MADE: Final = 300
 """Keys that only the old side has."""
 CHANGED: Final = 10
 """Keys that only the old side has destroyed, and as many that only it has disabled."""
+SEEN_S: Final = 10.0 * SLACK
+"""For nodes to write down what they have seen: they do every half second."""
 MESSAGE: Final = b"before, between and after"
 
 
@@ -213,6 +215,8 @@ def test_old_sites_come_back_without_a_failed_request(dev: Dev, count: Any, loss
 def test_a_rejoin_that_is_killed_after_each_of_its_steps_ends_well(dev: Dev, monkeypatch: pytest.MonkeyPatch) -> None:
     with client(dev, "zurich") as hsm:
         key_id = hsm.generate_key("ec-p256").id
+    seen = [dev.folder / "state" / name / "seen.db" for name in OLD_NODES[:2]]
+    wait_until(lambda: all(path.exists() for path in seen), lambda: "what they have seen is on the disk", SEEN_S)
     for site in SITES:
         lose(dev, site)
     assert said_by(dev, "dr", "promote", "--force", "--yes")["own_store"]
@@ -226,9 +230,9 @@ def test_a_rejoin_that_is_killed_after_each_of_its_steps_ends_well(dev: Dev, mon
     joined = said_by(dev, "dr", "rejoin", "--site", SITES[0], "--yes")
     assert Path(joined["kept"]).name.endswith(".before-rejoin"), joined
     until_states(dev, "up", *OLD_NODES[:2])
-    for name in OLD_NODES[:2]:
-        assert (dev.folder / "state" / name / "seen.db.before-rejoin").exists(), name
-        assert not (dev.folder / "state" / name / "rejoin.json").exists(), name
+    for path in seen:
+        assert path.with_name("seen.db.before-rejoin").exists(), path
+        assert not path.with_name("rejoin.json").exists(), path
     said_by(dev, "dr", "rejoin", "--site", SITES[1], "--yes")
     until_states(dev, "up", *OLD_NODES)
     assert said_by(dev, "dr", "demote", "--yes")["epoch"] == 2

@@ -85,7 +85,7 @@ def test_a_node_ten_times_slower(make_stand: MakeStand) -> None:
         time.sleep(seconds(30, 8.0))
         stand.nodes[0].set(slower=10.0)
         slow_from = time.monotonic()
-        time.sleep(seconds(60, 20.0))
+        time.sleep(seconds(60, 40.0))  # What it gets before it is noticed must stay below a hundredth.
     assert_sound(stand, load)
     before, after = load.percentile(0.99, until=slow_from), load.percentile(0.99, since=slow_from)
     print(f"\np99 {before * 1000:.1f} ms before, {after * 1000:.1f} ms with the slow node")

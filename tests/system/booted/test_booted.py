@@ -146,8 +146,9 @@ def test_the_hourly_look_finds_nothing_and_has_its_next_time(machine: Machine) -
 
 def test_the_daily_backup_comes_by_its_timer_is_verified_and_shown_and_old_ones_go(machine: Machine) -> None:
     unit, folder = "redoubt-backup@node-1", "/var/backups/redoubt"
-    old = f"{folder}/redoubt-example-20200101T000000Z.backup"
-    machine.run("install", "--mode=0600", "/dev/null", old)
+    old, *kept = (f"{folder}/redoubt-example-2020010{day}T000000Z.backup" for day in (1, 2, 3))
+    for path in (old, *kept):  # Three files stay, however old they are.
+        machine.run("install", "--mode=0600", "/dev/null", path)
     soon = machine.root / f"etc/systemd/system/{unit}.timer.d/soon.conf"
     soon.parent.mkdir(parents=True)
     soon.write_text("[Timer]\nOnActiveSec=1s\nRandomizedDelaySec=0\n")
@@ -160,7 +161,8 @@ def test_the_daily_backup_comes_by_its_timer_is_verified_and_shown_and_old_ones_
 
     wait_until(made, lambda: machine.run("systemctl", "status", unit, f"{unit}.timer", check=False), RESTART_S)
     assert machine.shown(unit, "Result") == "success", machine.journal(unit)
-    [name] = machine.run("ls", folder).split()
+    *left, name = sorted(machine.run("ls", folder).split())
+    assert [f"{folder}/{each}" for each in left] == kept
     assert f"removed {old}" in machine.journal(unit)
     assert machine.run("stat", "--format=%a %U", f"{folder}/{name}") == "600 root"
     get = "import urllib.request; print(urllib.request.urlopen('http://127.0.0.1:9421/metrics').read().decode())"
