@@ -7,7 +7,7 @@ import resource
 import tempfile
 from pathlib import Path
 
-from bench import document, kept, machine, report, rounds
+from bench import document, kept, machine, report, rounds, scale_page
 from bench.peers import PEERS, Peer
 from bench.proxy_files import UNPACED
 from bench.studies import MATRIX, STUDIES
@@ -27,7 +27,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--peer", action="append", choices=[each.name for each in PEERS])
     result.add_argument("--only", choices=["plain", "tls"])
     result.add_argument("--part", action="append", choices=[MATRIX, *STUDIES], help="(default all; quick: the matrix)")
-    result.add_argument("--record", action="store_true", help="keep the figures, and make docs/performance.md of them")
+    result.add_argument("--record", action="store_true", help="keep the figures, and make their pages of docs")
     result.add_argument("--compiled", type=Path, help="a folder with our packages compiled: measured as well")
     return result
 
@@ -93,6 +93,7 @@ def main() -> None:
         data = kept.merged(kept.load(), machine.describe(), found, day)
         kept.save(data)
         document.write(data)
+        scale_page.write()
 
 
 if __name__ == "__main__":

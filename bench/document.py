@@ -3,12 +3,13 @@
 What people wrote stays; what stands between `<!-- made: NAME -->` and `<!-- end -->` is made here.
 """
 
-import re
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 from bench import kept, picture
+from bench.tables import figure, filled, table
 from bench.targets import TARGETS, ratio
 from bench.workloads import WORKLOADS
 
@@ -17,15 +18,6 @@ PICTURE: Final = kept.DOCS / "performance.svg"
 PEERS: Final = ("redoubt", "haproxy", "nginx", "twemproxy", "direct")
 ABSENT: Final = "absent"
 Row = dict[str, Any]
-
-
-def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    rows = [head, ["---"] * len(head), *lines]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
-
-
-def _figure(value: float | None, digits: int = 2) -> str:
-    return "-" if value is None else f"{value:,.{digits}f}"
 
 
 def _matrix(rows: list[Row]) -> list[Row]:
@@ -49,7 +41,7 @@ def machine(data: kept.Kept) -> str:
     """Return what was measured on."""
     days = sorted({row["day"] for row in data.rows})
     when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}" if days else "never"
-    return _table(["", ""], [[name, value] for name, value in data.machine.items()] + [["measured on", when]])
+    return table(["", ""], [[name, value] for name, value in data.machine.items()] + [["measured on", when]])
 
 
 def targets(data: kept.Kept) -> str:
@@ -64,7 +56,7 @@ def targets(data: kept.Kept) -> str:
         best = min((each for each in found if each is not None), default=None)
         verdict = "not measured" if best is None else "met" if best <= target.at_most else "missed"
         lines.append([where, picture.NAMES[target.peer], f"{target.at_most:.2f}", *words, verdict])
-    return _table(["workload, 128 B", "peer", "at most", *(f"found ({build})" for build in builds), ""], lines)
+    return table(["workload, 128 B", "peer", "at most", *(f"found ({build})" for build in builds), ""], lines)
 
 
 def matrix(data: kept.Kept) -> str:
@@ -103,14 +95,14 @@ def _cells(rows: list[Row], *, tls: bool) -> str:
         "p99 ms",
         "p99.9 ms",
     ]
-    return _table(head, lines)
+    return table(head, lines)
 
 
 def _cell(row: Row, ours: float | None) -> list[str]:
     cost = row["cpu_us_per_request"]
     share = ours / cost if ours is not None and cost else None
-    latencies = (_figure(row[name], 3) for name in ("p50_ms", "p99_ms", "p99_9_ms"))
-    return [row["workload"], _who(row), _figure(cost), _figure(share), _figure(row["throughput"], 0), *latencies]
+    latencies = (figure(row[name], 3) for name in ("p50_ms", "p99_ms", "p99_9_ms"))
+    return [row["workload"], _who(row), figure(cost), figure(share), figure(row["throughput"], 0), *latencies]
 
 
 def latency(data: kept.Kept) -> str:
@@ -121,53 +113,53 @@ def latency(data: kept.Kept) -> str:
     for row in sorted(rows, key=lambda row: (row["tls"], PEERS.index(row["peer"]))):
         without = direct.get(row["tls"])
         added = [None if without is None else row[name] - without[name] for name in ("p50_ms", "p99_ms")]
-        found = [_figure(row[name], 3) for name in ("p50_ms", "p99_ms", "p99_9_ms")]
-        lines.append([_hop(row), _who(row), _figure(row["rate"], 0), *found, *(_figure(each, 3) for each in added)])
+        found = [figure(row[name], 3) for name in ("p50_ms", "p99_ms", "p99_9_ms")]
+        lines.append([_hop(row), _who(row), figure(row["rate"], 0), *found, *(figure(each, 3) for each in added)])
     head = ["", "peer", "requests a second", "p50 ms", "p99 ms", "p99.9 ms", "added p50", "added p99"]
-    return _table(head, lines)
+    return table(head, lines)
 
 
 def handshakes(data: kept.Kept) -> str:
     """Return the handshakes of a CPU-second."""
     rows = sorted(_of(data.rows, "handshakes"), key=lambda row: PEERS.index(row["peer"]))
-    lines = [[_who(row), _figure(row["per_cpu_second"], 0), _figure(row["cpu_us_per_handshake"], 0)] for row in rows]
-    return _table(["peer", "full handshakes a second and core", "CPU µs for one"], lines)
+    lines = [[_who(row), figure(row["per_cpu_second"], 0), figure(row["cpu_us_per_handshake"], 0)] for row in rows]
+    return table(["peer", "full handshakes a second and core", "CPU µs for one"], lines)
 
 
 def memory(data: kept.Kept) -> str:
     """Return KiB for each connection."""
     lines = [
-        [_hop(row), _who(row), *(_figure(row[name] / 1024, 1) for name in ("idle_bytes", "after_64_kib_bytes"))]
+        [_hop(row), _who(row), *(figure(row[name] / 1024, 1) for name in ("idle_bytes", "after_64_kib_bytes"))]
         for row in sorted(_of(data.rows, "memory"), key=lambda row: (row["tls"], PEERS.index(row["peer"])))
     ]
-    return _table(["", "peer", "KiB for an idle connection (5,000)", "KiB after 64 KiB bodies (1,000)"], lines)
+    return table(["", "peer", "KiB for an idle connection (5,000)", "KiB after 64 KiB bodies (1,000)"], lines)
 
 
 def node(data: kept.Kept) -> str:
     """Return operations of a node's CPU-second beside a bare loop's."""
     lines = [
-        [row["operation"], _figure(row["node_per_cpu_s"], 0), _figure(row["bare_per_cpu_s"], 0), f"{row['share']:.0%}"]
+        [row["operation"], figure(row["node_per_cpu_s"], 0), figure(row["bare_per_cpu_s"], 0), f"{row['share']:.0%}"]
         for row in _of(data.rows, "node")
     ]
-    return _table(["operation", "a CPU-second of the node", "of a bare loop over `cryptography`", "share"], lines)
+    return table(["operation", "a CPU-second of the node", "of a bare loop over `cryptography`", "share"], lines)
 
 
 def start(data: kept.Kept) -> str:
     """Return how soon daemons are ready."""
     lines = [
-        [row["program"], f"{row['keys']:,}", _figure(row["clock_s"]), _figure(row["cpu_s"])]
+        [row["program"], f"{row['keys']:,}", figure(row["clock_s"]), figure(row["cpu_s"])]
         for row in _of(data.rows, "start")
     ]
-    return _table(["program", "keys in the store", "seconds to ready", "CPU-seconds to ready"], lines)
+    return table(["program", "keys in the store", "seconds to ready", "CPU-seconds to ready"], lines)
 
 
 def client(data: kept.Kept) -> str:
     """Return what the library costs an application."""
     lines = [
-        [row["mode"], _figure(row["cpu_us_per_request"], 1), _figure(row["throughput"], 0), _figure(row["p99_ms"], 3)]
+        [row["mode"], figure(row["cpu_us_per_request"], 1), figure(row["throughput"], 0), figure(row["p99_ms"], 3)]
         for row in _of(data.rows, "client")
     ]
-    return _table(["use", "CPU µs a request", "requests a second", "p99 ms"], lines)
+    return table(["use", "CPU µs a request", "requests a second", "p99 ms"], lines)
 
 
 BLOCKS: Final[dict[str, Callable[[kept.Kept], str]]] = {
@@ -184,13 +176,8 @@ BLOCKS: Final[dict[str, Callable[[kept.Kept], str]]] = {
 
 
 def fill(text: str, data: kept.Kept) -> str:
-    """Return the page with its made parts made anew."""
-
-    def block(found: re.Match[str]) -> str:
-        name = found[1]
-        return f"<!-- made: {name} -->\n{BLOCKS[name](data)}\n<!-- end -->"
-
-    return re.sub(r"<!-- made: (\w+) -->\n.*?<!-- end -->", block, text, flags=re.DOTALL)
+    """Return this page with its made parts made anew."""
+    return filled(text, {name: functools.partial(make, data) for name, make in BLOCKS.items()})
 
 
 def write(data: kept.Kept, page: Path = PAGE, drawing: Path = PICTURE) -> None:

@@ -8,11 +8,12 @@ import os
 import random
 import statistics
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
 from hsm_daemon import clock
+from hsm_wire.messages import PartitionReport
 from hsm_wire.operations import OPERATIONS
 from hsm_wire.statuses import StatusClass
 from proxy.core.counters import Counters
@@ -26,6 +27,9 @@ NODES = 4
 ROUNDS = 200
 CONNECTIONS = 1_000
 REASONS = ("lost", "timeout", "device_error", "not_current", "going_away")
+PATHS = ("a", "b")
+VALUE_BYTES = 6
+"""Of a figure on a page, as most are: counts of millions, seconds with a few decimals."""
 BUDGET_S = 0.005
 
 
@@ -38,20 +42,40 @@ class Cost(NamedTuple):
     worst_s: float
 
 
-def full_page(nodes: int = NODES) -> ProxyCollector:
-    """Return a proxy's collector that has as much to tell as it can."""
-    rows = [Node(f"node-{number}", f"site-{number}", 1, [("a", "h:1"), ("b", "h:2")]) for number in range(nodes)]
+def full_page(
+    nodes: int = NODES,
+    partitions: int = 0,
+    *,
+    paths: Collection[str] = PATHS,
+    operations: Collection[int] = OPERATIONS,
+    reasons: Collection[str] = REASONS,
+) -> ProxyCollector:
+    """Return a proxy's collector that has as much to tell as it can, of these operations that were asked for."""
+    rows = [Node(f"node-{n}", f"site-{n}", 1, [(uplink, f"h:{uplink}") for uplink in paths]) for n in range(nodes)]
+    reports = [PartitionReport(f"partition-{n}", 0, 0, 0, 0, 1, 1, 1) for n in range(partitions)]
     settings, counters = Settings(), Counters()
     table = NodeTable(rows, settings, 0.0)
     for node in rows:
-        node.failures = dict.fromkeys(REASONS, 1)
-    for opcode in OPERATIONS:
+        node.failures = dict.fromkeys(reasons, 1)
+    for opcode in operations:
         for row in StatusClass:
             counters.answered(opcode, row << 8, 0.001)
     dispatcher = Dispatcher(
         table, Balancer(table, random.Random(1)), settings, counters, 0.0, lambda _f, _now, _who: b""
     )
-    return ProxyCollector(dispatcher, lambda: Figures("hash", validity=(0, 1)))
+    return ProxyCollector(dispatcher, lambda: Figures("hash", validity=(0, 1), partitions=reports))
+
+
+def series(page: bytes) -> int:
+    """Return how many series a page has."""
+    return sum(not line.startswith(b"#") for line in page.splitlines())
+
+
+def usual_bytes(page: bytes) -> int:
+    """Return how long a page is if every figure has VALUE_BYTES: the same at any time of the day."""
+    lines = page.splitlines()
+    figures = [len(line.rpartition(b" ")[2]) for line in lines if not line.startswith(b"#")]
+    return len(page) - sum(figures) + VALUE_BYTES * len(figures)
 
 
 @contextmanager
@@ -74,8 +98,7 @@ def measure(nodes: int = NODES, rounds: int = ROUNDS, connections: int = CONNECT
             began = clock.thread_s()
             text = page.text()
             took.append(clock.thread_s() - began)
-    lines = [line for line in text.splitlines() if not line.startswith(b"#")]
-    return Cost(len(lines), len(text), statistics.median(took), max(took))
+    return Cost(series(text), len(text), statistics.median(took), max(took))
 
 
 def main(arguments: list[str]) -> int:

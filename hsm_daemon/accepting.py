@@ -5,6 +5,10 @@ handshakes, and those who were served before wait behind them. Here the loop's r
 removed while there is no token, or while too many handshakes go on, and put back by one timer or by the end of a
 handshake. The socket is never closed by a pause, so another process (a hot restart) can go on with it.
 
+Clients wait for their handshake for a few seconds only. Where more wait in the backlog than are taken in that time,
+those at its front have gone, and a handshake begun with each would leave none for those who are there: a crowd above
+the pace would never be served. So who has gone costs next to no token.
+
 Where several processes accept on one socket, the kernel wakes all of them, and the same one first: it would get nearly
 every connection. So who has more than another one steps back: it leaves what waits to the others for STEP_BACK_S, and
 takes one connection if it is still there then.
@@ -41,11 +45,24 @@ UNACKNOWLEDGED_MS: Final = 25_000  # that sent bytes may lie unacknowledged, or 
 HURRY_S: Final = 1.0  # of a handshake while others wait for its place: it takes a few round trips
 STEP_BACK_S: Final = 0.002  # a loop that is not busy comes around in this time
 STAY_OUT_S: Final = 0.02  # until it is asked again whether there is room
+GONE_FOR_A_TOKEN: Final = 64  # who left before being accepted costs 20 us, a handshake more than a millisecond
 EXHAUSTED_PAUSE_S: Final = 0.1  # when the system has no file descriptor or memory for another connection
 TOO_MANY: Final = "too many connections"
 
 _GONE: Final = frozenset({errno.ECONNABORTED, errno.EPROTO, errno.EPERM})  # that one connection, not the listener
 _log = LimitedLog(logs.logger("daemon.accepting"), 1)
+_CLOSED: Final = frozenset({7, 8})
+"""TCP_CLOSE and TCP_CLOSE_WAIT of the kernel: the peer has reset the connection, or ended its side of it."""
+
+
+def _has_gone(connection: socket.socket) -> bool:
+    """Say whether the peer has given this connection up already."""
+    if not hasattr(socket, "TCP_INFO"):  # Linux
+        return False
+    try:
+        return connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] in _CLOSED
+    except OSError:
+        return False
 
 
 def _watch_peer(connection: socket.socket) -> None:
@@ -109,6 +126,8 @@ class Acceptor:
         self._room = room
         self._refused = refused
         self._neighbours = neighbours
+        self._gone = 0
+        """Peers that had gone before they were accepted."""
         self._stepped_back = False
         self._ours = False
         """A connection that still waits after a step back is to be taken."""
@@ -247,6 +266,13 @@ class Acceptor:
             # It costs no token: a peer that will not be served must not delay one that will.
             connection.close()
             self._refused(TOO_MANY)
+            return
+        if self.context is not None and _has_gone(connection):
+            connection.close()
+            self.handshakes_failed += 1
+            self._gone += 1
+            if self._gone % GONE_FOR_A_TOKEN == 0:
+                self._tokens.take(now)
             return
         peer = joined(str(address[0]), int(str(address[1])))
         if self.context is not None and self._silent.is_silent(connection):

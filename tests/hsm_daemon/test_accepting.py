@@ -7,6 +7,7 @@ import logging
 import os
 import socket
 import ssl
+import struct
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -215,6 +216,24 @@ async def test_what_the_kernel_hands_over_silent_costs_no_handshake_and_is_serve
     await stage.talk(client_context(ours.issue("c", [CLIENT])))
     late.send(b"\x16")
     await stage.until(lambda: acceptor.handshaking == 1)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems have no TCP_INFO")
+@pytest.mark.parametrize("reset", [False, True])
+async def test_who_gave_up_in_the_backlog_leaves_the_pace_to_those_who_wait(
+    stage: Stage, authority: Callable[[str], Any], *, reset: bool
+) -> None:
+    ours = authority("a")
+    for _ in range(100):
+        gone = stage.begin()
+        if reset:
+            gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        gone.close()
+    acceptor = stage.accept(Pace(10.0, 1, 100), server_context(ours.issue("n", [NODE])))
+    started = time.monotonic()
+    await stage.talk(client_context(ours.issue("c", [CLIENT])))
+    assert time.monotonic() - started < 5.0  # at ten a second those who had gone would take 10 s
+    assert acceptor.handshakes_failed == 100
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems have no TCP_DEFER_ACCEPT")
