@@ -20,6 +20,8 @@ from typing import Any, Final, Generic, TypeVar
 
 STOP_S: Final = 2.0
 """Longest wait for the loop's thread at the end of the process."""
+INTERRUPT_S: Final = 0.5
+"""Within which an interrupt is noticed that comes just before a thread waits: the system wakes only who waits."""
 _T = TypeVar("_T")
 
 
@@ -51,7 +53,8 @@ class _Call(Generic[_T]):
         self._value: _T
 
     def wait(self) -> None:
-        self._over.acquire()
+        while not self._over.acquire(timeout=INTERRUPT_S):
+            pass  # Here the interpreter looks whether there was one.
 
     def result(self) -> _T:
         """Return or raise what the coroutine did, once `wait` is over."""
@@ -113,13 +116,15 @@ class _Runner:
             try:
                 self._woken = True
                 self.loop.call_soon_threadsafe(self._take)
-            except BaseException:  # A KeyboardInterrupt must not leave the other threads waiting.
+            except BaseException:  # After a KeyboardInterrupt others may have relied on this thread.
                 self._woken = False
+                with contextlib.suppress(RuntimeError):  # the loop is closed, at the end of the process
+                    self.loop.call_soon_threadsafe(self._take)
                 raise
 
     def _take(self) -> None:
         self._woken = False
-        while self._calls:
+        while self._calls and not self._ended:
             self._calls.popleft().start(self.loop)
 
     def _refuse_all(self) -> None:

@@ -180,6 +180,38 @@ def test_the_coroutine_of_who_gave_up_before_the_loop_took_it_never_runs(portal)
     assert not ran
 
 
+def test_an_interrupt_while_the_loop_is_woken_leaves_nobody_waiting_who_relied_on_it(portal, monkeypatch):
+    async def answer() -> int:
+        return 42
+
+    portal.run(answer)
+    runner = portal._runner
+    real, other = runner.loop.call_soon_threadsafe, ThreadPoolExecutor(1)
+    waiting = []
+
+    class Interrupted:
+        """The loop, whose first waking is interrupted when another thread has left its call."""
+
+        def call_soon_threadsafe(self, *arguments: object) -> object:
+            if waiting:
+                return real(*arguments)
+            waiting.append(other.submit(portal.run, answer))
+            while len(runner._calls) < 2:
+                time.sleep(0.001)
+            raise KeyboardInterrupt
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(kept, name)
+
+    kept = runner.loop
+    with other:
+        monkeypatch.setattr(runner, "loop", Interrupted())
+        with pytest.raises(KeyboardInterrupt):
+            portal.run(answer)
+        monkeypatch.setattr(runner, "loop", kept)
+        assert waiting[0].result(10) == 42
+
+
 def test_the_loop_knows_the_callers_context(portal):
     name = contextvars.ContextVar("name", default="nobody")
 

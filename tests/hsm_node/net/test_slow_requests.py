@@ -48,8 +48,7 @@ async def test_a_request_of_a_thread_says_how_long_it_waited_and_worked(
     (line,) = lines(requests)
     assert line["operation_id"] == "0000000000000abc"
     assert (line["operation"], line["status"], line["level"]) == ("generate_key", "OK", "INFO")
-    assert line["device_s"] > line["store_s"] > 0
-    assert line["queued_s"] > 0
+    assert min(line["device_s"], line["store_s"], line["queued_s"]) > 0
     assert line["seconds"] >= line["queued_s"] + line["device_s"] + line["store_s"]
 
 
