@@ -73,7 +73,7 @@ test: lint
 	@sh tools/system_components.sh test
 	@PYTHONPATH="$(CURDIR)/tools" $(BIN)/pytest -p no_skips -q -n $(WORKERS) $(ARGS)
 
-# Half of the length of all that is measured; REDOUBT_SCALE=1 is the full one, REDOUBT_SLACK=2 widens the bounds.
+# Three tenths of the length of all that is measured; REDOUBT_SCALE=1 is the full one, REDOUBT_SLACK=2 widens the bounds.
 test-system: setup-dev setup-docs
 	@sh tools/system_components.sh test-system
 	@PYTHONPATH="$(CURDIR)/tools" sh tools/system_tests.sh $(WORKERS) $(ARGS)

@@ -36,6 +36,7 @@ from proxy.metrics import PREFIX
 Row = dict[str, Any]
 NODES: Final = 3
 READY_S: Final = 60.0
+POLL_S: Final = 0.1
 SETTLED_S: Final = 3.0
 IDLE_S: Final = 10.0
 LOAD_S: Final = (1.0, 6.0)
@@ -111,7 +112,7 @@ def development_cluster(folder: Path) -> Iterator[Cluster]:
         while not (folder / "dev.json").exists():
             if process.poll() is not None or time.monotonic() > until:
                 raise SystemExit(f"hsmctl dev did not start: {(folder.parent / 'dev.log').read_text()[-500:]}")
-            time.sleep(0.1)
+            time.sleep(POLL_S)
         yield Cluster(folder)
         process.send_signal(signal.SIGINT)
         process.wait(READY_S)

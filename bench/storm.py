@@ -12,9 +12,8 @@ from bench.agenda import BEGIN_S, Agenda, Station
 from hsm_client import retry
 from hsm_client.pool import FIRST_OPEN_TIMEOUT_S, OPEN_TIMEOUT_S
 from hsm_daemon.accepting import GONE_FOR_A_TOKEN
-from hsm_daemon.pace import Pace
 from proxy.core.settings import Limits
-from proxy.net.listener import BACKLOG
+from proxy.net.listener import BACKLOG, pace_of
 
 ROUND_TRIP_S: Final = 0.001
 KNOCKS_AGAIN_S: Final = (1.0, 3.0)
@@ -72,13 +71,7 @@ class Door:
         self._handshake_s = handshake_s / (1.0 - storm.busy)
         self._waiting: deque[tuple[Slot, int]] = deque()
         self._pausing = False
-        self._tokens = Pace(
-            limits.handshakes_per_s,
-            limits.handshakes_burst,
-            limits.handshakes_at_once,
-            limits.handshakes_sustained_per_s,
-            limits.handshakes_crowd,
-        ).tokens()
+        self._tokens = pace_of(limits).tokens()
 
     def knock(self, slot: "Slot", attempt: int, again: int = 0) -> None:
         """Take a connection of a client, if there is room where it waits."""

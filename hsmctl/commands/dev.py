@@ -14,7 +14,7 @@ from hsmctl.dev.data_centres import make_data_centres
 from hsmctl.dev.folder import Folder
 from hsmctl.dev.manifest import Manifest
 from hsmctl.dev.plan import make_plan
-from hsmctl.dev.restart import Duty, duty_of, missing_in, restart
+from hsmctl.dev.restart import missing_in, restart, state_of
 from hsmctl.dev.soft_tokens import environment, find_module
 from hsmctl.dev.supervisor import Supervisor
 from hsmctl.failures import USAGE, CommandError
@@ -98,9 +98,8 @@ def _check_fixed(context: click.Context) -> None:
 
 
 _DOES: Final = {
-    Duty.SERVES: " and serves",
-    Duty.STANDS_BY: " and stands by",
-    Duty.FENCED: " and serves nobody: it is fenced, and its log says what brings it back",
+    "standby": " and stands by",
+    "fenced": " and serves nobody: it is fenced, and its log says what brings it back",
 }
 
 
@@ -110,7 +109,8 @@ _DOES: Final = {
 @json_option
 @click.pass_context
 def start(context: click.Context, name: str, folder: str, as_json: bool) -> None:
-    """Start daemon NAME of a running `hsmctl dev` again after it died; wait until it serves, for a minute at most.
+    """Start daemon NAME of a running `hsmctl dev` again after it died, or while it ends; wait until it serves, for
+    a minute at most.
 
     Example: hsmctl dev start node-2
     """
@@ -121,10 +121,11 @@ def start(context: click.Context, name: str, folder: str, as_json: bool) -> None
     where = Folder(Path(folder))
     entry = restart(where, name)
     missing = missing_in(where, name)
+    does = "" if missing else _DOES.get(state_of(entry), " and serves")
     output = Output(as_json)
     output.result(
         msgspec.to_builtins(entry),
-        f"{name} runs again at {entry.address} (process {entry.pid}){'' if missing else _DOES[duty_of(entry)]}",
+        f"{name} runs again at {entry.address} (process {entry.pid}){does}",
     )
     if missing:
         output.note(f"{', '.join(missing)} gives it no requests yet; `{_program()} status` shows why")

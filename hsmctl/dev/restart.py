@@ -8,7 +8,6 @@ import http.client
 import os
 import socket
 import time
-from enum import Enum, auto
 from pathlib import Path
 from typing import Final
 
@@ -29,7 +28,7 @@ ASK_INTERVAL_S: Final = 0.5
 
 
 def restart(folder: Folder, name: str, deadline_s: float = readiness.READY_S) -> AnyEntry:
-    """Start the daemon of that name and return it when it serves.
+    """Start the daemon of that name, after its end if it is ending, and return it when it serves.
 
     A node that may only serve as `stale`, as one that was killed does while its store is full, is not there yet.
     """
@@ -81,18 +80,10 @@ def missing_in(folder: Folder, name: str, deadline_s: float = ROTATION_DEADLINE_
         time.sleep(POLL_INTERVAL_S)
 
 
-class Duty(Enum):
-    """What a daemon does that runs."""
-
-    SERVES = auto()
-    STANDS_BY = auto()
-    FENCED = auto()
-
-
-def duty_of(entry: AnyEntry) -> Duty:
-    """Ask a daemon what it does."""
+def state_of(entry: AnyEntry) -> str:
+    """Return what a daemon that runs says of itself; empty where it says nothing."""
     state = None if isinstance(entry, StoreEntry) else readiness.status(entry.admin).get("state")
-    return {"standby": Duty.STANDS_BY, "fenced": Duty.FENCED}.get(str(state), Duty.SERVES)
+    return state if isinstance(state, str) else ""
 
 
 def _lacks(proxy: Entry, name: str) -> bool:
@@ -111,7 +102,7 @@ def _serves(entry: AnyEntry) -> bool:
         return False
     if readiness.get(entry.admin, "/readyz")[0] == http.client.OK:
         return True
-    return readiness.status(entry.admin).get("state") == "fenced"  # It is there, and says why it serves nobody.
+    return state_of(entry) == "fenced"  # It is there, and says why it serves nobody.
 
 
 def running_manifest(folder: Folder) -> Manifest:

@@ -14,7 +14,7 @@ from hsm_daemon.tls import PeerIdentity, peer_identity
 from hsm_wire.messages import Pong
 from proxy.core.principals import Bound, Principals
 from proxy.core.requests.dispatcher import Dispatcher
-from proxy.core.settings import Settings
+from proxy.core.settings import Limits, Settings
 from proxy.net.client_protocol import ClientProtocol
 from proxy.net.departures import Departures
 from proxy.net.housekeeping import Housekeeping
@@ -25,6 +25,17 @@ _refusals = LimitedLog(_log, 10)
 """Lines that anybody who can connect causes."""
 BACKLOG = 1024
 """Connections that the system holds until they are accepted."""
+
+
+def pace_of(limits: Limits) -> Pace:
+    """Return how fast clients are taken."""
+    return Pace(
+        limits.handshakes_per_s,
+        limits.handshakes_burst,
+        limits.handshakes_at_once,
+        limits.handshakes_sustained_per_s,
+        limits.handshakes_crowd,
+    )
 
 
 class Listener:
@@ -73,13 +84,7 @@ class Listener:
         limits = self.settings.limits
         self._acceptor = Acceptor(
             lambda: ClientProtocol(self),
-            Pace(
-                limits.handshakes_per_s,
-                limits.handshakes_burst,
-                limits.handshakes_at_once,
-                limits.handshakes_sustained_per_s,
-                limits.handshakes_crowd,
-            ),
+            pace_of(limits),
             context=context,
             handshake_s=limits.handshake_s,
             closing_s=limits.closing_s,

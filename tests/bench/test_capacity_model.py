@@ -17,8 +17,8 @@ from bench.capacity_model import (
 )
 from bench.costs import Costs
 from bench.simulated_node import Work
-from hsm_daemon.pace import Pace
 from proxy.core.settings import Limits
+from proxy.net.listener import pace_of
 from proxy.workers.pages import worker_families
 from proxy.workers.roster import Roster
 from proxy.workers.sums import Sums
@@ -84,13 +84,7 @@ def test_everything_has_a_knob_and_every_knob_is_of_something() -> None:
 @pytest.mark.parametrize("connections", [1, 4, 500, 1_000, 2_500])
 def test_clients_are_back_when_the_pace_has_taken_them_all(connections: int) -> None:
     limits, taken, now = Limits(), 0, 0.0
-    tokens = Pace(
-        limits.handshakes_per_s,
-        limits.handshakes_burst,
-        limits.handshakes_at_once,
-        limits.handshakes_sustained_per_s,
-        limits.handshakes_crowd,
-    ).tokens()
+    tokens = pace_of(limits).tokens()
     while taken < connections:
         now += tokens.wait_s(now)
         taken += tokens.take(now)
